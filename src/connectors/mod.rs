@@ -1,0 +1,76 @@
+//! Outside systems: one folder each. A connector says what it is (a [`Descriptor`]), and how to
+//! make a worker from a checked step; the engine does the rest: retries, batches, checkpoints.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::core::catalog::{Catalog, ConnectionKind, Descriptor};
+use crate::core::workflow::{Connection, Step};
+use crate::ports::{Queue, Worker};
+
+/// What a connector is made from.
+pub struct Site<'a> {
+    /// The checked step.
+    pub step: &'a Step,
+    /// Its connection as written, if it names one: expressions in it are still text.
+    pub connection: Option<&'a Connection>,
+    /// The connection's fields with `${env:NAME}` replaced; empty without a connection.
+    pub settings: Map<String, Value>,
+    /// The bytes of every file that the workflow names, by the name as written.
+    pub files: &'a BTreeMap<String, Vec<u8>>,
+    /// The folder of the workflow file: relative defaults of sources begin there.
+    pub base: &'a Path,
+    /// The embedded queue.
+    pub queue: Arc<dyn Queue>,
+}
+
+/// Why a step cannot be made: a mistake in the workflow file, or in a file that it names.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct BuildFault {
+    /// The field of `with` (or of the connection) that is wrong.
+    pub field: Option<String>,
+    /// The named file and the line and column in it (from 1), when the mistake is in there.
+    pub place: Option<(String, u32, u32)>,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead.
+    pub hint: Option<String>,
+}
+
+/// One connector: what it declares, and how a worker is made.
+type Entry = (Descriptor, fn(&Site<'_>) -> Result<Worker, Vec<BuildFault>>);
+
+/// Every connector of this binary.
+const CONNECTORS: &[Entry] = &[];
+
+/// Every kind of connection of this binary.
+const CONNECTIONS: &[ConnectionKind] = &[];
+
+/// What a workflow file may name.
+pub fn catalog() -> Catalog {
+    Catalog {
+        steps: CONNECTORS.iter().map(|(descriptor, _)| *descriptor).collect(),
+        connections: CONNECTIONS.to_vec(),
+    }
+}
+
+/// Makes the worker of a step.
+///
+/// # Errors
+/// Every mistake that only the connector can see, for example in a mapping file.
+pub fn build(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
+    let entry = CONNECTORS.iter().find(|(descriptor, _)| descriptor.uses == site.step.uses);
+    match entry {
+        Some((_, make)) => make(site),
+        None => Err(vec![BuildFault {
+            field: None,
+            place: None,
+            message: format!("no connector is called '{}'", site.step.uses),
+            hint: None,
+        }]),
+    }
+}

@@ -1,0 +1,79 @@
+//! What one commit may change. A commit is a list of these, applied all or not at all.
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{RunId, Unit};
+use super::progress::Progress;
+use super::run::{Event, Run};
+use super::tally::Calls;
+use super::time::Timestamp;
+
+/// One durable change.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// Puts the record of a run as a whole.
+    Run(Box<Run>),
+    /// Appends to a run's events.
+    Event(RunId, Event),
+    /// Puts the progress of a unit; the run's tally moves with it.
+    Progress(RunId, Unit, Progress),
+    /// Adds to a step's calls. The unit only says which track the step is on.
+    Calls(RunId, Unit, usize, Calls),
+    /// Every item before this position is at rest.
+    Watermark(RunId, u64),
+    /// Puts messages into embedded queues; one with a known ID in the same queue is dropped.
+    Enqueue(Vec<Message>),
+    /// A message was received: counts it and hides it.
+    Received {
+        /// Which.
+        receipt: Receipt,
+        /// Hidden until then.
+        until: Timestamp,
+    },
+    /// Hides a received message until another instant; an instant that is past shows it again.
+    Hide {
+        /// Which.
+        receipt: Receipt,
+        /// Hidden until then.
+        until: Timestamp,
+    },
+    /// Removes a message. Unknown ones are no error: deliveries come twice.
+    Delete(Receipt),
+    /// Moves a message to the queue's dead-letter queue.
+    Bury(Receipt),
+}
+
+/// A message on an embedded queue: a reference to an item, never its content (rule R2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// The queue it is in.
+    pub queue: String,
+    /// The run it belongs to.
+    pub run: RunId,
+    /// The item it is about; `None` for an event about the run.
+    pub item: Option<u64>,
+    /// Our own stable event ID.
+    pub event_id: u128,
+    /// The event's detail type.
+    pub detail_type: String,
+    /// The digest of the item's content when it was published.
+    pub digest: String,
+}
+
+/// Names one message in one queue.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The queue.
+    pub queue: String,
+    /// The run.
+    pub run: RunId,
+    /// The event ID.
+    pub event_id: u128,
+}
+
+impl Message {
+    /// The receipt that names it.
+    pub fn receipt(&self) -> Receipt {
+        Receipt { queue: self.queue.clone(), run: self.run, event_id: self.event_id }
+    }
+}

@@ -1,0 +1,62 @@
+//! Why an attempt, an item or a run did not succeed, in words a person can act on.
+
+use serde::{Deserialize, Serialize};
+
+/// Longest message kept with an item, in bytes. Longer ones are cut, so that one talkative
+/// server cannot fill the store.
+const MESSAGE_BYTES_MAX: usize = 600;
+
+/// A named error with the words of whoever reported it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{name}: {message}")]
+pub struct Fault {
+    /// A stable error name, for example `ValidationError` or `Timeout`; what `Catch` would match.
+    pub name: String,
+    /// What happened, one line, without secrets.
+    pub message: String,
+}
+
+impl Fault {
+    /// Makes a fault; the message is cut at a character boundary when it is too long.
+    pub fn new(name: impl Into<String>, message: impl Into<String>) -> Self {
+        let mut message: String = message.into();
+        if message.len() > MESSAGE_BYTES_MAX {
+            let end = (0..=MESSAGE_BYTES_MAX).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);
+            message.truncate(end);
+            message.push('…');
+        }
+        Self { name: name.into(), message }
+    }
+}
+
+/// Error names with a meaning of their own. Connectors may use others.
+pub mod name {
+    /// The source is malformed, or a record is invalid under `on_invalid: fail`.
+    pub const VALIDATION: &str = "ValidationError";
+    /// The record breaks its schema (the item is a dead letter).
+    pub const INVALID_RECORD: &str = "InvalidRecord";
+    /// The item key, or a unique field of the mapped item, occurred before.
+    pub const DUPLICATE: &str = "DuplicateItem";
+    /// A mapping or an expression failed on this item.
+    pub const MAPPING: &str = "MappingError";
+    /// No answer within the step's timeout.
+    pub const TIMEOUT: &str = "Timeout";
+    /// The other side could not be reached; nothing was sent.
+    pub const UNREACHABLE: &str = "Unreachable";
+    /// The connection broke, or the answer was unreadable, after something was sent.
+    pub const NO_ANSWER: &str = "NoAnswer";
+    /// The other side answered with an error status.
+    pub const STATUS: &str = "HttpStatus";
+    /// The other side refused the content.
+    pub const REFUSED: &str = "Refused";
+    /// The message's digest is not that of the pinned item.
+    pub const PAYLOAD_MISMATCH: &str = "payload_mismatch";
+    /// No message came within the step's timeout.
+    pub const MESSAGE_LOST: &str = "MessageLost";
+    /// The engine died between the intent and the outcome.
+    pub const LOST: &str = "EngineDied";
+    /// More items failed than `tolerate` allows.
+    pub const NOT_TOLERATED: &str = "ToleranceExceeded";
+    /// Effects are in doubt and nobody but a person can settle them.
+    pub const IN_DOUBT: &str = "EffectsInDoubt";
+}

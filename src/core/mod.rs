@@ -1,0 +1,22 @@
+//! What a run is and what happens next. No IO, no clock, no async, no randomness: time, identities
+//! and chance are arguments.
+//!
+//! Read in this order: `workflow` (what a person wrote, checked), `plan` (the same, ready to
+//! decide on), `cell` (the state machine of one step for one unit), `progress` (all cells of one
+//! unit), `run` (the state machine of a whole run), `desk` and `decide` (what to do next),
+//! `resume` (what a resume will do).
+
+pub mod catalog;
+pub mod cell;
+pub mod change;
+pub mod fault;
+pub mod graph;
+pub mod id;
+pub mod plan;
+pub mod progress;
+pub mod retry;
+pub mod run;
+pub mod scope;
+pub mod tally;
+pub mod time;
+pub mod workflow;

@@ -1,0 +1,209 @@
+//! A workflow ready to decide on: steps by position, split into tracks.
+//!
+//! A *track* is the part of the graph that one kind of unit flows through: run steps once per
+//! run, item steps once per item, the steps of `on_failure` once per failed closing. The source
+//! stands in two tracks: on the run track it pins the source (the gate, rule R1); on the item
+//! track it is a pure step that gives the item its record, or its dead letter.
+
+use std::time::Duration;
+
+use super::catalog::{Catalog, Descriptor, Role};
+use super::cell::SettleBy;
+use super::graph::Graph;
+use super::id::Unit;
+use super::retry::Retry;
+use super::workflow::{Step, Tolerance, Workflow};
+
+/// A workflow as the engine decides on it.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The workflow's name.
+    pub workflow: String,
+    /// Run steps.
+    pub run: Track,
+    /// Item steps, the source first; empty when the workflow has no source.
+    pub items: Track,
+    /// The steps of `on_failure`.
+    pub closing: Track,
+    /// How many dead letters are tolerated.
+    pub tolerate: Tolerance,
+}
+
+/// Steps that one kind of unit flows through, each after all that it needs.
+#[derive(Clone, Debug, Default)]
+pub struct Track {
+    /// The steps in topological order.
+    pub steps: Vec<PlanStep>,
+}
+
+/// One step of a track.
+#[derive(Clone, Debug)]
+pub struct PlanStep {
+    /// Its name.
+    pub name: String,
+    /// How it takes part on this track.
+    pub role: Role,
+    /// The steps it needs on this track.
+    pub needs: Vec<usize>,
+    /// Every pure step before it: whatever is recorded here implies that those are done.
+    pub implied: Vec<usize>,
+    /// A pure step that no step with a record follows, so it leaves one itself.
+    pub leaves_record: bool,
+    /// What happens after a failed attempt.
+    pub retry: Retry,
+    /// The longest one call, or one wait, may take.
+    pub timeout: Duration,
+    /// Most units in one call.
+    pub batch_max: usize,
+    /// How long an incomplete batch waits for more.
+    pub linger: Duration,
+    /// Calls in flight at once.
+    pub concurrency: usize,
+    /// How an effect in doubt is settled.
+    pub settle: SettleBy,
+    /// For a step that receives: the message is deleted when this step is passed.
+    pub delete_after: Option<usize>,
+}
+
+impl Plan {
+    /// The plan of a checked workflow.
+    pub fn of(workflow: &Workflow, catalog: &Catalog) -> Self {
+        let positions: Vec<Vec<usize>> = workflow
+            .steps
+            .iter()
+            .map(|step| step.needs.iter().filter_map(|need| position(&workflow.steps, need)).collect())
+            .collect();
+        let graph = Graph::new(&positions);
+        let order = graph.order().unwrap_or_default();
+        let source = workflow.steps.iter().position(|step| role(step, catalog) == Some(Role::Source));
+        let on_items = |at: &usize| source.is_some_and(|source| graph.ancestors(*at).contains(&source));
+        let run: Vec<usize> = order.iter().copied().filter(|at| !on_items(at)).collect();
+        let items: Vec<usize> =
+            order.iter().copied().filter(|at| Some(*at) == source || on_items(at)).collect();
+        let closing_needs: Vec<Vec<usize>> =
+            (0..workflow.on_failure.len()).map(|at| at.checked_sub(1).into_iter().collect()).collect();
+        let closing_order: Vec<usize> = (0..workflow.on_failure.len()).collect();
+        let mut items = Track::of(workflow, &workflow.steps, &items, &graph, catalog);
+        if let Some(first) = items.steps.first_mut() {
+            first.role = Role::Pure;
+        }
+        items.mark_pure();
+        Self {
+            workflow: workflow.name.clone(),
+            run: Track::of(workflow, &workflow.steps, &run, &graph, catalog).marked(),
+            items,
+            closing: Track::of(
+                workflow,
+                &workflow.on_failure,
+                &closing_order,
+                &Graph::new(&closing_needs),
+                catalog,
+            )
+            .marked(),
+            tolerate: workflow.tolerate,
+        }
+    }
+
+    /// The track that `unit` flows through.
+    pub fn track(&self, unit: Unit) -> &Track {
+        match unit {
+            Unit::Run => &self.run,
+            Unit::Closing(_) => &self.closing,
+            Unit::Item(_) => &self.items,
+        }
+    }
+
+    /// The position of the source on the run track.
+    pub fn source(&self) -> Option<usize> {
+        self.run.steps.iter().position(|step| step.role == Role::Source)
+    }
+}
+
+impl Track {
+    /// The position of the step called `name`.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.steps.iter().position(|step| step.name == name)
+    }
+
+    /// The steps that need `at` directly.
+    pub fn needed_by(&self, at: usize) -> impl Iterator<Item = usize> + '_ {
+        self.steps
+            .iter()
+            .enumerate()
+            .filter(move |(_, step)| step.needs.contains(&at))
+            .map(|(later, _)| later)
+    }
+
+    fn of(workflow: &Workflow, steps: &[Step], chosen: &[usize], graph: &Graph, catalog: &Catalog) -> Self {
+        let local = |at: &usize| chosen.iter().position(|other| other == at);
+        let steps = chosen
+            .iter()
+            .map(|at| {
+                let step = &steps[*at];
+                let descriptor = catalog.step(&step.uses);
+                PlanStep {
+                    name: step.name.clone(),
+                    role: descriptor.map_or(Role::Pure, |known| known.role),
+                    needs: graph.needs(*at).iter().filter_map(local).collect(),
+                    implied: Vec::new(),
+                    leaves_record: false,
+                    retry: step.retry,
+                    timeout: step.timeout,
+                    batch_max: step.batch.max.max(1) as usize,
+                    linger: step.batch.linger,
+                    concurrency: concurrency(workflow, step, descriptor),
+                    settle: settle(step, descriptor),
+                    delete_after: step.with.get("delete_after").and_then(|name| {
+                        chosen
+                            .iter()
+                            .position(|other| Some(workflow.steps[*other].name.as_str()) == name.as_str())
+                    }),
+                }
+            })
+            .collect();
+        Self { steps }
+    }
+
+    fn marked(mut self) -> Self {
+        self.mark_pure();
+        self
+    }
+
+    /// Fills in what follows from which steps are pure. Steps are in topological order, so one
+    /// pass forwards finds what each implies and one pass backwards which must leave a record.
+    fn mark_pure(&mut self) {
+        let graph = Graph::new(&self.steps.iter().map(|step| step.needs.clone()).collect::<Vec<_>>());
+        for at in 0..self.steps.len() {
+            let pure = |position: &usize| self.steps[*position].role == Role::Pure;
+            let implied = graph.ancestors(at).into_iter().filter(pure).collect();
+            let leaves_record = pure(&at) && graph.descendants(at).iter().all(pure);
+            self.steps[at].implied = implied;
+            self.steps[at].leaves_record = leaves_record;
+        }
+    }
+}
+
+fn position(steps: &[Step], name: &str) -> Option<usize> {
+    steps.iter().position(|step| step.name == name)
+}
+
+fn role(step: &Step, catalog: &Catalog) -> Option<Role> {
+    catalog.step(&step.uses).map(|known| known.role)
+}
+
+fn concurrency(workflow: &Workflow, step: &Step, descriptor: Option<&Descriptor>) -> usize {
+    let configured = step
+        .connection
+        .as_ref()
+        .and_then(|name| workflow.connections.get(name))
+        .and_then(|connection| connection.concurrency);
+    configured.or(descriptor.map(|known| known.concurrency)).unwrap_or(1).max(1) as usize
+}
+
+fn settle(step: &Step, descriptor: Option<&Descriptor>) -> SettleBy {
+    match descriptor {
+        Some(Descriptor { role: Role::Effect { probes: true }, .. }) => SettleBy::Probe,
+        Some(known) if step.repeat_safe || (known.harmless)(&step.with) => SettleBy::Repeat,
+        Some(_) | None => SettleBy::Person,
+    }
+}

@@ -1,0 +1,187 @@
+//! What follows from an attempt: done, again later, in doubt, or given up. The one place where
+//! the retry policy is read.
+
+use std::time::Duration;
+
+use super::cell::Facts;
+use super::cell::{Cell, Kind, SettleBy, SkipReason};
+use super::fault::Fault;
+use super::time::Timestamp;
+
+/// The policy of one step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Retry {
+    /// Calls in one budget, at least 1.
+    pub attempts: u32,
+    /// The pause after the first failed attempt.
+    pub initial: Duration,
+    /// What the pause is multiplied by after each further failed attempt.
+    pub factor: f64,
+    /// The longest pause.
+    pub max: Duration,
+    /// Whether chance spreads the pauses.
+    pub jitter: Jitter,
+}
+
+/// How chance spreads the pauses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Jitter {
+    /// Pauses are exactly what the policy says.
+    None,
+    /// A pause is anything between zero and what the policy says ("full jitter"), so that
+    /// many items that failed together do not come back together.
+    Full,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            attempts: 3,
+            initial: Duration::from_secs(1),
+            factor: 2.0,
+            max: Duration::from_secs(30),
+            jitter: Jitter::Full,
+        }
+    }
+}
+
+impl Retry {
+    /// The pause after `failed` failed attempts (from 1); `chance` is in `0.0..1.0`.
+    pub fn pause(&self, failed: u32, chance: f64) -> Duration {
+        let exponent = i32::try_from(failed.saturating_sub(1)).unwrap_or(i32::MAX);
+        let full = self.initial.as_secs_f64() * self.factor.powi(exponent);
+        let capped = full.min(self.max.as_secs_f64());
+        Duration::from_secs_f64(match self.jitter {
+            Jitter::None => capped,
+            Jitter::Full => capped * chance,
+        })
+    }
+}
+
+/// What one unit of a call came to, as the connector knows it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// Surely done.
+    Done(Facts),
+    /// Surely not needed.
+    Skipped(SkipReason),
+    /// Surely not done.
+    Refused {
+        /// Why.
+        fault: Fault,
+        /// Whether another attempt makes sense.
+        again: Again,
+    },
+    /// Perhaps done: a timeout, a reset, an error of the other side after something was sent.
+    Unclear(Fault),
+}
+
+/// Whether another attempt makes sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// No: the content is at fault.
+    Never,
+    /// Yes, after the policy's pause.
+    Later,
+    /// Yes, after this pause: the other side said so.
+    After(Duration),
+}
+
+/// What a look at the other side came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Probed {
+    /// The effect is there.
+    Done(Facts),
+    /// The effect is surely not there.
+    Absent,
+    /// The look itself failed.
+    Unknown(Fault),
+}
+
+/// Turns the outcome of an attempt that is running into the event to record.
+pub fn judge(
+    outcome: Outcome,
+    cell: &Cell,
+    retry: &Retry,
+    settle: SettleBy,
+    now: Timestamp,
+    chance: f64,
+) -> Kind {
+    let spent = cell.spent + 1;
+    match outcome {
+        Outcome::Done(facts) => Kind::Done { facts },
+        Outcome::Skipped(reason) => Kind::Skipped { reason },
+        Outcome::Refused { fault, again } => {
+            let pause = match again {
+                Again::Never => None,
+                Again::Later => Some(retry.pause(spent, chance)),
+                Again::After(pause) => Some(pause),
+            };
+            let until = pause.filter(|_| spent < retry.attempts).map(|pause| now.after(pause));
+            Kind::Refused { fault, until }
+        }
+        Outcome::Unclear(fault) => Kind::Unclear { fault, until: doubt(settle, retry, spent, now, chance) },
+    }
+}
+
+/// Turns a look at the other side into the event to record for an effect in doubt.
+pub fn judge_probe(probed: Probed, cell: &Cell, retry: &Retry, now: Timestamp, chance: f64) -> Kind {
+    match probed {
+        Probed::Done(facts) => Kind::Done { facts },
+        Probed::Absent => reopened(cell, retry, now),
+        Probed::Unknown(fault) => {
+            let looks = cell.looks + 1;
+            let until = (looks < retry.attempts).then(|| now.after(retry.pause(looks, chance)));
+            Kind::Unsettled { fault, until }
+        }
+    }
+}
+
+/// The event for an effect that is known not to be there, or whose repeat is harmless.
+pub fn reopened(cell: &Cell, retry: &Retry, now: Timestamp) -> Kind {
+    if cell.spent < retry.attempts {
+        Kind::Reopened { until: now }
+    } else {
+        let fault = cell.fault.clone().unwrap_or_else(|| {
+            Fault::new(super::fault::name::LOST, "no attempt left, and the effect is not there")
+        });
+        Kind::Refused { fault, until: None }
+    }
+}
+
+/// When an effect that just came into doubt is looked at: after a pause, because the other side
+/// may still be at work on it; never, when only a person can decide.
+fn doubt(settle: SettleBy, retry: &Retry, spent: u32, now: Timestamp, chance: f64) -> Option<Timestamp> {
+    match settle {
+        SettleBy::Person => None,
+        SettleBy::Probe | SettleBy::Repeat => Some(now.after(retry.pause(spent, chance))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_the_cap_and_jitter_spreads_them() {
+        let retry = Retry { jitter: Jitter::None, ..Retry::default() };
+        let pauses: Vec<u64> = (1..=7).map(|failed| retry.pause(failed, 0.9).as_secs()).collect();
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
+        let full = Retry::default();
+        assert_eq!(full.pause(3, 0.0), Duration::ZERO);
+        assert_eq!(full.pause(3, 0.5), Duration::from_secs(2));
+    }
+
+    #[test]
+    fn three_attempts_are_three_calls() {
+        let retry = Retry::default();
+        let refused = || Outcome::Refused { fault: Fault::new("X", "no"), again: Again::Later };
+        let mut cell = Cell::default();
+        for spent in 0..3 {
+            cell.spent = spent;
+            let kind = judge(refused(), &cell, &retry, SettleBy::Person, Timestamp(0), 0.5);
+            let Kind::Refused { until, .. } = kind else { panic!("{kind:?}") };
+            assert_eq!(until.is_some(), spent < 2);
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The state machine of a whole run.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::fault::Fault;
+use super::id::RunId;
+use super::time::Timestamp;
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Accepted, not begun.
+    Queued,
+    /// An engine works on it; when none holds the state directory it is shown as interrupted.
+    Running,
+    /// All that is left waits for messages or for time.
+    Waiting,
+    /// A person or a failing connection stopped it for now.
+    Paused,
+    /// Its engine stopped before the end.
+    Interrupted,
+    /// Ended; dead letters were tolerated.
+    Succeeded,
+    /// Ended; resumable until it is closed.
+    Failed,
+    /// Ended by a person.
+    Cancelled,
+}
+
+impl Status {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Paused => "paused",
+            Self::Interrupted => "interrupted",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Ended, for now or for good.
+    pub fn is_ended(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// What is durable about a run as a whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its ID.
+    pub id: RunId,
+    /// The workflow's name.
+    pub workflow: String,
+    /// The path of the workflow file as it was given.
+    pub file: String,
+    /// The content address of the definition's bytes.
+    pub definition: String,
+    /// The content addresses of the files it names, by the name as written.
+    pub files: BTreeMap<String, String>,
+    /// The input after defaults.
+    pub input: Map<String, Value>,
+    /// The profile it was started with.
+    pub profile: Option<String>,
+    /// Where it stands.
+    pub status: Status,
+    /// When it was started.
+    pub started_at: Timestamp,
+    /// When it ended, if it has.
+    pub ended_at: Option<Timestamp>,
+    /// The pinned source, after the gate.
+    pub source: Option<Source>,
+    /// The ownership epoch (rule R10): 1 for the start, one more for each resume.
+    pub epoch: u32,
+    /// How often it was closed as failed.
+    pub closings: u32,
+    /// Why it failed, if it did.
+    pub fault: Option<Fault>,
+}
+
+/// A pinned source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// The path or URI it was read from.
+    pub uri: String,
+    /// The content address of its records.
+    pub records: String,
+    /// The content address of the index of their positions.
+    pub index: String,
+    /// How many there are.
+    pub count: u64,
+}
+
+/// What happens to a run. The stored events of a run are these.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum RunEvent {
+    /// An engine began to work on it. From queued.
+    Started,
+    /// The source is pinned and validated. From running.
+    Pinned {
+        /// The pinned source.
+        source: Source,
+        /// Records that are dead letters from the start.
+        rejected: u64,
+    },
+    /// An engine goes on with it. From running (its engine died), interrupted, paused or failed.
+    Resumed {
+        /// The plan that was carried out.
+        plan: String,
+    },
+    /// The engine was asked to stop. From running or waiting.
+    Interrupted,
+    /// `on_failure` begins. From running; the run stays running until it is closed.
+    Closing {
+        /// Why.
+        fault: Fault,
+    },
+    /// It ended. From running.
+    Closed {
+        /// Succeeded, failed or cancelled.
+        status: Status,
+        /// Why it failed, if it did.
+        fault: Option<Fault>,
+    },
+    /// Something to tell people; changes nothing. From any state.
+    Alert {
+        /// What.
+        message: String,
+    },
+    /// An attempt, or an item, did not succeed; changes nothing about the run. From any state.
+    Setback {
+        /// The step.
+        step: String,
+        /// The item's position in the source; `None` for a run step.
+        item: Option<u64>,
+        /// What became of it: `backoff`, `in_doubt` or `dead_lettered`.
+        state: String,
+        /// The attempt it happened in.
+        attempt: u32,
+        /// Why.
+        fault: Fault,
+    },
+}
+
+/// An event with its time, as it is stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub what: RunEvent,
+}
+
+/// An event that the present status does not accept.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("a run that is {} does not accept {event:?}", status.word())]
+pub struct IllegalRunEvent {
+    /// Where the run stood.
+    pub status: Status,
+    /// What was to happen.
+    pub event: Box<RunEvent>,
+}
+
+impl Run {
+    /// Applies one event.
+    ///
+    /// # Errors
+    /// [`IllegalRunEvent`] when the present status does not accept it; the run is then unchanged.
+    pub fn apply(&mut self, event: &Event) -> Result<(), IllegalRunEvent> {
+        use Status as S;
+        self.status = match (self.status, &event.what) {
+            (S::Queued, RunEvent::Started) => {
+                self.epoch = 1;
+                S::Running
+            }
+            (S::Running, RunEvent::Pinned { source, .. }) => {
+                self.source = Some(source.clone());
+                S::Running
+            }
+            (S::Running | S::Waiting | S::Interrupted | S::Paused | S::Failed, RunEvent::Resumed { .. }) => {
+                self.epoch += 1;
+                self.ended_at = None;
+                self.fault = None;
+                S::Running
+            }
+            (S::Running | S::Waiting, RunEvent::Interrupted) => S::Interrupted,
+            (S::Running, RunEvent::Closing { fault }) => {
+                self.closings += 1;
+                self.fault = Some(fault.clone());
+                S::Running
+            }
+            (S::Running, RunEvent::Closed { status, fault }) => {
+                self.ended_at = Some(event.at);
+                self.fault.clone_from(fault);
+                *status
+            }
+            (status, RunEvent::Alert { .. } | RunEvent::Setback { .. }) => status,
+            (status, what) => return Err(IllegalRunEvent { status, event: Box::new(what.clone()) }),
+        };
+        Ok(())
+    }
+}

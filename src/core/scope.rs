@@ -1,0 +1,28 @@
+//! What expressions and mappings may look at when a step is prepared for a unit.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::id::{RunId, Unit};
+use super::time::Timestamp;
+
+/// The values by which a pure computation is determined: the same scope gives the same result,
+/// today and after a crash.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// The run (`run.id`).
+    pub run: RunId,
+    /// When the run was started (`run.started_at`): the only time a pure step may see (rule R12).
+    pub started_at: Timestamp,
+    /// The unit.
+    pub unit: Unit,
+    /// The input of the run (`input`).
+    pub input: Arc<Value>,
+    /// The item as this step sees it (`item`): the output of the nearest mapping before it, else
+    /// the record of the source; null on the run track.
+    pub item: Arc<Value>,
+    /// What each step before this one returned (`steps.NAME`): the output of a pure step, the
+    /// facts of another.
+    pub steps: Arc<Value>,
+}

@@ -1,0 +1,143 @@
+//! A workflow after `check` has passed: every name resolved, every text parsed to what it means.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::retry::Retry;
+
+/// A checked workflow, with one profile applied.
+#[derive(Clone, Debug)]
+pub struct Workflow {
+    /// Its name.
+    pub name: String,
+    /// What it is for, if the file says.
+    pub description: Option<String>,
+    /// The inputs it takes.
+    pub input: BTreeMap<String, Input>,
+    /// The connections its steps name, after the profile.
+    pub connections: BTreeMap<String, Connection>,
+    /// Its steps in the order of the file; at most one has the role of a source.
+    pub steps: Vec<Step>,
+    /// How many dead letters a run may have and still succeed.
+    pub tolerate: Tolerance,
+    /// What is done once per failed closing, in order.
+    pub on_failure: Vec<Step>,
+    /// The files that steps name (fields of kind `File`), as written, each once.
+    pub files: Vec<String>,
+}
+
+/// One input.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// What it holds.
+    pub kind: InputKind,
+    /// Used when the command gives none.
+    pub default: Option<Value>,
+}
+
+/// What an input holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputKind {
+    /// A path or URI. A default is relative to the workflow file; one given to the command is
+    /// relative to the working directory.
+    Uri,
+    /// Any text.
+    Text,
+    /// A number.
+    Number,
+    /// `true` or `false`.
+    Bool,
+}
+
+/// One configured outside system.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// The kind, for example `medusa`.
+    pub kind: String,
+    /// Calls in flight at once, over all steps that name it.
+    pub concurrency: Option<u32>,
+    /// Its fields, with `${env:NAME}` still as text.
+    pub fields: Map<String, Value>,
+}
+
+/// One step.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Its name; in `on_failure` `on_failure[0]` and so on.
+    pub name: String,
+    /// The connector.
+    pub uses: String,
+    /// The steps before it.
+    pub needs: Vec<String>,
+    /// The text of the condition (without `${{ }}`), if any.
+    pub when: Option<String>,
+    /// The connection it works over.
+    pub connection: Option<String>,
+    /// Its parameters as written, expressions still as text.
+    pub with: Map<String, Value>,
+    /// What happens after a failed attempt.
+    pub retry: Retry,
+    /// The longest one call may take.
+    pub timeout: Duration,
+    /// Units per call.
+    pub batch: Batch,
+    /// `repeat: safe` was declared.
+    pub repeat_safe: bool,
+    /// What the effect is about, if declared.
+    pub idempotency: Option<Idempotency>,
+    /// The line of the step's name in the file, from 1.
+    pub line: u32,
+}
+
+/// How many units go into one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// Most units in one call.
+    pub max: u32,
+    /// How long an incomplete batch waits for more.
+    pub linger: Duration,
+}
+
+/// What an effect is about (rule R6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The text of the key expression as written, with `${{ }}`.
+    pub key: String,
+    /// What a second effect under the key means.
+    pub mode: IdempotencyMode,
+    /// How long a claim holds when its owner is gone.
+    pub claim: Duration,
+    /// How long the key is remembered.
+    pub keep: Duration,
+}
+
+/// What a second effect under the same key means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdempotencyMode {
+    /// Upserts: the newest content wins.
+    Latest,
+    /// One effect per key.
+    Once,
+}
+
+/// How many dead letters a run may have and still succeed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Tolerance {
+    /// At most this many.
+    Count(u64),
+    /// At most this share of all records, in percent.
+    Percent(f64),
+}
+
+impl Tolerance {
+    /// Whether `dead_letters` of `total` records are tolerated (rule R11).
+    pub fn allows(self, dead_letters: u64, total: u64) -> bool {
+        match self {
+            Self::Count(most) => dead_letters <= most,
+            #[expect(clippy::cast_precision_loss, reason = "a share in percent needs no 53 bits")]
+            Self::Percent(most) => dead_letters as f64 * 100.0 <= most * total as f64,
+        }
+    }
+}

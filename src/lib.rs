@@ -1,0 +1,18 @@
+//! Milepost: a self-hosted workflow engine in one binary.
+//!
+//! ```text
+//! workflow file ─► spec ─► core ─► engine ─► connectors
+//!                           ▲         │
+//!                           │         ▼
+//!                           └────── store ─► view ─► cli, server
+//! ```
+
+pub mod connectors;
+pub mod core;
+pub mod engine;
+pub mod expr;
+pub mod mapping;
+pub mod ports;
+pub mod spec;
+pub mod store;
+pub mod view;

@@ -1,0 +1,237 @@
+//! Every boundary of the engine. A trait is here only when it has two implementations, and its
+//! doc comment says what is true when it returns.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use crate::core::change::{Change, Message, Receipt};
+use crate::core::fault::Fault;
+use crate::core::id::{RunId, Unit};
+use crate::core::progress::Progress;
+use crate::core::retry::{Outcome, Probed};
+use crate::core::run::{Event, Run};
+use crate::core::scope::Scope;
+use crate::core::tally::Tally;
+use crate::core::time::Timestamp;
+
+/// The store failed. After an error of a write nothing more is accepted: stop the engine.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct StoreError(pub String);
+
+/// Durable records of runs. Implemented by the sled store and, for the simulation, in memory.
+#[async_trait]
+pub trait Journal: Send + Sync {
+    /// Applies all changes or none. When it returns `Ok`, they survive a power cut.
+    async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError>;
+
+    /// The record of a run, if there is one.
+    fn run(&self, run: RunId) -> Result<Option<Run>, StoreError>;
+
+    /// Every run, newest first.
+    fn runs(&self) -> Result<Vec<Run>, StoreError>;
+
+    /// The progress of one unit; `None` when it has no record.
+    fn progress(&self, run: RunId, unit: Unit) -> Result<Option<Progress>, StoreError>;
+
+    /// The progress of up to `limit` items that have a record, in ascending order, beginning with
+    /// `from`.
+    fn items(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Progress)>, StoreError>;
+
+    /// The counts of the track that `unit` flows through.
+    fn tally(&self, run: RunId, unit: Unit) -> Result<Tally, StoreError>;
+
+    /// Every item before this position is at rest.
+    fn watermark(&self, run: RunId) -> Result<u64, StoreError>;
+
+    /// Up to `limit` events beginning with number `from` (from 0), with their numbers.
+    fn events(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Event)>, StoreError>;
+}
+
+/// A message as it was received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// The message.
+    pub message: Message,
+    /// How often it was received, this time included.
+    pub receives: u32,
+}
+
+/// How a queue is received from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receive {
+    /// The queue's name.
+    pub queue: String,
+    /// Only messages of this run, where the queue can tell (the embedded one can).
+    pub run: RunId,
+    /// Most messages per call.
+    pub max: usize,
+    /// How long to wait for the first one.
+    pub wait: Duration,
+    /// How long a received message stays hidden.
+    pub visibility: Duration,
+    /// After so many receives a message goes to the dead-letter queue instead.
+    pub receives_max: u32,
+}
+
+/// A durable queue. Implemented by the sled store and, for the simulation, in memory.
+#[async_trait]
+pub trait Queue: Send + Sync {
+    /// Puts messages. When it returns `Ok` they are durable. A message whose ID is already in the
+    /// queue is not put twice.
+    async fn send(&self, messages: Vec<Message>) -> Result<(), StoreError>;
+
+    /// Takes what is visible; waits up to `wait` when nothing is. What is returned is hidden, and
+    /// counted as received, durably.
+    async fn receive(&self, receive: &Receive) -> Result<Vec<Delivery>, StoreError>;
+
+    /// Removes messages for good.
+    async fn delete(&self, receipts: Vec<Receipt>) -> Result<(), StoreError>;
+
+    /// Hides messages for this much longer from now; zero shows them at once.
+    async fn hide(&self, receipts: Vec<Receipt>, visibility: Duration) -> Result<(), StoreError>;
+}
+
+/// Content-addressed files: immutable bytes by digest.
+pub trait Pins: Send + Sync {
+    /// Keeps bytes and returns their address. When it returns `Ok` they survive a power cut.
+    fn put(&self, bytes: &[u8]) -> Result<String, StoreError>;
+
+    /// Starts a file whose size is not known yet.
+    fn create(&self) -> Result<Box<dyn PinWriter>, StoreError>;
+
+    /// The bytes at an address.
+    fn get(&self, address: &str) -> Result<Vec<u8>, StoreError>;
+
+    /// Opens an address for reading at positions.
+    fn open(&self, address: &str) -> Result<std::fs::File, StoreError>;
+}
+
+/// A content-addressed file that is being written.
+pub trait PinWriter: std::io::Write + Send {
+    /// Ends the file and returns its address. When it returns `Ok` it survives a power cut; when
+    /// the writer is dropped without this, nothing is left.
+    fn finish(self: Box<Self>) -> Result<String, StoreError>;
+}
+
+/// The time of day and the passing of time. Implemented by the system and by the simulation.
+#[async_trait]
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+
+    /// Returns at `until` or later.
+    async fn sleep_until(&self, until: Timestamp);
+}
+
+/// What one step does before any call: pure, repeatable, on a computing thread.
+pub trait Prepare: Send + Sync {
+    /// For a pure step its output; for an effect the request to send, whole and without secrets;
+    /// for a timer the instant as milliseconds since 1970; for a receiver anything.
+    ///
+    /// # Errors
+    /// A fault of the content: the unit is a dead letter at this step.
+    fn prepare(&self, scope: &Scope) -> Result<Value, Fault>;
+
+    /// The values of this step's output that no other item of the run may share, by field name
+    /// (rule R1), computed without the rest of the output. Most steps have none.
+    fn unique(&self, _scope: &Scope) -> Vec<(String, String)> {
+        Vec::new()
+    }
+}
+
+/// One unit of a call.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The run.
+    pub run: RunId,
+    /// The unit.
+    pub unit: Unit,
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// Names what the effect is about; the same in every attempt. The declared key, else
+    /// run/step/item.
+    pub key: String,
+    /// A stable ID for the effect, derived from run, step and unit.
+    pub effect_id: u128,
+    /// What `prepare` made.
+    pub request: Value,
+}
+
+/// What a call came to.
+#[derive(Clone, Debug)]
+pub struct Verdicts {
+    /// One outcome per unit, in the order of the call.
+    pub outcomes: Vec<Outcome>,
+    /// How many requests were sent.
+    pub calls: u64,
+}
+
+/// A step that changes or reads something outside. Implemented by connectors and by the
+/// simulated outside world.
+#[async_trait]
+pub trait Effect: Prepare {
+    /// Carries out one attempt for each unit. Never retries by itself, never drops a unit: an
+    /// unclear end is [`Outcome::Unclear`], and one bad unit does not spoil the others.
+    async fn call(&self, calls: &[Call]) -> Verdicts;
+
+    /// Looks up whether an earlier attempt was carried out. Changes nothing outside.
+    async fn probe(&self, call: &Call) -> Probed;
+}
+
+/// A received source: what the gate needs from a step that yields items.
+pub trait Source: Prepare {
+    /// Reads the whole source once, keeps its records under content addresses, and checks each.
+    /// `unique` computes the values that no two items may share. Runs on a computing thread.
+    ///
+    /// # Errors
+    /// A fault that ends the run before any item exists.
+    fn pin(&self, scope: &Scope, pins: &dyn Pins, unique: &UniqueOf<'_>) -> Result<Pinned, Fault>;
+
+    /// The source opened again for reading single records.
+    fn open(&self, source: &crate::core::run::Source, pins: &dyn Pins) -> Result<Arc<dyn Records>, Fault>;
+}
+
+/// Computes the values that no two items may share from an item's record.
+pub type UniqueOf<'a> = dyn Fn(u64, &Arc<Value>) -> Vec<(String, String)> + Sync + 'a;
+
+/// What pinning came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pinned {
+    /// The pinned source.
+    pub source: crate::core::run::Source,
+    /// Records that are dead letters from the start.
+    pub rejected: u64,
+}
+
+/// The records of a pinned source. Reads are pure: the bytes never change.
+pub trait Records: Send + Sync {
+    /// The record at a position, with its item key, or the fault that makes it a dead letter.
+    fn record(&self, position: u64) -> Record;
+
+    /// The position of the item with this key.
+    fn find(&self, key: &str) -> Option<u64>;
+}
+
+/// One record.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// The item key as far as it is known.
+    pub key: Option<String>,
+    /// The record itself, or why it is a dead letter.
+    pub value: Result<Arc<Value>, Fault>,
+}
+
+/// What a step is, ready to work.
+#[derive(Clone)]
+pub enum Worker {
+    /// A source.
+    Source(Arc<dyn Source>),
+    /// A pure step, a timer or a receiver.
+    Pure(Arc<dyn Prepare>),
+    /// An effect.
+    Effect(Arc<dyn Effect>),
+}
