@@ -203,7 +203,10 @@ fn concurrency(workflow: &Workflow, step: &Step, descriptor: Option<&Descriptor>
 fn settle(step: &Step, descriptor: Option<&Descriptor>) -> SettleBy {
     match descriptor {
         Some(Descriptor { role: Role::Effect { probes: true }, .. }) => SettleBy::Probe,
-        Some(known) if step.repeat_safe || (known.harmless)(&step.with) => SettleBy::Repeat,
-        Some(_) | None => SettleBy::Person,
+        Some(known @ Descriptor { role: Role::Effect { probes: false }, .. }) => {
+            if step.repeat_safe || (known.harmless)(&step.with) { SettleBy::Repeat } else { SettleBy::Person }
+        }
+        // Nothing outside changes: pinning again, computing again, waiting again is harmless.
+        Some(_) | None => SettleBy::Repeat,
     }
 }
