@@ -1,6 +1,9 @@
 //! What a resume will do, before it does it. The plan that is shown and the resume that is carried
 //! out ask the same function ([`fate`]), so they cannot differ.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -127,7 +130,7 @@ fn is_recomputed(step: &PlanStep, cell: &Cell) -> bool {
 #[derive(Debug)]
 pub struct Planner<'a> {
     track: &'a Track,
-    counts: Vec<std::collections::BTreeMap<Fate, u64>>,
+    counts: Vec<BTreeMap<Fate, u64>>,
     doubts: Vec<Doubt>,
     recorded: u64,
     digest: Sha256,
@@ -144,7 +147,7 @@ impl<'a> Planner<'a> {
         digest.update(epoch.to_be_bytes());
         Self {
             track,
-            counts: vec![Default::default(); track.steps.len()],
+            counts: vec![BTreeMap::new(); track.steps.len()],
             doubts: Vec::new(),
             recorded: 0,
             digest,
@@ -174,24 +177,37 @@ impl<'a> Planner<'a> {
     }
 
     /// Ends the plan of a track with `total` units, those without a record included.
-    pub fn finish(mut self, total: u64) -> (Vec<Share>, Vec<Share>, Vec<Share>, Vec<Doubt>, String) {
+    pub fn finish(mut self, total: u64) -> TrackPlan {
         let unrecorded = total.saturating_sub(self.recorded);
         self.digest.update(total.to_be_bytes());
-        let (mut reuse, mut execute, mut stays) = (Vec::new(), Vec::new(), Vec::new());
+        let mut plan = TrackPlan { doubts: self.doubts, ..TrackPlan::default() };
         for (step, known) in self.track.steps.iter().enumerate() {
             *self.counts[step].entry(Fate::NeverRan).or_default() += unrecorded;
             for (fate, items) in self.counts[step].iter().filter(|(_, items)| **items > 0) {
                 let share =
                     Share { step: known.name.clone(), items: *items, reason: fate.reason().to_owned() };
                 match fate {
-                    Fate::Reuse => reuse.push(share),
-                    Fate::Stays => stays.push(share),
-                    Fate::Failed | Fate::NeverRan | Fate::GoesOn | Fate::InDoubt(_) => execute.push(share),
+                    Fate::Reuse => plan.reuse.push(share),
+                    Fate::Stays => plan.stays.push(share),
+                    Fate::Failed | Fate::NeverRan | Fate::GoesOn | Fate::InDoubt(_) => {
+                        plan.execute.push(share)
+                    }
                 }
             }
         }
-        (reuse, execute, stays, self.doubts, hex(&self.digest.finalize()))
+        plan.hash = hex(&self.digest.finalize());
+        plan
     }
+}
+
+/// What a resume will do on one track.
+#[derive(Clone, Debug, Default)]
+pub struct TrackPlan {
+    reuse: Vec<Share>,
+    execute: Vec<Share>,
+    stays: Vec<Share>,
+    doubts: Vec<Doubt>,
+    hash: String,
 }
 
 impl Fate {
@@ -224,7 +240,7 @@ impl Fate {
 }
 
 /// Joins the plans of the tracks of a run.
-pub fn join(run: RunId, parts: Vec<(Vec<Share>, Vec<Share>, Vec<Share>, Vec<Doubt>, String)>) -> ResumePlan {
+pub fn join(run: RunId, tracks: Vec<TrackPlan>) -> ResumePlan {
     let mut digest = Sha256::new();
     let mut plan = ResumePlan {
         run,
@@ -234,17 +250,24 @@ pub fn join(run: RunId, parts: Vec<(Vec<Share>, Vec<Share>, Vec<Share>, Vec<Doub
         in_doubt: Vec::new(),
         stays: Vec::new(),
     };
-    for (reuse, execute, stays, doubts, hash) in parts {
-        plan.reuse.extend(reuse);
-        plan.execute.extend(execute);
-        plan.stays.extend(stays);
-        plan.in_doubt.extend(doubts);
-        digest.update(hash.as_bytes());
+    for track in tracks {
+        plan.reuse.extend(track.reuse);
+        plan.execute.extend(track.execute);
+        plan.stays.extend(track.stays);
+        plan.in_doubt.extend(track.doubts);
+        digest.update(track.hash.as_bytes());
     }
-    plan.hash = hex(&digest.finalize())[..16].to_owned();
+    plan.hash = hex(&digest.finalize()[..PLAN_HASH_BYTES]);
     plan
 }
 
+/// 64 bits: enough that two plans of one run never share a hash, short enough to type.
+const PLAN_HASH_BYTES: usize = 8;
+
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -218,9 +218,9 @@ impl Drive {
 
     /// Makes durable whatever was recorded since the last commit.
     async fn commit(&mut self) -> Result<(), Error> {
-        let (changed, setbacks) = self.desk.take_changes();
+        let (moved, setbacks) = self.desk.take_changes();
         let id = self.run.id;
-        let mut changes: Vec<Change> = Vec::with_capacity(changed.len() + 4);
+        let mut changes: Vec<Change> = Vec::with_capacity(moved.len() + 4);
         let now = self.ports.clock.now();
         let setbacks = setbacks.into_iter().map(|setback| self.setback(setback, now)).collect::<Vec<_>>();
         if !self.events.is_empty() {
@@ -232,7 +232,7 @@ impl Drive {
                 .into_iter()
                 .map(|((unit, step), calls)| Change::Calls(id, unit, step, calls)),
         );
-        for (unit, progress) in changed {
+        for (unit, progress) in moved {
             if self.desk.progress(unit).is_none() {
                 self.contexts.remove(&unit);
                 self.mail.note_rest(unit, &progress);

@@ -1,6 +1,7 @@
 //! Preparing steps: conditions, pure outputs, requests. Computes only; the same progress and the
 //! same context always give the same result.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ pub fn prepare(
         let ready = if progress.is_skipped_with_needs(track, step) {
             Ready::Skip(SkipReason::Condition)
         } else {
-            prepare_one(common, context, &progress, step)
+            guarded(|| prepare_one(common, context, &progress, step))
         };
         let passes = match &ready {
             Ready::Computed => Some(Kind::Done { facts: Facts::new() }),
@@ -87,6 +88,13 @@ fn prepare_one(common: &Common, context: &Context, progress: &Progress, step: us
     made.unwrap_or_else(Ready::Fault)
 }
 
+/// A connector that panics on one item must not take the engine, or the item, with it.
+fn guarded(work: impl FnOnce() -> Ready) -> Ready {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        Ready::Fault(Fault::new(name::MAPPING, "a defect of this step's connector: it panicked on this item"))
+    })
+}
+
 fn is_wanted(station: &Station, scope: &Scope) -> Result<bool, Fault> {
     let Some(when) = &station.when else { return Ok(true) };
     match when.evaluate(scope)? {
@@ -100,7 +108,9 @@ fn is_wanted(station: &Station, scope: &Scope) -> Result<bool, Fault> {
 
 fn request(common: &Common, station: &Station, step: usize, scope: &Scope) -> Result<Arc<Request>, Fault> {
     let body = body(station, scope)?;
-    let key = if let Some(template) = &station.key { text(&template.render(scope)?)? } else {
+    let key = if let Some(template) = &station.key {
+        text(&template.render(scope)?)?
+    } else {
         let name = &common.assembly.plan.track(scope.unit).steps[step].name;
         format!("{}/{}/{}", scope.run, name, scope.unit)
     };

@@ -58,10 +58,13 @@ pub async fn revive(journal: &dyn Journal, plan: &Plan, run: &Run, now: Timestam
             pending.push(Change::Progress(run.id, Unit::Run, progress));
         }
     }
+    let standing = journal.tally(run.id, Unit::Item(0))?.units;
+    // Without any of these no record changes, and a million items need not be read.
+    let given_up = standing.dead_lettered + standing.in_doubt + standing.cancelled > 0;
     let mut revived: Vec<(u64, Progress)> = Vec::new();
     let mut first: Option<u64> = None;
     let mut from = 0;
-    loop {
+    while given_up {
         let items = journal.items(run.id, from, SCAN)?;
         let Some((last, _)) = items.last() else { break };
         from = last + 1;
