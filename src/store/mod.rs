@@ -1,1 +1,182 @@
-//! (to come)
+//! The durable store: the only place that knows sled.
+//!
+//! ```text
+//! commit, send, receive… ─► writer ─► stage ─► block, cells, pack ─► codec ─► sled
+//!                           (one thread:        (records, spelled)   (rows)     │
+//!                            batch, sync, ack)                                  │
+//! run, items, tally…     ◄─ reader ◄─ rows ◄────────────────────────────────────┘
+//! put, open…             ◄► pins (content-addressed files)
+//! ```
+//!
+//! - `codec` says the format, `keys` where each record lies.
+//! - `shelf` is what the queues know in memory; `queue` waits for messages; `messages` stores them.
+//! - `open` is about the directory: who holds it, whether it is whole.
+//! - `memory` is the same ports without a disk, for simulation and tests.
+//!
+//! Absent: retries after an error of a write (the store stops), asynchronous flushes (sled
+//! deadlocks in them), any reading by a second process (sled locks its directory).
+
+mod bells;
+mod block;
+mod cache;
+mod cells;
+mod codec;
+mod error;
+mod keys;
+mod memory;
+mod messages;
+mod open;
+mod pack;
+mod pins;
+mod queue;
+mod reader;
+mod rows;
+mod shelf;
+mod stage;
+mod wire;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::core::change::{Change, Message, Receipt};
+use crate::core::id::{RunId, Unit};
+use crate::core::progress::Progress;
+use crate::core::run::{Event, Run};
+use crate::core::tally::Tally;
+use crate::ports::{Clock, Delivery, Journal, PinWriter, Pins, Queue, Receive, StoreError};
+
+use bells::Bells;
+use open::HolderMark;
+use rows::Rows;
+use stage::Stage;
+use writer::{Health, Sync, Writer};
+
+pub use memory::{Fate, MemoryStore};
+pub use open::{Holder, OpenError};
+
+/// The store of one state directory. Clones share it; the last one to go closes it.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+// Dropped from the top: the writer ends before its rows, and the mark goes before sled's lock.
+struct Inner {
+    writer: Writer,
+    health: Health,
+    bells: Bells,
+    clock: Arc<dyn Clock>,
+    _mark: HolderMark,
+    rows: Rows,
+}
+
+impl Store {
+    /// Opens a state directory, or makes it. While this process holds it no other can.
+    ///
+    /// # Errors
+    /// [`OpenError`] names who holds it, or what is wrong with it and what to do.
+    pub fn open(dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        Self::open_with(dir, clock, |sync| sync)
+    }
+
+    fn open_with(
+        dir: &Path,
+        clock: Arc<dyn Clock>,
+        sync: impl FnOnce(Sync) -> Sync,
+    ) -> Result<Self, OpenError> {
+        let opened = open::open(dir, &*clock)?;
+        let failed =
+            |error: error::Error| OpenError::Failed { dir: dir.to_owned(), cause: error.to_string() };
+        let mut stage = Stage::new(opened.rows.clone());
+        stage.load_queues().map_err(failed)?;
+        let (bells, health) = (Bells::default(), Health::default());
+        let writer = Writer::start(stage, sync(opened.sync), bells.clone(), health.clone()).map_err(failed)?;
+        let inner = Inner { writer, health, bells, clock, _mark: opened.mark, rows: opened.rows };
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// For reading; refused after an error, because what was applied may not be durable.
+    fn rows(&self) -> Result<&Rows, StoreError> {
+        self.0.health.check()?;
+        Ok(&self.0.rows)
+    }
+}
+
+#[async_trait]
+impl Journal for Store {
+    async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
+        self.0.writer.commit(changes).await
+    }
+
+    fn run(&self, run: RunId) -> Result<Option<Run>, StoreError> {
+        Ok(self.rows()?.run(run)?)
+    }
+
+    fn runs(&self) -> Result<Vec<Run>, StoreError> {
+        Ok(self.rows()?.runs()?)
+    }
+
+    fn progress(&self, run: RunId, unit: Unit) -> Result<Option<Progress>, StoreError> {
+        Ok(self.rows()?.progress(run, unit)?)
+    }
+
+    fn items(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Progress)>, StoreError> {
+        Ok(self.rows()?.items(run, from, limit)?)
+    }
+
+    fn tally(&self, run: RunId, unit: Unit) -> Result<Tally, StoreError> {
+        Ok(self.rows()?.tally(run, unit)?)
+    }
+
+    fn watermark(&self, run: RunId) -> Result<u64, StoreError> {
+        Ok(self.rows()?.watermark(run)?)
+    }
+
+    fn events(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Event)>, StoreError> {
+        Ok(self.rows()?.events(run, from, limit)?)
+    }
+}
+
+#[async_trait]
+impl Queue for Store {
+    async fn send(&self, messages: Vec<Message>) -> Result<(), StoreError> {
+        self.commit(vec![Change::Enqueue(messages)]).await
+    }
+
+    async fn receive(&self, receive: &Receive) -> Result<Vec<Delivery>, StoreError> {
+        let Inner { clock, bells, writer, .. } = &*self.0;
+        queue::long_poll(&**clock, bells, receive, |now| writer.take(receive.clone(), now)).await
+    }
+
+    async fn delete(&self, receipts: Vec<Receipt>) -> Result<(), StoreError> {
+        self.commit(receipts.into_iter().map(Change::Delete).collect()).await
+    }
+
+    async fn hide(&self, receipts: Vec<Receipt>, visibility: Duration) -> Result<(), StoreError> {
+        let until = self.0.clock.now().after(visibility);
+        self.commit(receipts.into_iter().map(|receipt| Change::Hide { receipt, until }).collect()).await
+    }
+}
+
+impl Pins for Store {
+    fn put(&self, bytes: &[u8]) -> Result<String, StoreError> {
+        Ok(self.0.rows.files.put(bytes)?)
+    }
+
+    fn create(&self) -> Result<Box<dyn PinWriter>, StoreError> {
+        Ok(Box::new(self.0.rows.files.create()?))
+    }
+
+    fn get(&self, address: &str) -> Result<Vec<u8>, StoreError> {
+        Ok(self.0.rows.files.get(address)?)
+    }
+
+    fn open(&self, address: &str) -> Result<std::fs::File, StoreError> {
+        Ok(self.0.rows.files.open_address(address)?)
+    }
+}

@@ -1,0 +1,137 @@
+//! Where each record lies: one tree, a letter for the kind, big-endian numbers, so that the order
+//! of the keys is the order of age and of position.
+
+use crate::core::id::{RunId, Unit};
+
+/// The format of the store as a whole.
+pub(super) const META: &[u8] = b"M";
+/// All runs.
+pub(super) const RUNS: &[u8] = b"R";
+/// All blocks of all queues.
+pub(super) const QUEUES: &[u8] = b"Q";
+
+/// A kind letter and the 16 bytes of a run ID.
+const RUN_LENGTH: usize = 17;
+
+pub(super) fn run(run: RunId) -> Vec<u8> {
+    begin(b'R', run)
+}
+
+pub(super) fn watermark(run: RunId) -> Vec<u8> {
+    begin(b'W', run)
+}
+
+/// All events of a run.
+pub(super) fn events(run: RunId) -> Vec<u8> {
+    begin(b'V', run)
+}
+
+pub(super) fn event(run: RunId, number: u64) -> Vec<u8> {
+    numbered(events(run), number)
+}
+
+/// The counts of a run's items, one page of steps.
+pub(super) fn tally(run: RunId, page: u64) -> Vec<u8> {
+    numbered(begin(b'T', run), page)
+}
+
+/// All blocks of a run's items.
+pub(super) fn items(run: RunId) -> Vec<u8> {
+    begin(b'I', run)
+}
+
+pub(super) fn item_block(run: RunId, block: u64) -> Vec<u8> {
+    numbered(items(run), block)
+}
+
+/// The pages of cells of a unit that is not an item.
+pub(super) fn unit(run: RunId, unit: Unit) -> Vec<u8> {
+    let number = match unit {
+        Unit::Run => 0,
+        Unit::Closing(number) => number,
+        // Items have blocks of their own; a caller that asks for their pages finds nothing.
+        Unit::Item(_) => u32::MAX,
+    };
+    let mut key = units(run, unit);
+    key.extend_from_slice(&number.to_be_bytes());
+    key
+}
+
+/// All units of the track that `unit` flows through.
+pub(super) fn units(run: RunId, unit: Unit) -> Vec<u8> {
+    let mut key = begin(b'U', run);
+    key.push(match unit {
+        Unit::Run => b'r',
+        Unit::Closing(_) => b'c',
+        Unit::Item(_) => b'i',
+    });
+    key
+}
+
+pub(super) fn unit_page(run: RunId, unit: Unit, page: u64) -> Vec<u8> {
+    numbered(self::unit(run, unit), page)
+}
+
+pub(super) fn queue_block(run: RunId, queue: &str, block: u64) -> Vec<u8> {
+    let mut key = numbered(begin(b'Q', run), block);
+    key.extend_from_slice(queue.as_bytes());
+    key
+}
+
+/// A record that did not fit into its slot of the block at `block`.
+pub(super) fn spill(block: &[u8], slot: usize) -> Vec<u8> {
+    let mut key = Vec::with_capacity(block.len() + 9);
+    key.push(b'S');
+    key.extend_from_slice(block);
+    numbered(key, slot as u64)
+}
+
+/// The number a key ends with.
+pub(super) fn last_number(key: &[u8]) -> Option<u64> {
+    key.last_chunk().map(|bytes| u64::from_be_bytes(*bytes))
+}
+
+/// The run, the block and the queue that the key of a queue's block names.
+pub(super) fn of_queue_block(key: &[u8]) -> Option<(RunId, u64, &str)> {
+    let (run, rest) = key.get(1..)?.split_first_chunk()?;
+    let (block, queue) = rest.split_first_chunk()?;
+    let queue = std::str::from_utf8(queue).ok()?;
+    Some((RunId(u128::from_be_bytes(*run)), u64::from_be_bytes(*block), queue))
+}
+
+/// The key for people, in an error.
+pub(super) fn display(key: &[u8]) -> String {
+    key.escape_ascii().to_string()
+}
+
+fn begin(kind: u8, run: RunId) -> Vec<u8> {
+    let mut key = Vec::with_capacity(RUN_LENGTH + 13);
+    key.push(kind);
+    key.extend_from_slice(&run.0.to_be_bytes());
+    key
+}
+
+fn numbered(mut key: Vec<u8>, number: u64) -> Vec<u8> {
+    key.extend_from_slice(&number.to_be_bytes());
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_keys_is_the_order_of_age_and_position() {
+        assert!(run(RunId(1)) < run(RunId(1 << 100)));
+        assert!(item_block(RunId(7), 255) < item_block(RunId(7), 256));
+        assert!(event(RunId(7), 9) < event(RunId(7), 10));
+    }
+
+    #[test]
+    fn a_queue_key_says_what_it_is_about() {
+        let key = queue_block(RunId(9), "products.dlq", 3);
+        assert_eq!(of_queue_block(&key), Some((RunId(9), 3, "products.dlq")));
+        assert_eq!(of_queue_block(b"Qx"), None);
+        assert_eq!(last_number(&event(RunId(1), 77)), Some(77));
+    }
+}

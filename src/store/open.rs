@@ -1,0 +1,262 @@
+//! Opening a state directory: who holds it, whether it is whole, which format it has.
+
+use std::any::Any;
+use std::fs::{self, File};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use crate::core::time::Timestamp;
+use crate::ports::Clock;
+
+use super::codec::{self, FORMAT};
+use super::error::Error;
+use super::keys;
+use super::pins::{Files, sync_dir};
+use super::rows::Rows;
+use super::wire::{Input, put_number};
+use super::writer::Sync;
+
+/// sled's own files.
+const JOURNAL: &str = "journal";
+/// What a journal that cannot be opened is called from then on; a time follows.
+const DAMAGED: &str = "journal.damaged-";
+/// Content-addressed files.
+const PINS: &str = "pins";
+/// Who holds the directory.
+const HOLDER: &str = "holder";
+/// sled's cache; the resident size is about twice as much.
+const CACHE_BYTES: u64 = 64 << 20;
+
+/// The process that holds a state directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Its process ID.
+    pub pid: u32,
+    /// Since when it holds the directory.
+    pub since: Timestamp,
+}
+
+/// Why a state directory could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process holds it. That is normal: talk to that process.
+    #[error("state directory {} is in use by another engine{}", dir.display(), pid_text(*holder))]
+    Held {
+        /// The directory.
+        dir: PathBuf,
+        /// Who holds it, if it left its name.
+        holder: Option<Holder>,
+    },
+    /// It cannot be read. It was moved aside, whole, so that nothing overwrites it.
+    #[error(
+        "the journal in {} cannot be opened ({cause}); it was moved to {}; \
+         `milepost state restore` puts back a backup",
+        dir.display(), moved_to.display()
+    )]
+    Damaged {
+        /// The directory.
+        dir: PathBuf,
+        /// Where the journal is now.
+        moved_to: PathBuf,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// A damaged journal was moved aside earlier and none was put in its place. Beginning with
+    /// nothing would forget which effects were done, so that is left to a person.
+    #[error(
+        "the journal in {} was damaged and moved to {}; `milepost state restore` puts back a backup; \
+         to begin with an empty state, move the damaged journal out of the state directory",
+        dir.display(), moved_to.display()
+    )]
+    MovedAside {
+        /// The directory.
+        dir: PathBuf,
+        /// Where the journal is.
+        moved_to: PathBuf,
+    },
+    /// It was written by another version.
+    #[error(
+        "state directory {} has format {found}; this version of milepost reads format {FORMAT}",
+        dir.display()
+    )]
+    Format {
+        /// The directory.
+        dir: PathBuf,
+        /// Its format.
+        found: u64,
+    },
+    /// The file system refused something.
+    #[error("failed to open state directory {}: {cause}", dir.display())]
+    Failed {
+        /// The directory.
+        dir: PathBuf,
+        /// What it refused.
+        cause: String,
+    },
+}
+
+/// What opening came to.
+pub(super) struct Opened {
+    pub(super) rows: Rows,
+    pub(super) sync: Sync,
+    pub(super) mark: HolderMark,
+}
+
+/// Opens or creates a state directory.
+pub(super) fn open(dir: &Path, clock: &dyn Clock) -> Result<Opened, OpenError> {
+    let failed = |error: Error| OpenError::Failed { dir: dir.to_owned(), cause: error.to_string() };
+    let journal = dir.join(JOURNAL);
+    if !journal.exists()
+        && let Some(moved_to) = damaged_in(dir)
+    {
+        return Err(OpenError::MovedAside { dir: dir.to_owned(), moved_to });
+    }
+    fs::create_dir_all(&journal).map_err(Error::io(format!("create {}", journal.display()))).map_err(failed)?;
+    let db = open_sled(dir, &journal, clock)?;
+    let mark = HolderMark::write(dir, clock.now());
+    let files = Files::open(&dir.join(PINS)).map_err(failed)?;
+    let sync = sync_of(&db, &journal).map_err(failed)?;
+    let rows = Rows { db, files: Arc::new(files) };
+    let mut opened = Opened { rows, sync, mark };
+    check_format(dir, &mut opened)?;
+    // The names of what was created above; everything after that is inside the files.
+    for made in [&*journal, dir, dir.parent().filter(|parent| parent.is_dir()).unwrap_or(dir)] {
+        sync_dir(made).map_err(failed)?;
+    }
+    Ok(opened)
+}
+
+/// The words of a panic.
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it panicked".to_owned())
+}
+
+fn open_sled(dir: &Path, journal: &Path, clock: &dyn Clock) -> Result<sled::Db, OpenError> {
+    let config = sled::Config::new().path(journal).cache_capacity(CACHE_BYTES).flush_every_ms(None);
+    let cause = match catch_unwind(AssertUnwindSafe(|| config.open())) {
+        Ok(Ok(db)) => return Ok(db),
+        Ok(Err(sled::Error::Io(error))) if error.to_string().contains("could not acquire lock") => {
+            return Err(OpenError::Held { dir: dir.to_owned(), holder: read_holder(dir) });
+        }
+        // The journal may be whole: permissions, a full disk.
+        Ok(Err(error @ sled::Error::Io(_))) => {
+            return Err(OpenError::Failed { dir: dir.to_owned(), cause: error.to_string() });
+        }
+        Ok(Err(error)) => error.to_string(),
+        Err(panic) => panic_text(panic.as_ref()),
+    };
+    let moved_to = dir.join(format!("{DAMAGED}{}", clock.now().0));
+    match fs::rename(journal, &moved_to) {
+        Ok(()) => Err(OpenError::Damaged { dir: dir.to_owned(), moved_to, cause }),
+        Err(error) => {
+            let cause = format!("{cause}; and the journal could not be moved aside: {error}");
+            Err(OpenError::Failed { dir: dir.to_owned(), cause })
+        }
+    }
+}
+
+fn damaged_in(dir: &Path) -> Option<PathBuf> {
+    let entries = fs::read_dir(dir).ok()?;
+    let names = entries.filter_map(Result::ok).map(|entry| entry.file_name());
+    let damaged = names.filter(|name| name.to_string_lossy().starts_with(DAMAGED));
+    damaged.max().map(|name| dir.join(name))
+}
+
+/// sled's `flush` alone does not survive a power cut; with a sync of its file it does, as long as
+/// no value is so large that sled gives it a file of its own.
+fn sync_of(db: &sled::Db, journal: &Path) -> Result<Sync, Error> {
+    let path = journal.join("db");
+    let file = File::open(&path).map_err(Error::io(format!("open {}", path.display())))?;
+    let db = db.clone();
+    let mut large = LargeValues::new(journal.join("blobs"));
+    Ok(Box::new(move || {
+        db.flush()?;
+        file.sync_data().map_err(Error::io(format!("sync {}", path.display())))?;
+        large.sync()
+    }))
+}
+
+/// sled's files for large values. There should never be one; sled would not sync it, so we do.
+struct LargeValues {
+    dir: PathBuf,
+    synced_at: Option<SystemTime>,
+}
+
+impl LargeValues {
+    fn new(dir: PathBuf) -> Self {
+        Self { dir, synced_at: None }
+    }
+
+    fn sync(&mut self) -> Result<(), Error> {
+        let changed_at = fs::metadata(&self.dir).and_then(|metadata| metadata.modified()).ok();
+        if changed_at == self.synced_at {
+            return Ok(());
+        }
+        let io = || Error::io(format!("sync {}", self.dir.display()));
+        for entry in fs::read_dir(&self.dir).map_err(io())? {
+            let path = entry.map_err(io())?.path();
+            tracing::warn!(path = %path.display(), "sled made a file for a large value");
+            File::open(&path).and_then(|file| file.sync_all()).map_err(io())?;
+        }
+        sync_dir(&self.dir)?;
+        self.synced_at = changed_at;
+        Ok(())
+    }
+}
+
+fn check_format(dir: &Path, opened: &mut Opened) -> Result<(), OpenError> {
+    let failed = |error: Error| OpenError::Failed { dir: dir.to_owned(), cause: error.to_string() };
+    let rows = &opened.rows;
+    let payload = match rows.get(keys::META) {
+        Err(Error::Format { found, .. }) => {
+            return Err(OpenError::Format { dir: dir.to_owned(), found: u64::from(found) });
+        }
+        other => other.map_err(failed)?,
+    };
+    if let Some(payload) = payload {
+        let found = Input::new(&payload).number().map_err(codec::at(keys::META)).map_err(failed)?;
+        if found == u64::from(FORMAT) {
+            return Ok(());
+        }
+        return Err(OpenError::Format { dir: dir.to_owned(), found });
+    }
+    let mut payload = Vec::new();
+    put_number(&mut payload, u64::from(FORMAT));
+    let row = codec::frame(keys::META, &payload, &rows.files).map_err(failed)?;
+    rows.db.insert(keys::META, row).map_err(|error| failed(error.into()))?;
+    (opened.sync)().map_err(failed)
+}
+
+fn pid_text(holder: Option<Holder>) -> String {
+    holder.map_or_else(String::new, |holder| format!(" (process {})", holder.pid))
+}
+
+fn read_holder(dir: &Path) -> Option<Holder> {
+    serde_json::from_slice(&fs::read(dir.join(HOLDER)).ok()?).ok()
+}
+
+/// The file that says who holds the directory; goes when the store is closed.
+pub(super) struct HolderMark(PathBuf);
+
+impl HolderMark {
+    fn write(dir: &Path, since: Timestamp) -> Self {
+        let path = dir.join(HOLDER);
+        let holder = Holder { pid: std::process::id(), since };
+        // Only a courtesy: without it the message to the second engine says a little less.
+        if let Err(error) = fs::write(&path, serde_json::json!(holder).to_string()) {
+            tracing::warn!(path = %path.display(), %error, "failed to write down who holds the state directory");
+        }
+        Self(path)
+    }
+}
+
+impl Drop for HolderMark {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}

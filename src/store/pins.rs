@@ -1,0 +1,205 @@
+//! Content-addressed files: immutable bytes under the hexadecimal SHA-256 of what they are.
+//!
+//! A file is written under a passing name, hashed on the way, synced, renamed to its address, and
+//! its directory synced: an address that exists is whole.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sha2::{Digest, Sha256};
+
+use crate::ports::{PinWriter, StoreError};
+
+use super::error::Error;
+
+/// Bytes of a digest; an address has two characters for each.
+pub(super) const DIGEST_LENGTH: usize = 32;
+/// Where files are that are still being written.
+const UNFINISHED: &str = "unfinished";
+/// Source files are read in large pieces, so they are written in such.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// The directory of content-addressed files.
+#[derive(Debug)]
+pub(super) struct Files {
+    dir: PathBuf,
+    next: AtomicU64,
+}
+
+impl Files {
+    /// Opens the directory and removes what an earlier process did not finish. Only the process
+    /// that holds the store may do this.
+    pub(super) fn open(dir: &Path) -> Result<Self, Error> {
+        let unfinished = dir.join(UNFINISHED);
+        let io = |what: &str| Error::io(format!("{what} {}", unfinished.display()));
+        fs::create_dir_all(&unfinished).map_err(io("create"))?;
+        for entry in fs::read_dir(&unfinished).map_err(io("read"))? {
+            let path = entry.map_err(io("read"))?.path();
+            fs::remove_file(&path).map_err(Error::io(format!("remove {}", path.display())))?;
+        }
+        sync_dir(dir)?;
+        Ok(Self { dir: dir.to_owned(), next: AtomicU64::new(0) })
+    }
+
+    /// Keeps bytes durably.
+    pub(super) fn put(&self, bytes: &[u8]) -> Result<String, Error> {
+        let mut writer = self.create()?;
+        writer.write_all(bytes).map_err(Error::io("write a content-addressed file"))?;
+        writer.end()
+    }
+
+    /// Begins a file.
+    pub(super) fn create(&self) -> Result<Unfinished, Error> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let path = self.dir.join(UNFINISHED).join(number.to_string());
+        let file = File::create_new(&path).map_err(Error::io(format!("create {}", path.display())))?;
+        Ok(Unfinished {
+            dir: self.dir.clone(),
+            path,
+            file: BufWriter::with_capacity(BUFFER_BYTES, file),
+            hash: Sha256::new(),
+        })
+    }
+
+    /// Opens an address.
+    pub(super) fn open_address(&self, address: &str) -> Result<File, Error> {
+        let path = path_of(&self.dir, address).ok_or_else(|| Error::NotKept(address.to_owned()))?;
+        File::open(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Error::NotKept(address.to_owned()),
+            _ => Error::io(format!("open {}", path.display()))(error),
+        })
+    }
+
+    /// The bytes at an address, checked against it.
+    pub(super) fn get(&self, address: &str) -> Result<Vec<u8>, Error> {
+        let mut bytes = Vec::new();
+        self.open_address(address)?
+            .read_to_end(&mut bytes)
+            .map_err(Error::io(format!("read the content at {address}")))?;
+        if hex(&Sha256::digest(&bytes)) == address {
+            Ok(bytes)
+        } else {
+            Err(Error::NotGenuine(address.to_owned()))
+        }
+    }
+
+    /// The bytes with a digest.
+    pub(super) fn get_digest(&self, digest: &[u8; DIGEST_LENGTH]) -> Result<Vec<u8>, Error> {
+        self.get(&hex(digest))
+    }
+}
+
+/// A file that has no address yet.
+pub(super) struct Unfinished {
+    dir: PathBuf,
+    path: PathBuf,
+    file: BufWriter<File>,
+    hash: Sha256,
+}
+
+impl Unfinished {
+    fn end(mut self) -> Result<String, Error> {
+        let io = |what: &str| Error::io(format!("{what} {}", self.path.display()));
+        self.file.flush().map_err(io("write"))?;
+        self.file.get_ref().sync_all().map_err(io("sync"))?;
+        let address = hex(&self.hash.finalize_reset());
+        let target = path_of(&self.dir, &address).expect("a digest is a good address");
+        let parent = target.parent().expect("an address has a directory");
+        if !parent.is_dir() {
+            // Another thread may make it in between, which is as good.
+            fs::create_dir_all(parent).map_err(Error::io(format!("create {}", parent.display())))?;
+            sync_dir(&self.dir)?;
+        }
+        // The same bytes may lie there already; then this replaces them by the same.
+        fs::rename(&self.path, &target).map_err(io("rename"))?;
+        sync_dir(parent)?;
+        Ok(address)
+    }
+}
+
+impl Write for Unfinished {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl PinWriter for Unfinished {
+    fn finish(self: Box<Self>) -> Result<String, StoreError> {
+        Ok(self.end()?)
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // After `end` the name is gone; if removal fails otherwise, the next open removes it.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Makes names in a directory durable.
+pub(super) fn sync_dir(dir: &Path) -> Result<(), Error> {
+    let sync = |dir: &Path| File::open(dir)?.sync_all();
+    sync(dir).map_err(Error::io(format!("sync the directory {}", dir.display())))
+}
+
+/// The address of a digest.
+pub(super) fn hex(digest: &[u8]) -> String {
+    use std::fmt::Write as _;
+    digest.iter().fold(String::with_capacity(2 * DIGEST_LENGTH), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Where the content of an address lies; `None` if it cannot be an address (so that no text from
+/// outside names another file).
+fn path_of(dir: &Path, address: &str) -> Option<PathBuf> {
+    let good = address.len() == 2 * DIGEST_LENGTH
+        && address.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    good.then(|| dir.join(&address[..2]).join(&address[2..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unfinished_file_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::open(dir.path()).unwrap();
+        let mut writer = files.create().unwrap();
+        writer.write_all(b"half").unwrap();
+        drop(writer);
+        assert_eq!(fs::read_dir(dir.path().join(UNFINISHED)).unwrap().count(), 0);
+        std::mem::forget(files.create().unwrap());
+        assert_eq!(fs::read_dir(dir.path().join(UNFINISHED)).unwrap().count(), 1);
+        Files::open(dir.path()).unwrap();
+        assert_eq!(fs::read_dir(dir.path().join(UNFINISHED)).unwrap().count(), 0, "after a crash");
+    }
+
+    #[test]
+    fn changed_content_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::open(dir.path()).unwrap();
+        let address = files.put(b"as it was").unwrap();
+        fs::write(path_of(dir.path(), &address).unwrap(), b"as it is").unwrap();
+        assert!(matches!(files.get(&address), Err(Error::NotGenuine(_))));
+    }
+
+    #[test]
+    fn no_text_names_a_file_elsewhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::open(dir.path()).unwrap();
+        for address in ["", "../../etc/passwd", &"a".repeat(63), &"A".repeat(64), &"/".repeat(64)] {
+            assert!(matches!(files.get(address), Err(Error::NotKept(_))), "{address}");
+        }
+    }
+}

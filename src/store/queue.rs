@@ -1,0 +1,54 @@
+//! Receiving: ask; when there is nothing, wait for the bell or for the next hidden message, and
+//! ask again. Never polls.
+
+use std::pin::pin;
+
+use crate::core::time::Timestamp;
+use crate::ports::{Clock, Delivery, Receive, StoreError};
+
+use super::bells::Bells;
+
+/// The answer to one question for messages.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// What was visible; now hidden and counted.
+    pub(super) deliveries: Vec<Delivery>,
+    /// When the next hidden message becomes visible.
+    pub(super) next_visible: Option<Timestamp>,
+}
+
+/// Asks until there is something or the wait is over. `ask` takes what is visible at an instant.
+pub(super) async fn long_poll<F>(
+    clock: &dyn Clock,
+    bells: &Bells,
+    receive: &Receive,
+    ask: impl Fn(Timestamp) -> F + Send,
+) -> Result<Vec<Delivery>, StoreError>
+where
+    F: Future<Output = Result<Taken, StoreError>> + Send,
+{
+    let deadline = clock.now().after(receive.wait);
+    let bell = bells.listen((receive.queue.clone(), receive.run));
+    loop {
+        // Listens before asking, so that a message that comes in between is not missed.
+        let mut rung = pin!(bell.rung());
+        rung.as_mut().enable();
+        let now = clock.now();
+        let taken = ask(now).await?;
+        if !taken.deliveries.is_empty() || now >= deadline {
+            return Ok(taken.deliveries);
+        }
+        let until = taken.next_visible.map_or(deadline, |next| next.min(deadline));
+        tokio::select! {
+            biased;
+            () = rung => {}
+            () = clock.sleep_until(until) => {}
+        }
+    }
+}
+
+/// How long what is received now stays hidden: at least for this instant, else one call would
+/// take the same message twice.
+pub(super) fn hidden_until(receive: &Receive, now: Timestamp) -> Timestamp {
+    Timestamp(now.after(receive.visibility).0.max(now.0.saturating_add(1)))
+}

@@ -1,0 +1,202 @@
+//! The one thread that writes. It takes what waits, merges it into one batch, makes the batch
+//! durable, and only then answers everybody. Batches form by themselves while a sync is under way.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::core::change::Change;
+use crate::core::time::Timestamp;
+use crate::ports::{Receive, StoreError};
+
+use super::bells::Bells;
+use super::error::Error;
+use super::queue::Taken;
+use super::stage::Stage;
+
+/// Most jobs that wait; whoever brings one more waits itself.
+const JOBS_MAX: usize = 1024;
+/// Rows after which a batch takes no further job: above it sled gains nothing and memory jumps.
+const BATCH_ROWS_MAX: usize = 500;
+
+/// Makes durable what was applied. Its own type so that tests can make it fail.
+pub(super) type Sync = Box<dyn FnMut() -> Result<(), Error> + Send>;
+
+/// Whether the store still works; once it does not, it never does again.
+#[derive(Clone, Default)]
+pub(super) struct Health(Arc<OnceLock<String>>);
+
+impl Health {
+    pub(super) fn check(&self) -> Result<(), Error> {
+        self.0.get().map_or(Ok(()), |cause| Err(Error::Stopped(cause.clone())))
+    }
+
+    fn stop(&self, cause: String) -> StoreError {
+        tracing::error!(cause, "the store stops");
+        StoreError::from(Error::Stopped(self.0.get_or_init(|| cause).clone()))
+    }
+}
+
+/// A write, and where its answer goes.
+enum Job {
+    Commit(Vec<Change>, oneshot::Sender<Result<(), StoreError>>),
+    Receive(Box<Receive>, Timestamp, oneshot::Sender<Result<Taken, StoreError>>),
+}
+
+/// An answer that may be given when the batch is durable.
+enum Answer {
+    Committed(oneshot::Sender<Result<(), StoreError>>),
+    Received(Taken, oneshot::Sender<Result<Taken, StoreError>>),
+}
+
+/// The writer as others see it.
+pub(super) struct Writer {
+    /// `None` only while it is being dropped.
+    jobs: Option<mpsc::Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+    health: Health,
+}
+
+impl Writer {
+    /// Starts the thread.
+    pub(super) fn start(stage: Stage, sync: Sync, bells: Bells, health: Health) -> Result<Self, Error> {
+        let (sender, jobs) = mpsc::channel(JOBS_MAX);
+        let desk = Desk { stage, sync, bells, health: health.clone(), jobs };
+        let thread = std::thread::Builder::new()
+            .name("milepost-store".to_owned())
+            .spawn(move || desk.work())
+            .map_err(Error::io("start the store's thread"))?;
+        Ok(Self { jobs: Some(sender), thread: Some(thread), health })
+    }
+
+    /// Writes changes, all or none; they are durable when it returns.
+    pub(super) async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
+        if changes.is_empty() {
+            return Ok(self.health.check()?);
+        }
+        self.ask(|answer| Job::Commit(changes, answer)).await
+    }
+
+    /// Takes messages; that they were taken is durable when it returns.
+    pub(super) async fn take(&self, receive: Receive, now: Timestamp) -> Result<Taken, StoreError> {
+        self.ask(|answer| Job::Receive(Box::new(receive), now, answer)).await
+    }
+
+    async fn ask<T>(
+        &self,
+        job: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Job,
+    ) -> Result<T, StoreError> {
+        self.health.check()?;
+        let (answer, answered) = oneshot::channel();
+        let jobs = self.jobs.as_ref().expect("it is only taken when the writer is dropped");
+        let gone = || self.health.stop("its thread ended".to_owned());
+        jobs.send(job(answer)).await.map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            // It catches its own panics, so there is nothing to learn from the result.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The writer as the thread sees it.
+struct Desk {
+    stage: Stage,
+    sync: Sync,
+    bells: Bells,
+    health: Health,
+    jobs: mpsc::Receiver<Job>,
+}
+
+impl Desk {
+    fn work(mut self) {
+        while let Some(job) = self.jobs.blocking_recv() {
+            let mut answers = Vec::new();
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.batch(job, &mut answers)));
+            let failed = match outcome {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(error.to_string()),
+                Err(panic) => Some(super::open::panic_text(panic.as_ref())),
+            };
+            if let Some(cause) = failed {
+                let error = self.health.stop(cause);
+                // What was applied may or may not be durable, so nobody hears that it is.
+                answers.drain(..).for_each(|answer| answer.refuse(&error));
+                self.refuse_all(&error);
+                return;
+            }
+            answers.drain(..).for_each(Answer::give);
+            for shelf in std::mem::take(&mut self.stage.stirred) {
+                self.bells.ring(&shelf);
+            }
+        }
+    }
+
+    fn batch(&mut self, first: Job, answers: &mut Vec<Answer>) -> Result<(), Error> {
+        let mut next = Some(first);
+        while let Some(job) = next {
+            self.add(job, answers)?;
+            next = if self.stage.size() < BATCH_ROWS_MAX { self.jobs.try_recv().ok() } else { None };
+        }
+        if let Some(batch) = self.stage.finish()? {
+            self.stage.rows.db.apply_batch(batch)?;
+            (self.sync)()?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, job: Job, answers: &mut Vec<Answer>) -> Result<(), Error> {
+        match job {
+            Job::Commit(changes, answer) => {
+                answers.push(Answer::Committed(answer));
+                changes.into_iter().try_for_each(|change| self.stage.apply(change))
+            }
+            Job::Receive(receive, now, answer) => {
+                let taken = match self.stage.take(&receive, now) {
+                    Ok(taken) => taken,
+                    Err(error) => {
+                        answers.push(Answer::Received(Taken::default(), answer));
+                        return Err(error);
+                    }
+                };
+                answers.push(Answer::Received(taken, answer));
+                Ok(())
+            }
+        }
+    }
+
+    fn refuse_all(&mut self, error: &StoreError) {
+        self.jobs.close();
+        while let Some(job) = self.jobs.blocking_recv() {
+            match job {
+                Job::Commit(_, answer) => Answer::Committed(answer).refuse(error),
+                Job::Receive(_, _, answer) => Answer::Received(Taken::default(), answer).refuse(error),
+            }
+        }
+    }
+}
+
+impl Answer {
+    // Whoever asked may have gone away meanwhile; then nobody is told, which is right.
+    fn give(self) {
+        match self {
+            Self::Committed(answer) => drop(answer.send(Ok(()))),
+            Self::Received(taken, answer) => drop(answer.send(Ok(taken))),
+        }
+    }
+
+    fn refuse(self, error: &StoreError) {
+        match self {
+            Self::Committed(answer) => drop(answer.send(Err(error.clone()))),
+            Self::Received(_, answer) => drop(answer.send(Err(error.clone()))),
+        }
+    }
+}
