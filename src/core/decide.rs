@@ -1,5 +1,7 @@
 //! What to do next. The engine records first ([`Desk::take_changes`]), then carries out.
 
+use std::collections::BTreeSet;
+
 use super::cell::{Facts, IllegalTransition, Kind, SettleBy, State};
 use super::desk::{Desk, Stage, TrackName};
 use super::fault::{Fault, name};
@@ -104,6 +106,7 @@ impl Desk {
             if at > now || self.stopping {
                 break;
             }
+            self.forget_sleep(unit);
             self.want(unit);
         }
         Ok(())
@@ -265,19 +268,23 @@ impl Desk {
             self.wanted.clear();
             return;
         }
-        let mut fetch: Vec<Unit> = std::mem::take(&mut self.wanted).into_iter().collect();
+        let mut fetch: BTreeSet<Unit> = std::mem::take(&mut self.wanted);
         let held = self.units.len() + self.fetching.len() + fetch.len();
         let room = self.limits.window.saturating_sub(held) as u64;
         let left = self.total.map_or(0, |total| total.saturating_sub(self.fed));
         let wave = room.min(FEED_MAX).min(left);
         // Whole waves only: reading one record at a time costs a hand-over each.
         if wave > 0 && (wave == left || wave == FEED_MAX || self.moving == 0) {
-            fetch.extend((self.fed..self.fed + wave).map(Unit::Item));
+            // A message may have brought an item in before its turn.
+            let known = |unit: &Unit| self.holds(*unit) || self.asleep.contains_key(unit);
+            let fresh: Vec<Unit> =
+                (self.fed..self.fed + wave).map(Unit::Item).filter(|unit| !known(unit)).collect();
+            fetch.extend(fresh);
             self.fed += wave;
         }
         if !fetch.is_empty() {
             self.fetching.extend(fetch.iter().copied());
-            decision.dispatch.push(Dispatch::Fetch(fetch));
+            decision.dispatch.push(Dispatch::Fetch(fetch.into_iter().collect()));
         }
     }
 }

@@ -47,6 +47,9 @@ pub(super) struct Slot {
 pub(super) struct Active {
     pub(super) progress: Progress,
     pub(super) slots: Vec<Slot>,
+    /// A pure step was computed since the progress was last made durable. That alone is not worth
+    /// a commit, unless nothing else will follow.
+    pub(super) unsaved: bool,
 }
 
 /// Units whose call at one step can leave, in the order they became ready.
@@ -196,7 +199,8 @@ impl Desk {
         let changes = touched
             .into_iter()
             .filter_map(|unit| {
-                let active = self.units.get(&unit)?;
+                let active = self.units.get_mut(&unit)?;
+                active.unsaved = false;
                 let track = self.plan.track(unit);
                 let idle = active.slots.iter().all(|slot| slot.stage == Stage::Idle);
                 if idle && active.progress.is_at_rest(track) {
@@ -222,6 +226,10 @@ impl Desk {
         }
         line.queue.push_back(unit);
         self.set_stage(unit, step, Stage::Queued);
+    }
+
+    pub(super) fn stage(&self, unit: Unit, step: usize) -> Option<Stage> {
+        self.units.get(&unit)?.slots.get(step).map(|slot| slot.stage)
     }
 
     pub(super) fn set_stage(&mut self, unit: Unit, step: usize, stage: Stage) {

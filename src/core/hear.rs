@@ -57,7 +57,7 @@ impl Desk {
         let progress = progress.unwrap_or_else(|| Progress::new(track));
         let slots = track.steps.iter().map(|_| Slot::default()).collect();
         let events = resume::at_admission(track, &progress, now);
-        self.units.insert(unit, Active { progress, slots });
+        self.units.insert(unit, Active { progress, slots, unsaved: false });
         for (step, kind) in events {
             self.record(unit, step, kind, now)?;
         }
@@ -76,7 +76,9 @@ impl Desk {
 
     fn unprepare(&mut self, unit: Unit, steps: &[usize]) {
         for step in steps {
-            self.set_stage(unit, *step, Stage::Idle);
+            if self.stage(unit, *step) == Some(Stage::Preparing) {
+                self.set_stage(unit, *step, Stage::Idle);
+            }
         }
     }
 
@@ -89,16 +91,16 @@ impl Desk {
         for (step, ready) in ready {
             match ready {
                 Ready::Computed => self.computed(unit, step, now)?,
-                Ready::Skip(reason) => self.record(unit, step, Kind::Skipped { reason }, now)?,
+                Ready::Skip(reason) => self.note(unit, step, Kind::Skipped { reason }, now)?,
                 Ready::Fault(fault) => {
                     let kind = match self.progress(unit).map(|progress| progress.cells[step].state) {
                         Some(State::InDoubt(_)) => Kind::Unsettled { fault, until: None },
                         _ => Kind::Faulted { fault },
                     };
-                    self.record(unit, step, kind, now)?;
+                    self.note(unit, step, kind, now)?;
                 }
                 Ready::Wait(pause) => {
-                    self.record(unit, step, Kind::Parked { until: now.after(pause) }, now)?;
+                    self.note(unit, step, Kind::Parked { until: now.after(pause) }, now)?;
                 }
                 Ready::Request(request) => self.requested(unit, step, request, now),
             }
@@ -117,6 +119,7 @@ impl Desk {
             return Ok(());
         }
         active.progress.apply(track, step, Kind::Done { facts: Facts::new() }, now)?;
+        active.unsaved = true;
         if track.steps[step].leaves_record {
             self.touched.insert(unit);
         }
@@ -168,7 +171,7 @@ impl Desk {
         self.record(unit, step, kind, now)
     }
 
-    /// Applies one event to a unit in memory and notes that it is to be made durable.
+    /// Applies one event to a unit in memory; what it makes ready is prepared.
     pub(super) fn record(
         &mut self,
         unit: Unit,
@@ -176,6 +179,13 @@ impl Desk {
         kind: Kind,
         now: Timestamp,
     ) -> Result<(), IllegalTransition> {
+        self.note(unit, step, kind, now)?;
+        self.review(unit);
+        Ok(())
+    }
+
+    /// Applies one event to a unit in memory and notes that it is to be made durable.
+    fn note(&mut self, unit: Unit, step: usize, kind: Kind, now: Timestamp) -> Result<(), IllegalTransition> {
         let plan = Arc::clone(&self.plan);
         let track = plan.track(unit);
         let Some(active) = self.units.get_mut(&unit) else { return Ok(()) };
@@ -197,9 +207,6 @@ impl Desk {
         }
         self.touched.insert(unit);
         self.set_timer(unit, step, state);
-        if state.is_passed() {
-            self.review(unit);
-        }
         Ok(())
     }
 
@@ -229,7 +236,12 @@ impl Desk {
         let Some(active) = self.units.get(&unit) else { return };
         let track = self.plan.track(unit);
         let idle = active.slots.iter().all(|slot| slot.stage == Stage::Idle);
-        if idle && !self.touched.contains(&unit) && active.progress.is_at_rest(track) {
+        if !idle || !active.progress.is_at_rest(track) {
+            return;
+        }
+        if active.unsaved {
+            self.touched.insert(unit);
+        } else if !self.touched.contains(&unit) {
             self.units.remove(&unit);
         }
     }

@@ -95,7 +95,8 @@ impl Store {
         let mut stage = Stage::new(opened.rows.clone());
         stage.load_queues().map_err(failed)?;
         let (bells, health) = (Bells::default(), Health::default());
-        let writer = Writer::start(stage, sync(opened.sync), bells.clone(), health.clone()).map_err(failed)?;
+        let writer =
+            Writer::start(stage, sync(opened.sync), bells.clone(), health.clone()).map_err(failed)?;
         let inner = Inner { writer, health, bells, clock, _mark: opened.mark, rows: opened.rows };
         Ok(Self(Arc::new(inner)))
     }

@@ -115,7 +115,9 @@ pub(super) fn open(dir: &Path, clock: &dyn Clock) -> Result<Opened, OpenError> {
     {
         return Err(OpenError::MovedAside { dir: dir.to_owned(), moved_to });
     }
-    fs::create_dir_all(&journal).map_err(Error::io(format!("create {}", journal.display()))).map_err(failed)?;
+    fs::create_dir_all(&journal)
+        .map_err(Error::io(format!("create {}", journal.display())))
+        .map_err(failed)?;
     let db = open_sled(dir, &journal, clock)?;
     let mark = HolderMark::write(dir, clock.now());
     let files = Files::open(&dir.join(PINS)).map_err(failed)?;

@@ -14,7 +14,7 @@ use milepost::core::scope::Scope;
 use milepost::core::workflow::Tolerance;
 use milepost::engine::assembly::{Assembly, Station};
 use milepost::expr::Expression;
-use milepost::ports::{Pinned, Pins, Prepare, Queue, Record, Records, Source, UniqueOf, Worker};
+use milepost::ports::{Pinned, Pins, Prepare, Record, Records, Source, UniqueOf, Worker};
 use rand::Rng;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
@@ -93,13 +93,7 @@ fn station(worker: Worker, when: Option<&str>) -> Station {
 
 /// A random workflow: a source, then two to six item steps in a random graph, now and then with a
 /// publish and a receive among them.
-pub fn random(
-    rng: &mut StdRng,
-    world: &Arc<World>,
-    queue: &Arc<dyn Queue>,
-    run: RunId,
-    count: u64,
-) -> Assembly {
+pub fn random(rng: &mut StdRng, world: &Arc<World>, run: RunId, count: u64) -> Assembly {
     let mut steps = vec![step("source", Role::Pure, vec![], SettleBy::Repeat)];
     let mut stations = vec![station(Worker::Source(Arc::new(SimSource { count })), None)];
     let wanted = rng.random_range(2..=6);
@@ -112,8 +106,7 @@ pub fn random(
             needs.push(rng.random_range(0..at));
         }
         if publish_at == Some(at) {
-            let effect =
-                SimEffect { world: Arc::clone(world), step: at, sends: Some((Arc::clone(queue), run)) };
+            let effect = SimEffect { world: Arc::clone(world), step: at, sends: Some(run) };
             steps.push(step(&name, Role::Effect { probes: false }, needs, SettleBy::Repeat));
             stations.push(station(Worker::Effect(Arc::new(effect)), None));
             let mut receive = step(&format!("s{}", at + 1), Role::Receive, vec![at], SettleBy::Repeat);

@@ -35,12 +35,20 @@ pub struct World {
     clock: Arc<dyn Clock>,
     /// Everything goes well from now on.
     pub kind: Mutex<bool>,
+    /// The queue of the present life.
+    pub queue: Mutex<Option<Arc<dyn Queue>>>,
 }
 
 impl World {
     pub fn new(seed: u64, clock: Arc<dyn Clock>) -> Arc<Self> {
         let chance = Mutex::new(StdRng::seed_from_u64(seed));
-        Arc::new(Self { book: Mutex::default(), chance, clock, kind: Mutex::new(false) })
+        Arc::new(Self {
+            book: Mutex::default(),
+            chance,
+            clock,
+            kind: Mutex::new(false),
+            queue: Mutex::new(None),
+        })
     }
 
     fn roll(&self) -> f64 {
@@ -66,7 +74,7 @@ pub struct SimEffect {
     pub world: Arc<World>,
     pub step: usize,
     /// When set, carrying it out also sends a message for the item to this queue.
-    pub sends: Option<(Arc<dyn Queue>, RunId)>,
+    pub sends: Option<RunId>,
 }
 
 impl Prepare for SimEffect {
@@ -77,7 +85,8 @@ impl Prepare for SimEffect {
 
 impl SimEffect {
     async fn apply(&self, call: &Call) {
-        if let (Some((queue, run)), Unit::Item(item)) = (&self.sends, call.unit) {
+        let queue = self.world.queue.lock().unwrap().clone();
+        if let (Some(run), Some(queue), Unit::Item(item)) = (&self.sends, queue, call.unit) {
             let message = Message {
                 queue: "q".into(),
                 run: *run,
@@ -87,7 +96,8 @@ impl SimEffect {
                 digest: "d".into(),
             };
             if queue.send(vec![message]).await.is_err() {
-                return;
+                // The queue died while it answered: the message may be there.
+                return self.world.note(|book| &mut book.unclear, self.step, call.unit);
             }
         }
         self.world.note(|book| &mut book.applied, self.step, call.unit);
