@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,10 @@ const PINS: &str = "pins";
 const HOLDER: &str = "holder";
 /// sled's cache; the resident size is about twice as much.
 const CACHE_BYTES: u64 = 64 << 20;
+/// A lock without the mark of a holder belongs to one who has just come or is just leaving (sled's
+/// threads let go a moment after it is closed), so it is worth a second in all.
+const LOCK_TRIES: u32 = 200;
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// The process that holds a state directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,25 +143,34 @@ pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
 }
 
 fn open_sled(dir: &Path, journal: &Path, clock: &dyn Clock) -> Result<sled::Db, OpenError> {
-    let config = sled::Config::new().path(journal).cache_capacity(CACHE_BYTES).flush_every_ms(None);
-    let cause = match catch_unwind(AssertUnwindSafe(|| config.open())) {
-        Ok(Ok(db)) => return Ok(db),
-        Ok(Err(sled::Error::Io(error))) if error.to_string().contains("could not acquire lock") => {
-            return Err(OpenError::Held { dir: dir.to_owned(), holder: read_holder(dir) });
+    for _ in 0..LOCK_TRIES {
+        let config = sled::Config::new().path(journal).cache_capacity(CACHE_BYTES).flush_every_ms(None);
+        match catch_unwind(AssertUnwindSafe(|| config.open())) {
+            Ok(Ok(db)) => return Ok(db),
+            Ok(Err(sled::Error::Io(error))) if error.to_string().contains("could not acquire lock") => {
+                if let Some(holder) = read_holder(dir) {
+                    return Err(OpenError::Held { dir: dir.to_owned(), holder: Some(holder) });
+                }
+                std::thread::park_timeout(LOCK_PAUSE);
+            }
+            // The journal may be whole: permissions, a full disk.
+            Ok(Err(error @ sled::Error::Io(_))) => {
+                return Err(OpenError::Failed { dir: dir.to_owned(), cause: error.to_string() });
+            }
+            Ok(Err(error)) => return Err(move_aside(dir, journal, clock, error.to_string())),
+            Err(panic) => return Err(move_aside(dir, journal, clock, panic_text(panic.as_ref()))),
         }
-        // The journal may be whole: permissions, a full disk.
-        Ok(Err(error @ sled::Error::Io(_))) => {
-            return Err(OpenError::Failed { dir: dir.to_owned(), cause: error.to_string() });
-        }
-        Ok(Err(error)) => error.to_string(),
-        Err(panic) => panic_text(panic.as_ref()),
-    };
+    }
+    Err(OpenError::Held { dir: dir.to_owned(), holder: None })
+}
+
+fn move_aside(dir: &Path, journal: &Path, clock: &dyn Clock, cause: String) -> OpenError {
     let moved_to = dir.join(format!("{DAMAGED}{}", clock.now().0));
     match fs::rename(journal, &moved_to) {
-        Ok(()) => Err(OpenError::Damaged { dir: dir.to_owned(), moved_to, cause }),
+        Ok(()) => OpenError::Damaged { dir: dir.to_owned(), moved_to, cause },
         Err(error) => {
             let cause = format!("{cause}; and the journal could not be moved aside: {error}");
-            Err(OpenError::Failed { dir: dir.to_owned(), cause })
+            OpenError::Failed { dir: dir.to_owned(), cause }
         }
     }
 }
