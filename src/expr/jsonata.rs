@@ -95,11 +95,14 @@ fn options() -> EvaluatorOptions {
     }
 }
 
+/// A part of a scope and what it became.
+type Entered = (Arc<Value>, JValue);
+
 thread_local! {
     /// Expressions this thread has parsed. The evaluator's values are not `Send`.
     static PARSED: RefCell<HashMap<Arc<str>, Rc<Compiled>>> = RefCell::new(HashMap::new());
     /// The parts of the last scope: many expressions look at one item in a row.
-    static LAST: RefCell<[Option<(Arc<Value>, JValue)>; 3]> = const { RefCell::new([None, None, None]) };
+    static LAST: RefCell<[Option<Entered>; 3]> = const { RefCell::new([None, None, None]) };
 }
 
 fn compiled(text: &Arc<str>) -> Result<Rc<Compiled>, Fault> {
@@ -145,7 +148,7 @@ fn data(roots: Roots, scope: &Scope) -> JValue {
 
 /// Converted, or taken from the last time when it is the very same value: the kept `Arc` makes
 /// sure that its address means this value and no other.
-fn entered(value: &Arc<Value>, last: &mut Option<(Arc<Value>, JValue)>) -> JValue {
+fn entered(value: &Arc<Value>, last: &mut Option<Entered>) -> JValue {
     match last {
         Some((known, converted)) if Arc::ptr_eq(known, value) => converted.clone(),
         _ => {

@@ -97,7 +97,9 @@ impl Walk {
             AstNode::FunctionApplication(inner) => self.node(inner, context),
             AstNode::Sort { input, terms } => {
                 self.node(input, context);
-                terms.iter().for_each(|(term, _)| self.node(term, Context::Inner));
+                for (term, _) in terms {
+                    self.node(term, Context::Inner);
+                }
             }
             AstNode::Transform { location, update, delete } => {
                 self.node(location, Context::Inner);
@@ -130,14 +132,16 @@ impl Walk {
         } else {
             self.node(&first.node, context);
         }
-        rest.iter().for_each(|step| match &step.node {
-            AstNode::Name(_) => {}
-            other => self.node(other, Context::Inner),
-        });
-        steps.iter().flat_map(|step| &step.stages).for_each(|stage| match stage {
-            Stage::Filter(filter) => self.node(filter, Context::Inner),
-            Stage::KeepArray | Stage::Index(_) => {}
-        });
+        for step in rest {
+            if !matches!(step.node, AstNode::Name(_)) {
+                self.node(&step.node, Context::Inner);
+            }
+        }
+        for stage in steps.iter().flat_map(|step| &step.stages) {
+            if let Stage::Filter(filter) = stage {
+                self.node(filter, Context::Inner);
+            }
+        }
     }
 
     fn function(&mut self, name: &str, args: &[AstNode], context: Context) {
@@ -176,7 +180,9 @@ impl Walk {
     }
 
     fn all(&mut self, nodes: &[AstNode], context: Context) {
-        nodes.iter().for_each(|node| self.node(node, context));
+        for node in nodes {
+            self.node(node, context);
+        }
     }
 
     fn pairs(&mut self, pairs: &[(AstNode, AstNode)], context: Context) {

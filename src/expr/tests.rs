@@ -26,6 +26,7 @@ fn evaluate(text: &str, item: Value) -> Result<Option<Value>, String> {
         .map_err(|fault| fault.to_string())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "reads better where it is called")]
 fn render(template: Value, item: Value) -> Result<Value, String> {
     Template::parse(&template)
         .map_err(|error| error.message)?
