@@ -147,7 +147,8 @@ fn the_product_workflow_passes_in_both_profiles() {
     assert_eq!(item_source(workflow, "transform"), None);
     assert_eq!(item_source(workflow, "medusa"), Some("transform"));
     assert!(embedded.files.contains_key("rates.csv"), "files named by files are read too");
-    let production = checked(&text, Some("production")).unwrap_or_else(|report| panic!("{}", report.render(false)));
+    let production =
+        checked(&text, Some("production")).unwrap_or_else(|report| panic!("{}", report.render(false)));
     let pim = &production.workflow.connections["pim"];
     assert_eq!((pim.kind.as_str(), &pim.fields["api_key"]), ("pimcore", &"${env:PIMCORE_API_KEY}".into()));
     insta::assert_debug_snapshot!("product_sync", production.workflow);
@@ -168,14 +169,24 @@ fn what_a_connector_refuses_is_pointed_at() {
     );
     let in_step = checked.fault(
         "validate",
-        &Complaint { field: Some("item_key".to_owned()), message: "too vague".to_owned(), ..Complaint::default() },
+        &Complaint {
+            field: Some("item_key".to_owned()),
+            message: "too vague".to_owned(),
+            ..Complaint::default()
+        },
     );
     insta::assert_snapshot!("connector", checked.report(vec![in_file, in_step]).render(false));
 }
 
 fn difference(before: &str, after: &str) -> String {
-    let removed = before.lines().filter(|line| !after.lines().any(|other| other == *line)).map(|line| format!("-{line}"));
-    let added = after.lines().filter(|line| !before.lines().any(|other| other == *line)).map(|line| format!("+{line}"));
+    let removed = before
+        .lines()
+        .filter(|line| !after.lines().any(|other| other == *line))
+        .map(|line| format!("-{line}"));
+    let added = after
+        .lines()
+        .filter(|line| !before.lines().any(|other| other == *line))
+        .map(|line| format!("+{line}"));
     removed.chain(added).collect::<Vec<_>>().join("\n")
 }
 
@@ -199,7 +210,9 @@ enum Edit {
 
 fn any_edit() -> impl Strategy<Value = Edit> {
     let at = any::<prop::sample::Index>();
-    let bits = ["${{", "}}", "{", "}", "[", "]", ": ", "\n", "  ", "\t", "\"", "'", "&a ", "*a", "é", "|", "- ", "#"];
+    let bits = [
+        "${{", "}}", "{", "}", "[", "]", ": ", "\n", "  ", "\t", "\"", "'", "&a ", "*a", "é", "|", "- ", "#",
+    ];
     prop_oneof![
         at.prop_map(Edit::Cut),
         (any::<prop::sample::Index>(), any::<u8>()).prop_map(|(at, byte)| Edit::Flip(at, byte)),
@@ -229,7 +242,8 @@ fn edited(mut bytes: Vec<u8>, edits: &[Edit]) -> Vec<u8> {
                 bytes.remove(at.index(bytes.len()));
             }
             Edit::RepeatLine(at) => {
-                let lines: Vec<Vec<u8>> = bytes.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+                let lines: Vec<Vec<u8>> =
+                    bytes.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
                 let line = lines[at.index(lines.len())].clone();
                 bytes.extend(line);
             }

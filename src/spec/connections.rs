@@ -6,10 +6,11 @@ use serde_json::{Map, Value};
 
 use super::codes;
 use super::fields::{Object, boolean, count, duration, name, object, one_of, text, wrong_type};
+use super::next;
 use super::node::{Key, Node};
 use super::place::{ConnectionPlaces, Span};
 use super::report::{Mistake, Notes};
-use super::words::suggest;
+use super::words::{nearest, suggest};
 use crate::core::catalog::{Catalog, Field, Kind};
 use crate::core::workflow::Connection;
 
@@ -80,6 +81,7 @@ pub(super) fn connections(
         let hint = suggest(chosen, read.profiles.keys().map(String::as_str), "profiles of this file")
             .unwrap_or_else(|| "this file has no profiles: leave --profile out".to_owned());
         let message = format!("there is no profile '{chosen}'");
+        notes.next = next(&notes.source.name, nearest(chosen, read.profiles.keys().map(String::as_str)));
         notes.push(Mistake::new(codes::UNKNOWN_PROFILE, at, message).hint(hint));
     }
     read
@@ -103,7 +105,7 @@ fn connection(key: &Key, node: &Node, catalog: &Catalog, notes: &mut Notes<'_>) 
         wrong_type(node, &what, "a mapping such as { use: sandbox }", notes);
         return None;
     };
-    let section = Object { what: what.clone(), at: key.span, entries };
+    let mut section = Object::new(&what, key.span, entries);
     for (text, span) in node.texts() {
         check_secrets(text, span, notes);
     }
@@ -145,7 +147,8 @@ fn setting(field: &Field, node: &Node, notes: &mut Notes<'_>) -> Option<Value> {
     let what = format!("'{}'", field.name);
     for (text, span) in node.texts() {
         if text.contains("${{") {
-            let message = format!("{what} of a connection is taken as written, so no expression may stand in it");
+            let message =
+                format!("{what} of a connection is taken as written, so no expression may stand in it");
             let hint = "connections are the same for every run and item; for a secret write ${env:NAME}";
             notes.push(Mistake::new(codes::NO_EXPRESSION_HERE, span, message).hint(hint));
         }
@@ -188,8 +191,13 @@ fn check_secrets(text: &str, span: Span, notes: &mut Notes<'_>) {
         let name = inner.strip_prefix("env:").unwrap_or_default();
         if !closed || !is_variable(name) {
             let bare = inner.rsplit(':').next().unwrap_or_default().trim();
-            let meant = if is_variable(bare) { bare } else { "NAME" };
-            let message = format!("'${{{inner}{}' is not an environment variable", if closed { "}" } else { "" });
+            let fixed: String = bare
+                .chars()
+                .map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' })
+                .collect();
+            let meant = if is_variable(&fixed) { fixed.as_str() } else { "NAME" };
+            let message =
+                format!("'${{{inner}{}' is not an environment variable", if closed { "}" } else { "" });
             let place = notes.source.inside(span, &format!("${{{inner}"));
             notes.push(
                 Mistake::new(codes::BAD_SECRET, place, message).hint(format!("write ${{env:{meant}}}")),

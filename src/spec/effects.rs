@@ -2,7 +2,7 @@
 
 use super::codes;
 use super::connections::Connections;
-use super::graph::Shape;
+use super::graph::{Shape, Track};
 use super::node::Node;
 use super::report::{Mistake, Notes};
 use super::steps::Draft;
@@ -14,7 +14,7 @@ use crate::core::catalog::{Descriptor, Role};
 pub(super) fn check(steps: &[Draft<'_>], closing: &[Draft<'_>], shape: &Shape, notes: &mut Notes<'_>) {
     for (at, draft) in steps.iter().enumerate() {
         let Some(known) = draft.descriptor else { continue };
-        repeats(draft, known, notes);
+        repeats(draft, known, shape.tracks[at], notes);
         meaningless(draft, known, notes);
         if known.role == Role::Receive {
             delete_after(at, steps, shape, notes);
@@ -27,7 +27,7 @@ pub(super) fn check(steps: &[Draft<'_>], closing: &[Draft<'_>], shape: &Shape, n
     }
 }
 
-fn repeats(draft: &Draft<'_>, known: &Descriptor, notes: &mut Notes<'_>) {
+fn repeats(draft: &Draft<'_>, known: &Descriptor, track: Track, notes: &mut Notes<'_>) {
     let step = &draft.step;
     let safe = step.repeat_safe || step.idempotency.is_some() || (known.harmless)(&step.with);
     if known.role != (Role::Effect { probes: false }) || safe || step.retry.attempts <= 1 {
@@ -36,9 +36,19 @@ fn repeats(draft: &Draft<'_>, known: &Descriptor, notes: &mut Notes<'_>) {
     let written = draft.places.keys.contains_key("retry");
     let span = if written { draft.key("retry") } else { draft.key("uses") };
     let attempts = step.retry.attempts;
-    let message = format!("step '{}' may call '{}' {attempts} times, and nothing makes that harmless", step.name, known.uses);
+    let message = format!(
+        "step '{}' may call '{}' {attempts} times, and nothing makes that harmless",
+        step.name, known.uses
+    );
     let label = if written { "repeats the effect" } else { "this effect is retried by default" };
-    let hint = "write one of: idempotency: { key: \"${{ item.sku }}\" } when the other side honours the key; repeat: safe when a second call does no harm; retry: { attempts: 1 }";
+    let key = if track == Track::Item { "item.sku" } else { "run.id" };
+    let hint = format!(
+        "add one of these to the step:\n\
+         repeat: safe                                      a second call does no harm\n\
+         idempotency: {{ key: \"${{{{ {key} }}}}\" }}{pad}the other side honours the key\n\
+         retry: {{ attempts: 1 }}                            never call twice",
+        pad = " ".repeat(22 - key.len()),
+    );
     notes.push(Mistake::new(codes::UNSAFE_REPEAT, span, message).label(label).hint(hint));
 }
 
@@ -48,7 +58,8 @@ fn meaningless(draft: &Draft<'_>, known: &Descriptor, notes: &mut Notes<'_>) {
     }
     for key in ["idempotency", "repeat"] {
         if let Some(span) = draft.places.keys.get(key) {
-            let message = format!("'{key}' has no meaning for '{}', which changes nothing outside", known.uses);
+            let message =
+                format!("'{key}' has no meaning for '{}', which changes nothing outside", known.uses);
             notes.push(Mistake::new(codes::NO_EFFECT, *span, message).hint(format!("remove '{key}'")));
         }
     }
@@ -61,13 +72,15 @@ fn delete_after(at: usize, steps: &[Draft<'_>], shape: &Shape, notes: &mut Notes
     let Some(end) = steps.iter().position(|other| other.step.name == name) else {
         let message = format!("'delete_after' names '{name}', which is not a step of this file");
         let after = shape.graph.descendants(at);
-        let hint = suggest(name, after.iter().map(|other| steps[*other].step.name.as_str()), "steps after this one");
+        let hint =
+            suggest(name, after.iter().map(|other| steps[*other].step.name.as_str()), "steps after this one");
         notes.push(Mistake::new(codes::DELETE_AFTER, span, message).maybe_hint(hint));
         return;
     };
     let after = shape.graph.descendants(at);
     if end != at && !after.contains(&end) {
-        let message = format!("'delete_after' names '{name}', which does not come after '{}'", draft.step.name);
+        let message =
+            format!("'delete_after' names '{name}', which does not come after '{}'", draft.step.name);
         let hint = "name this step, or one that needs it";
         notes.push(Mistake::new(codes::DELETE_AFTER, span, message).hint(hint));
         return;
@@ -98,7 +111,8 @@ pub(super) fn secrets(root: &Node, notes: &mut Notes<'_>) {
             if let Some((_, after)) = text.split_once("${env:") {
                 let name = after.split('}').next().unwrap_or_default();
                 let span = notes.source.inside(span, &format!("${{env:{name}}}"));
-                let message = "secrets may stand under 'connections' only: everything else is stored and shown";
+                let message =
+                    "secrets may stand under 'connections' only: everything else is stored and shown";
                 let hint = "put it into a field of the step's connection; for a plain setting use an input: ${{ input.… }}";
                 notes.push(Mistake::new(codes::SECRET_OUTSIDE, span, message).hint(hint));
             }
@@ -107,9 +121,9 @@ pub(super) fn secrets(root: &Node, notes: &mut Notes<'_>) {
 }
 
 /// Warns of connections that no step names.
-pub(super) fn unused(connections: &Connections, steps: &[Draft<'_>], closing: &[Draft<'_>], notes: &mut Notes<'_>) {
+pub(super) fn unused(connections: &Connections, steps: &[&Draft<'_>], notes: &mut Notes<'_>) {
     for (name, written) in &connections.base {
-        let used = steps.iter().chain(closing).any(|draft| draft.step.connection.as_ref() == Some(name));
+        let used = steps.iter().any(|draft| draft.step.connection.as_ref() == Some(name));
         if !used {
             let message = format!("no step names the connection '{name}'");
             notes.push(Mistake::new(codes::UNUSED_CONNECTION, written.places.name, message));

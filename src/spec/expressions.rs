@@ -24,21 +24,23 @@ pub(super) struct View<'a> {
 /// Checks every expression of the steps and of `on_failure`.
 pub(super) fn check(view: &View<'_>, closing: &[Draft<'_>], notes: &mut Notes<'_>) {
     for (at, draft) in view.steps.iter().enumerate() {
-        let reader = Reader { view, draft, track: view.shape.tracks[at], before: view.shape.graph.ancestors(at) };
+        let (track, uncertain) = (view.shape.tracks[at], view.shape.uncertain[at]);
+        let reader = Reader { view, draft, track, uncertain, before: view.shape.graph.ancestors(at) };
         draft.sites.iter().for_each(|site| reader.site(site, notes));
         same_key(draft, view.shape.tracks[at], notes);
     }
     for draft in closing {
-        let reader = Reader { view, draft, track: Track::Closing, before: Vec::new() };
+        let reader = Reader { view, draft, track: Track::Closing, uncertain: false, before: Vec::new() };
         draft.sites.iter().for_each(|site| reader.site(site, notes));
     }
-    unused_inputs(view, closing, notes);
 }
 
 struct Reader<'a> {
     view: &'a View<'a>,
     draft: &'a Draft<'a>,
     track: Track,
+    /// What is before the step is not known, because of mistakes reported already.
+    uncertain: bool,
     before: Vec<usize>,
 }
 
@@ -53,6 +55,7 @@ impl Reader<'_> {
                 "item" => self.item(site, span, notes),
                 "steps" => self.steps(site, reference, span, notes),
                 "run" => run(reference, span, notes),
+                other if self.is_part_of_dashed(site, other) => {}
                 other => unknown_root(other, span, notes),
             }
         }
@@ -83,6 +86,7 @@ impl Reader<'_> {
                 format!("'{}' decides on the whole source, before the first item is read", site.field),
                 "use 'input' or 'run' here".to_owned(),
             ),
+            (_, Track::Run) if self.uncertain => return,
             (_, Track::Run) => {
                 let source = self.view.steps.iter().find(|draft| is_source(draft));
                 let hint = source.map_or_else(
@@ -96,6 +100,23 @@ impl Reader<'_> {
         notes.push(Mistake::new(codes::NO_ITEM, span, message).hint(hint));
     }
 
+    /// A step whose name begins with this and goes on with `-`: JSONata reads `steps.my-step` as
+    /// a subtraction.
+    fn dashed(&self, begin: &str) -> Option<&str> {
+        let names = self.view.steps.iter().map(|draft| draft.step.name.as_str());
+        names.into_iter().find(|name| name.strip_prefix(begin).is_some_and(|rest| rest.starts_with('-')))
+    }
+
+    /// Whether a name is what such a subtraction would take away.
+    fn is_part_of_dashed(&self, site: &Site, part: &str) -> bool {
+        site.template.references().iter().any(|reference| match reference.names.as_slice() {
+            [root, name, ..] if root == "steps" => {
+                self.dashed(name).is_some_and(|dashed| dashed.split('-').any(|word| word == part))
+            }
+            _ => false,
+        })
+    }
+
     fn steps(&self, site: &Site, reference: &Reference, span: Span, notes: &mut Notes<'_>) {
         let Some(name) = reference.names.get(1) else { return };
         let steps = self.view.steps;
@@ -103,11 +124,9 @@ impl Reader<'_> {
             let message = format!("there is no step '{name}'");
             let visible: Vec<&str> = self.before.iter().map(|at| steps[*at].step.name.as_str()).collect();
             let hint = suggest(name, visible.iter().copied(), "steps before this one");
-            // `steps.my-step` is a subtraction in JSONata.
-            let dashed = steps.iter().map(|draft| draft.step.name.as_str()).find(|other| {
-                other.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('-'))
-            });
-            let hint = dashed.map(|dashed| format!("a name with '-' needs backquotes: steps.`{dashed}`")).or(hint);
+            let dashed = self.dashed(name);
+            let hint =
+                dashed.map(|dashed| format!("a name with '-' needs backquotes: steps.`{dashed}`")).or(hint);
             notes.push(Mistake::new(codes::NOT_BEFORE, span, message).maybe_hint(hint));
             return;
         };
@@ -116,16 +135,25 @@ impl Reader<'_> {
             notes.push(Mistake::new(codes::NOT_BEFORE, span, message).hint("use 'input' or 'run' here"));
         } else if self.before.contains(&at) {
             fact(&steps[at], self.view.shape.tracks[at], reference, span, notes);
+        } else if self.uncertain {
+            // Whether it is before this step is not known.
         } else if self.view.shape.tracks[at] == Track::Item && self.track == Track::Run {
-            let message = format!("'{name}' returns one result per item, but step '{}' works once per run", self.draft.step.name);
-            let hint = format!("if '{}' should work once per item, write needs: [{name}]", self.draft.step.name);
+            let message = format!(
+                "'{name}' returns one result per item, but step '{}' works once per run",
+                self.draft.step.name
+            );
+            let hint =
+                format!("if '{}' should work once per item, write needs: [{name}]", self.draft.step.name);
             notes.push(Mistake::new(codes::ITEM_RESULT, span, message).hint(hint));
         } else {
             let own = self.draft.step.name == *name;
             let message = if own {
                 format!("step '{name}' cannot see its own result")
             } else {
-                format!("'{name}' is not before step '{}', so its result may not be there", self.draft.step.name)
+                format!(
+                    "'{name}' is not before step '{}', so its result may not be there",
+                    self.draft.step.name
+                )
             };
             let hint = (!own).then(|| format!("add '{name}' to 'needs'"));
             notes.push(Mistake::new(codes::NOT_BEFORE, span, message).maybe_hint(hint));
@@ -158,7 +186,10 @@ fn fact(of: &Draft<'_>, track: Track, reference: &Reference, span: Span, notes: 
 fn run(reference: &Reference, span: Span, notes: &mut Notes<'_>) {
     if let Some(name) = reference.names.get(1).filter(|name| !RUN.contains(&name.as_str())) {
         let message = format!("there is no 'run.{name}'");
-        let hint = format!("there is {}", either(RUN.map(|known| if known == "id" { "run.id" } else { "run.started_at" })));
+        let hint = format!(
+            "there is {}",
+            either(RUN.map(|known| if known == "id" { "run.id" } else { "run.started_at" }))
+        );
         notes.push(Mistake::new(codes::UNKNOWN_ROOT, span, message).hint(hint));
     }
 }
@@ -175,22 +206,24 @@ fn unknown_root(name: &str, span: Span, notes: &mut Notes<'_>) {
 /// An item step's key must tell items apart.
 fn same_key(draft: &Draft<'_>, track: Track, notes: &mut Notes<'_>) {
     let Some(idempotency) = draft.step.idempotency.as_ref().filter(|_| track == Track::Item) else { return };
-    let mut references = draft.sites.iter().filter(|site| site.field == "key").flat_map(|site| site.template.references());
-    let tells = references.any(|reference| {
-        reference.names.first().is_none_or(|root| root == "item" || root == "steps")
-    });
+    let mut references =
+        draft.sites.iter().filter(|site| site.field == "key").flat_map(|site| site.template.references());
+    let tells = references
+        .any(|reference| reference.names.first().is_none_or(|root| root == "item" || root == "steps"));
     let readable = !idempotency.key.contains("${{") || draft.sites.iter().any(|site| site.field == "key");
     if !tells && readable && !idempotency.key.is_empty() {
         let span = draft.key("idempotency");
         let span = notes.source.inside(span, &idempotency.key);
         let message = format!("the key of step '{}' is the same for every item", draft.step.name);
         notes.push(
-            Mistake::new(codes::SAME_KEY, span, message).hint("name what tells items apart: \"${{ item.sku }}\""),
+            Mistake::new(codes::SAME_KEY, span, message)
+                .hint("name what tells items apart: \"${{ item.sku }}\""),
         );
     }
 }
 
-fn unused_inputs(view: &View<'_>, closing: &[Draft<'_>], notes: &mut Notes<'_>) {
+/// Warns of inputs that no expression looks at.
+pub(super) fn unused_inputs(view: &View<'_>, closing: &[Draft<'_>], notes: &mut Notes<'_>) {
     let references: Vec<&Reference> = view
         .steps
         .iter()

@@ -6,8 +6,8 @@ use super::codes;
 use super::node::{Key, Node, Scalar};
 use super::place::Span;
 use super::report::{Mistake, Notes};
-use super::words::{either, is_name, suggest};
 use super::units;
+use super::words::{either, is_name, nearest, suggest};
 
 /// A mapping that is being read.
 pub(super) struct Object<'a> {
@@ -16,12 +16,14 @@ pub(super) struct Object<'a> {
     /// Where to point when something is missing in it.
     pub(super) at: Span,
     pub(super) entries: &'a [(Key, Node)],
+    /// For each key that means nothing here, the known key that was probably meant.
+    pub(super) meant: Vec<&'static str>,
 }
 
 /// The value as a mapping; reports anything else.
 pub(super) fn object<'a>(node: &'a Node, at: Span, what: &str, notes: &mut Notes<'_>) -> Option<Object<'a>> {
     match node.map() {
-        Some(entries) => Some(Object { what: what.to_owned(), at, entries }),
+        Some(entries) => Some(Object::new(what, at, entries)),
         None => {
             wrong_type(node, what, "a mapping of keys to values", notes);
             None
@@ -30,6 +32,10 @@ pub(super) fn object<'a>(node: &'a Node, at: Span, what: &str, notes: &mut Notes
 }
 
 impl<'a> Object<'a> {
+    pub(super) fn new(what: &str, at: Span, entries: &'a [(Key, Node)]) -> Self {
+        Self { what: what.to_owned(), at, entries, meant: Vec::new() }
+    }
+
     /// The value of a key. A key with nothing after it counts as absent.
     pub(super) fn get(&self, name: &str) -> Option<&'a Node> {
         self.entry(name).map(|(_, node)| node).filter(|node| !node.is_null())
@@ -41,26 +47,32 @@ impl<'a> Object<'a> {
     }
 
     /// Reports every key that is not one of these.
-    pub(super) fn only(&self, known: &[&str], notes: &mut Notes<'_>) {
+    pub(super) fn only(&mut self, known: &[&'static str], notes: &mut Notes<'_>) {
         for (key, node) in self.entries {
             if !known.contains(&key.text.as_str()) && key.text != "<<" {
                 let message = format!("unknown key '{}' in {}", key.text, self.what);
                 let hint = suggest(&key.text, known.iter().copied(), "known keys here");
                 notes.push(Mistake::new(codes::UNKNOWN_KEY, key.span, message).maybe_hint(hint));
+                self.meant.extend(nearest(&key.text, known.iter().copied()));
             } else if node.is_null() {
                 let message = format!("'{}' in {} has no value", key.text, self.what);
-                notes.push(
-                    Mistake::new(codes::MISSING, key.span, message)
-                        .hint("write a value after the colon, indented if it is on the next line, or remove the key"),
-                );
+                notes.push(Mistake::new(codes::MISSING, key.span, message).hint(
+                    "write a value after the colon, indented if it is on the next line, or remove the key",
+                ));
             }
         }
+    }
+
+    /// Whether the key is there under a name that is nearly right, which has been reported.
+    pub(super) fn is_misspelled(&self, name: &str) -> bool {
+        self.entry(name).is_none() && self.meant.contains(&name)
     }
 
     /// The value of a key that must be there.
     pub(super) fn require(&self, name: &str, hint: &str, notes: &mut Notes<'_>) -> Option<&'a Node> {
         match self.entry(name) {
             Some((_, node)) => (!node.is_null()).then_some(node),
+            None if self.is_misspelled(name) => None,
             None => {
                 let message = format!("'{name}' is missing in {}", self.what);
                 notes.push(Mistake::new(codes::MISSING, self.at, message).hint(hint));
@@ -73,9 +85,7 @@ impl<'a> Object<'a> {
 /// Reports that a value is of another type.
 pub(super) fn wrong_type(node: &Node, what: &str, expected: &str, notes: &mut Notes<'_>) {
     let message = format!("{what} must be {expected}");
-    notes.push(
-        Mistake::new(codes::WRONG_TYPE, node.span, message).label(format!("this is {}", node.what())),
-    );
+    notes.push(Mistake::new(codes::WRONG_TYPE, node.span, message).label(format!("this is {}", node.what())));
 }
 
 /// A text; numbers and words count as the text they are written as.
@@ -139,12 +149,17 @@ pub(super) fn duration(node: &Node, what: &str, notes: &mut Notes<'_>) -> Option
 }
 
 /// One of a few words.
-pub(super) fn one_of<'k>(node: &Node, what: &str, known: &[&'k str], notes: &mut Notes<'_>) -> Option<&'k str> {
+pub(super) fn one_of<'k>(
+    node: &Node,
+    what: &str,
+    known: &[&'k str],
+    notes: &mut Notes<'_>,
+) -> Option<&'k str> {
     let written = node.written().unwrap_or_default();
     let found = known.iter().find(|word| **word == written).copied();
     if found.is_none() {
         let message = format!("{what} must be {}", either(known.iter().copied()));
-        let near = super::words::nearest(written, known.iter().copied());
+        let near = nearest(written, known.iter().copied());
         let hint = near.map(|word| format!("did you mean '{word}'?"));
         notes.push(Mistake::new(codes::UNKNOWN_WORD, node.span, message).maybe_hint(hint));
     }

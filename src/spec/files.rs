@@ -32,7 +32,11 @@ pub trait Files {
 }
 
 /// Reads every file that the steps name, and what those name.
-pub(super) fn read(steps: &[&Draft<'_>], files: &dyn Files, notes: &mut Notes<'_>) -> BTreeMap<String, Vec<u8>> {
+pub(super) fn read(
+    steps: &[&Draft<'_>],
+    files: &dyn Files,
+    notes: &mut Notes<'_>,
+) -> BTreeMap<String, Vec<u8>> {
     let mut read: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     let mut missing: Vec<String> = Vec::new();
     for (name, span) in steps.iter().flat_map(|draft| &draft.files) {
@@ -66,7 +70,14 @@ pub(super) fn read(steps: &[&Draft<'_>], files: &dyn Files, notes: &mut Notes<'_
     read
 }
 
-fn report(name: &str, named_by: Option<&str>, why: &str, span: Span, files: &dyn Files, notes: &mut Notes<'_>) {
+fn report(
+    name: &str,
+    named_by: Option<&str>,
+    why: &str,
+    span: Span,
+    files: &dyn Files,
+    notes: &mut Notes<'_>,
+) {
     let message = match named_by {
         Some(outer) => format!("'{outer}' names '{name}', which cannot be read: {why}"),
         None => format!("'{name}' cannot be read: {why}"),

@@ -25,6 +25,8 @@ pub(super) enum Track {
 pub(super) struct Shape {
     pub(super) graph: Graph,
     pub(super) tracks: Vec<Track>,
+    /// Steps of which it is not known what is before them, because of mistakes reported already.
+    pub(super) uncertain: Vec<bool>,
 }
 
 /// Builds the graph and reports what is wrong with it.
@@ -32,7 +34,8 @@ pub(super) fn shape(steps: &[Draft<'_>], notes: &mut Notes<'_>) -> Shape {
     let position = |name: &str| steps.iter().position(|draft| draft.step.name == name);
     for draft in steps {
         for (need, span) in draft.needs.iter().filter(|(need, _)| position(need).is_none()) {
-            let message = format!("step '{}' needs '{need}', which is not a step of this file", draft.step.name);
+            let message =
+                format!("step '{}' needs '{need}', which is not a step of this file", draft.step.name);
             let others = steps.iter().map(|other| other.step.name.as_str());
             let hint = suggest(need, others.filter(|other| *other != draft.step.name), "steps");
             notes.push(Mistake::new(codes::UNKNOWN_NEED, *span, message).maybe_hint(hint));
@@ -52,7 +55,8 @@ pub(super) fn shape(steps: &[Draft<'_>], notes: &mut Notes<'_>) -> Shape {
             Some(_) | None => Track::Run,
         })
         .collect();
-    let shape = Shape { graph, tracks };
+    let uncertain = uncertain(steps, &graph);
+    let shape = Shape { graph, tracks, uncertain };
     places(steps, &shape, source, notes);
     ambiguous(steps, &shape, notes);
     shape
@@ -85,10 +89,30 @@ fn cycles(steps: &[Draft<'_>], graph: &Graph, notes: &mut Notes<'_>) {
     }
     for (at, draft) in steps.iter().enumerate() {
         if stuck[at] && !cycles.iter().any(|cycle| cycle.contains(&at)) {
-            let message = format!("step '{}' never begins: it comes after steps that wait for each other", draft.step.name);
+            let message = format!(
+                "step '{}' never begins: it comes after steps that wait for each other",
+                draft.step.name
+            );
             notes.push(Mistake::new(codes::UNREACHABLE, draft.places.name, message));
         }
     }
+}
+
+/// In a circle, after an unknown connector, or where `needs` is wrong, nobody knows where a step
+/// stands, nor those after it.
+fn uncertain(steps: &[Draft<'_>], graph: &Graph) -> Vec<bool> {
+    let cyclic: Vec<usize> = graph.cycles().concat();
+    let unknown = |at: &usize| {
+        let draft = &steps[*at];
+        let lost = |need: &str| !steps.iter().any(|other| other.step.name == need);
+        draft.needs_unknown || cyclic.contains(at) || draft.needs.iter().any(|(need, _)| lost(need))
+    };
+    (0..steps.len())
+        .map(|at| {
+            let before = graph.ancestors(at);
+            unknown(&at) || before.iter().any(|other| unknown(other) || steps[*other].descriptor.is_none())
+        })
+        .collect()
 }
 
 fn role(draft: &Draft<'_>) -> Option<Role> {
@@ -110,16 +134,9 @@ fn source(steps: &[Draft<'_>], notes: &mut Notes<'_>) -> Option<usize> {
 }
 
 fn places(steps: &[Draft<'_>], shape: &Shape, source: Option<usize>, notes: &mut Notes<'_>) {
-    // In a circle, or after an unknown connector, where a step stands is not known.
-    let unknown_before = |at: usize| {
-        let before = shape.graph.ancestors(at);
-        before.iter().any(|other| steps[*other].descriptor.is_none())
-            || steps[at].needs.iter().any(|(need, _)| !steps.iter().any(|other| other.step.name == *need))
-    };
-    let cyclic: Vec<usize> = shape.graph.cycles().concat();
     for (at, draft) in steps.iter().enumerate() {
         let Some(known) = draft.descriptor else { continue };
-        if cyclic.contains(&at) || unknown_before(at) {
+        if shape.uncertain[at] {
             continue;
         }
         let (name, uses) = (&draft.step.name, known.uses);
@@ -156,7 +173,10 @@ fn ambiguous(steps: &[Draft<'_>], shape: &Shape, notes: &mut Notes<'_>) {
             continue;
         };
         let (first, second) = (&steps[*first].step.name, &steps[*second].step.name);
-        let message = format!("the item of step '{}' could be the output of '{first}' or of '{second}'", draft.step.name);
+        let message = format!(
+            "the item of step '{}' could be the output of '{first}' or of '{second}'",
+            draft.step.name
+        );
         let hint = format!("let one of them need the other, or name one: steps.{first}.…");
         notes.push(Mistake::new(codes::AMBIGUOUS_ITEM, span, message).hint(hint));
     }
@@ -176,7 +196,10 @@ pub(super) fn closing(steps: &[Draft<'_>], notes: &mut Notes<'_>) {
     for draft in steps {
         let Some(known) = draft.descriptor else { continue };
         if known.place == Place::Item || known.role == Role::Source {
-            let message = format!("'{}' works on items, and 'on_failure' happens once, when the run has failed", known.uses);
+            let message = format!(
+                "'{}' works on items, and 'on_failure' happens once, when the run has failed",
+                known.uses
+            );
             let hint = format!("usual here: {}", either(["alert", "eventbridge.publish", "http.request"]));
             notes.push(Mistake::new(codes::WRONG_TRACK, draft.key("uses"), message).hint(hint));
         }

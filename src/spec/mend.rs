@@ -29,11 +29,12 @@ pub(super) fn report_tabs(text: &str, notes: &mut Notes<'_>) -> bool {
 
 /// The expressions that must stand in quotes and do not.
 pub(super) fn unquoted(text: &str) -> Vec<Span> {
-    let mut scan = Scan { text, at: 0, flow: 0, fresh: true, found: Vec::new() };
-    while scan.at < text.len() {
-        scan.step();
-    }
-    scan.found
+    Scan::until(text, text.len()).found
+}
+
+/// The last bracket or brace before `end` that is open there.
+pub(super) fn open_bracket(text: &str, end: usize) -> Option<Span> {
+    Scan::until(text, end).open.last().map(|at| Span::new(*at, at + 1))
 }
 
 /// Reports them, and returns the text with each masked.
@@ -57,14 +58,22 @@ pub(super) fn mask(text: &str, spans: &[Span], notes: &mut Notes<'_>) -> String 
 struct Scan<'a> {
     text: &'a str,
     at: usize,
-    /// Open brackets and braces.
-    flow: usize,
+    /// The places of open brackets and braces.
+    open: Vec<usize>,
     /// A value or key may begin here, so a quote is a quote and not an apostrophe.
     fresh: bool,
     found: Vec<Span>,
 }
 
-impl Scan<'_> {
+impl<'a> Scan<'a> {
+    fn until(text: &'a str, end: usize) -> Self {
+        let mut scan = Self { text, at: 0, open: Vec::new(), fresh: true, found: Vec::new() };
+        while scan.at < end.min(text.len()) {
+            scan.step();
+        }
+        scan
+    }
+
     fn step(&mut self) {
         let rest = &self.text[self.at..];
         if rest.starts_with("${{") {
@@ -78,14 +87,14 @@ impl Scan<'_> {
                 self.at += rest.find('\n').unwrap_or(rest.len());
                 return;
             }
-            '{' | '[' if self.fresh => self.flow += 1,
-            '}' | ']' => self.flow = self.flow.saturating_sub(1),
+            '{' | '[' if self.fresh => self.open.push(self.at),
+            '}' | ']' => drop(self.open.pop()),
             _ => {}
         }
         self.fresh = match letter {
             ' ' | '\t' => self.fresh,
             '\n' | '{' | '[' | ',' | '-' => true,
-            ':' => rest[1..].starts_with([' ', '\n']) || self.flow > 0,
+            ':' => rest[1..].starts_with([' ', '\n']) || !self.open.is_empty(),
             _ => false,
         };
         self.at += letter.len_utf8();
@@ -96,7 +105,7 @@ impl Scan<'_> {
         let line = rest.find('\n').unwrap_or(rest.len());
         let end = rest[..line].find("}}").map_or(line, |at| at + 2);
         let inner = &rest[..end];
-        let broken = self.flow > 0 || inner.contains(": ") || inner.contains(" #");
+        let broken = !self.open.is_empty() || inner.contains(": ") || inner.contains(" #");
         if self.fresh && broken {
             self.found.push(Span::new(self.at, self.at + end));
         }

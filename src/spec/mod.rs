@@ -94,16 +94,16 @@ pub fn check(
 ) -> Result<Checked, Report> {
     let next = next(text.name, profile);
     let (source, undecodable) = reading::decode(text);
-    let mut notes = Notes::new(&source);
+    let mut notes = Notes::new(&source, next.clone());
     if let Some(mistake) = undecodable {
         notes.push(mistake);
-        return Err(notes.report(&next));
+        return Err(notes.report());
     }
     let made = reading::tree(&mut notes).and_then(|root| {
         effects::secrets(&root, &mut notes);
         build(&root, profile, catalog, files, &mut notes)
     });
-    let report = notes.report(&next);
+    let report = notes.report();
     match made {
         Some((workflow, files, places)) if report.errors() == 0 => {
             Ok(Checked { workflow, files, places, warnings: report, source, next })
@@ -131,9 +131,13 @@ fn build(
     let view = expressions::View { inputs: &raw.input_places, steps: &steps, shape: &shape };
     expressions::check(&view, &closing, notes);
     effects::check(&steps, &closing, &shape, notes);
-    effects::unused(&connections, &steps, &closing, notes);
     let every: Vec<&Draft<'_>> = steps.iter().chain(&closing).collect();
     let read = files::read(&every, files, notes);
+    if notes.is_empty() {
+        // After a mistake in a name everything looks unused.
+        effects::unused(&connections, &every, notes);
+        expressions::unused_inputs(&view, &closing, notes);
+    }
     let mut places = Places::default();
     let mut applied: BTreeMap<String, Connection> = BTreeMap::new();
     for (name, written) in connections.applied(profile) {

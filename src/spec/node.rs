@@ -15,7 +15,10 @@ pub(super) struct Node {
 #[derive(Clone, Debug)]
 pub(super) enum Data {
     /// A word, number or text; `plain` when it stands without quotes.
-    Scalar { text: String, plain: bool },
+    Scalar {
+        text: String,
+        plain: bool,
+    },
     List(Vec<Node>),
     Map(Vec<(Key, Node)>),
 }
@@ -148,7 +151,9 @@ mod tests {
 
     #[test]
     fn only_plain_numbers_and_words_lose_their_spelling() {
-        for text in ["NO", "yes", "True", "0644", "1_000", "12345678901234567890123", "1.2.3", "+5", ".5", "on"] {
+        for text in
+            ["NO", "yes", "True", "0644", "1_000", "12345678901234567890123", "1.2.3", "+5", ".5", "on"]
+        {
             assert_eq!(resolve(text), Scalar::Text(text));
         }
         assert_eq!(resolve("-3"), Scalar::Number(Number::from(-3)));

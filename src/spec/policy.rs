@@ -50,14 +50,14 @@ pub(super) fn policy(object: &Object<'_>, base: &Policy, notes: &mut Notes<'_>) 
 
 fn retry(node: &Node, base: Retry, notes: &mut Notes<'_>) -> Retry {
     let mut read = base;
-    let Some(section) = object(node, node.span, "'retry'", notes) else { return read };
+    let Some(mut section) = object(node, node.span, "'retry'", notes) else { return read };
     section.only(&["attempts", "backoff"], notes);
     if let Some(node) = section.get("attempts") {
         let attempts = count(node, "'attempts'", 1, ATTEMPTS_MAX, notes);
         read.attempts = attempts.and_then(|count| u32::try_from(count).ok()).unwrap_or(read.attempts);
     }
     let backoff = section.get("backoff").and_then(|node| object(node, node.span, "'backoff'", notes));
-    let Some(backoff) = backoff else { return read };
+    let Some(mut backoff) = backoff else { return read };
     backoff.only(&["initial", "factor", "max", "jitter"], notes);
     if let Some(initial) = backoff.get("initial").and_then(|node| duration(node, "'initial'", notes)) {
         read.initial = initial;
@@ -78,7 +78,10 @@ fn retry(node: &Node, base: Retry, notes: &mut Notes<'_>) -> Retry {
     if read.max < read.initial {
         let node = backoff.get("max").or(backoff.get("initial"));
         let message = "the longest pause ('max') is shorter than the first ('initial')";
-        notes.push(Mistake::new(codes::OUT_OF_RANGE, node.map_or(backoff.at, |node| node.span), message));
+        notes.push(
+            Mistake::new(codes::OUT_OF_RANGE, node.map_or(backoff.at, |node| node.span), message)
+                .label(format!("the first is {:?}, the longest {:?}", read.initial, read.max)),
+        );
     }
     read
 }
@@ -100,17 +103,18 @@ fn factor(node: &Node, notes: &mut Notes<'_>) -> Option<f64> {
 pub(super) fn batch(object_: &Object<'_>, known: Option<&Descriptor>, notes: &mut Notes<'_>) -> Batch {
     let mut read = Batch { max: known.map_or(1, |known| known.batch_default), linger: Duration::ZERO };
     let Some(node) = object_.get("batch") else { return read };
-    let Some(section) = object(node, node.span, "'batch'", notes) else { return read };
+    let Some(mut section) = object(node, node.span, "'batch'", notes) else { return read };
     section.only(&["max", "linger"], notes);
     if let Some(known) = known.filter(|known| !takes_batches(known)) {
-        let (key, _) = object_.entry("batch").map_or((None, ()), |(key, _)| (Some(key.span), ()));
+        let key = object_.entry("batch").map(|(key, _)| key.span);
         let message = format!("'{}' works on one item at a time, so 'batch' has no meaning", known.uses);
         notes.push(Mistake::new(codes::NO_EFFECT, key.unwrap_or(node.span), message).hint("remove 'batch'"));
         return read;
     }
     let most = u64::from(known.map_or(u32::MAX, |known| known.batch_max.max(1)));
     if let Some(node) = section.get("max") {
-        let what = known.map_or_else(|| "'max'".to_owned(), |known| format!("'max' of a batch of '{}'", known.uses));
+        let what =
+            known.map_or_else(|| "'max'".to_owned(), |known| format!("'max' of a batch of '{}'", known.uses));
         let max = count(node, &what, 1, most, notes);
         read.max = max.and_then(|max| u32::try_from(max).ok()).unwrap_or(read.max);
     }
@@ -133,7 +137,7 @@ fn takes_batches(known: &Descriptor) -> bool {
 /// Reads `idempotency`.
 pub(super) fn idempotency(object_: &Object<'_>, notes: &mut Notes<'_>) -> Option<Idempotency> {
     let node = object_.get("idempotency")?;
-    let section = object(node, node.span, "'idempotency'", notes)?;
+    let mut section = object(node, node.span, "'idempotency'", notes)?;
     section.only(&["key", "mode", "claim", "keep"], notes);
     let hint = "write what the effect is about: key: \"${{ item.sku }}\"";
     let key = section

@@ -1,12 +1,12 @@
 //! Bytes to text, text to a tree; and when that fails, the likely reason.
 
+use super::Text;
 use super::codes;
 use super::mend;
 use super::node::Node;
 use super::place::{Source, Span};
 use super::report::{Mistake, Notes};
 use super::tree::{self, NotYaml, TOO_LARGE};
-use super::Text;
 
 /// The largest workflow file. Data belongs into files that it names.
 const BYTES_MAX: usize = 1 << 20;
@@ -17,7 +17,10 @@ pub(super) fn decode(text: Text<'_>) -> (Source, Option<Mistake>) {
     if bytes.len() > BYTES_MAX {
         let message = format!("the file is larger than {} MiB", BYTES_MAX >> 20);
         let hint = "a workflow file names its data, it does not hold it";
-        return (Source::new(text.name, ""), Some(Mistake::new(codes::TOO_LARGE, Span::default(), message).hint(hint)));
+        return (
+            Source::new(text.name, ""),
+            Some(Mistake::new(codes::TOO_LARGE, Span::default(), message).hint(hint)),
+        );
     }
     match std::str::from_utf8(bytes) {
         Ok(readable) => (Source::new(text.name, readable), None),
@@ -42,7 +45,7 @@ pub(super) fn tree(notes: &mut Notes<'_>) -> Option<Node> {
     if read.is_none() || read.as_ref().is_some_and(Node::is_null) {
         notes.push(
             Mistake::new(codes::EMPTY, Span::default(), "the file holds no workflow")
-                .hint("begin with: workflow: NAME, then steps:"),
+                .hint("the shortest one is:\nworkflow: hello\nsteps:\n  greet: { uses: alert }"),
         );
         return None;
     }
@@ -51,7 +54,7 @@ pub(super) fn tree(notes: &mut Notes<'_>) -> Option<Node> {
 
 fn recover(text: &str, error: &NotYaml, notes: &mut Notes<'_>) -> Option<Node> {
     if let Some(limit) = error.message.strip_prefix(TOO_LARGE) {
-        let message = format!("the file is too large to be read: {limit}");
+        let message = format!("the file goes beyond a limit: {limit}");
         notes.push(Mistake::new(codes::TOO_LARGE, Span::new(error.at, error.at + 1), message));
         return None;
     }
@@ -75,17 +78,29 @@ fn recover(text: &str, error: &NotYaml, notes: &mut Notes<'_>) -> Option<Node> {
 
 fn not_yaml(error: &NotYaml, notes: &mut Notes<'_>) {
     let said = error.message.as_str();
+    let place = Span::new(error.at, error.at + 1);
+    if let Some(open) = mend::open_bracket(&notes.source.text, error.at).filter(|_| !said.contains("quote")) {
+        notes.push(
+            Mistake::new(codes::NOT_YAML, open, "this bracket is not closed, or a comma is missing after it")
+                .label("opened here")
+                .related(place, "noticed here")
+                .hint("every [ needs a ], every { a }, with commas between the entries"),
+        );
+        return;
+    }
     let (message, hint) = if said.contains("mapping values are not allowed") {
-        ("a ':' stands where no key can be", "indent nested keys more than their parent, and put a text that contains ': ' in quotes")
+        (
+            "a ':' stands where no key can be",
+            "put a text that contains ': ' in quotes; indent nested keys more than their parent",
+        )
     } else if said.contains("unknown anchor") {
         ("this alias has no anchor", "a text that begins with '*' must stand in quotes")
-    } else if said.contains("flow") || said.contains("',' or") || said.contains("illegal placement of ':'") {
-        ("a bracket or brace is not closed, or a comma is missing", "every [ needs a ], every { a }, with commas between the entries")
-    } else if said.contains("quoted scalar") || said.contains("unexpected end of stream") {
-        ("a quote is not closed", "close the quote; a quote inside a text is written twice ('') or as \\\"")
+    } else if said.contains("quote") {
+        ("this quote is not closed", "close it; inside '…' a quote is written twice, inside \"…\" as \\\"")
+    } else if said.contains("block mapping") || said.contains("block collection") {
+        ("this line does not fit the lines before it", "indent it like the other keys at its level")
     } else {
-        ("this is not YAML", "compare the indentation with the lines around it")
+        ("this is not YAML", "compare the line with the lines around it")
     };
-    let place = Span::new(error.at, error.at + 1);
     notes.push(Mistake::new(codes::NOT_YAML, place, message).label(said).hint(hint));
 }

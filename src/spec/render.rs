@@ -61,9 +61,12 @@ impl Report {
             1 => Some(format!("1 {word}")),
             many => Some(format!("{many} {word}s")),
         };
-        let parts: Vec<String> =
-            [count(self.errors(), "mistake"), count(self.warnings(), "warning")].into_iter().flatten().collect();
-        let first = self.findings.first().map_or("", |finding| finding.file.as_str());
-        format!("{first}: {}", parts.join(", "))
+        let parts: Vec<String> = [count(self.errors(), "mistake"), count(self.warnings(), "warning")]
+            .into_iter()
+            .flatten()
+            .collect();
+        let mut files: Vec<&str> = self.findings.iter().map(|finding| finding.file.as_str()).collect();
+        files.dedup();
+        format!("{}: {}", files.join(", "), parts.join(", "))
     }
 }

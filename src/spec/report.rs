@@ -132,14 +132,16 @@ impl Mistake {
 /// Collects mistakes while the stages go on.
 pub(super) struct Notes<'a> {
     pub(super) source: &'a Source,
+    /// The command to type when all is corrected.
+    pub(super) next: String,
     mistakes: Vec<Mistake>,
     /// Places that were mended so that reading could go on; what is said about them is noise.
     mended: Vec<Span>,
 }
 
 impl<'a> Notes<'a> {
-    pub(super) fn new(source: &'a Source) -> Self {
-        Self { source, mistakes: Vec::new(), mended: Vec::new() }
+    pub(super) fn new(source: &'a Source, next: String) -> Self {
+        Self { source, next, mistakes: Vec::new(), mended: Vec::new() }
     }
 
     pub(super) fn push(&mut self, mistake: Mistake) {
@@ -157,9 +159,15 @@ impl<'a> Notes<'a> {
         self.mended.iter().any(|mended| mended.overlaps(span))
     }
 
-    /// The report; `next` is the command that a person types when all is corrected.
-    pub(super) fn report(self, next: &str) -> Report {
-        let findings = self.mistakes.iter().map(|mistake| finding(mistake, self.source, next)).collect();
+    /// Whether anything was found.
+    pub(super) fn is_empty(&self) -> bool {
+        self.mistakes.is_empty()
+    }
+
+    /// The report.
+    pub(super) fn report(self) -> Report {
+        let findings =
+            self.mistakes.iter().map(|mistake| finding(mistake, self.source, &self.next)).collect();
         let sources = BTreeMap::from([(self.source.name.clone(), self.source.clone())]);
         Report { findings, sources }.sorted()
     }

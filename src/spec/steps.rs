@@ -33,6 +33,8 @@ pub(super) struct Draft<'a> {
     pub(super) sites: Vec<Site>,
     /// The files it names.
     pub(super) files: Vec<(String, Span)>,
+    /// What it needs could not be read, so nothing follows from that.
+    pub(super) needs_unknown: bool,
 }
 
 /// Where expressions stand, and what they may look at.
@@ -86,7 +88,7 @@ pub(super) fn steps<'a>(node: Option<&Node>, ground: &Ground<'a>, notes: &mut No
         name(&key.text, key.span, "a step", notes);
         let what = format!("step '{}'", key.text);
         if let Some(entries) = node.map() {
-            let section = Object { what, at: key.span, entries };
+            let mut section = Object::new(&what, key.span, entries);
             section.only(&KEYS, notes);
             read.push(step(&section, key, ground, notes));
         } else {
@@ -112,7 +114,7 @@ pub(super) fn closing<'a>(node: Option<&Node>, ground: &Ground<'a>, notes: &mut 
         let what = format!("'{text}'");
         let Some(section) = object(node, node.span, &what, notes) else { continue };
         let at = section.entry("uses").map_or(node.span, |(key, _)| key.span);
-        let section = Object { at, ..section };
+        let mut section = Object { at, ..section };
         section.only(&CLOSING_KEYS, notes);
         read.push(step(&section, &Key { text, span: at }, ground, notes));
     }
@@ -151,6 +153,8 @@ fn step<'a>(section: &Object<'_>, key: &Key, ground: &Ground<'a>, notes: &mut No
         needs,
         sites: Vec::new(),
         files: Vec::new(),
+        needs_unknown: section.is_misspelled("needs")
+            || section.entry("needs").is_some_and(|(_, node)| node.is_null()),
     };
     draft.places.keys = section.entries.iter().map(|(key, node)| (key.text.clone(), node.span)).collect();
     if let Some(node) = section.get("when") {
@@ -178,7 +182,8 @@ impl Site {
 fn needs(section: &Object<'_>, notes: &mut Notes<'_>) -> Vec<(String, Span)> {
     let Some(node) = section.get("needs") else { return Vec::new() };
     let Some(items) = node.list() else {
-        let expected = node.written().map_or("a list of step names".to_owned(), |one| format!("a list: [{one}]"));
+        let expected =
+            node.written().map_or("a list of step names".to_owned(), |one| format!("a list: [{one}]"));
         wrong_type(node, "'needs'", &expected, notes);
         return node.written().map(|one| (one.to_owned(), node.span)).into_iter().collect();
     };
@@ -209,13 +214,18 @@ fn connection(
     let kinds = draft.descriptor.map_or(&[][..], |known| known.connections);
     let named = || ground.connections.base.keys().map(String::as_str);
     let Some(node) = node else {
-        if !kinds.is_empty() {
+        if !kinds.is_empty() && !section.is_misspelled("connection") {
             let fitting = fitting(ground.connections, kinds);
             let hint = match fitting.as_slice() {
-                [] => format!("add one under 'connections' with use: {}, and name it here", kinds.join(" or ")),
+                [] => {
+                    format!("add one under 'connections' with use: {}, and name it here", kinds.join(" or "))
+                }
                 names => format!("write connection: {}", names.join(" or ")),
             };
-            let message = format!("{} needs a connection: '{}' talks to an outside system", section.what, draft.step.uses);
+            let message = format!(
+                "{} needs a connection: '{}' talks to an outside system",
+                section.what, draft.step.uses
+            );
             notes.push(Mistake::new(codes::NO_CONNECTION, section.at, message).hint(hint));
         }
         return None;
@@ -231,9 +241,7 @@ fn connection(
     let Some(known) = draft.descriptor else { return Some(written.to_owned()) };
     if kinds.is_empty() {
         let message = format!("'{}' talks to no outside system, so it takes no connection", known.uses);
-        notes.push(
-            Mistake::new(codes::NEEDLESS_CONNECTION, node.span, message).hint("remove 'connection'"),
-        );
+        notes.push(Mistake::new(codes::NEEDLESS_CONNECTION, node.span, message).hint("remove 'connection'"));
         return Some(written.to_owned());
     }
     for (profile, form) in ground.connections.forms(written) {
@@ -254,6 +262,7 @@ fn connection(
 }
 
 fn fitting<'a>(connections: &'a Connections, kinds: &[&str]) -> Vec<&'a str> {
-    let fits = connections.base.iter().filter(|(_, written)| kinds.contains(&written.connection.kind.as_str()));
+    let fits =
+        connections.base.iter().filter(|(_, written)| kinds.contains(&written.connection.kind.as_str()));
     fits.map(|(name, _)| name.as_str()).collect()
 }

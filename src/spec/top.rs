@@ -41,7 +41,7 @@ pub(super) struct Raw<'a> {
 /// Reads the top of the file.
 pub(super) fn raw<'a>(root: &'a Node, notes: &mut Notes<'_>) -> Option<Raw<'a>> {
     let begin = notes.source.clip(root.span);
-    let top = object(root, begin, "a workflow file", notes)?;
+    let mut top = object(root, begin, "this file", notes)?;
     top.only(&KEYS, notes);
     let workflow = top
         .require("workflow", "give the workflow a name: workflow: product-sync", notes)
@@ -69,7 +69,7 @@ pub(super) fn raw<'a>(root: &'a Node, notes: &mut Notes<'_>) -> Option<Raw<'a>> 
 }
 
 fn defaults(node: &Node, notes: &mut Notes<'_>) -> Policy {
-    let Some(object) = object(node, node.span, "'defaults'", notes) else { return Policy::default() };
+    let Some(mut object) = object(node, node.span, "'defaults'", notes) else { return Policy::default() };
     object.only(&["retry", "timeout"], notes);
     policy::policy(&object, &Policy::default(), notes)
 }
@@ -93,7 +93,7 @@ fn input(key: &Key, node: &Node, notes: &mut Notes<'_>) -> Option<Input> {
         wrong_type(node, &what, "a mapping such as { type: text, default: … }", notes);
         return None;
     };
-    let object = Object { what: what.clone(), at: key.span, entries };
+    let mut object = Object::new(&what, key.span, entries);
     object.only(&["type", "default"], notes);
     let node = object.require("type", "write type: uri, text, number or bool", notes)?;
     let kind = match one_of(node, "the type of an input", &["uri", "text", "number", "bool"], notes)? {
@@ -128,9 +128,10 @@ fn none<T>((): ()) -> Option<T> {
 }
 
 fn tolerate(node: &Node, notes: &mut Notes<'_>) -> Option<Tolerance> {
-    let section = object(node, node.span, "'tolerate'", notes)?;
+    let mut section = object(node, node.span, "'tolerate'", notes)?;
     section.only(&["dead_letters"], notes);
-    let node = section.require("dead_letters", "write dead_letters: 10, or a share: dead_letters: 2%", notes)?;
+    let node =
+        section.require("dead_letters", "write dead_letters: 10, or a share: dead_letters: 2%", notes)?;
     let written = node.written().unwrap_or_default();
     let Some(share) = written.strip_suffix('%') else {
         return match node.scalar() {

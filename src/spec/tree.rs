@@ -33,7 +33,8 @@ pub(super) struct NotYaml {
 /// # Errors
 /// The place from which on nothing could be read.
 pub(super) fn read(text: &str, notes: &mut Notes<'_>) -> Result<Option<Node>, NotYaml> {
-    let mut builder = Builder { frames: Vec::new(), root: None, anchors: HashMap::new(), size: 0, aliased: 0, notes };
+    let mut builder =
+        Builder { frames: Vec::new(), root: None, anchors: HashMap::new(), size: 0, aliased: 0, notes };
     let mut documents = 0;
     for event in Parser::new_from_str(text) {
         let (event, range) = event.map_err(|error| NotYaml {

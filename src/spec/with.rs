@@ -23,15 +23,15 @@ pub(super) fn with(section: &Object<'_>, draft: &mut Draft<'_>, notes: &mut Note
         return;
     };
     let what = format!("'with' of step '{}'", draft.step.name);
-    let fields = match node {
+    let mut fields = match node {
         Some(node) => match object(node, draft.places.name, &what, notes) {
             Some(fields) => fields,
             None => return,
         },
-        None => Object { what, at: draft.places.keys.get("uses").copied().unwrap_or_default(), entries: &[] },
+        None => Object::new(&what, draft.key("uses"), &[]),
     };
     draft.places.with = fields.entries.iter().map(|(key, node)| (key.text.clone(), node.span)).collect();
-    let names: Vec<&str> = known.fields.iter().map(|field| field.name).collect();
+    let names: Vec<&'static str> = known.fields.iter().map(|field| field.name).collect();
     fields.only(&names, notes);
     for field in known.fields {
         if field.required {
@@ -88,7 +88,9 @@ fn value(
         }
         Kind::Bool => boolean(node, &what, notes).map(Value::Bool),
         Kind::Count => count(node, &what, 0, u64::MAX, notes).map(Value::from),
-        Kind::Duration => duration(node, &what, notes).map(|_| Value::from(node.written().unwrap_or_default())),
+        Kind::Duration => {
+            duration(node, &what, notes).map(|_| Value::from(node.written().unwrap_or_default()))
+        }
         Kind::OneOf(words) => one_of(node, &what, words, notes).map(Value::from),
         Kind::Texts => texts(node, &what, notes),
         Kind::Any => {
@@ -150,7 +152,13 @@ pub(super) fn expression(
 }
 
 /// Every expression inside a value.
-pub(super) fn expressions(node: &Node, field: &str, sees: Sees, draft: &mut Draft<'_>, notes: &mut Notes<'_>) {
+pub(super) fn expressions(
+    node: &Node,
+    field: &str,
+    sees: Sees,
+    draft: &mut Draft<'_>,
+    notes: &mut Notes<'_>,
+) {
     for (text, span) in node.texts() {
         if text.contains("${{")
             && let Some(template) = template(&Value::String(text.to_owned()), span, field, notes)
@@ -164,7 +172,7 @@ fn template(value: &Value, span: Span, field: &str, notes: &mut Notes<'_>) -> Op
     match Template::parse(value) {
         Ok(template) => Some(template),
         Err(fault) => {
-            let message = format!("the expression in '{field}' cannot be read");
+            let message = format!("the expression in '{field}' is not valid");
             notes.push(Mistake::new(codes::NOT_AN_EXPRESSION, span, message).label(fault.message));
             None
         }

@@ -1,7 +1,7 @@
 //! Words for people: the nearest right name, lists, what a value is.
 
 /// Names further apart than this share of their length are different names, not typing mistakes.
-const SIMILAR_MIN: f64 = 0.7;
+const SIMILAR_MIN: f64 = 0.6;
 /// Longer lists of names help nobody.
 const LISTED_MAX: usize = 12;
 
@@ -45,7 +45,11 @@ pub(super) fn either<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 /// `did you mean 'x'?`, else the names there are.
-pub(super) fn suggest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>, what: &str) -> Option<String> {
+pub(super) fn suggest<'a>(
+    written: &str,
+    known: impl IntoIterator<Item = &'a str>,
+    what: &str,
+) -> Option<String> {
     let known: Vec<&str> = known.into_iter().collect();
     match nearest(written, known.iter().copied()) {
         Some(name) => Some(format!("did you mean '{name}'?")),
