@@ -46,8 +46,8 @@ fn checked(bytes: &[u8], profile: Option<&str>) -> Result<Checked, Report> {
 fn fixtures() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/check");
     let mut found: Vec<PathBuf> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
+        .expect("the fixtures are there")
+        .map(|entry| entry.expect("the folder can be listed").path())
         .filter(|path| path.is_dir())
         .collect();
     found.sort();
@@ -193,7 +193,9 @@ fn difference(before: &str, after: &str) -> String {
 fn any_fixture() -> impl Strategy<Value = Vec<u8>> {
     let texts: Vec<Vec<u8>> = fixtures()
         .iter()
-        .flat_map(|folder| ["bad.yaml", "good.yaml"].map(|name| fs::read(folder.join(name)).unwrap()))
+        .flat_map(|folder| {
+            ["bad.yaml", "good.yaml"].map(|name| fs::read(folder.join(name)).expect("both twins are there"))
+        })
         .collect();
     prop::sample::select(texts)
 }

@@ -1,7 +1,5 @@
 //! Values on their way into and out of the evaluator.
 
-use std::fmt::Write as _;
-
 use jiff::Timestamp as Instant;
 use jsonata_core::value::JValue;
 use serde_json::{Map, Number, Value};
@@ -97,14 +95,6 @@ fn whole(number: f64) -> Option<Number> {
 /// An instant the way JSONata's `$now` writes it: `2026-01-31T12:00:00.000Z`.
 pub(super) fn instant(at: Timestamp) -> String {
     let millis = i64::try_from(at.0).unwrap_or(i64::MAX);
-    let mut text = String::new();
-    match Instant::from_millisecond(millis) {
-        Ok(instant) => {
-            let written = write!(text, "{instant:.3}");
-            debug_assert!(written.is_ok(), "writing to a string");
-        }
-        // Beyond the year 9999 there is no such text; the number says as much.
-        Err(_) => text = millis.to_string(),
-    }
-    text
+    // Beyond the year 9999 there is no such text; the number says as much.
+    Instant::from_millisecond(millis).map_or_else(|_| millis.to_string(), |instant| format!("{instant:.3}"))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::codes;
-use super::fields::{Object, boolean, count, duration, name, object, one_of, text, wrong_type};
+use super::fields::{Object, boolean, count, duration, mistyped, name, object, one_of, text};
 use super::next;
 use super::node::{Key, Node};
 use super::place::{ConnectionPlaces, Span};
@@ -102,8 +102,7 @@ fn section(node: &Node, what: &str, catalog: &Catalog, notes: &mut Notes<'_>) ->
 fn connection(key: &Key, node: &Node, catalog: &Catalog, notes: &mut Notes<'_>) -> Option<Written> {
     let what = format!("connection '{}'", key.text);
     let Some(entries) = node.map() else {
-        wrong_type(node, &what, "a mapping such as { use: sandbox }", notes);
-        return None;
+        return mistyped(node, &what, "a mapping such as { use: sandbox }", notes);
     };
     let mut section = Object::new(&what, key.span, entries);
     for (text, span) in node.texts() {

@@ -42,13 +42,13 @@ fn repeats(draft: &Draft<'_>, known: &Descriptor, track: Track, notes: &mut Note
     );
     let label = if written { "repeats the effect" } else { "this effect is retried by default" };
     let key = if track == Track::Item { "item.sku" } else { "run.id" };
-    let hint = format!(
-        "add one of these to the step:\n\
-         repeat: safe                                      a second call does no harm\n\
-         idempotency: {{ key: \"${{{{ {key} }}}}\" }}{pad}the other side honours the key\n\
-         retry: {{ attempts: 1 }}                            never call twice",
-        pad = " ".repeat(22 - key.len()),
-    );
+    let ways = [
+        ("repeat: safe".to_owned(), "a second call does no harm"),
+        (format!("idempotency: {{ key: \"${{{{ {key} }}}}\" }}"), "the other side honours the key"),
+        ("retry: { attempts: 1 }".to_owned(), "never call twice"),
+    ];
+    let lines: Vec<String> = ways.iter().map(|(write, when)| format!("{write:42}{when}")).collect();
+    let hint = format!("add one of these to the step:\n{}", lines.join("\n"));
     notes.push(Mistake::new(codes::UNSAFE_REPEAT, span, message).label(label).hint(hint));
 }
 

@@ -22,13 +22,10 @@ pub(super) struct Object<'a> {
 
 /// The value as a mapping; reports anything else.
 pub(super) fn object<'a>(node: &'a Node, at: Span, what: &str, notes: &mut Notes<'_>) -> Option<Object<'a>> {
-    match node.map() {
-        Some(entries) => Some(Object::new(what, at, entries)),
-        None => {
-            wrong_type(node, what, "a mapping of keys to values", notes);
-            None
-        }
-    }
+    let Some(entries) = node.map() else {
+        return mistyped(node, what, "a mapping of keys to values", notes);
+    };
+    Some(Object::new(what, at, entries))
 }
 
 impl<'a> Object<'a> {
@@ -82,6 +79,12 @@ impl<'a> Object<'a> {
     }
 }
 
+/// Reports that a value is of another type, so there is none to go on with.
+pub(super) fn mistyped<T>(node: &Node, what: &str, expected: &str, notes: &mut Notes<'_>) -> Option<T> {
+    wrong_type(node, what, expected, notes);
+    None
+}
+
 /// Reports that a value is of another type.
 pub(super) fn wrong_type(node: &Node, what: &str, expected: &str, notes: &mut Notes<'_>) {
     let message = format!("{what} must be {expected}");
@@ -100,8 +103,7 @@ pub(super) fn text<'a>(node: &'a Node, what: &str, notes: &mut Notes<'_>) -> Opt
 /// A whole number within bounds.
 pub(super) fn count(node: &Node, what: &str, least: u64, most: u64, notes: &mut Notes<'_>) -> Option<u64> {
     let Some(number) = whole(node) else {
-        wrong_type(node, what, "a whole number", notes);
-        return None;
+        return mistyped(node, what, "a whole number", notes);
     };
     if number < least || number > most {
         let message = match most {
@@ -126,8 +128,7 @@ pub(super) fn boolean(node: &Node, what: &str, notes: &mut Notes<'_>) -> Option<
     match node.scalar() {
         Some(Scalar::Bool(yes)) => Some(yes),
         Some(Scalar::Null | Scalar::Number(_) | Scalar::Text(_)) | None => {
-            wrong_type(node, what, "true or false, without quotes", notes);
-            None
+            mistyped(node, what, "true or false, without quotes", notes)
         }
     }
 }
@@ -135,8 +136,7 @@ pub(super) fn boolean(node: &Node, what: &str, notes: &mut Notes<'_>) -> Option<
 /// A duration such as `30s`.
 pub(super) fn duration(node: &Node, what: &str, notes: &mut Notes<'_>) -> Option<Duration> {
     let Some(written) = node.written() else {
-        wrong_type(node, what, "a duration such as 30s", notes);
-        return None;
+        return mistyped(node, what, "a duration such as 30s", notes);
     };
     match units::duration(written) {
         Ok(duration) => Some(duration),

@@ -114,7 +114,7 @@ impl Node {
             (_, Some(Scalar::Null) | None) => "nothing".to_owned(),
             (_, Some(Scalar::Bool(yes))) => format!("{yes}"),
             (_, Some(Scalar::Number(number))) => format!("the number {number}"),
-            (_, Some(Scalar::Text(text))) if text.is_empty() => "an empty text".to_owned(),
+            (_, Some(Scalar::Text(""))) => "an empty text".to_owned(),
             (_, Some(Scalar::Text(_))) => "a text".to_owned(),
         }
     }

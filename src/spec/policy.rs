@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::codes;
-use super::fields::{Object, count, duration, object, one_of, text, wrong_type};
+use super::fields::{Object, count, duration, mistyped, object, one_of, text};
 use super::node::{Node, Scalar};
 use super::report::{Mistake, Notes};
 use crate::core::catalog::{Descriptor, Role};
@@ -88,8 +88,7 @@ fn retry(node: &Node, base: Retry, notes: &mut Notes<'_>) -> Retry {
 
 fn factor(node: &Node, notes: &mut Notes<'_>) -> Option<f64> {
     let Some(Scalar::Number(number)) = node.scalar() else {
-        wrong_type(node, "'factor'", "a number such as 2", notes);
-        return None;
+        return mistyped(node, "'factor'", "a number such as 2", notes);
     };
     let factor = number.as_f64().filter(|factor| (1.0..=100.0).contains(factor));
     if factor.is_none() {

@@ -220,7 +220,7 @@ fn connection(
                 [] => {
                     format!("add one under 'connections' with use: {}, and name it here", kinds.join(" or "))
                 }
-                names => format!("write connection: {}", names.join(" or ")),
+                some => format!("write connection: {}", some.join(" or ")),
             };
             let message = format!(
                 "{} needs a connection: '{}' talks to an outside system",

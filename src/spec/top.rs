@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::codes;
-use super::fields::{Object, count, name, object, one_of, text, wrong_type};
+use super::fields::{Object, count, mistyped, name, object, one_of, text};
 use super::node::{Key, Node, Scalar};
 use super::place::Span;
 use super::policy::{self, Policy};
@@ -90,8 +90,7 @@ fn inputs(top: &Object<'_>, notes: &mut Notes<'_>) -> (BTreeMap<String, Input>, 
 fn input(key: &Key, node: &Node, notes: &mut Notes<'_>) -> Option<Input> {
     let what = format!("input '{}'", key.text);
     let Some(entries) = node.map() else {
-        wrong_type(node, &what, "a mapping such as { type: text, default: … }", notes);
-        return None;
+        return mistyped(node, &what, "a mapping such as { type: text, default: … }", notes);
     };
     let mut object = Object::new(&what, key.span, entries);
     object.only(&["type", "default"], notes);
@@ -112,19 +111,15 @@ fn default(node: &Node, kind: InputKind, what: &str, notes: &mut Notes<'_>) -> O
         (InputKind::Number, Some(Scalar::Number(number))) => Value::Number(number),
         (InputKind::Bool, Some(Scalar::Bool(yes))) => Value::Bool(yes),
         (InputKind::Uri | InputKind::Text, Some(_)) => Value::String(node.written()?.to_owned()),
-        (InputKind::Number, _) => return none(wrong_type(node, &what, "a number", notes)),
-        (InputKind::Bool, _) => return none(wrong_type(node, &what, "true or false", notes)),
-        (InputKind::Uri | InputKind::Text, None) => return none(wrong_type(node, &what, "a text", notes)),
+        (InputKind::Number, _) => return mistyped(node, &what, "a number", notes),
+        (InputKind::Bool, _) => return mistyped(node, &what, "true or false", notes),
+        (InputKind::Uri | InputKind::Text, None) => return mistyped(node, &what, "a text", notes),
     };
     if value.as_str().is_some_and(|text| text.contains("${{")) {
         let message = format!("{what} is taken as written, so no expression may stand in it");
         notes.push(Mistake::new(codes::NO_EXPRESSION_HERE, node.span, message));
     }
     Some(value)
-}
-
-fn none<T>((): ()) -> Option<T> {
-    None
 }
 
 fn tolerate(node: &Node, notes: &mut Notes<'_>) -> Option<Tolerance> {
@@ -138,7 +133,7 @@ fn tolerate(node: &Node, notes: &mut Notes<'_>) -> Option<Tolerance> {
             Some(Scalar::Number(_)) => {
                 count(node, "'dead_letters'", 0, u64::MAX, notes).map(Tolerance::Count)
             }
-            _ => none(wrong_type(node, "'dead_letters'", "a count such as 10, or a share such as 2%", notes)),
+            _ => mistyped(node, "'dead_letters'", "a count such as 10, or a share such as 2%", notes),
         };
     };
     match share.trim().parse::<f64>() {

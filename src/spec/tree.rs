@@ -109,7 +109,7 @@ impl Builder<'_, '_> {
 
     fn open(&mut self, frame: Frame, span: Span) -> Result<(), NotYaml> {
         if self.frames.len() >= DEPTH_MAX {
-            return Err(self.too_large(span, &format!("nested more than {DEPTH_MAX} levels deep")));
+            return Err(too_large(span, &format!("nested more than {DEPTH_MAX} levels deep")));
         }
         self.frames.push(frame);
         Ok(())
@@ -143,10 +143,10 @@ impl Builder<'_, '_> {
         self.aliased += known.size;
         if self.aliased > ALIASED_MAX {
             let message = format!("aliases would write out more than {ALIASED_MAX} values");
-            return Err(self.too_large(span, &message));
+            return Err(too_large(span, &message));
         }
         if self.frames.len() + known.depth > DEPTH_MAX {
-            return Err(self.too_large(span, &format!("nested more than {DEPTH_MAX} levels deep")));
+            return Err(too_large(span, &format!("nested more than {DEPTH_MAX} levels deep")));
         }
         let mut built = known.clone();
         built.node.span = span;
@@ -156,7 +156,7 @@ impl Builder<'_, '_> {
     fn value(&mut self, built: Built, anchor: usize) -> Result<(), NotYaml> {
         self.size += 1;
         if self.size > NODES_MAX {
-            return Err(self.too_large(built.node.span, &format!("more than {NODES_MAX} values in one file")));
+            return Err(too_large(built.node.span, &format!("more than {NODES_MAX} values in one file")));
         }
         if anchor != 0 {
             self.anchors.insert(anchor, built.clone());
@@ -182,10 +182,10 @@ impl Builder<'_, '_> {
         self.notes.push(Mistake::new(codes::UNSUPPORTED, span, message).hint("remove the tag"));
         false
     }
+}
 
-    fn too_large(&self, span: Span, message: &str) -> NotYaml {
-        NotYaml { at: span.start, message: format!("{TOO_LARGE}{message}") }
-    }
+fn too_large(span: Span, message: &str) -> NotYaml {
+    NotYaml { at: span.start, message: format!("{TOO_LARGE}{message}") }
 }
 
 /// Marks a [`NotYaml`] that is a limit of ours, not a rule of YAML.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::codes;
-use super::fields::{Object, boolean, count, duration, object, one_of, text, wrong_type};
+use super::fields::{Object, boolean, count, duration, mistyped, object, one_of, text};
 use super::node::Node;
 use super::place::Span;
 use super::report::{Mistake, Notes};
@@ -108,8 +108,7 @@ fn value(
 /// A list of texts.
 pub(super) fn texts(node: &Node, what: &str, notes: &mut Notes<'_>) -> Option<Value> {
     let Some(items) = node.list() else {
-        wrong_type(node, what, "a list such as [a, b]", notes);
-        return None;
+        return mistyped(node, what, "a list such as [a, b]", notes);
     };
     let entry = format!("every entry of {what}");
     let texts = items.iter().filter_map(|item| text(item, &entry, notes));
