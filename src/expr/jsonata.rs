@@ -1,0 +1,199 @@
+//! The evaluator: the only file that knows how `jsonata-core` is driven.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use jsonata_core::evaluator::{Context, Evaluator, EvaluatorError, EvaluatorOptions};
+use jsonata_core::value::JValue;
+use jsonata_core::{Expression as Compiled, parser};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::ExprFault;
+use super::references::{Found, Reference, walk};
+use super::value::{NotJson, enter, instant, leave};
+use crate::core::fault::{Fault, name};
+use crate::core::scope::Scope;
+
+/// An expression that computes longer than this is a mistake, not a computation.
+const TIMEOUT_MS: u64 = 1_000;
+/// Levels of evaluation. Three per recursive call: enough for any tree that is data.
+const DEPTH_MAX: usize = 1_500;
+/// Entries of one result sequence.
+const SEQUENCE_MAX: usize = 100_000;
+/// Parsed expressions kept per thread; a workflow has dozens.
+const PARSED_MAX: usize = 512;
+
+/// Which parts of the scope an expression looks at. Only those are converted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Roots {
+    input: bool,
+    item: bool,
+    steps: bool,
+}
+
+impl Roots {
+    pub(super) fn of(references: &[Reference]) -> Self {
+        let whole = references.iter().any(|reference| reference.names.is_empty());
+        let uses = |root: &str| {
+            whole
+                || references.iter().any(|reference| reference.names.first().is_some_and(|name| name == root))
+        };
+        Self { input: uses("input"), item: uses("item"), steps: uses("steps") }
+    }
+}
+
+/// Parses the text and says what is in it.
+pub(super) fn inspect(text: &str) -> Result<Found, ExprFault> {
+    let ast = parser::parse(text).map_err(|error| ExprFault { message: error.to_string() })?;
+    let found = walk(&ast);
+    match found.refused {
+        Some(message) => Err(ExprFault { message }),
+        None => Ok(found),
+    }
+}
+
+/// The value of an expression that [`inspect`] accepted.
+pub(super) fn evaluate(
+    text: &Arc<str>,
+    roots: Roots,
+    pinned: bool,
+    scope: &Scope,
+) -> Result<Option<Value>, Fault> {
+    let compiled = compiled(text)?;
+    let data = data(roots, scope);
+    let result = if pinned {
+        evaluator(text, scope).and_then(|mut evaluator| evaluator.evaluate(compiled.ast(), &data))
+    } else {
+        compiled.evaluate(&data)
+    };
+    let value = result.map_err(|error| fault(text, error.message()))?;
+    leave(&value).map_err(|wrong| {
+        fault(
+            text,
+            match wrong {
+                NotJson::Function => "the result is a function, not a value",
+                NotJson::TooDeep => "the result is nested too deeply",
+                NotJson::NotFinite => "the result is not a finite number",
+            },
+        )
+    })
+}
+
+fn fault(text: &str, message: &str) -> Fault {
+    Fault::new(name::MAPPING, format!("'{text}': {message}"))
+}
+
+fn options() -> EvaluatorOptions {
+    EvaluatorOptions {
+        timeout_ms: Some(TIMEOUT_MS),
+        cancel: None,
+        max_stack_depth: Some(DEPTH_MAX),
+        max_sequence_length: Some(SEQUENCE_MAX),
+    }
+}
+
+/// A part of a scope and what it became.
+type Entered = (Arc<Value>, JValue);
+
+thread_local! {
+    /// Expressions this thread has parsed. The evaluator's values are not `Send`.
+    static PARSED: RefCell<HashMap<Arc<str>, Rc<Compiled>>> = RefCell::new(HashMap::new());
+    /// The parts of the last scope: many expressions look at one item in a row.
+    static LAST: RefCell<[Option<Entered>; 3]> = const { RefCell::new([None, None, None]) };
+}
+
+fn compiled(text: &Arc<str>) -> Result<Rc<Compiled>, Fault> {
+    PARSED.with_borrow_mut(|parsed| {
+        if let Some(known) = parsed.get(text) {
+            return Ok(Rc::clone(known));
+        }
+        let compiled = Compiled::compile_with_options(text, options())
+            .map_err(|error| fault(text, &error.to_string()))?;
+        if parsed.len() >= PARSED_MAX {
+            parsed.clear();
+        }
+        let compiled = Rc::new(compiled);
+        parsed.insert(Arc::clone(text), Rc::clone(&compiled));
+        Ok(compiled)
+    })
+}
+
+/// The object that the expression looks at.
+fn data(roots: Roots, scope: &Scope) -> JValue {
+    let parts = [
+        ("input", roots.input, &scope.input),
+        ("item", roots.item, &scope.item),
+        ("steps", roots.steps, &scope.steps),
+    ];
+    let run = JValue::object(
+        [
+            ("id".to_owned(), JValue::from(scope.run.to_string())),
+            ("started_at".to_owned(), JValue::from(instant(scope.started_at))),
+        ]
+        .into_iter()
+        .collect(),
+    );
+    LAST.with_borrow_mut(|last| {
+        let converted = parts
+            .into_iter()
+            .zip(last)
+            .filter(|((_, used, _), _)| *used)
+            .map(|((root, _, value), last)| (root.to_owned(), entered(value, last)));
+        JValue::object(converted.chain([("run".to_owned(), run)]).collect())
+    })
+}
+
+/// Converted, or taken from the last time when it is the very same value: the kept `Arc` makes
+/// sure that its address means this value and no other.
+fn entered(value: &Arc<Value>, last: &mut Option<Entered>) -> JValue {
+    match last {
+        Some((known, converted)) if Arc::ptr_eq(known, value) => converted.clone(),
+        _ => {
+            let converted = enter(value);
+            *last = Some((Arc::clone(value), converted.clone()));
+            converted
+        }
+    }
+}
+
+/// An evaluator whose time and chance follow from the scope (rule R12).
+fn evaluator(text: &Arc<str>, scope: &Scope) -> Result<Evaluator, EvaluatorError> {
+    let mut evaluator = Evaluator::with_options(Context::new(), options());
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds stay below 2^53 for 285,000 years")]
+    let millis = scope.started_at.0 as f64;
+    evaluator.register_fn_override("millis", move |_: &[JValue]| Ok(JValue::Number(millis)))?;
+    evaluator.register_fn_override("now", move |args: &[JValue]| written(millis, args))?;
+    let seed = format!("{} {} {text}", scope.run, scope.unit);
+    let draws = Cell::new(0u64);
+    evaluator.register_fn_override("random", move |_: &[JValue]| {
+        draws.set(draws.get() + 1);
+        Ok(JValue::Number(chance(&seed, draws.get())))
+    })?;
+    Ok(evaluator)
+}
+
+/// `$now(picture, timezone)`: what `$fromMillis` makes of the start of the run.
+fn written(millis: f64, args: &[JValue]) -> Result<JValue, EvaluatorError> {
+    let mut context = Context::new();
+    let names = ["picture", "zone"];
+    for (name, arg) in names.iter().zip(args) {
+        context.bind((*name).to_owned(), arg.clone());
+    }
+    context.bind("at".to_owned(), JValue::Number(millis));
+    let call = ["$fromMillis($at)", "$fromMillis($at, $picture)", "$fromMillis($at, $picture, $zone)"];
+    let text = call[args.len().min(names.len())];
+    let ast = parser::parse(text).map_err(|error| EvaluatorError::EvaluationError(error.to_string()))?;
+    Evaluator::with_options(context, options()).evaluate(&ast, &JValue::Null)
+}
+
+/// A number in `0.0..1.0` that follows from the seed.
+fn chance(seed: &str, draw: u64) -> f64 {
+    let digest = Sha256::new().chain_update(seed).chain_update(draw.to_be_bytes()).finalize();
+    let bits = digest.iter().take(8).fold(0u64, |bits, byte| bits << 8 | u64::from(*byte));
+    #[expect(clippy::cast_precision_loss, reason = "53 bits are exact")]
+    let share = (bits >> 11) as f64 / (1u64 << 53) as f64;
+    share
+}

@@ -1,0 +1,147 @@
+//! The top of the file: its name, inputs, tolerance and defaults.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::codes;
+use super::fields::{Object, count, mistyped, name, object, one_of, text};
+use super::node::{Key, Node, Scalar};
+use super::place::Span;
+use super::policy::{self, Policy};
+use super::report::{Mistake, Notes};
+use crate::core::workflow::{Input, InputKind, Tolerance};
+
+const KEYS: [&str; 9] = [
+    "workflow",
+    "description",
+    "input",
+    "connections",
+    "profiles",
+    "defaults",
+    "steps",
+    "tolerate",
+    "on_failure",
+];
+
+/// The raw file: its sections, each still a tree.
+pub(super) struct Raw<'a> {
+    pub(super) name: String,
+    pub(super) description: Option<String>,
+    pub(super) input: BTreeMap<String, Input>,
+    pub(super) input_places: BTreeMap<String, Span>,
+    pub(super) connections: Option<&'a Node>,
+    pub(super) profiles: Option<&'a Node>,
+    pub(super) defaults: Policy,
+    pub(super) steps: Option<&'a Node>,
+    pub(super) tolerate: Tolerance,
+    pub(super) on_failure: Option<&'a Node>,
+}
+
+/// Reads the top of the file.
+pub(super) fn raw<'a>(root: &'a Node, notes: &mut Notes<'_>) -> Option<Raw<'a>> {
+    let begin = notes.source.clip(root.span);
+    let mut top = object(root, begin, "this file", notes)?;
+    top.only(&KEYS, notes);
+    let workflow = top
+        .require("workflow", "give the workflow a name: workflow: product-sync", notes)
+        .and_then(|node| text(node, "'workflow'", notes).map(|text| (text, node.span)));
+    if let Some((text, span)) = workflow {
+        name(text, span, "a workflow", notes);
+    }
+    let steps = top.require("steps", "list the steps by name under 'steps:'", notes);
+    let (input, input_places) = inputs(&top, notes);
+    Some(Raw {
+        name: workflow.map(|(text, _)| text.to_owned()).unwrap_or_default(),
+        description: top
+            .get("description")
+            .and_then(|node| text(node, "'description'", notes))
+            .map(|text| text.trim().to_owned()),
+        input,
+        input_places,
+        connections: top.get("connections"),
+        profiles: top.get("profiles"),
+        defaults: top.get("defaults").map_or_else(Policy::default, |node| defaults(node, notes)),
+        steps,
+        tolerate: top.get("tolerate").and_then(|node| tolerate(node, notes)).unwrap_or(Tolerance::Count(0)),
+        on_failure: top.get("on_failure"),
+    })
+}
+
+fn defaults(node: &Node, notes: &mut Notes<'_>) -> Policy {
+    let Some(mut object) = object(node, node.span, "'defaults'", notes) else { return Policy::default() };
+    object.only(&["retry", "timeout"], notes);
+    policy::policy(&object, &Policy::default(), notes)
+}
+
+fn inputs(top: &Object<'_>, notes: &mut Notes<'_>) -> (BTreeMap<String, Input>, BTreeMap<String, Span>) {
+    let mut inputs = BTreeMap::new();
+    let mut places = BTreeMap::new();
+    let section = top.get("input").and_then(|node| object(node, node.span, "'input'", notes));
+    for (key, node) in section.map_or(&[][..], |section| section.entries) {
+        name(&key.text, key.span, "an input", notes);
+        places.insert(key.text.clone(), key.span);
+        let read = input(key, node, notes).unwrap_or(Input { kind: InputKind::Text, default: None });
+        inputs.insert(key.text.clone(), read);
+    }
+    (inputs, places)
+}
+
+fn input(key: &Key, node: &Node, notes: &mut Notes<'_>) -> Option<Input> {
+    let what = format!("input '{}'", key.text);
+    let Some(entries) = node.map() else {
+        return mistyped(node, &what, "a mapping such as { type: text, default: … }", notes);
+    };
+    let mut object = Object::new(&what, key.span, entries);
+    object.only(&["type", "default"], notes);
+    let node = object.require("type", "write type: uri, text, number or bool", notes)?;
+    let kind = match one_of(node, "the type of an input", &["uri", "text", "number", "bool"], notes)? {
+        "uri" => InputKind::Uri,
+        "text" => InputKind::Text,
+        "number" => InputKind::Number,
+        _ => InputKind::Bool,
+    };
+    let default = object.get("default").and_then(|node| default(node, kind, &what, notes));
+    Some(Input { kind, default })
+}
+
+fn default(node: &Node, kind: InputKind, what: &str, notes: &mut Notes<'_>) -> Option<Value> {
+    let what = format!("the default of {what}");
+    let value = match (kind, node.scalar()) {
+        (InputKind::Number, Some(Scalar::Number(number))) => Value::Number(number),
+        (InputKind::Bool, Some(Scalar::Bool(yes))) => Value::Bool(yes),
+        (InputKind::Uri | InputKind::Text, Some(_)) => Value::String(node.written()?.to_owned()),
+        (InputKind::Number, _) => return mistyped(node, &what, "a number", notes),
+        (InputKind::Bool, _) => return mistyped(node, &what, "true or false", notes),
+        (InputKind::Uri | InputKind::Text, None) => return mistyped(node, &what, "a text", notes),
+    };
+    if value.as_str().is_some_and(|text| text.contains("${{")) {
+        let message = format!("{what} is taken as written, so no expression may stand in it");
+        notes.push(Mistake::new(codes::NO_EXPRESSION_HERE, node.span, message));
+    }
+    Some(value)
+}
+
+fn tolerate(node: &Node, notes: &mut Notes<'_>) -> Option<Tolerance> {
+    let mut section = object(node, node.span, "'tolerate'", notes)?;
+    section.only(&["dead_letters"], notes);
+    let node =
+        section.require("dead_letters", "write dead_letters: 10, or a share: dead_letters: 2%", notes)?;
+    let written = node.written().unwrap_or_default();
+    let Some(share) = written.strip_suffix('%') else {
+        return match node.scalar() {
+            Some(Scalar::Number(_)) => {
+                count(node, "'dead_letters'", 0, u64::MAX, notes).map(Tolerance::Count)
+            }
+            _ => mistyped(node, "'dead_letters'", "a count such as 10, or a share such as 2%", notes),
+        };
+    };
+    match share.trim().parse::<f64>() {
+        Ok(percent) if (0.0..=100.0).contains(&percent) => Some(Tolerance::Percent(percent)),
+        Ok(_) | Err(_) => {
+            let message = "a share of dead letters is between 0% and 100%";
+            notes.push(Mistake::new(codes::OUT_OF_RANGE, node.span, message));
+            None
+        }
+    }
+}
