@@ -55,6 +55,15 @@ const ALWAYS: &[&str] = &["default", "required", "when", "unless"];
 pub(super) struct Tables {
     pub(super) categories: Option<Arc<Tree>>,
     pub(super) rates: Option<Arc<Rates>>,
+    /// The file names such tables: when one is not there, its own mistakes are told already.
+    pub(super) named: Named,
+}
+
+/// Which tables a mapping names.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Named {
+    pub(super) categories: bool,
+    pub(super) rates: bool,
 }
 
 /// Compiles rules.
@@ -289,6 +298,7 @@ impl<'r> Compiler<'r> {
             let wrong = match (money::currency(&code), &self.tables.rates) {
                 (Ok(code), Some(rates)) if rates.knows(&code) => return Some(code),
                 (Ok(code), Some(rates)) => format!("the rates of {} have no rate for {code}", rates.date),
+                (Ok(_), None) if self.tables.named.rates => return None,
                 (Ok(_), None) => "'to' needs a table of rates: write 'rates: FILE' at the top".to_owned(),
                 (Err(message), _) => message,
             };
@@ -301,7 +311,7 @@ impl<'r> Compiler<'r> {
 
     fn category(&mut self, written: &Written<'_>) -> Option<Kind> {
         let of = self.operand(written.kind);
-        if self.tables.categories.is_none() {
+        if !self.tables.named.categories {
             let message = "'category' needs a table: write 'categories: FILE' at the top";
             self.reader.fault(written.spot, message, None);
         }

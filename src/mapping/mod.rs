@@ -60,7 +60,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use self::compile::{Compiler, Tables};
+use self::compile::{Compiler, Named, Tables};
 use self::path::Frame;
 pub use self::reader::MappingFault;
 use self::reader::{Reader, nearest};
@@ -105,7 +105,9 @@ impl Mapping {
         let mut others = Vec::new();
         let rates = table(entries, "rates", files, &mut reader, &mut others, tables::rates);
         let categories = table(entries, "categories", files, &mut reader, &mut others, tables::categories);
-        let mut compiler = Compiler::new(&mut reader, Tables { categories, rates });
+        let has = |key: &str| tables::entry(entries, key).is_some();
+        let named = Named { categories: has("categories"), rates: has("rates") };
+        let mut compiler = Compiler::new(&mut reader, Tables { categories, rates, named });
         let fields = match tables::entry(entries, "fields") {
             Some(fields) => compiler.fields(fields),
             None => {
