@@ -5,14 +5,39 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-const BRANDS: &[&str] = &["SHEIN", "SHEIN", "SHEIN", "SHEIN", "Norrfold", "Unboxly", "Tamarind", "Kestrel & Co"];
-const COLORS: &[&str] = &["Multicolor", "Black", "White", "N/A", "Red", "Dusty Pink", "Navy Blue", "Beige", "Rose Gold"];
-const SIZES: &[&str] = &["one-size", "one-size", "one-size", "50*50", "17*16*2 inch", "30pcs", "M", "24 inch"];
-const KINDS: &[&str] = &["Clock", "Storage Box", "Lamp", "Blanket", "Notebook", "Bracelet", "Backpack", "Bird Feeder", "Mug"];
+const BRANDS: &[&str] =
+    &["SHEIN", "SHEIN", "SHEIN", "SHEIN", "Norrfold", "Unboxly", "Tamarind", "Kestrel & Co"];
+const COLORS: &[&str] =
+    &["Multicolor", "Black", "White", "N/A", "Red", "Dusty Pink", "Navy Blue", "Beige", "Rose Gold"];
+const SIZES: &[&str] =
+    &["one-size", "one-size", "one-size", "50*50", "17*16*2 inch", "30pcs", "M", "24 inch"];
+const KINDS: &[&str] =
+    &["Clock", "Storage Box", "Lamp", "Blanket", "Notebook", "Bracelet", "Backpack", "Bird Feeder", "Mug"];
 const WORDS: &[&str] = &[
-    "Handmade", "Foldable", "Vintage", "Waterproof", "Minimalist", "Floral", "Portable", "Woven", "Retro", "Cozy",
-    "Large Capacity", "For Living Room", "For Kitchen", "For Travel", "For Kids", "Birthday Gift", "Double Layer",
-    "With Handle", "Wall Mounted", "Summer Season", "Home Decoration", "Back To School", "Daily Commute", "Geometric",
+    "Handmade",
+    "Foldable",
+    "Vintage",
+    "Waterproof",
+    "Minimalist",
+    "Floral",
+    "Portable",
+    "Woven",
+    "Retro",
+    "Cozy",
+    "Large Capacity",
+    "For Living Room",
+    "For Kitchen",
+    "For Travel",
+    "For Kids",
+    "Birthday Gift",
+    "Double Layer",
+    "With Handle",
+    "Wall Mounted",
+    "Summer Season",
+    "Home Decoration",
+    "Back To School",
+    "Daily Commute",
+    "Geometric",
 ];
 const ATTRIBUTES: &[(&str, &[&str])] = &[
     ("Material", &["PVC", "Polyester", "Zinc Alloy", "Bamboo", "PP"]),
@@ -97,11 +122,12 @@ fn valid(position: u64, chance: &mut Chance) -> Value {
     let size = chance.one(SIZES);
     let tree = chance.one(TREES);
     let title = title(rich, chance);
-    let images = images(if rich { 16 + chance.below(9) } else { 6 + chance.below(9) }, chance);
+    let images = images(if rich { 17 + chance.below(9) } else { 6 + chance.below(10) }, chance);
     let cents = 75 + chance.below(20_000);
     let discount = if chance.below(3) == 0 { 0 } else { chance.below(900) };
     let leaf = tree[tree.len() - 1];
-    let slug: String = title.chars().map(|sign| if sign.is_ascii_alphanumeric() { sign } else { '-' }).collect();
+    let slug: String =
+        title.chars().map(|sign| if sign.is_ascii_alphanumeric() { sign } else { '-' }).collect();
     json!({
         "product_name": title,
         "description": format!("Free Returns ✓ Free Shipping✓. {title}- {leaf} at SHEIN."),
@@ -152,7 +178,10 @@ fn images(count: u64, chance: &mut Chance) -> Vec<String> {
     let mut images: Vec<String> = (0..count)
         .map(|_| {
             let (folder, name) = (chance.below(256), chance.next());
-            format!("https://img.shop.example/images3_spmp/2024/08/15/{folder:02x}/1723687{name:016x}{:016x}.jpg", chance.next())
+            format!(
+                "https://img.shop.example/images3_spmp/2024/08/15/{folder:02x}/1723687{name:016x}{:016x}.jpg",
+                chance.next()
+            )
         })
         .collect();
     if chance.below(5) == 0 {
@@ -172,7 +201,8 @@ fn attributes(color: &str, rich: bool, chance: &mut Chance) -> Vec<Value> {
 }
 
 fn category_url(name: &str, chance: &mut Chance) -> String {
-    let slug: String = name.chars().map(|sign| if sign.is_ascii_alphanumeric() { sign } else { '-' }).collect();
+    let slug: String =
+        name.chars().map(|sign| if sign.is_ascii_alphanumeric() { sign } else { '-' }).collect();
     format!("https://us.shop.example/{slug}-c-{}.html", 1000 + chance.below(9000))
 }
 

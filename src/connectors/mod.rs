@@ -47,15 +47,11 @@ pub struct BuildFault {
 type Entry = (Descriptor, fn(&Site<'_>) -> Result<Worker, Vec<BuildFault>>);
 
 /// Every connector of this binary.
-const CONNECTORS: &[Entry] = &[
-    (builtin::source::DESCRIPTOR, builtin::source::make),
-    (builtin::map::DESCRIPTOR, builtin::map::make),
-];
+const CONNECTORS: &[Entry] =
+    &[(builtin::source::DESCRIPTOR, builtin::source::make), (builtin::map::DESCRIPTOR, builtin::map::make)];
 
 /// Every kind of connection of this binary.
-const CONNECTIONS: &[ConnectionKind] = &[
-    builtin::source::LOCAL,
-];
+const CONNECTIONS: &[ConnectionKind] = &[builtin::source::LOCAL];
 
 /// What a workflow file may name.
 pub fn catalog() -> Catalog {

@@ -125,7 +125,9 @@ impl<'r> Compiler<'r> {
         let [(word, kind)] = kinds.as_slice() else {
             let message = match kinds.as_slice() {
                 [] => "this rule does not say what to make".to_owned(),
-                [one, other, ..] => format!("'{}' and '{}' cannot stand in one rule", one.0.text, other.0.text),
+                [one, other, ..] => {
+                    format!("'{}' and '{}' cannot stand in one rule", one.0.text, other.0.text)
+                }
                 [_] => return None,
             };
             let hint = entries.iter().find_map(|(key, _)| nearest(&key.text, &names));
@@ -209,7 +211,8 @@ impl<'r> Compiler<'r> {
         match Path::parse(&text) {
             Ok(path) => Some(path),
             Err(message) => {
-                let hint = "paths look like price.amount, photos[0], tree[].name; a fixed text is { value: … }";
+                let hint =
+                    "paths look like price.amount, photos[0], tree[].name; a fixed text is { value: … }";
                 self.reader.fault(node.spot, message, Some(hint.to_owned()));
                 None
             }
@@ -254,7 +257,10 @@ impl<'r> Compiler<'r> {
 
     fn mark(&mut self, written: &Written<'_>) -> Mark {
         let words = [(".", Mark::Point), (",", Mark::Comma)];
-        written.beside("decimal_mark").and_then(|node| self.reader.one_of(node, &words)).unwrap_or(Mark::Point)
+        written
+            .beside("decimal_mark")
+            .and_then(|node| self.reader.one_of(node, &words))
+            .unwrap_or(Mark::Point)
     }
 
     fn tidy(&mut self, written: &Written<'_>) -> Tidy {
@@ -267,8 +273,14 @@ impl<'r> Compiler<'r> {
         let remove = written.beside("remove").map(|node| self.reader.texts(node, "a text to take out"));
         Tidy {
             remove: remove.unwrap_or_default().into_iter().filter(|text| !text.is_empty()).collect(),
-            keep_lines: written.beside("lines").and_then(|node| self.reader.one_of(node, &lines)).unwrap_or(false),
-            case: written.beside("case").and_then(|node| self.reader.one_of(node, &cases)).unwrap_or_default(),
+            keep_lines: written
+                .beside("lines")
+                .and_then(|node| self.reader.one_of(node, &lines))
+                .unwrap_or(false),
+            case: written
+                .beside("case")
+                .and_then(|node| self.reader.one_of(node, &cases))
+                .unwrap_or_default(),
             prefix,
             suffix,
             max: written.beside("max").and_then(|node| self.reader.count(node)),
@@ -306,7 +318,14 @@ impl<'r> Compiler<'r> {
             None
         });
         let amount = self.some_of(written.kind)?;
-        Some(Money { amount, currency: currency?, to, rates: self.tables.rates.clone(), mark, above: above.flatten() })
+        Some(Money {
+            amount,
+            currency: currency?,
+            to,
+            rates: self.tables.rates.clone(),
+            mark,
+            above: above.flatten(),
+        })
     }
 
     fn category(&mut self, written: &Written<'_>) -> Option<Kind> {
@@ -330,7 +349,8 @@ impl<'r> Compiler<'r> {
             texts.unwrap_or_default().iter().map(|text| text::fold(text)).collect()
         };
         let (ignore, ignore_values) = (folded("ignore"), folded("ignore_values"));
-        let rename = written.beside("rename").map(|node| self.reader.pairs(node, "names and their new names"));
+        let rename =
+            written.beside("rename").map(|node| self.reader.pairs(node, "names and their new names"));
         let words = [("text", Type::Text), ("number", Type::Number), ("bool", Type::Flag)];
         let mut types = HashMap::new();
         if let Some(node) = written.beside("types") {
@@ -341,7 +361,11 @@ impl<'r> Compiler<'r> {
         Some(Attributes {
             of: self.some_of(written.kind)?,
             pair: names.zip(values),
-            rename: rename.unwrap_or_default().into_iter().map(|(from, to)| (text::fold(&from), to)).collect(),
+            rename: rename
+                .unwrap_or_default()
+                .into_iter()
+                .map(|(from, to)| (text::fold(&from), to))
+                .collect(),
             ignore,
             ignore_values,
             types,
@@ -350,7 +374,8 @@ impl<'r> Compiler<'r> {
 
     fn variants(&mut self, written: &Written<'_>) -> Option<Variants> {
         let entries = self.reader.object(written.kind, "options and where their values are");
-        let options = entries.iter().filter_map(|(key, node)| Some((key.text.clone(), self.operand(node)?))).collect();
+        let options =
+            entries.iter().filter_map(|(key, node)| Some((key.text.clone(), self.operand(node)?))).collect();
         let sku = self.needed(written, "sku").and_then(|node| self.operand(node));
         let plain = written.beside("plain").map(|node| self.reader.texts(node, "an option value"));
         let plain = plain.unwrap_or_default().iter().map(|text| text::fold(text)).collect();

@@ -48,7 +48,8 @@ pub(super) fn make(rule: &Rule, frame: Frame<'_>, above: Option<&Map<String, Val
         (_, Some(unless)) => !holds(unless, frame)?,
         _ => true,
     };
-    let made = if applies { of_kind(&rule.kind, frame, above)?.filter(|value| !is_blank(value)) } else { None };
+    let made =
+        if applies { of_kind(&rule.kind, frame, above)?.filter(|value| !is_blank(value)) } else { None };
     match made {
         Some(value) => Ok(Some(value)),
         None => match &rule.default {
@@ -81,11 +82,15 @@ fn of_kind(kind: &Kind, frame: Frame<'_>, above: Option<&Map<String, Value>>) ->
         Kind::From(of) => Ok(first(of, frame)?.map(Cow::into_owned)),
         Kind::Text(of, tidy) => Ok(first_text(of, tidy, frame)?.map(Value::String)),
         Kind::Number(of, mark) => match first(of, frame)? {
-            Some(value) => decimal(&value, *mark)?.map(|amount| Ok(money::number(amount)?.into())).transpose(),
+            Some(value) => {
+                decimal(&value, *mark)?.map(|amount| Ok(money::number(amount)?.into())).transpose()
+            }
             None => Ok(None),
         },
         Kind::Flag(of) => match first(of, frame)? {
-            Some(value) => Ok(Some(Value::Bool(flag(&value).ok_or_else(|| format!("{value} is neither true nor false"))?))),
+            Some(value) => Ok(Some(Value::Bool(
+                flag(&value).ok_or_else(|| format!("{value} is neither true nor false"))?,
+            ))),
             None => Ok(None),
         },
         Kind::Constant(value) => Ok(Some(value.clone())),
@@ -114,7 +119,9 @@ fn of_kind(kind: &Kind, frame: Frame<'_>, above: Option<&Map<String, Value>>) ->
         Kind::Money(money) => price(money, frame),
         Kind::Category(of, tree) => {
             let mut names = Vec::new();
-            visit(of, frame, &mut |value| names.extend(text::of(value).map(|name| text::tidy(&name).into_owned())))?;
+            visit(of, frame, &mut |value| {
+                names.extend(text::of(value).map(|name| text::tidy(&name).into_owned()))
+            })?;
             Ok(Some(tree.place(names)))
         }
         Kind::Attributes(attributes) => shape::attributes(attributes, frame),
@@ -204,7 +211,9 @@ pub(super) fn text_of<'a>(operand: &'a Operand, frame: Frame<'a>) -> Result<Opti
         Cow::Owned(Value::String(text)) => Some(Cow::Owned(text)),
         Cow::Owned(value) => text::of(&value).map(|text| Cow::Owned(text.into_owned())),
     };
-    text.map(Some).ok_or_else(|| "is a list or an object where a text is needed: use join, or name one element".to_owned().into())
+    text.map(Some).ok_or_else(|| {
+        "is a list or an object where a text is needed: use join, or name one element".to_owned().into()
+    })
 }
 
 fn first_text(operands: &[Operand], tidy: &Tidy, frame: Frame<'_>) -> Result<Option<String>, Refusal> {

@@ -40,10 +40,9 @@ impl Rates {
             Some(rate) => Ok(*rate),
             None => Err(format!("the rates of {} have no rate for {currency}", self.date)),
         };
-        amount
-            .checked_mul(rate(to)?)
-            .and_then(|product| product.checked_div(rate(from).ok()?))
-            .ok_or_else(|| rate(from).err().unwrap_or_else(|| format!("{amount} {from} is too large to convert")))
+        amount.checked_mul(rate(to)?).and_then(|product| product.checked_div(rate(from).ok()?)).ok_or_else(
+            || rate(from).err().unwrap_or_else(|| format!("{amount} {from} is too large to convert")),
+        )
     }
 }
 
@@ -113,7 +112,9 @@ fn unread(text: &str, mark: Mark) -> String {
 /// The number inside a currency sign or code.
 fn bare(text: &str) -> &str {
     let outer = |character: char| {
-        character.is_whitespace() || character.is_alphabetic() || matches!(character, '$' | '€' | '£' | '¥' | '₹' | '₩')
+        character.is_whitespace()
+            || character.is_alphabetic()
+            || matches!(character, '$' | '€' | '£' | '¥' | '₹' | '₩')
     };
     text.trim_matches(outer)
 }
@@ -185,7 +186,9 @@ mod tests {
             assert_eq!(read(&value, Mark::Point).as_deref(), Some(expected), "{value}");
         }
         assert_eq!(read(&json!("1.299,50 €"), Mark::Comma).as_deref(), Some("1299.50"));
-        for value in [json!("12,50"), json!("free"), json!("1.2.3"), json!(true), json!("1,29.00"), json!(1e40)] {
+        for value in
+            [json!("12,50"), json!("free"), json!("1.2.3"), json!(true), json!("1,29.00"), json!(1e40)]
+        {
             assert!(decimal(&value, Mark::Point).is_err(), "{value}");
         }
         assert_eq!(decimal(&json!("  "), Mark::Point), Ok(None));

@@ -48,11 +48,9 @@ impl Path {
                     let (index, after) = inner.split_once(']').ok_or_else(|| missing(text, ']'))?;
                     parts.push(match index {
                         "" => Part::All,
-                        digits => Part::At(
-                            digits
-                                .parse()
-                                .map_err(|_| format!("'[{digits}]' in '{text}' is no position: write [0], or [] for all"))?,
-                        ),
+                        digits => Part::At(digits.parse().map_err(|_| {
+                            format!("'[{digits}]' in '{text}' is no position: write [0], or [] for all")
+                        })?),
                     });
                     rest = after;
                 }

@@ -36,7 +36,13 @@ impl Reader {
     /// Notes a mistake.
     pub(super) fn fault(&mut self, spot: Spot, message: impl Into<String>, hint: Option<String>) {
         let file = self.file.clone();
-        self.faults.push(MappingFault { file, line: spot.line, column: spot.column, message: message.into(), hint });
+        self.faults.push(MappingFault {
+            file,
+            line: spot.line,
+            column: spot.column,
+            message: message.into(),
+            hint,
+        });
     }
 
     /// Notes that something else was expected.

@@ -45,7 +45,11 @@ pub(super) enum Kind {
     Fields(Vec<(String, Rule)>),
     List(Vec<Operand>),
     Each(Each),
-    Entries { of: Operand, key: Operand, make: Box<Rule> },
+    Entries {
+        of: Operand,
+        key: Operand,
+        make: Box<Rule>,
+    },
     Gather(Operand),
     Join(Vec<Operand>, String),
     Split(Operand, String),
@@ -55,7 +59,11 @@ pub(super) enum Kind {
     Attributes(Attributes),
     Images(Vec<Operand>, usize),
     Variants(Variants),
-    Slug { of: Vec<Operand>, end: Option<Operand>, max: usize },
+    Slug {
+        of: Vec<Operand>,
+        end: Option<Operand>,
+        max: usize,
+    },
     /// Of these, or without operands of every field above.
     Hash(Vec<Operand>),
 }

@@ -71,7 +71,8 @@ pub(super) fn gather(of: &Operand, frame: Frame<'_>) -> Made {
                     gathered.len() - 1
                 }
             };
-            let values = if let Value::Array(list) = value { list.as_slice() } else { std::slice::from_ref(value) };
+            let values =
+                if let Value::Array(list) = value { list.as_slice() } else { std::slice::from_ref(value) };
             for value in values {
                 if !is_blank(value) && !gathered[at].1.contains(value) {
                     gathered[at].1.push(value.clone());
@@ -100,7 +101,8 @@ pub(super) fn images(of: &[Operand], max: usize, frame: Frame<'_>) -> Made {
                 None => address.to_owned(),
             };
             let is_web = ["https://", "http://"].iter().any(|scheme| address.starts_with(scheme));
-            let is_clean = !address.chars().any(|character| character.is_whitespace() || character.is_control());
+            let is_clean =
+                !address.chars().any(|character| character.is_whitespace() || character.is_control());
             let is_new = || !list.iter().any(|known| known.as_str() == Some(&address));
             if is_web && is_clean && list.len() < max && is_new() {
                 list.push(Value::String(address));
@@ -138,7 +140,13 @@ pub(super) fn attributes(rule: &Attributes, frame: Frame<'_>) -> Made {
             }
         })?;
     }
-    Ok(Some(gathered.into_iter().filter(|attribute| !attribute.values.is_empty()).map(|one| typed(rule, one)).collect()))
+    Ok(Some(
+        gathered
+            .into_iter()
+            .filter(|attribute| !attribute.values.is_empty())
+            .map(|one| typed(rule, one))
+            .collect(),
+    ))
 }
 
 fn gather_one(rule: &Attributes, name: &str, value: &Value, gathered: &mut Vec<Attribute>) {
@@ -178,9 +186,11 @@ fn typed(rule: &Attributes, attribute: Attribute) -> Value {
     let declared = rule.types.get(&attribute.folded).copied().unwrap_or(Type::Text);
     let fitting: Option<Vec<Value>> = match declared {
         Type::Text => None,
-        Type::Flag => {
-            attribute.values.iter().map(|text| make::flag(&Value::from(text.as_str())).map(Value::Bool)).collect()
-        }
+        Type::Flag => attribute
+            .values
+            .iter()
+            .map(|text| make::flag(&Value::from(text.as_str())).map(Value::Bool))
+            .collect(),
         Type::Number => attribute
             .values
             .iter()
@@ -220,7 +230,9 @@ pub(super) fn variants(rule: &Variants, frame: Frame<'_>) -> Made {
         }
         combinations = combinations
             .iter()
-            .flat_map(|known| values.iter().map(|value| [known.as_slice(), &[(name.as_str(), value.clone())]].concat()))
+            .flat_map(|known| {
+                values.iter().map(|value| [known.as_slice(), &[(name.as_str(), value.clone())]].concat())
+            })
             .collect();
     }
     let mut taken = HashSet::with_capacity(combinations.len());

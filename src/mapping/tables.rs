@@ -51,7 +51,11 @@ pub(super) fn categories(bytes: &[u8], reader: &mut Reader) -> Option<Tree> {
         tree.default = category::names(&text);
     }
     if tree.default.is_empty() {
-        reader.fault(node.spot, "a category file needs a default: where products of unlisted categories go", None);
+        reader.fault(
+            node.spot,
+            "a category file needs a default: where products of unlisted categories go",
+            None,
+        );
     }
     let Some(paths) = entry(entries, "paths") else {
         reader.fault(node.spot, "a category file needs paths", None);
@@ -95,7 +99,8 @@ pub(super) fn rates(bytes: &[u8], reader: &mut Reader) -> Option<Rates> {
     let mut table = BTreeMap::new();
     if let Some(node) = entry(entries, "rates") {
         for (key, node) in reader.object(node, "currency codes and their rates") {
-            let rate = reader.text(node, "a rate such as 1.0832").and_then(|text| Decimal::from_str(&text).ok());
+            let rate =
+                reader.text(node, "a rate such as 1.0832").and_then(|text| Decimal::from_str(&text).ok());
             match (money::currency(&key.text), rate) {
                 (Ok(code), Some(rate)) if rate > Decimal::ZERO => {
                     table.insert(code, rate);

@@ -73,7 +73,10 @@ fn is_tidy(text: &str, keep_lines: bool) -> bool {
     for character in text.chars() {
         let plain = character == ' ';
         let line = keep_lines && character == '\n';
-        if plain && after_space || is_unwanted(character) && !line || character.is_whitespace() && !plain && !line {
+        if plain && after_space
+            || is_unwanted(character) && !line
+            || character.is_whitespace() && !plain && !line
+        {
             return false;
         }
         after_space = plain || line;
@@ -84,7 +87,8 @@ fn is_tidy(text: &str, keep_lines: bool) -> bool {
 /// Control characters, and characters that only steer the display: they break keys, and some
 /// systems refuse the whole record for one NUL.
 fn is_unwanted(character: char) -> bool {
-    character.is_control() || matches!(character, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{feff}' | '\u{fffe}')
+    character.is_control()
+        || matches!(character, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{feff}' | '\u{fffe}')
 }
 
 fn tidied(text: &str, keep_lines: bool) -> String {

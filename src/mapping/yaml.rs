@@ -123,7 +123,9 @@ fn place(raw: Spanned<Raw>, text: &str) -> Node {
         Raw::Object(entries) => Shape::Object(
             entries
                 .into_iter()
-                .map(|(key, value)| (Word { spot: spot(&key.referenced), text: key.value }, place(value, text)))
+                .map(|(key, value)| {
+                    (Word { spot: spot(&key.referenced), text: key.value }, place(value, text))
+                })
                 .collect(),
         ),
     };

@@ -42,7 +42,8 @@ fn compile(with: &Map<String, Value>, site: &Site<'_>) -> Result<Mapping, Vec<Bu
     let bytes = site.files.get(name).ok_or_else(|| {
         fault(format!("the file '{name}' is not there"), Some("names begin at the workflow's folder"))
     })?;
-    let text = std::str::from_utf8(bytes).map_err(|_| fault(format!("the file '{name}' is not UTF-8"), None))?;
+    let text =
+        std::str::from_utf8(bytes).map_err(|_| fault(format!("the file '{name}' is not UTF-8"), None))?;
     Mapping::compile(text, name, site.files).map_err(|faults| {
         faults
             .into_iter()

@@ -80,7 +80,9 @@ impl Checker {
             Some(Value::String(text)) => text,
             Some(Value::Number(number)) if !number.is_f64() => number.to_string(),
             Some(Value::Null) | None => String::new(),
-            Some(_) => return Err(format!("the item key {} is neither a text nor a whole number", self.key_text)),
+            Some(_) => {
+                return Err(format!("the item key {} is neither a text nor a whole number", self.key_text));
+            }
         };
         match text.trim() {
             "" => Err(format!("the item key {} has no value", self.key_text)),
@@ -94,7 +96,12 @@ impl Checker {
 pub(super) fn parse(bytes: &[u8]) -> Result<Value, NotJson> {
     serde_json::from_slice(bytes).map_err(|error| {
         let message = error.to_string();
-        NotJson { too_deep: message.starts_with("recursion limit"), message }
+        let what = message.rsplit_once(" at line").map_or(message.as_str(), |(what, _)| what);
+        let (line, column) = (error.line(), error.column());
+        NotJson {
+            too_deep: what.starts_with("recursion limit"),
+            message: format!("{what} (line {line}, column {column} of the record)"),
+        }
     })
 }
 

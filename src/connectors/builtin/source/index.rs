@@ -56,8 +56,12 @@ impl Entry {
 
     /// From what is stored.
     pub(super) fn from_bytes(bytes: &[u8; ENTRY_BYTES]) -> Self {
-        let long = |from: usize| bytes[from..from + 8].iter().rev().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
-        let short = |from: usize| bytes[from..from + 4].iter().rev().fold(0u32, |sum, byte| sum << 8 | u32::from(*byte));
+        let long = |from: usize| {
+            bytes[from..from + 8].iter().rev().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte))
+        };
+        let short = |from: usize| {
+            bytes[from..from + 4].iter().rev().fold(0u32, |sum, byte| sum << 8 | u32::from(*byte))
+        };
         let flags = short(12);
         let state = match flags & (INVALID | DUPLICATE) {
             0 => State::Valid,

@@ -77,7 +77,8 @@ pub(in crate::connectors) fn make(site: &Site<'_>) -> Result<Worker, Vec<BuildFa
     });
     let (Some(source), Some(key), true) = (source, key, faults.is_empty()) else { return Err(faults) };
     let required = with.get("required").and_then(Value::as_array).into_iter().flatten();
-    let required = required.filter_map(Value::as_str).map(|path| format!("/{}", path.replace('.', "/"))).collect();
+    let required =
+        required.filter_map(Value::as_str).map(|path| format!("/{}", path.replace('.', "/"))).collect();
     Ok(Worker::Source(Arc::new(Step {
         source,
         base: site.base.to_owned(),
@@ -108,7 +109,9 @@ fn format(with: &Map<String, Value>, written: &str) -> Option<Format> {
 /// Nothing inside a CSV file shows that it is one; its name does.
 fn is_csv(path: &str) -> bool {
     let path = path.to_ascii_lowercase();
-    Path::new(path.strip_suffix(".gz").unwrap_or(&path)).extension().is_some_and(|extension| extension == "csv")
+    Path::new(path.strip_suffix(".gz").unwrap_or(&path))
+        .extension()
+        .is_some_and(|extension| extension == "csv")
 }
 
 fn delimiter(with: &Map<String, Value>) -> Result<Option<u8>, BuildFault> {
@@ -136,7 +139,11 @@ fn schema(with: &Map<String, Value>, site: &Site<'_>) -> Result<Option<jsonschem
         .map_err(|error| placed(error.line(), error.column(), format!("not JSON: {error}")))?;
     jsonschema::validator_for(&value).map(Some).map_err(|error| {
         let pointer = error.instance_path().to_string();
-        placed(1, 1, format!("not a JSON Schema: {}: {error}", if pointer.is_empty() { "/" } else { &pointer }))
+        placed(
+            1,
+            1,
+            format!("not a JSON Schema: {}: {error}", if pointer.is_empty() { "/" } else { &pointer }),
+        )
     })
 }
 
@@ -162,7 +169,9 @@ impl Step {
         let path = uri.strip_prefix("file://").unwrap_or(uri);
         match path.split_once("://") {
             Some((scheme, _)) => {
-                let message = format!("the source {uri} is not a path: a connection of kind 'local' does not read {scheme}://");
+                let message = format!(
+                    "the source {uri} is not a path: a connection of kind 'local' does not read {scheme}://"
+                );
                 Err(Fault::new(name::VALIDATION, message))
             }
             None => Ok(self.base.join(path)),
@@ -183,7 +192,8 @@ impl Source for Step {
         let uri = self.uri(scope)?;
         let text = open::open(&self.path(&uri)?).map_err(|malformed| malformed.fault(None))?;
         let format = self.format.or_else(|| is_csv(&uri).then_some(Format::Csv));
-        let splitter = Splitter::new(text, format, self.delimiter).map_err(|malformed| malformed.fault(None))?;
+        let splitter =
+            Splitter::new(text, format, self.delimiter).map_err(|malformed| malformed.fault(None))?;
         let pinned = pin::pin(splitter, &self.checker, unique, self.fail, pins)?;
         let source = run::Source { uri, records: pinned.records, index: pinned.index, count: pinned.count };
         Ok(Pinned { source, rejected: pinned.rejected })
@@ -216,7 +226,9 @@ impl Malformed {
     fn reading(error: &io::Error, byte: u64) -> Self {
         let why = match error.kind() {
             io::ErrorKind::UnexpectedEof => "the compressed file is cut off".to_owned(),
-            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => format!("the gzip data is damaged: {error}"),
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
+                format!("the gzip data is damaged: {error}")
+            }
             _ => error.to_string(),
         };
         Self::whole(format!("failed to read the source after {byte} bytes: {why}"))

@@ -36,16 +36,26 @@ pub(super) fn open(path: &Path) -> Result<Text, Malformed> {
     let mut text = BufReader::with_capacity(BUFFER_BYTES, inner);
     let head = peek(&mut text).map_err(|error| Malformed::reading(&error, 0))?;
     match head.as_slice() {
-        [] => return Err(Malformed::whole(format!("the source {shown} is empty: expected a JSON array, NDJSON or CSV"))),
+        [] => {
+            return Err(Malformed::whole(format!(
+                "the source {shown} is empty: expected a JSON array, NDJSON or CSV"
+            )));
+        }
         [0xef, 0xbb, 0xbf, ..] => text.consume(3),
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] => {
-            return Err(Malformed::whole(format!("the source {shown} is in UTF-16 or UTF-32: expected UTF-8")));
+            return Err(Malformed::whole(format!(
+                "the source {shown} is in UTF-16 or UTF-32: expected UTF-8"
+            )));
         }
         [b'P', b'K', 3, 4, ..] => {
-            return Err(Malformed::whole(format!("the source {shown} is a ZIP archive: expected plain text or gzip")));
+            return Err(Malformed::whole(format!(
+                "the source {shown} is a ZIP archive: expected plain text or gzip"
+            )));
         }
         [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-            return Err(Malformed::whole(format!("the source {shown} is in zstd: expected plain text or gzip")));
+            return Err(Malformed::whole(format!(
+                "the source {shown} is in zstd: expected plain text or gzip"
+            )));
         }
         _ => {}
     }

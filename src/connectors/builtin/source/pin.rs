@@ -117,7 +117,10 @@ fn cut(
         let mut batch = Batch::default();
         batch.bytes.reserve(BATCH_BYTES);
         let mut more = Ok(true);
-        while batch.bytes.len() < BATCH_BYTES && batch.pieces.len() < BATCH_RECORDS && matches!(more, Ok(true)) {
+        while batch.bytes.len() < BATCH_BYTES
+            && batch.pieces.len() < BATCH_RECORDS
+            && matches!(more, Ok(true))
+        {
             more = splitter.next(&mut batch);
         }
         let next = first + batch.pieces.len() as u64;
@@ -241,7 +244,8 @@ impl<'a> Writer<'a> {
         let key = finding.key.as_deref().unwrap_or_default();
         let own = std::iter::once(("", key));
         let unique = finding.unique.iter().map(|(field, value)| (field.as_str(), value.as_str()));
-        let claims: Vec<_> = own.chain(unique).map(|(field, value)| (field, value, claim(field, value))).collect();
+        let claims: Vec<_> =
+            own.chain(unique).map(|(field, value)| (field, value, claim(field, value))).collect();
         if let Some((field, value, _)) = claims.iter().find(|(_, _, hash)| self.seen.has(*hash)) {
             self.duplicates += 1;
             let field = if field.is_empty() { "item key" } else { field };
@@ -254,8 +258,12 @@ impl<'a> Writer<'a> {
     fn finish(self) -> Result<Pinned, Fault> {
         if self.fail && self.invalid > 0 {
             let more = if self.invalid > NAMED_MAX { "; …" } else { "" };
-            let message =
-                format!("{} of {} records are invalid: {}{more}", self.invalid, self.count, self.named.join("; "));
+            let message = format!(
+                "{} of {} records are invalid: {}{more}",
+                self.invalid,
+                self.count,
+                self.named.join("; ")
+            );
             return Err(Fault::new(name::VALIDATION, message));
         }
         Ok(Pinned {
@@ -278,4 +286,3 @@ fn fitting(note: &str) -> &str {
 pub(super) fn store_fault(error: &dyn std::fmt::Display) -> Fault {
     Fault::new("StoreError", error.to_string())
 }
-

@@ -76,7 +76,8 @@ impl Pinned {
                 Record { key: checked.key, value: Err(invalid(reasons.join("; "))) }
             }
             (_, Err(error)) => {
-                let message = if note.is_empty() { format!("not JSON: {}", error.message) } else { note.to_owned() };
+                let message =
+                    if note.is_empty() { format!("not JSON: {}", error.message) } else { note.to_owned() };
                 Record { key: None, value: Err(invalid(message)) }
             }
         }

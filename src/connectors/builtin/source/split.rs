@@ -66,7 +66,11 @@ pub(super) enum Splitter {
 
 impl Splitter {
     /// Starts to cut. Without a format, the first character decides.
-    pub(super) fn new(mut text: Text, format: Option<Format>, delimiter: Option<u8>) -> Result<Self, Malformed> {
+    pub(super) fn new(
+        mut text: Text,
+        format: Option<Format>,
+        delimiter: Option<u8>,
+    ) -> Result<Self, Malformed> {
         let first = first_character(&mut text)?;
         let format = match (format, first) {
             (Some(format), _) => format,
@@ -136,7 +140,9 @@ fn next_element(window: &mut Window, expected: &mut Expected, batch: &mut Batch)
             (Expected::Start, Some(b'[')) => window.step(Expected::ElementOrEnd),
             (Expected::ElementOrEnd | Expected::CommaOrEnd, Some(b']')) => window.step(Expected::Nothing),
             (Expected::CommaOrEnd, Some(b',')) => window.step(Expected::Element),
-            (Expected::ElementOrEnd | Expected::Element, Some(first)) if !matches!(first, b',' | b']' | b'}' | b':') => {
+            (Expected::ElementOrEnd | Expected::Element, Some(first))
+                if !matches!(first, b',' | b']' | b'}' | b':') =>
+            {
                 let length = window.value_length(first)?;
                 batch.push(&window.rest()[..length], window.at(), None);
                 window.consume(length);
@@ -174,7 +180,8 @@ fn next_line(window: &mut Window, batch: &mut Batch) -> Result<bool, Malformed> 
     if at.line == window.first_line {
         // A whole document over several lines would otherwise be thousands of bad records.
         if serde_json::from_slice::<serde::de::IgnoredAny>(line).is_err() {
-            let message = "the first line is not one JSON value: expected NDJSON (one record per line) or a JSON array";
+            let message =
+                "the first line is not one JSON value: expected NDJSON (one record per line) or a JSON array";
             return Err(Malformed { at: Some(at), message: message.to_owned() });
         }
     }
@@ -225,7 +232,10 @@ impl Window {
     fn fill(&mut self) -> Result<bool, Malformed> {
         if self.rest().len() > RECORD_BYTES_MAX {
             let limit = RECORD_BYTES_MAX / (1024 * 1024);
-            return Err(Malformed { at: Some(self.at()), message: format!("the record is longer than {limit} MiB") });
+            return Err(Malformed {
+                at: Some(self.at()),
+                message: format!("the record is longer than {limit} MiB"),
+            });
         }
         if self.start > CHUNK_BYTES {
             self.buffer.drain(..self.start);
@@ -233,7 +243,9 @@ impl Window {
         }
         let before = self.buffer.len();
         let read = (&mut self.text).take(CHUNK_BYTES as u64).read_to_end(&mut self.buffer);
-        read.map_err(|error| Malformed::reading(&error, self.byte + (self.buffer.len() - self.start) as u64))?;
+        read.map_err(|error| {
+            Malformed::reading(&error, self.byte + (self.buffer.len() - self.start) as u64)
+        })?;
         Ok(self.buffer.len() > before)
     }
 
@@ -270,7 +282,8 @@ impl Window {
 
     /// The length of the JSON value that begins here, by its brackets and quotes alone.
     fn value_length(&mut self, first: u8) -> Result<usize, Malformed> {
-        let mut scan = Scan { depth: 0, in_text: false, escaped: false, bare: !matches!(first, b'{' | b'[' | b'"') };
+        let mut scan =
+            Scan { depth: 0, in_text: false, escaped: false, bare: !matches!(first, b'{' | b'[' | b'"') };
         let mut from = 0;
         loop {
             if let Some(length) = scan.end(&self.rest()[from..]) {

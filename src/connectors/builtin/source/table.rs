@@ -18,7 +18,8 @@ pub(super) struct Table {
 impl Table {
     /// Reads the header.
     pub(super) fn new(text: Text, delimiter: Option<u8>) -> Result<Self, Malformed> {
-        let mut reader = ReaderBuilder::new().flexible(true).delimiter(delimiter.unwrap_or(b',')).from_reader(text);
+        let mut reader =
+            ReaderBuilder::new().flexible(true).delimiter(delimiter.unwrap_or(b',')).from_reader(text);
         let header = reader.byte_headers().map_err(|error| unreadable(&error))?.clone();
         let mut names = Vec::with_capacity(header.len());
         for field in &header {
@@ -27,13 +28,18 @@ impl Table {
             };
             let name = serde_json::Value::from(name.trim()).to_string();
             if name == "\"\"" || names.contains(&name) {
-                let message = format!("the header has the name {name} {}", if name == "\"\"" { "for a column" } else { "twice" });
+                let message = format!(
+                    "the header has the name {name} {}",
+                    if name == "\"\"" { "for a column" } else { "twice" }
+                );
                 return Err(Malformed { at: Some(At { byte: 0, line: 1 }), message });
             }
             names.push(name);
         }
         if names.is_empty() {
-            return Err(Malformed::whole("the source has no header: expected one line of column names".to_owned()));
+            return Err(Malformed::whole(
+                "the source has no header: expected one line of column names".to_owned(),
+            ));
         }
         Ok(Self { reader, names, row: ByteRecord::new(), json: Vec::new() })
     }
@@ -43,10 +49,10 @@ impl Table {
         if !self.reader.read_byte_record(&mut self.row).map_err(|error| unreadable(&error))? {
             return Ok(false);
         }
-        let at = self.row.position().map_or(At { byte: 0, line: 1 }, |position| At {
-            byte: position.byte(),
-            line: position.line(),
-        });
+        let at = self
+            .row
+            .position()
+            .map_or(At { byte: 0, line: 1 }, |position| At { byte: position.byte(), line: position.line() });
         if self.row.as_slice().len() > RECORD_BYTES_MAX {
             let limit = RECORD_BYTES_MAX / (1024 * 1024);
             return Err(Malformed { at: Some(at), message: format!("the row is longer than {limit} MiB") });
