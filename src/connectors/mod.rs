@@ -1,6 +1,8 @@
 //! Outside systems: one folder each. A connector says what it is (a [`Descriptor`]), and how to
 //! make a worker from a checked step; the engine does the rest: retries, batches, checkpoints.
 
+mod builtin;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -45,10 +47,11 @@ pub struct BuildFault {
 type Entry = (Descriptor, fn(&Site<'_>) -> Result<Worker, Vec<BuildFault>>);
 
 /// Every connector of this binary.
-const CONNECTORS: &[Entry] = &[];
+const CONNECTORS: &[Entry] =
+    &[(builtin::source::DESCRIPTOR, builtin::source::make), (builtin::map::DESCRIPTOR, builtin::map::make)];
 
 /// Every kind of connection of this binary.
-const CONNECTIONS: &[ConnectionKind] = &[];
+const CONNECTIONS: &[ConnectionKind] = &[builtin::source::LOCAL];
 
 /// What a workflow file may name.
 pub fn catalog() -> Catalog {

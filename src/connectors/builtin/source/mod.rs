@@ -1,0 +1,252 @@
+//! `json.validate`: a source of records, from a JSON array, NDJSON or CSV file, plain or gzip.
+//!
+//! ```text
+//! open ─► split ─► check (threads) ─► pin ─► records
+//! ```
+//!
+//! An array without elements is a source without items. An empty file is malformed: whoever
+//! writes the file has written nothing.
+
+mod check;
+mod index;
+mod open;
+mod pin;
+mod records;
+mod split;
+mod table;
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use self::check::Checker;
+use self::split::{At, Format, Splitter};
+use crate::connectors::{BuildFault, Site};
+use crate::core::catalog::{ConnectionKind, Descriptor, Field, Kind, Place, Role, always};
+use crate::core::fault::{Fault, name};
+use crate::core::run;
+use crate::core::scope::Scope;
+use crate::expr::{Expression, Template};
+use crate::ports::{Pinned, Pins, Prepare, Records, Source, UniqueOf, Worker};
+
+/// What `json.validate` declares.
+pub(in crate::connectors) const DESCRIPTOR: Descriptor = Descriptor {
+    uses: "json.validate",
+    summary: "reads records from a JSON, NDJSON or CSV file and checks each by a JSON Schema",
+    role: Role::Source,
+    place: Place::Run,
+    connections: &["local"],
+    fields: &[
+        Field { name: "source", kind: Kind::Source, required: true },
+        Field { name: "item_key", kind: Kind::Expression, required: true },
+        Field { name: "schema", kind: Kind::File, required: false },
+        Field { name: "required", kind: Kind::Texts, required: false },
+        Field { name: "on_invalid", kind: Kind::OneOf(&["dead_letter", "fail"]), required: false },
+        Field { name: "format", kind: Kind::OneOf(&["json", "ndjson", "csv"]), required: false },
+        Field { name: "delimiter", kind: Kind::Plain, required: false },
+    ],
+    facts: &["source"],
+    batch_default: 1,
+    batch_max: 1,
+    concurrency: 1,
+    harmless: always,
+};
+
+/// The connection to the files of this machine.
+pub(in crate::connectors) const LOCAL: ConnectionKind =
+    ConnectionKind { name: "local", summary: "files of this machine", fields: &[] };
+
+/// Makes the worker.
+pub(in crate::connectors) fn make(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
+    let with = &site.step.with;
+    let mut faults = Vec::new();
+    let schema = schema(with, site).unwrap_or_else(|fault| {
+        faults.push(fault);
+        None
+    });
+    let written = with.get("source").cloned().unwrap_or_default();
+    let source = Template::parse(&written).map_err(|error| faults.push(fault("source", error.message))).ok();
+    let key_text = text(with, "item_key").unwrap_or_default();
+    let key = Expression::parse(key_text).map_err(|error| faults.push(fault("item_key", error.message))).ok();
+    let delimiter = delimiter(with).unwrap_or_else(|fault| {
+        faults.push(fault);
+        None
+    });
+    let (Some(source), Some(key), true) = (source, key, faults.is_empty()) else { return Err(faults) };
+    let required = with.get("required").and_then(Value::as_array).into_iter().flatten();
+    let required =
+        required.filter_map(Value::as_str).map(|path| format!("/{}", path.replace('.', "/"))).collect();
+    Ok(Worker::Source(Arc::new(Step {
+        source,
+        base: site.base.to_owned(),
+        format: format(with, written.as_str().unwrap_or_default()),
+        delimiter,
+        fail: text(with, "on_invalid") == Some("fail"),
+        checker: Arc::new(Checker { schema, required, key, key_text: key_text.to_owned() }),
+    })))
+}
+
+fn text<'w>(with: &'w Map<String, Value>, field: &str) -> Option<&'w str> {
+    with.get(field).and_then(Value::as_str)
+}
+
+fn fault(field: &str, message: String) -> BuildFault {
+    BuildFault { field: Some(field.to_owned()), place: None, message, hint: None }
+}
+
+fn format(with: &Map<String, Value>, written: &str) -> Option<Format> {
+    match text(with, "format") {
+        Some("json") => Some(Format::Array),
+        Some("ndjson") => Some(Format::Lines),
+        Some("csv") => Some(Format::Csv),
+        _ => is_csv(written).then_some(Format::Csv),
+    }
+}
+
+/// Nothing inside a CSV file shows that it is one; its name does.
+fn is_csv(path: &str) -> bool {
+    let path = path.to_ascii_lowercase();
+    Path::new(path.strip_suffix(".gz").unwrap_or(&path))
+        .extension()
+        .is_some_and(|extension| extension == "csv")
+}
+
+fn delimiter(with: &Map<String, Value>) -> Result<Option<u8>, BuildFault> {
+    match text(with, "delimiter").map(str::as_bytes) {
+        None => Ok(None),
+        Some(b"tab" | b"\\t") => Ok(Some(b'\t')),
+        Some([byte]) if !byte.is_ascii_alphanumeric() && *byte != b'"' => Ok(Some(*byte)),
+        Some(_) => Err(BuildFault {
+            hint: Some("write one character such as ';', or 'tab'".to_owned()),
+            ..fault("delimiter", "a delimiter is one character".to_owned())
+        }),
+    }
+}
+
+fn schema(with: &Map<String, Value>, site: &Site<'_>) -> Result<Option<jsonschema::Validator>, BuildFault> {
+    let Some(name) = text(with, "schema") else { return Ok(None) };
+    let Some(bytes) = site.files.get(name) else {
+        return Err(fault("schema", format!("the file '{name}' is not there")));
+    };
+    let placed = |line: usize, column: usize, message: String| BuildFault {
+        place: Some((name.to_owned(), u32::try_from(line).unwrap_or(1), u32::try_from(column).unwrap_or(1))),
+        ..fault("schema", message)
+    };
+    let value: Value = serde_json::from_slice(bytes)
+        .map_err(|error| placed(error.line(), error.column(), format!("not JSON: {error}")))?;
+    jsonschema::validator_for(&value).map(Some).map_err(|error| {
+        let pointer = error.instance_path().to_string();
+        placed(
+            1,
+            1,
+            format!("not a JSON Schema: {}: {error}", if pointer.is_empty() { "/" } else { &pointer }),
+        )
+    })
+}
+
+struct Step {
+    source: Template,
+    base: PathBuf,
+    format: Option<Format>,
+    delimiter: Option<u8>,
+    fail: bool,
+    checker: Arc<Checker>,
+}
+
+impl Step {
+    fn uri(&self, scope: &Scope) -> Result<String, Fault> {
+        match self.source.render(scope)? {
+            Value::String(uri) if !uri.trim().is_empty() => Ok(uri),
+            other => Err(Fault::new(name::VALIDATION, format!("the source is {other}: expected a path"))),
+        }
+    }
+
+    /// The path of a source: relative ones begin at the workflow's folder.
+    fn path(&self, uri: &str) -> Result<PathBuf, Fault> {
+        let path = uri.strip_prefix("file://").unwrap_or(uri);
+        match path.split_once("://") {
+            Some((scheme, _)) => {
+                let message = format!(
+                    "the source {uri} is not a path: a connection of kind 'local' does not read {scheme}://"
+                );
+                Err(Fault::new(name::VALIDATION, message))
+            }
+            None => Ok(self.base.join(path)),
+        }
+    }
+}
+
+impl Prepare for Step {
+    fn prepare(&self, scope: &Scope) -> Result<Value, Fault> {
+        let mut object = Map::new();
+        object.insert("source".to_owned(), Value::String(self.uri(scope)?));
+        Ok(Value::Object(object))
+    }
+}
+
+impl Source for Step {
+    fn pin(&self, scope: &Scope, pins: &dyn Pins, unique: &UniqueOf<'_>) -> Result<Pinned, Fault> {
+        let uri = self.uri(scope)?;
+        let text = open::open(&self.path(&uri)?).map_err(|malformed| malformed.fault(None))?;
+        let format = self.format.or_else(|| is_csv(&uri).then_some(Format::Csv));
+        let splitter =
+            Splitter::new(text, format, self.delimiter).map_err(|malformed| malformed.fault(None))?;
+        let pinned = pin::pin(splitter, &self.checker, unique, self.fail, pins)?;
+        let source = run::Source { uri, records: pinned.records, index: pinned.index, count: pinned.count };
+        Ok(Pinned { source, rejected: pinned.rejected })
+    }
+
+    fn open(&self, source: &run::Source, pins: &dyn Pins) -> Result<Arc<dyn Records>, Fault> {
+        let file = |address: &str| pins.open(address).map_err(|error| pin::store_fault(&error));
+        Ok(Arc::new(records::Pinned {
+            records: file(&source.records)?,
+            index: file(&source.index)?,
+            count: source.count,
+            checker: Arc::clone(&self.checker),
+        }))
+    }
+}
+
+/// The file is not what it should be: no record of it can be trusted.
+#[derive(Clone, Debug)]
+struct Malformed {
+    at: Option<At>,
+    message: String,
+}
+
+impl Malformed {
+    fn whole(message: String) -> Self {
+        Self { at: None, message }
+    }
+
+    /// A failed read; for gzip also a damaged one.
+    fn reading(error: &io::Error, byte: u64) -> Self {
+        let why = match error.kind() {
+            io::ErrorKind::UnexpectedEof => "the compressed file is cut off".to_owned(),
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
+                format!("the gzip data is damaged: {error}")
+            }
+            _ => error.to_string(),
+        };
+        Self::whole(format!("failed to read the source after {byte} bytes: {why}"))
+    }
+
+    /// The fault that ends the run; `record` is the position of the record, from 0.
+    fn fault(self, record: Option<u64>) -> Fault {
+        let message = match (self.at, record) {
+            (Some(at), Some(record)) => format!("record {record} ({at}): {}", self.message),
+            (Some(at), None) => format!("{at}: {}", self.message),
+            (None, _) => self.message,
+        };
+        Fault::new(name::VALIDATION, message)
+    }
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, byte {}", self.line, self.byte)
+    }
+}

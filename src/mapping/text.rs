@@ -1,0 +1,249 @@
+//! Texts: tidied, cut, cased; slugs.
+
+use std::borrow::Cow;
+
+use serde_json::{Number, Value};
+
+/// What is done to a text.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tidy {
+    /// Literal texts that are taken out.
+    pub(super) remove: Vec<String>,
+    /// Line ends are kept.
+    pub(super) keep_lines: bool,
+    pub(super) case: Case,
+    pub(super) prefix: String,
+    pub(super) suffix: String,
+    /// Most characters of the result.
+    pub(super) max: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Case {
+    #[default]
+    Keep,
+    Lower,
+    Upper,
+}
+
+impl Tidy {
+    /// The tidy form; empty when nothing is left.
+    pub(super) fn apply<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let mut result = Cow::Borrowed(text);
+        for unwanted in &self.remove {
+            if result.contains(unwanted.as_str()) {
+                result = Cow::Owned(result.replace(unwanted.as_str(), " "));
+            }
+        }
+        if !is_tidy(&result, self.keep_lines) {
+            result = Cow::Owned(tidied(&result, self.keep_lines));
+        }
+        match self.case {
+            Case::Keep => {}
+            Case::Lower => result = Cow::Owned(result.to_lowercase()),
+            Case::Upper => result = Cow::Owned(result.to_uppercase()),
+        }
+        if result.is_empty() {
+            return result;
+        }
+        if !self.prefix.is_empty() || !self.suffix.is_empty() {
+            result = Cow::Owned([self.prefix.as_str(), &result, &self.suffix].concat());
+        }
+        match self.max {
+            Some(max) => cut(result, max),
+            None => result,
+        }
+    }
+}
+
+/// The first `max` characters, ending with an ellipsis when something was cut off.
+fn cut(text: Cow<'_, str>, max: usize) -> Cow<'_, str> {
+    if text.len() <= max || text.chars().nth(max).is_none() {
+        return text;
+    }
+    let end = text.char_indices().nth(max.saturating_sub(1)).map_or(0, |(at, _)| at);
+    let mut kept = text[..end].trim_end().to_owned();
+    kept.push('…');
+    Cow::Owned(kept)
+}
+
+/// Whether there is nothing to tidy: the usual case, and then nothing is copied.
+fn is_tidy(text: &str, keep_lines: bool) -> bool {
+    let mut after_space = true;
+    for character in text.chars() {
+        let plain = character == ' ';
+        let line = keep_lines && character == '\n';
+        if plain && after_space
+            || is_unwanted(character) && !line
+            || character.is_whitespace() && !plain && !line
+        {
+            return false;
+        }
+        after_space = plain || line;
+    }
+    text.is_empty() || !after_space
+}
+
+/// Control characters, and characters that only steer the display: they break keys, and some
+/// systems refuse the whole record for one NUL.
+fn is_unwanted(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{feff}' | '\u{fffe}')
+}
+
+fn tidied(text: &str, keep_lines: bool) -> String {
+    let mut result = String::with_capacity(text.len());
+    let mut gap = None;
+    for character in text.chars() {
+        if character.is_whitespace() {
+            let line = keep_lines && character == '\n';
+            gap = Some(if line || gap == Some('\n') { '\n' } else { ' ' });
+        } else if !is_unwanted(character) {
+            if let Some(gap) = gap.take().filter(|_| !result.is_empty()) {
+                result.push(gap);
+            }
+            result.push(character);
+        }
+    }
+    result
+}
+
+/// The tidy form with the usual rules.
+pub(super) fn tidy(text: &str) -> Cow<'_, str> {
+    if is_tidy(text, false) { Cow::Borrowed(text) } else { Cow::Owned(tidied(text, false)) }
+}
+
+/// The form in which names are compared: tidy, lower case.
+pub(super) fn fold(text: &str) -> String {
+    tidy(text).to_lowercase()
+}
+
+/// A scalar as text; `None` for lists and objects.
+pub(super) fn of(value: &Value) -> Option<Cow<'_, str>> {
+    match value {
+        Value::String(text) => Some(Cow::Borrowed(text)),
+        Value::Number(number) => Some(Cow::Owned(of_number(number))),
+        Value::Bool(flag) => Some(Cow::Borrowed(if *flag { "true" } else { "false" })),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// The digits of a number, without the `.0` that a whole float would show.
+pub(super) fn of_number(number: &Number) -> String {
+    let text = number.to_string();
+    match text.strip_suffix(".0") {
+        Some(whole) => whole.to_owned(),
+        None => text,
+    }
+}
+
+/// A text for URLs: lower-case letters and digits, everything else one hyphen; at most `max`
+/// characters, cut between words where there is a word end in the second half.
+pub(super) fn slug(text: &str, max: usize) -> String {
+    let mut result = String::with_capacity(text.len().min(max + 8));
+    let mut count = 0;
+    let mut gap = false;
+    let mut word_end = 0;
+    for character in text.chars().flat_map(char::to_lowercase) {
+        let (plain, alone) = plain(character);
+        if plain.is_empty() && !alone.is_alphanumeric() {
+            // An apostrophe joins: "women's" is one word.
+            gap |= !matches!(alone, '\'' | '’');
+            continue;
+        }
+        if gap && !result.is_empty() {
+            word_end = result.len();
+            result.push('-');
+            count += 1;
+        }
+        gap = false;
+        if plain.is_empty() {
+            result.push(alone);
+            count += 1;
+        } else {
+            result.push_str(plain);
+            count += plain.len();
+        }
+        if count > max {
+            let hard = result.char_indices().nth(max).map_or(result.len(), |(at, _)| at);
+            result.truncate(if word_end * 2 > hard { word_end } else { hard });
+            break;
+        }
+    }
+    while result.ends_with('-') {
+        result.pop();
+    }
+    result
+}
+
+/// Latin letters without their marks; other scripts stay as they are.
+fn plain(character: char) -> (&'static str, char) {
+    let text = match character {
+        'à' | 'á' | 'â' | 'ã' | 'å' | 'ā' | 'ă' | 'ą' => "a",
+        'ä' | 'æ' => "ae",
+        'ç' | 'ć' | 'č' | 'ĉ' => "c",
+        'ď' | 'đ' | 'ð' => "d",
+        'è' | 'é' | 'ê' | 'ë' | 'ē' | 'ę' | 'ě' | 'ė' => "e",
+        'ğ' | 'ģ' | 'ĝ' => "g",
+        'ì' | 'í' | 'î' | 'ï' | 'ī' | 'į' | 'ı' => "i",
+        'ķ' => "k",
+        'ł' | 'ļ' | 'ľ' => "l",
+        'ñ' | 'ń' | 'ň' | 'ņ' => "n",
+        'ò' | 'ó' | 'ô' | 'õ' | 'ø' | 'ō' | 'ő' => "o",
+        'ö' | 'œ' => "oe",
+        'ř' | 'ŕ' => "r",
+        'ś' | 'š' | 'ş' | 'ș' => "s",
+        'ß' => "ss",
+        'ť' | 'ţ' | 'ț' => "t",
+        'þ' => "th",
+        'ù' | 'ú' | 'û' | 'ū' | 'ů' | 'ű' | 'ų' => "u",
+        'ü' => "ue",
+        'ý' | 'ÿ' => "y",
+        'ź' | 'ż' | 'ž' => "z",
+        _ => "",
+    };
+    (text, character)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tidy_text_is_not_copied_and_untidy_text_is_put_right() {
+        assert!(matches!(tidy("a b c"), Cow::Borrowed(_)));
+        for (text, expected) in [
+            ("  a \t b\u{a0}\u{a0}c ", "a b c"),
+            ("a\0b\u{7}", "ab"),
+            ("\u{feff}x", "x"),
+            (" \n ", ""),
+            ("", ""),
+        ] {
+            assert_eq!(tidy(text), expected, "{text:?}");
+        }
+        let lines = Tidy { keep_lines: true, ..Tidy::default() };
+        assert_eq!(lines.apply("a  b \n\n c\r\nd"), "a b\nc\nd");
+    }
+
+    #[test]
+    fn a_cut_counts_characters_and_shows_itself() {
+        let tidy = Tidy { max: Some(5), ..Tidy::default() };
+        assert_eq!(tidy.apply("äöüßé"), "äöüßé");
+        assert_eq!(tidy.apply("äöüßéx"), "äöüß…");
+        assert_eq!(tidy.apply("abc def"), "abc…");
+    }
+
+    #[test]
+    fn slugs_are_plain_and_end_with_a_word() {
+        for (text, max, expected) in [
+            ("Women's Große Tüte, 3 Stück!", 80, "womens-grosse-tuete-3-stueck"),
+            ("one two three", 9, "one-two"),
+            ("abcdefghij", 4, "abcd"),
+            ("--✓--", 10, ""),
+            ("日本 Tea", 10, "日本-tea"),
+            ("a b", 2, "a"),
+        ] {
+            assert_eq!(slug(text, max), expected, "{text}");
+        }
+    }
+}
