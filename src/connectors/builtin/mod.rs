@@ -1,0 +1,5 @@
+//! Steps that need no outside system.
+
+pub mod alert;
+pub mod delay;
+pub mod fail;
