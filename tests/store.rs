@@ -51,7 +51,8 @@ fn run_of(round: u64) -> RunId {
 fn commit_of(run: RunId, writer: u64, number: u64) -> Vec<Change> {
     let item = number * WRITERS + writer;
     let facts = Facts::from([("id".to_owned(), json!(format!("{item:032x}")))]);
-    let cell = |facts| Cell { state: State::Succeeded, attempts: 1, at: Still.now(), facts, ..Cell::default() };
+    let cell =
+        |facts| Cell { state: State::Succeeded, attempts: 1, at: Still.now(), facts, ..Cell::default() };
     let message = Message {
         queue: "q".to_owned(),
         run,

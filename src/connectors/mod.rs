@@ -1,7 +1,14 @@
 //! Outside systems: one folder each. A connector says what it is (a [`Descriptor`]), and how to
 //! make a worker from a checked step; the engine does the rest: retries, batches, checkpoints.
 
-mod builtin;
+pub mod builtin;
+pub mod bus;
+pub mod http;
+pub mod medusa;
+pub mod pimcore;
+pub mod sandbox;
+mod settings;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -47,11 +54,22 @@ pub struct BuildFault {
 type Entry = (Descriptor, fn(&Site<'_>) -> Result<Worker, Vec<BuildFault>>);
 
 /// Every connector of this binary.
-const CONNECTORS: &[Entry] =
-    &[(builtin::source::DESCRIPTOR, builtin::source::make), (builtin::map::DESCRIPTOR, builtin::map::make)];
+const CONNECTORS: &[Entry] = &[
+    (builtin::source::DESCRIPTOR, builtin::source::make),
+    (builtin::map::DESCRIPTOR, builtin::map::make),
+    (bus::PUBLISH, bus::build_publish),
+    (bus::CONSUME, bus::build_consume),
+    (pimcore::DESCRIPTOR, pimcore::build),
+    (medusa::DESCRIPTOR, medusa::build),
+    (http::DESCRIPTOR, http::build),
+    (builtin::delay::DESCRIPTOR, builtin::delay::build),
+    (builtin::fail::DESCRIPTOR, builtin::fail::build),
+    (builtin::alert::DESCRIPTOR, builtin::alert::build),
+];
 
 /// Every kind of connection of this binary.
-const CONNECTIONS: &[ConnectionKind] = &[builtin::source::LOCAL];
+const CONNECTIONS: &[ConnectionKind] =
+    &[builtin::source::LOCAL, bus::CONNECTION, pimcore::CONNECTION, medusa::CONNECTION, sandbox::CONNECTION];
 
 /// What a workflow file may name.
 pub fn catalog() -> Catalog {

@@ -1,4 +1,7 @@
 //! Steps that need no outside system.
 
-pub(super) mod map;
-pub(super) mod source;
+pub mod alert;
+pub mod delay;
+pub mod fail;
+pub mod map;
+pub mod source;

@@ -1,0 +1,177 @@
+//! The embedded bus: EventBridge and SQS as far as a workflow sees them, over the engine's own
+//! durable queue. Rules choose the queues of an event; an event that no rule chooses is accepted
+//! and goes nowhere, as on the real bus.
+
+mod request;
+mod rules;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Map, Value, json};
+
+use super::{BuildFault, Site, settings};
+use crate::core::catalog::{ConnectionKind, Descriptor, Field, Kind, Place, Role, never};
+use crate::core::cell::Facts;
+use crate::core::change::Message;
+use crate::core::fault::{Fault, name};
+use crate::core::id::Unit;
+use crate::core::retry::{Outcome, Probed};
+use crate::core::scope::Scope;
+use crate::ports::{Call, Effect, Prepare, Queue, Verdicts, Worker};
+use request::{Publish, Receive};
+use rules::Rules;
+
+/// Entries of one PutEvents call; EventBridge takes no more.
+const ENTRIES_MAX: usize = 10;
+
+/// What the embedded bus takes.
+pub const CONNECTION: ConnectionKind = ConnectionKind {
+    name: "embedded",
+    summary: "bus and queues inside the engine's own store",
+    fields: &[Field { name: "rules", kind: Kind::Any, required: false }],
+};
+
+/// What `eventbridge.publish` is.
+pub const PUBLISH: Descriptor = Descriptor {
+    uses: "eventbridge.publish",
+    summary: "publishes an event about the item or the run",
+    role: Role::Effect { probes: false },
+    place: Place::Anywhere,
+    connections: &["embedded"],
+    fields: &[
+        Field { name: "source", kind: Kind::Text, required: false },
+        Field { name: "detail_type", kind: Kind::Text, required: true },
+        Field { name: "detail", kind: Kind::Any, required: false },
+    ],
+    facts: &["event_id", "digest", "queues"],
+    batch_default: 25,
+    batch_max: 25,
+    concurrency: 4,
+    harmless: never,
+};
+
+/// What `sqs.consume` is. The engine itself receives; `delete_after` is its business too.
+pub const CONSUME: Descriptor = Descriptor {
+    uses: "sqs.consume",
+    summary: "waits for the item's message on a queue",
+    role: Role::Receive,
+    place: Place::Item,
+    connections: &["embedded"],
+    fields: &[
+        Field { name: "queue", kind: Kind::Plain, required: true },
+        Field { name: "wait", kind: Kind::Duration, required: false },
+        Field { name: "visibility_timeout", kind: Kind::Duration, required: false },
+        Field { name: "max_receives", kind: Kind::Count, required: false },
+        Field { name: "delete_after", kind: Kind::Plain, required: false },
+    ],
+    facts: &["event_id", "receives"],
+    batch_default: 1,
+    batch_max: 1,
+    concurrency: 1,
+    harmless: never,
+};
+
+/// Makes the worker of an `eventbridge.publish` step.
+///
+/// # Errors
+/// A field or a rule of the connection is wrong.
+pub fn build_publish(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
+    let rules = Rules::read(site.settings.get("rules"));
+    let (rules, publish) = settings::both(rules, Publish::read(&site.step.with))?;
+    Ok(Worker::Effect(Arc::new(Publisher { rules, publish, queue: Arc::clone(&site.queue) })))
+}
+
+/// Makes the worker of an `sqs.consume` step.
+///
+/// # Errors
+/// A field is wrong.
+pub fn build_consume(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
+    Ok(Worker::Pure(Arc::new(Receive::read(&site.step.with)?)))
+}
+
+struct Publisher {
+    rules: Rules,
+    publish: Publish,
+    queue: Arc<dyn Queue>,
+}
+
+impl Prepare for Publisher {
+    /// `{source, detail_type, digest}` and, when the step gives one, `detail`. The digest is that
+    /// of the item as this step sees it: the same for the same content.
+    fn prepare(&self, scope: &Scope) -> Result<Value, Fault> {
+        self.publish.prepare(scope)
+    }
+}
+
+#[async_trait]
+impl Effect for Publisher {
+    async fn call(&self, calls: &[Call]) -> Verdicts {
+        let mut outcomes = Vec::with_capacity(calls.len());
+        let mut sent = 0;
+        for entries in calls.chunks(ENTRIES_MAX) {
+            let messages = entries.iter().flat_map(|call| self.messages(call)).collect();
+            sent += 1;
+            match self.queue.send(messages).await {
+                Ok(()) => outcomes.extend(entries.iter().map(|call| Outcome::Done(self.facts(call)))),
+                Err(error) => {
+                    let fault = Fault::new(name::NO_ANSWER, format!("failed to put events: {error}"));
+                    outcomes.extend(entries.iter().map(|_| Outcome::Unclear(fault.clone())));
+                }
+            }
+        }
+        Verdicts { outcomes, calls: sent }
+    }
+
+    async fn probe(&self, _call: &Call) -> Probed {
+        Probed::Unknown(Fault::new(name::REFUSED, "a bus cannot be asked for an event"))
+    }
+}
+
+impl Publisher {
+    fn messages<'a>(&'a self, call: &'a Call) -> impl Iterator<Item = Message> + 'a {
+        let detail_type = call.request["detail_type"].as_str().unwrap_or_default();
+        self.rules.queues(detail_type).map(move |queue| Message {
+            queue: queue.to_owned(),
+            run: call.run,
+            item: match call.unit {
+                Unit::Item(position) => Some(position),
+                Unit::Run | Unit::Closing(_) => None,
+            },
+            event_id: call.effect_id,
+            detail_type: detail_type.to_owned(),
+            digest: call.request["digest"].as_str().unwrap_or_default().to_owned(),
+        })
+    }
+
+    fn facts(&self, call: &Call) -> Facts {
+        let detail_type = call.request["detail_type"].as_str().unwrap_or_default();
+        let facts = json!({
+            "event_id": uuid::Uuid::from_u128(call.effect_id).hyphenated().to_string(),
+            "digest": call.request["digest"],
+            "queues": self.rules.queues(detail_type).count(),
+        });
+        match facts {
+            Value::Object(facts) => facts.into_iter().collect(),
+            _ => Facts::new(),
+        }
+    }
+}
+
+/// The parameters that are there, as text or numbers; for messages of [`BuildFault`].
+fn all_of<T>(results: Vec<Result<T, BuildFault>>) -> Result<Vec<T>, Vec<BuildFault>> {
+    let mut good = Vec::new();
+    let mut faults = Vec::new();
+    for result in results {
+        match result {
+            Ok(value) => good.push(value),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if faults.is_empty() { Ok(good) } else { Err(faults) }
+}
+
+/// The fields of `with` that a step of this folder reads.
+type With = Map<String, Value>;

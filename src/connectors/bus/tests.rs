@@ -1,0 +1,131 @@
+use std::sync::Mutex;
+use std::time::Duration;
+
+use super::*;
+use crate::core::change::Receipt;
+use crate::core::id::RunId;
+use crate::core::time::Timestamp;
+use crate::ports::{Delivery, StoreError};
+
+/// A queue that remembers each call, and refuses all when told to.
+#[derive(Default)]
+struct Recorded {
+    sends: Mutex<Vec<Vec<Message>>>,
+    broken: bool,
+}
+
+#[async_trait]
+impl Queue for Recorded {
+    async fn send(&self, messages: Vec<Message>) -> Result<(), StoreError> {
+        if self.broken {
+            return Err(StoreError("disk".to_owned()));
+        }
+        self.sends.lock().unwrap().push(messages);
+        Ok(())
+    }
+
+    async fn receive(&self, _: &crate::ports::Receive) -> Result<Vec<Delivery>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn delete(&self, _: Vec<Receipt>) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn hide(&self, _: Vec<Receipt>, _: Duration) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+fn publisher(rules: Value, queue: Arc<Recorded>) -> Publisher {
+    let with = json!({ "source": "shop", "detail_type": "ProductIngested" });
+    Publisher {
+        rules: Rules::read(Some(&rules)).unwrap(),
+        publish: Publish::read(with.as_object().unwrap()).unwrap(),
+        queue,
+    }
+}
+
+fn scope(item: Value) -> Scope {
+    Scope {
+        run: RunId(1),
+        started_at: Timestamp(0),
+        unit: Unit::Item(3),
+        input: Arc::new(Value::Null),
+        item: Arc::new(item),
+        steps: Arc::new(Value::Null),
+    }
+}
+
+fn calls(publisher: &Publisher, count: u64) -> Vec<Call> {
+    (0..count)
+        .map(|position| Call {
+            run: RunId(1),
+            unit: Unit::Item(position),
+            attempt: 1,
+            key: String::new(),
+            effect_id: u128::from(position) + 1,
+            request: publisher.prepare(&scope(json!({ "sku": position }))).unwrap(),
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_batch_of_25_is_three_calls_and_the_event_id_is_the_effects() {
+    let queue = Arc::new(Recorded::default());
+    let rules = json!([
+        { "detail_type": "ProductIngested", "queue": "a" },
+        { "detail_type": "Other", "queue": "b" },
+        { "detail_type": "ProductIngested", "queue": "c" },
+        { "detail_type": "ProductIngested", "queue": "a" },
+    ]);
+    let publisher = publisher(rules, Arc::clone(&queue));
+    let verdicts = publisher.call(&calls(&publisher, 25)).await;
+    assert_eq!(verdicts.calls, 3);
+    assert_eq!(verdicts.outcomes.len(), 25);
+    let sends = queue.sends.lock().unwrap();
+    assert_eq!(sends.iter().map(Vec::len).collect::<Vec<_>>(), [20, 20, 10]);
+    assert_eq!((sends[0][0].queue.as_str(), sends[0][1].queue.as_str()), ("a", "c"));
+    assert_eq!(sends[2][9].item, Some(24));
+    assert_eq!(sends[2][9].event_id, 25);
+    let Outcome::Done(facts) = &verdicts.outcomes[24] else { panic!("not done") };
+    assert_eq!(facts["event_id"], "00000000-0000-0000-0000-000000000019");
+    assert_eq!(facts["queues"], 2);
+    assert_eq!(facts["digest"], Value::from(sends[2][9].digest.as_str()));
+}
+
+#[tokio::test]
+async fn an_event_that_no_rule_matches_is_accepted_and_a_failing_store_is_a_doubt() {
+    let nowhere = publisher(json!([]), Arc::default());
+    let verdicts = nowhere.call(&calls(&nowhere, 1)).await;
+    let Outcome::Done(facts) = &verdicts.outcomes[0] else { panic!("not done") };
+    assert_eq!(facts["queues"], 0);
+
+    let broken = publisher(json!([]), Arc::new(Recorded { broken: true, ..Recorded::default() }));
+    let verdicts = broken.call(&calls(&broken, 1)).await;
+    assert!(matches!(verdicts.outcomes[0], Outcome::Unclear(_)));
+}
+
+#[test]
+fn publish_and_consume_make_the_same_digest_whatever_the_order_of_members() {
+    let publisher = publisher(json!([]), Arc::default());
+    let with = json!({ "queue": "q", "wait": "1s", "visibility_timeout": "2m", "max_receives": 5 });
+    let receive = Receive::read(with.as_object().unwrap()).unwrap();
+    let published =
+        publisher.prepare(&scope(json!({ "a": [1, { "x": "ü", "b": null }], "c": 2.5 }))).unwrap();
+    let received = receive.prepare(&scope(json!({ "c": 2.5, "a": [1, { "b": null, "x": "ü" }] }))).unwrap();
+    assert_eq!(published["digest"], received["digest"]);
+    assert_eq!(received["wait_ms"], 1000);
+    assert_eq!(received["visibility_ms"], 120_000);
+    assert_eq!(received["receives_max"], 5);
+    let other = receive.prepare(&scope(json!({ "c": 2.6 }))).unwrap();
+    assert_ne!(published["digest"], other["digest"]);
+}
+
+#[test]
+fn every_wrong_rule_is_reported() {
+    let faults = Rules::read(Some(&json!([{ "queue": "q" }, { "detail_type": "T", "queu": "q" }, 3])));
+    assert_eq!(faults.unwrap_err().len(), 3);
+    let with = json!({ "wait": "soon", "max_receives": 0 });
+    assert_eq!(Receive::read(with.as_object().unwrap()).err().map(|faults| faults.len()), Some(3));
+}

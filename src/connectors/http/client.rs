@@ -1,0 +1,56 @@
+//! Sends what `prepare` made.
+
+use std::time::Duration;
+
+use reqwest::{Client, Method};
+use serde_json::Value;
+
+use super::BuildFault;
+use crate::connectors::wire::{self, Answer, Broken, Redirects};
+use crate::core::fault::{Fault, name};
+
+/// An HTTP client with the step's timeout.
+pub(super) struct Caller {
+    client: Client,
+}
+
+impl Caller {
+    /// Redirects are followed only when the request changes nothing: after a redirected change
+    /// "nothing was sent" would no longer be known.
+    pub(super) fn new(timeout: Duration, reads_only: bool) -> Result<Self, BuildFault> {
+        let redirects = if reads_only { Redirects::Followed } else { Redirects::Refused };
+        Ok(Self { client: wire::client(timeout, redirects)? })
+    }
+
+    /// Sends one prepared request. A body that is text is sent as it is, any other as JSON.
+    pub(super) async fn send(&self, request: &Value) -> Result<Answer, Broken> {
+        let method = request["method"].as_str().unwrap_or_default();
+        let method = Method::from_bytes(method.as_bytes())
+            .map_err(|_| unsendable(&format!("'{method}' is not an HTTP method")))?;
+        let url = request["url"].as_str().unwrap_or_default();
+        let url = reqwest::Url::parse(url)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https"))
+            .ok_or_else(|| unsendable("'url' must begin with http:// or https://"))?;
+        let mut builder = self.client.request(method, url);
+        match request.get("body") {
+            None => {}
+            Some(Value::String(text)) => builder = builder.body(text.clone()),
+            Some(body) => builder = builder.json(body),
+        }
+        for (header, value) in request["headers"].as_object().into_iter().flatten() {
+            let value = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+            let valid = reqwest::header::HeaderName::from_bytes(header.as_bytes())
+                .ok()
+                .zip(reqwest::header::HeaderValue::from_str(&value).ok());
+            let (header, value) =
+                valid.ok_or_else(|| unsendable(&format!("the header '{header}' is wrong")))?;
+            builder = builder.header(header, value);
+        }
+        wire::send(builder).await
+    }
+}
+
+fn unsendable(message: &str) -> Broken {
+    Broken::Unsent(Fault::new(name::REFUSED, message))
+}

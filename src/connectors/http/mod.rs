@@ -1,0 +1,87 @@
+//! `http.request`: one request of any kind, for systems that have no connector of their own.
+
+mod client;
+mod request;
+mod verdict;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+
+use super::{BuildFault, Site, settings};
+use crate::core::catalog::{Descriptor, Field, Kind, Place, Role};
+use crate::core::fault::{Fault, name};
+use crate::core::retry::Probed;
+use crate::core::scope::Scope;
+use crate::ports::{Call, Effect, Prepare, Verdicts, Worker};
+use client::Caller;
+use request::Request;
+
+/// What `http.request` is.
+pub const DESCRIPTOR: Descriptor = Descriptor {
+    uses: "http.request",
+    summary: "sends one HTTP request",
+    role: Role::Effect { probes: false },
+    place: Place::Anywhere,
+    connections: &[],
+    fields: &[
+        Field { name: "url", kind: Kind::Text, required: true },
+        Field {
+            name: "method",
+            kind: Kind::OneOf(&["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]),
+            required: false,
+        },
+        Field { name: "headers", kind: Kind::Any, required: false },
+        Field { name: "body", kind: Kind::Any, required: false },
+        Field { name: "expect", kind: Kind::Any, required: false },
+    ],
+    facts: &["status", "body", "body_bytes"],
+    batch_default: 1,
+    batch_max: 1,
+    concurrency: 8,
+    harmless,
+};
+
+/// A GET or a HEAD may be repeated: by their definition they change nothing.
+fn harmless(with: &Map<String, Value>) -> bool {
+    matches!(with.get("method").and_then(Value::as_str), None | Some("GET" | "HEAD"))
+}
+
+/// Makes the worker of an `http.request` step.
+///
+/// # Errors
+/// A field is wrong, or an expression is not one.
+pub fn build(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
+    let caller = Caller::new(site.step.timeout, harmless(&site.step.with)).map_err(|fault| vec![fault]);
+    let (request, caller) = settings::both(Request::read(&site.step.with), caller)?;
+    Ok(Worker::Effect(Arc::new(HttpRequest { request, caller })))
+}
+
+struct HttpRequest {
+    request: Request,
+    caller: Caller,
+}
+
+impl Prepare for HttpRequest {
+    /// `{method, url, headers, body}` with every expression replaced.
+    fn prepare(&self, scope: &Scope) -> Result<Value, Fault> {
+        self.request.prepare(scope)
+    }
+}
+
+#[async_trait]
+impl Effect for HttpRequest {
+    async fn call(&self, calls: &[Call]) -> Verdicts {
+        let mut outcomes = Vec::with_capacity(calls.len());
+        for call in calls {
+            let answer = self.caller.send(&call.request).await;
+            outcomes.push(verdict::of(&self.request, answer));
+        }
+        Verdicts { outcomes, calls: calls.len() as u64 }
+    }
+
+    async fn probe(&self, _call: &Call) -> Probed {
+        Probed::Unknown(Fault::new(name::REFUSED, "a request of any kind cannot be looked up"))
+    }
+}

@@ -1,0 +1,82 @@
+//! What Medusa's answers mean. There is no code for anything; a duplicate is a 400 with a text.
+
+use crate::connectors::wire::{Answer, Broken};
+use crate::core::fault::{Fault, name};
+use crate::core::retry::{Again, Outcome};
+
+/// Why a call did not simply succeed.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Trouble {
+    /// Surely nothing was done, for a reason that lies not in the content.
+    Sure {
+        /// Why.
+        fault: Fault,
+        /// Whether another attempt makes sense.
+        again: Again,
+    },
+    /// Surely nothing was done, because of something in what was sent: in a batch, perhaps one
+    /// product of many.
+    Content(Fault),
+    /// Perhaps something was done. A 500 cannot tell an outage from a record that the server
+    /// cannot take.
+    Unsure(Fault),
+}
+
+impl Trouble {
+    pub(super) fn of_broken(broken: Broken) -> Self {
+        match broken {
+            Broken::Unsent(fault) => Self::Sure { fault, again: Again::Later },
+            Broken::Silent(fault) => Self::Unsure(fault),
+        }
+    }
+
+    /// Whatever goes wrong with a read, nothing was changed by it.
+    pub(super) fn of_read(self) -> Self {
+        match self {
+            Self::Unsure(fault) => Self::Sure { fault, again: Again::Later },
+            other => other,
+        }
+    }
+
+    /// A status other than 200, of a write.
+    pub(super) fn of_status(answer: &Answer) -> Self {
+        match (answer.status, answer.of_write()) {
+            // Two transactions met; the database took back ours.
+            (409, _) => Self::Sure { fault: answer.fault(), again: Again::Later },
+            (_, Outcome::Refused { again: Again::Never, .. }) => Self::Content(words(answer)),
+            (_, Outcome::Refused { fault, again }) => Self::Sure { fault, again },
+            _ => Self::Unsure(answer.fault()),
+        }
+    }
+
+    /// For a single product.
+    pub(super) fn outcome(self) -> Outcome {
+        match self {
+            Self::Sure { fault, again } => Outcome::Refused { fault, again },
+            Self::Content(fault) => {
+                // The product was deleted since it was looked up: the next look will not find it.
+                let is_stale =
+                    fault.message.contains("Product with id") && fault.message.contains("not found");
+                Outcome::Refused { fault, again: if is_stale { Again::Later } else { Again::Never } }
+            }
+            Self::Unsure(fault) => Outcome::Unclear(fault),
+        }
+    }
+
+    pub(super) fn fault(self) -> Fault {
+        match self {
+            Self::Sure { fault, .. } | Self::Content(fault) | Self::Unsure(fault) => fault,
+        }
+    }
+}
+
+/// Medusa's own words.
+fn words(answer: &Answer) -> Fault {
+    let json = answer.json().unwrap_or_default();
+    json["message"].as_str().map_or_else(|| answer.fault(), |message| Fault::new(name::REFUSED, message))
+}
+
+/// Whether the text says that the handle is taken.
+pub(super) fn says_handle_taken(fault: &Fault) -> bool {
+    fault.message.contains("Product with handle:") && fault.message.contains("already exists")
+}
