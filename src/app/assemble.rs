@@ -1,0 +1,138 @@
+//! From a checked definition to workers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::connectors::{self, BuildFault, Site};
+use crate::core::catalog::Catalog;
+use crate::core::id::Unit;
+use crate::core::plan::{Plan, Track};
+use crate::core::workflow::{Connection, Step};
+use crate::engine::assembly::{Assembly, Station};
+use crate::expr::{Expression, Template};
+use crate::ports::{Queue, Source, Worker};
+use crate::spec::{self, Complaint, Finding, Report};
+
+use super::definition::Definition;
+use super::environment::{self, Environment};
+
+/// What steps are made with beside their definition.
+pub(super) struct Surroundings<'a> {
+    /// Where `${env:NAME}` is looked up.
+    pub(super) environment: &'a Environment,
+    /// The embedded queue.
+    pub(super) queue: Arc<dyn Queue>,
+    /// Where the stand-ins of this process listen, by the prefix of the steps that speak to them.
+    pub(super) stand_ins: BTreeMap<&'static str, String>,
+}
+
+/// Makes every step of a definition.
+///
+/// # Errors
+/// Every mistake that only connectors can see, each with its place.
+pub(super) fn assemble(
+    definition: &Definition,
+    catalog: &Catalog,
+    surroundings: &Surroundings<'_>,
+) -> Result<Assembly, Box<Report>> {
+    let workflow = &definition.checked.workflow;
+    let plan = Plan::of(workflow, catalog);
+    let mut findings = Vec::new();
+    let mut workers = BTreeMap::new();
+    for step in workflow.steps.iter().chain(&workflow.on_failure) {
+        match worker(definition, step, surroundings) {
+            Ok(worker) => drop(workers.insert(step.name.clone(), worker)),
+            Err(faults) => findings.extend(faults.iter().map(|fault| finding(definition, step, fault))),
+        }
+    }
+    if !findings.is_empty() {
+        return Err(Box::new(definition.checked.report(findings)));
+    }
+    let stations = |unit: Unit| -> Vec<Station> {
+        let track = plan.track(unit);
+        track
+            .steps
+            .iter()
+            .filter_map(|known| {
+                let step = workflow.steps.iter().chain(&workflow.on_failure).find(|step| step.name == known.name)?;
+                let from = spec::item_source(workflow, &step.name);
+                station(step, workers.get(&step.name)?.clone(), track, from)
+            })
+            .collect()
+    };
+    let (run, items, closing) = (stations(Unit::Run), stations(Unit::Item(0)), stations(Unit::Closing(1)));
+    Ok(Assembly { run, items, closing, plan: Arc::new(plan) })
+}
+
+/// Makes only the source of a definition, for reading its records.
+pub(super) fn source(definition: &Definition, surroundings: &Surroundings<'_>) -> Option<Arc<dyn Source>> {
+    definition.checked.workflow.steps.iter().find_map(|step| match worker(definition, step, surroundings) {
+        Ok(Worker::Source(source)) => Some(source),
+        Ok(Worker::Pure(_) | Worker::Effect(_)) | Err(_) => None,
+    })
+}
+
+fn station(step: &Step, worker: Worker, track: &Track, item_from: Option<&str>) -> Option<Station> {
+    // `check` has parsed both; what cannot be parsed never gets here.
+    let when = step.when.as_deref().map(Expression::parse).transpose().ok()?;
+    let key = step.idempotency.as_ref().map(|declared| Template::parse(&Value::String(declared.key.clone())));
+    let item_from = item_from.and_then(|name| track.position(name));
+    Some(Station { worker, when, key: key.transpose().ok()?, item_from })
+}
+
+fn worker(
+    definition: &Definition,
+    step: &Step,
+    surroundings: &Surroundings<'_>,
+) -> Result<Worker, Vec<BuildFault>> {
+    let connection =
+        step.connection.as_ref().and_then(|name| definition.checked.workflow.connections.get(name));
+    let settings = match connection {
+        Some(connection) => settings(step, connection, surroundings).map_err(|fault| vec![fault])?,
+        None => Map::new(),
+    };
+    connectors::build(&Site {
+        step,
+        connection,
+        settings,
+        files: &definition.checked.files,
+        base: &definition.base,
+        queue: Arc::clone(&surroundings.queue),
+    })
+}
+
+fn settings(
+    step: &Step,
+    connection: &Connection,
+    surroundings: &Surroundings<'_>,
+) -> Result<Map<String, Value>, BuildFault> {
+    let mut settings = environment::resolve(&connection.fields, surroundings.environment)?;
+    if is_stand_in(connection) && !settings.contains_key("url") {
+        let (system, _) = step.uses.split_once('.').unwrap_or((step.uses.as_str(), ""));
+        if let Some(url) = surroundings.stand_ins.get(system) {
+            settings.insert("url".to_owned(), Value::String(url.clone()));
+        }
+    }
+    Ok(settings)
+}
+
+/// Whether a connection wants a stand-in of this process.
+pub(super) fn wants_stand_in(connection: &Connection) -> bool {
+    is_stand_in(connection) && !connection.fields.contains_key("url")
+}
+
+fn is_stand_in(connection: &Connection) -> bool {
+    connection.kind == connectors::sandbox::CONNECTION.name
+}
+
+fn finding(definition: &Definition, step: &Step, fault: &BuildFault) -> Finding {
+    let complaint = Complaint {
+        field: fault.field.clone(),
+        place: fault.place.clone(),
+        message: fault.message.clone(),
+        hint: fault.hint.clone(),
+    };
+    definition.checked.fault(&step.name, &complaint)
+}

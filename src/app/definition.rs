@@ -1,0 +1,118 @@
+//! Where a workflow's definition comes from: files on disk when a run starts or a file is checked,
+//! pinned bytes ever after.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use crate::core::catalog::Catalog;
+use crate::core::run::Run;
+use crate::mapping;
+use crate::ports::{Pins, StoreError};
+use crate::spec::{self, Checked, Files, Report, Text};
+
+/// A checked definition with its bytes.
+pub(super) struct Definition {
+    /// The bytes of the workflow file.
+    pub(super) bytes: Vec<u8>,
+    /// The folder that relative paths begin in.
+    pub(super) base: PathBuf,
+    /// What it says.
+    pub(super) checked: Checked,
+}
+
+/// A definition cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DefinitionError {
+    /// The file cannot be read.
+    #[error("{file} cannot be read: {why}", file = .0.display(), why = .1)]
+    Unreadable(PathBuf, String),
+    /// It has mistakes.
+    #[error("the workflow file has mistakes")]
+    Mistakes(Box<Report>),
+    /// The pinned bytes cannot be read.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+}
+
+impl Definition {
+    /// Reads and checks a workflow file.
+    pub(super) fn from_disk(file: &Path, profile: Option<&str>, catalog: &Catalog) -> Result<Self, DefinitionError> {
+        let unreadable = |why: String| DefinitionError::Unreadable(file.to_owned(), why);
+        let bytes = fs::read(file).map_err(|error| unreadable(why(&error)))?;
+        let absolute = std::path::absolute(file).map_err(|error| unreadable(why(&error)))?;
+        let base = absolute.parent().unwrap_or(Path::new("/")).to_owned();
+        let name = file.display().to_string();
+        let files = OnDisk { base: base.clone() };
+        let checked = spec::check(Text { name: &name, bytes: &bytes }, profile, catalog, &files)
+            .map_err(|report| DefinitionError::Mistakes(Box::new(report)))?;
+        Ok(Self { bytes, base, checked })
+    }
+
+    /// Reads the definition that a run was started with.
+    pub(super) fn from_pins(run: &Run, pins: &dyn Pins, catalog: &Catalog) -> Result<Self, DefinitionError> {
+        let bytes = pins.get(&run.definition)?;
+        let mut files = BTreeMap::new();
+        for (name, address) in &run.files {
+            files.insert(name.clone(), pins.get(address)?);
+        }
+        let base = Path::new(&run.file).parent().unwrap_or(Path::new("/")).to_owned();
+        let text = Text { name: &run.file, bytes: &bytes };
+        let checked = spec::check(text, run.profile.as_deref(), catalog, &Pinned { files })
+            .map_err(|report| DefinitionError::Mistakes(Box::new(report)))?;
+        Ok(Self { bytes, base, checked })
+    }
+}
+
+struct OnDisk {
+    base: PathBuf,
+}
+
+impl Files for OnDisk {
+    fn read(&self, name: &str) -> Result<Vec<u8>, String> {
+        fs::read(self.base.join(name)).map_err(|error| why(&error))
+    }
+
+    fn named_in(&self, _: &str, bytes: &[u8]) -> Vec<String> {
+        named_in(bytes)
+    }
+
+    fn beside(&self, name: &str) -> Vec<String> {
+        let path = Path::new(name);
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let Ok(entries) = fs::read_dir(self.base.join(folder)) else { return Vec::new() };
+        entries
+            .flatten()
+            .map(|entry| folder.join(entry.file_name()).to_string_lossy().into_owned())
+            .collect()
+    }
+}
+
+struct Pinned {
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+impl Files for Pinned {
+    fn read(&self, name: &str) -> Result<Vec<u8>, String> {
+        self.files.get(name).cloned().ok_or_else(|| "it was not pinned with the run".to_owned())
+    }
+
+    fn named_in(&self, _: &str, bytes: &[u8]) -> Vec<String> {
+        named_in(bytes)
+    }
+}
+
+fn named_in(bytes: &[u8]) -> Vec<String> {
+    std::str::from_utf8(bytes).map(mapping::names).unwrap_or_default()
+}
+
+/// The reason in words that a person expects, without the number of the system.
+fn why(error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => "no such file".to_owned(),
+        ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        ErrorKind::IsADirectory => "it is a directory".to_owned(),
+        _ => error.to_string(),
+    }
+}

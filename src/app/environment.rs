@@ -1,0 +1,82 @@
+//! `${env:NAME}` in connections: replaced at the edge, in values only, never in stored text.
+
+use serde_json::{Map, Value};
+
+use crate::connectors::BuildFault;
+
+/// Where names are looked up.
+pub(super) enum Environment {
+    /// The environment of this process.
+    Process,
+    /// Nowhere: `check` must pass on a machine that has none of the secrets.
+    Absent,
+}
+
+/// Stands for a secret that is not there: it has the form of an address, so that connectors which
+/// look at the form accept it, and nothing answers under `.invalid`.
+const ABSENT: &str = "http://absent.invalid";
+const OPEN: &str = "${env:";
+
+/// The fields with every `${env:NAME}` replaced.
+///
+/// # Errors
+/// Names a variable that is not set.
+pub(super) fn resolve(fields: &Map<String, Value>, from: &Environment) -> Result<Map<String, Value>, BuildFault> {
+    fields
+        .iter()
+        .map(|(name, value)| {
+            let value = replaced(value, from).map_err(|variable| BuildFault {
+                field: Some(name.clone()),
+                place: None,
+                message: format!("the environment variable {variable} is not set"),
+                hint: Some(format!("export {variable}=… and start again")),
+            })?;
+            Ok((name.clone(), value))
+        })
+        .collect()
+}
+
+fn replaced(value: &Value, from: &Environment) -> Result<Value, String> {
+    Ok(match value {
+        Value::String(text) => Value::String(replaced_text(text, from)?),
+        Value::Array(values) => Value::Array(values.iter().map(|value| replaced(value, from)).collect::<Result<_, _>>()?),
+        Value::Object(fields) => Value::Object(
+            fields
+                .iter()
+                .map(|(name, value)| Ok((name.clone(), replaced(value, from)?)))
+                .collect::<Result<_, String>>()?,
+        ),
+        other => other.clone(),
+    })
+}
+
+fn replaced_text(text: &str, from: &Environment) -> Result<String, String> {
+    let mut rest = text;
+    let mut result = String::with_capacity(text.len());
+    while let Some((before, after)) = rest.split_once(OPEN) {
+        let Some((name, behind)) = after.split_once('}') else { break };
+        result.push_str(before);
+        match from {
+            Environment::Process => result.push_str(&std::env::var(name).map_err(|_| name.to_owned())?),
+            Environment::Absent => result.push_str(ABSENT),
+        }
+        rest = behind;
+    }
+    result.push_str(rest);
+    Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_that_is_not_set_is_named_with_its_field() {
+        let fields = serde_json::json!({ "url": "${env:MILEPOST_NEVER_SET}/api" });
+        let fault = resolve(fields.as_object().unwrap(), &Environment::Process).unwrap_err();
+        assert_eq!(fault.field.as_deref(), Some("url"));
+        assert!(fault.message.contains("MILEPOST_NEVER_SET"));
+        let checked = resolve(fields.as_object().unwrap(), &Environment::Absent).unwrap();
+        assert_eq!(checked["url"], "http://absent.invalid/api");
+    }
+}

@@ -1,0 +1,386 @@
+//! Wiring: the one part that knows every other. An [`Engine`] holds a state directory, starts and
+//! resumes runs, and answers what can be asked about them.
+
+mod assemble;
+mod clock;
+mod crew;
+mod definition;
+mod environment;
+mod input;
+mod names;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
+use tokio::task::JoinHandle;
+
+use crate::config::Options;
+use crate::connectors::sandbox::{self, Faults, Sandbox};
+use crate::connectors;
+use crate::core::change::Change;
+use crate::core::desk::Limits;
+use crate::core::id::RunId;
+use crate::core::resume::ResumePlan;
+use crate::core::run::{Run, Status};
+use crate::core::workflow::Workflow;
+use crate::engine::assembly::Assembly;
+use crate::engine::{self, Control, Ports, Stop, recover};
+use crate::ports::{Clock, Journal, Pins, Queue};
+use crate::spec::Report;
+use crate::store::{self, MemoryStore, Store};
+use crate::view::Archive;
+
+use assemble::Surroundings;
+use clock::SystemClock;
+use crew::Crew;
+use definition::{Definition, DefinitionError};
+use environment::Environment;
+use names::PinnedNames;
+
+/// Items of a run in memory at once: 1,000 in flight is where the store is fastest, and with some
+/// 30 KB each they stay far below what a small machine has.
+const WINDOW: usize = 1_000;
+/// An item that waits longer than this gives up its place in memory.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// An engine that holds a state directory.
+pub struct Engine {
+    options: Options,
+    store: Store,
+    ports: Ports,
+    names: Arc<PinnedNames>,
+    live: Arc<Mutex<BTreeSet<RunId>>>,
+    sandbox: OnceCell<Sandbox>,
+}
+
+/// The state directory cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process holds it.
+    #[error("the state directory is held by another engine{}", pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default())]
+    Held {
+        /// That process.
+        pid: Option<u32>,
+        /// Where it answers reads.
+        socket: PathBuf,
+    },
+    /// Anything else.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// A run to start.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// The workflow file.
+    pub file: PathBuf,
+    /// The input as it was given.
+    pub input: Vec<(String, String)>,
+    /// The profile.
+    pub profile: Option<String>,
+}
+
+/// A run cannot be started. Nothing was recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The file has mistakes.
+    #[error("the workflow file has mistakes")]
+    Mistakes(Report),
+    /// The input is wrong.
+    #[error("{0}")]
+    Input(String),
+    /// Anything else.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// A run cannot be resumed. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ResumeError {
+    /// It is not there.
+    #[error("there is no run {0}")]
+    Unknown(RunId),
+    /// Its status does not allow it.
+    #[error("{0}")]
+    Refused(String),
+    /// The pinned definition cannot be used.
+    #[error("the pinned workflow file has mistakes")]
+    Mistakes(Report),
+    /// Anything else.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// The engine failed while it ran. What was acknowledged is on disk.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct EngineError(pub String);
+
+/// A workflow that passed `check`.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The workflow.
+    pub workflow: Workflow,
+    /// What is odd but no mistake.
+    pub report: Report,
+}
+
+/// A run that is being driven.
+pub struct Running {
+    /// Its ID.
+    pub id: RunId,
+    stop: Stop,
+    task: JoinHandle<Result<Run, engine::Error>>,
+}
+
+impl Running {
+    /// Asks it to stop: no new attempt starts, those under way end, the run is interrupted.
+    pub fn stop(&self) {
+        self.stop.stop();
+    }
+
+    /// Returns when it ended or was stopped. To be awaited once.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the engine could not go on; the run can be resumed.
+    pub async fn finished(&mut self) -> Result<Run, EngineError> {
+        match (&mut self.task).await {
+            Ok(ended) => ended.map_err(|error| EngineError(error.to_string())),
+            Err(error) => Err(EngineError(format!("a defect of Milepost: {error}"))),
+        }
+    }
+}
+
+impl Engine {
+    /// Opens a state directory, or makes it.
+    ///
+    /// # Errors
+    /// [`OpenError`] says who holds it or what is wrong with it.
+    pub async fn open(options: &Options) -> Result<Self, OpenError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let (dir, of_store) = (options.state.clone(), Arc::clone(&clock));
+        let opened = tokio::task::spawn_blocking(move || Store::open(&dir, of_store)).await;
+        let store = match opened {
+            Ok(Ok(store)) => store,
+            Ok(Err(store::OpenError::Held { holder, .. })) => {
+                return Err(OpenError::Held { pid: holder.map(|holder| holder.pid), socket: options.socket() });
+            }
+            Ok(Err(error)) => return Err(OpenError::Broken(error.to_string())),
+            Err(error) => return Err(OpenError::Broken(format!("a defect of Milepost: {error}"))),
+        };
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let crew = Crew::start(threads).map_err(|error| OpenError::Broken(format!("no computing threads: {error}")))?;
+        let ports = Ports {
+            journal: Arc::new(store.clone()),
+            queue: Arc::new(store.clone()),
+            clock,
+            pins: Arc::new(store.clone()),
+            compute: Arc::new(crew),
+        };
+        let names = Arc::new(PinnedNames::new(store.clone()));
+        Ok(Self { options: options.clone(), store, ports, names, live: Arc::default(), sandbox: OnceCell::new() })
+    }
+
+    /// What can be asked about runs.
+    pub fn archive(&self) -> Archive {
+        let live = Arc::clone(&self.live);
+        let is_live = move |run: RunId| live.lock().unwrap_or_else(PoisonError::into_inner).contains(&run);
+        Archive::new(Arc::clone(&self.ports.journal), Arc::clone(&self.names) as _).with_live(is_live)
+    }
+
+    /// Reads and checks a workflow file, without a state directory and without secrets.
+    ///
+    /// # Errors
+    /// Every mistake in it.
+    pub fn check(file: &Path, profile: Option<&str>) -> Result<Checked, Report> {
+        let catalog = connectors::catalog();
+        let definition = match Definition::from_disk(file, profile, &catalog) {
+            Ok(definition) => definition,
+            Err(DefinitionError::Mistakes(report)) => return Err(*report),
+            Err(error) => return Err(Report::unreadable(&file.display().to_string(), &error.to_string())),
+        };
+        let nobody: Arc<dyn Queue> = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
+        let stand_ins = stand_ins(ABSENT_STAND_IN, ABSENT_STAND_IN);
+        let surroundings = Surroundings { environment: &Environment::Absent, queue: nobody, stand_ins };
+        assemble::assemble(&definition, &catalog, &surroundings).map_err(|report| *report)?;
+        let report = definition.checked.warnings.clone();
+        Ok(Checked { workflow: definition.checked.workflow, report })
+    }
+
+    /// Starts a run. When it returns, the run is on disk with all that it needs to be resumed.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing was recorded then.
+    pub async fn start(&self, request: Start) -> Result<Running, StartError> {
+        let catalog = connectors::catalog();
+        let definition = Definition::from_disk(&request.file, request.profile.as_deref(), &catalog)?;
+        let input = input::join(&definition.checked.workflow, &request.input, &definition.base)
+            .map_err(StartError::Input)?;
+        let assembly = self.assemble(&definition).await?;
+        let file = definition.base.join(request.file.file_name().unwrap_or_default());
+        let broken = |error: crate::ports::StoreError| StartError::Broken(error.to_string());
+        let mut files = BTreeMap::new();
+        for (name, bytes) in &definition.checked.files {
+            files.insert(name.clone(), self.store.put(bytes).map_err(broken)?);
+        }
+        let run = Run {
+            id: RunId(uuid::Uuid::now_v7().as_u128()),
+            workflow: definition.checked.workflow.name.clone(),
+            file: file.to_string_lossy().into_owned(),
+            definition: self.store.put(&definition.bytes).map_err(broken)?,
+            files,
+            input,
+            profile: request.profile,
+            status: Status::Queued,
+            started_at: self.ports.clock.now(),
+            ended_at: None,
+            source: None,
+            epoch: 0,
+            closings: 0,
+            fault: None,
+        };
+        self.store.commit(vec![Change::Run(Box::new(run.clone()))]).await.map_err(broken)?;
+        Ok(self.drive(run, None, assembly))
+    }
+
+    /// What a resume would do. Changes nothing.
+    ///
+    /// # Errors
+    /// [`ResumeError`].
+    pub async fn plan(&self, run: RunId) -> Result<ResumePlan, ResumeError> {
+        let run = self.resumable(run)?;
+        let catalog = connectors::catalog();
+        let definition = Definition::from_pins(&run, &self.store, &catalog)?;
+        let plan = crate::core::plan::Plan::of(&definition.checked.workflow, &catalog);
+        recover::plan(&self.store, &plan, &run).map_err(|error| ResumeError::Broken(error.to_string()))
+    }
+
+    /// Goes on with a run, exactly as [`Engine::plan`] says.
+    ///
+    /// # Errors
+    /// [`ResumeError`].
+    pub async fn resume(&self, run: RunId) -> Result<Running, ResumeError> {
+        let run = self.resumable(run)?;
+        let definition = Definition::from_pins(&run, &self.store, &connectors::catalog())?;
+        let assembly = self.assemble(&definition).await?;
+        // A run that was recorded, but whose engine died before it began, simply begins.
+        if run.status == Status::Queued {
+            return Ok(self.drive(run, None, assembly));
+        }
+        let broken = |error: String| ResumeError::Broken(error);
+        let plan = recover::plan(&self.store, &assembly.plan, &run).map_err(|error| broken(error.to_string()))?;
+        recover::revive(&self.store, &assembly.plan, &run, self.ports.clock.now())
+            .await
+            .map_err(|error| broken(error.to_string()))?;
+        Ok(self.drive(run, Some(plan.hash), assembly))
+    }
+
+    fn resumable(&self, id: RunId) -> Result<Run, ResumeError> {
+        let run = self.store.run(id).map_err(|error| ResumeError::Broken(error.to_string()))?;
+        let run = run.ok_or(ResumeError::Unknown(id))?;
+        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner).contains(&id);
+        match run.status {
+            _ if live => Err(ResumeError::Refused(format!("{id} is being worked on"))),
+            Status::Succeeded => Err(ResumeError::Refused(format!("{id} succeeded: there is nothing to resume"))),
+            Status::Cancelled => Err(ResumeError::Refused(format!("{id} was cancelled"))),
+            Status::Queued | Status::Running | Status::Waiting | Status::Paused | Status::Interrupted | Status::Failed => {
+                Ok(run)
+            }
+        }
+    }
+
+    async fn assemble(&self, definition: &Definition) -> Result<Arc<Assembly>, AssembleError> {
+        let connections = &definition.checked.workflow.connections;
+        let stand_ins = if connections.values().any(assemble::wants_stand_in) {
+            let sandbox = self.sandbox().await?;
+            stand_ins(&sandbox.pim_url, &sandbox.shop_url)
+        } else {
+            BTreeMap::new()
+        };
+        let queue = Arc::clone(&self.ports.queue);
+        let surroundings = Surroundings { environment: &Environment::Process, queue, stand_ins };
+        let assembly = assemble::assemble(definition, &connectors::catalog(), &surroundings)?;
+        Ok(Arc::new(assembly))
+    }
+
+    /// The stand-ins of this process; started when the first run wants them.
+    async fn sandbox(&self) -> Result<&Sandbox, AssembleError> {
+        let dir = self.options.state.join("sandbox");
+        let started = self.sandbox.get_or_try_init(|| async move { sandbox::start(&dir, &Faults::default()).await });
+        started.await.map_err(|error| AssembleError::Sandbox(error.to_string()))
+    }
+
+    fn drive(&self, run: Run, plan: Option<String>, assembly: Arc<Assembly>) -> Running {
+        let id = run.id;
+        let (stop, control) = Control::new();
+        let limits = Limits { window: WINDOW, patience: PATIENCE };
+        let (ports, live) = (self.ports.clone(), Arc::clone(&self.live));
+        live.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+        let task = tokio::spawn(async move {
+            let ended = engine::drive(run, plan, assembly, ports, control, limits, rand::random()).await;
+            live.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+            ended
+        });
+        Running { id, stop, task }
+    }
+}
+
+/// What `check` puts in the place of stand-ins, which it does not start.
+const ABSENT_STAND_IN: &str = "http://absent.invalid";
+
+fn stand_ins(pim: &str, shop: &str) -> BTreeMap<&'static str, String> {
+    BTreeMap::from([("pimcore", pim.to_owned()), ("medusa", shop.to_owned())])
+}
+
+/// The steps of a definition cannot be made.
+#[derive(Debug)]
+enum AssembleError {
+    Mistakes(Box<Report>),
+    Sandbox(String),
+}
+
+impl From<Box<Report>> for AssembleError {
+    fn from(report: Box<Report>) -> Self {
+        Self::Mistakes(report)
+    }
+}
+
+impl From<AssembleError> for StartError {
+    fn from(error: AssembleError) -> Self {
+        match error {
+            AssembleError::Mistakes(report) => Self::Mistakes(*report),
+            AssembleError::Sandbox(why) => Self::Broken(why),
+        }
+    }
+}
+
+impl From<AssembleError> for ResumeError {
+    fn from(error: AssembleError) -> Self {
+        match error {
+            AssembleError::Mistakes(report) => Self::Mistakes(*report),
+            AssembleError::Sandbox(why) => Self::Broken(why),
+        }
+    }
+}
+
+impl From<DefinitionError> for StartError {
+    fn from(error: DefinitionError) -> Self {
+        match error {
+            DefinitionError::Mistakes(report) => Self::Mistakes(*report),
+            DefinitionError::Unreadable(..) => Self::Input(error.to_string()),
+            DefinitionError::Store(error) => Self::Broken(error.to_string()),
+        }
+    }
+}
+
+impl From<DefinitionError> for ResumeError {
+    fn from(error: DefinitionError) -> Self {
+        match error {
+            DefinitionError::Mistakes(report) => Self::Mistakes(*report),
+            DefinitionError::Unreadable(..) | DefinitionError::Store(_) => Self::Broken(error.to_string()),
+        }
+    }
+}
