@@ -14,6 +14,7 @@ pub mod graph;
 pub mod id;
 pub mod plan;
 pub mod progress;
+pub mod resume;
 pub mod retry;
 pub mod run;
 pub mod scope;
