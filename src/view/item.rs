@@ -29,6 +29,7 @@ pub type Facts = Map<String, Value>;
 
 /// Which items to show.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ItemFilter {
     /// Only items that stand like this.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -16,6 +16,7 @@ use crate::core::tally::Tally;
 
 /// Which runs to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RunFilter {
     /// Only runs that are shown with this status.
     #[serde(skip_serializing_if = "Option::is_none")]
