@@ -29,7 +29,7 @@ use axum::routing::get;
 
 use crate::core::id::RunId;
 use crate::core::resume::ResumePlan;
-use crate::view::{Archive, Problem, ProblemKind};
+use crate::view::{Archive, Problem, ProblemKind, code};
 
 pub use socket::{Error, Serving, listen};
 
@@ -64,5 +64,5 @@ pub fn router(service: Service) -> Router {
 }
 
 fn unknown_path() -> Problem {
-    Problem::new(ProblemKind::NotFound, "E-API-PATH", "there is nothing at this path; begin with /v1/runs")
+    Problem::new(ProblemKind::NotFound, code::API_PATH, "there is nothing at this path; begin with /v1/runs")
 }

@@ -4,7 +4,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::view::{Problem, ProblemKind};
+use crate::view::{Problem, ProblemKind, code};
 
 /// A problem with what HTTP wants to see beside it.
 #[derive(Serialize)]
@@ -22,7 +22,7 @@ pub(super) fn response(problem: &Problem) -> Response {
 
 /// The answer for a method that a path does not have.
 pub(super) fn method_not_allowed() -> Response {
-    let problem = Problem::new(ProblemKind::Invalid, "E-API-METHOD", "this path is only read, with GET");
+    let problem = Problem::new(ProblemKind::Invalid, code::API_METHOD, "this path is only read, with GET");
     document(StatusCode::METHOD_NOT_ALLOWED, &problem)
 }
 

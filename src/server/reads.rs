@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use super::{Service, problem};
-use crate::view::{Archive, ItemFilter, Problem, ProblemKind, RunFilter};
+use crate::view::{Archive, ItemFilter, Problem, ProblemKind, RunFilter, code};
 
 /// Groups of causes when nothing else is asked for.
 const CAUSES_DEFAULT: usize = 20;
@@ -97,7 +97,7 @@ where
         Ok(Query(query)) => answer(service, move |archive| read(archive, query)).await,
         Err(rejection) => {
             let detail = rejection.body_text();
-            problem::response(&Problem::new(ProblemKind::Invalid, "E-API-QUERY", detail))
+            problem::response(&Problem::new(ProblemKind::Invalid, code::API_QUERY, detail))
         }
     }
 }
@@ -116,6 +116,6 @@ async fn waiting<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
     tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| {
-        Err(Problem::new(ProblemKind::Internal, "E-INTERNAL", "reading the records panicked"))
+        Err(Problem::new(ProblemKind::Internal, code::INTERNAL, "reading the records panicked"))
     })
 }

@@ -10,8 +10,8 @@ use super::*;
 use crate::client::{self, Client};
 use crate::config::Options;
 use crate::core::run::Status;
-use crate::view::fake;
 use crate::view::{ItemFilter, RunFilter, UnitStatus};
+use crate::view::{code, fake};
 
 fn service() -> Service {
     let planner: Planner = Arc::new(|run| {
@@ -26,7 +26,7 @@ fn service() -> Service {
                     left: vec![],
                 })
             } else {
-                Err(Problem::new(ProblemKind::Refused, "E-RESUME-REFUSED", "it is running"))
+                Err(Problem::new(ProblemKind::Refused, code::RESUME_REFUSED, "it is running"))
             }
         })
     });
@@ -74,12 +74,12 @@ async fn what_is_refused_keeps_its_code_and_candidates() {
     let _serving = listen(&options, service()).unwrap();
     let client = Client::beside(&options).unwrap().unwrap();
     let unknown = refused(client.show("run_zzz").await.unwrap_err());
-    assert_eq!((unknown.kind, unknown.code.as_str()), (ProblemKind::NotFound, "E-RUN-UNKNOWN"));
+    assert_eq!((unknown.kind, unknown.code.as_str()), (ProblemKind::NotFound, code::RUN_UNKNOWN));
     assert_eq!((unknown.candidates.len(), unknown.next[0].as_str()), (2, "milepost list"));
     let odd = refused(client.item("@latest", "a/b ?&#ü").await.unwrap_err());
     assert!(odd.detail.contains("'a/b ?&#ü'"), "{odd}");
     let running = refused(client.plan("@latest").await.unwrap_err());
-    assert_eq!((running.kind, running.code.as_str()), (ProblemKind::Refused, "E-RESUME-REFUSED"));
+    assert_eq!((running.kind, running.code.as_str()), (ProblemKind::Refused, code::RESUME_REFUSED));
 }
 
 #[tokio::test]
@@ -96,9 +96,9 @@ async fn mistakes_in_a_request_are_problem_documents_too() {
         assert!(answer.contains("application/problem+json"), "{answer}");
         answer.split("\r\n\r\n").nth(1).unwrap().to_owned()
     };
-    insta::assert_snapshot!(ask("GET", "/v2").await, @r#"{"title":"Not Found","status":404,"kind":"not_found","code":"E-API-PATH","detail":"there is nothing at this path; begin with /v1/runs"}"#);
-    insta::assert_snapshot!(ask("POST", "/v1/runs").await, @r#"{"title":"Method Not Allowed","status":405,"kind":"invalid","code":"E-API-METHOD","detail":"this path is only read, with GET"}"#);
-    insta::assert_snapshot!(ask("GET", "/v1/runs?stats=failed").await, @r#"{"title":"Bad Request","status":400,"kind":"invalid","code":"E-API-QUERY","detail":"Failed to deserialize query string: stats: unknown field `stats`, expected one of `status`, `workflow`, `limit`"}"#);
+    insta::assert_snapshot!(ask("GET", "/v2").await, @r#"{"title":"Not Found","status":404,"kind":"not_found","code":"E1201","detail":"there is nothing at this path; begin with /v1/runs"}"#);
+    insta::assert_snapshot!(ask("POST", "/v1/runs").await, @r#"{"title":"Method Not Allowed","status":405,"kind":"invalid","code":"E1202","detail":"this path is only read, with GET"}"#);
+    insta::assert_snapshot!(ask("GET", "/v1/runs?stats=failed").await, @r#"{"title":"Bad Request","status":400,"kind":"invalid","code":"E1203","detail":"Failed to deserialize query string: stats: unknown field `stats`, expected one of `status`, `workflow`, `limit`"}"#);
 }
 
 #[tokio::test]

@@ -62,43 +62,45 @@ impl FakeJournal {
         }
     }
 
-    fn read<T>(&self, read: impl FnOnce(&Records) -> T) -> Result<T, StoreError> {
-        Ok(read(&self.0.lock().unwrap_or_else(PoisonError::into_inner)))
+    fn read<T>(&self, read: impl FnOnce(&Records) -> T) -> T {
+        read(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 #[async_trait]
 impl Journal for FakeJournal {
     async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
-        changes.into_iter().for_each(|change| self.put(change));
+        for change in changes {
+            self.put(change);
+        }
         Ok(())
     }
 
     fn run(&self, run: RunId) -> Result<Option<Run>, StoreError> {
-        self.read(|records| records.runs.get(&run).cloned())
+        Ok(self.read(|records| records.runs.get(&run).cloned()))
     }
 
     fn runs(&self) -> Result<Vec<Run>, StoreError> {
-        self.read(|records| records.runs.values().rev().cloned().collect())
+        Ok(self.read(|records| records.runs.values().rev().cloned().collect()))
     }
 
     fn progress(&self, run: RunId, unit: Unit) -> Result<Option<Progress>, StoreError> {
-        self.read(|records| records.progress.get(&(run, unit)).cloned())
+        Ok(self.read(|records| records.progress.get(&(run, unit)).cloned()))
     }
 
     fn items(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Progress)>, StoreError> {
-        self.read(|records| {
+        Ok(self.read(|records| {
             let range = (run, Unit::Item(from))..=(run, Unit::Item(u64::MAX));
             let items = records.progress.range(range).filter_map(|((_, unit), progress)| match unit {
                 Unit::Item(position) => Some((*position, progress.clone())),
                 _ => None,
             });
             items.take(limit).collect()
-        })
+        }))
     }
 
     fn tally(&self, run: RunId, unit: Unit) -> Result<Tally, StoreError> {
-        self.read(|records| records.tallies.get(&(run, track_of(unit))).cloned().unwrap_or_default())
+        Ok(self.read(|records| records.tallies.get(&(run, track_of(unit))).cloned().unwrap_or_default()))
     }
 
     fn watermark(&self, _: RunId) -> Result<u64, StoreError> {
@@ -107,10 +109,10 @@ impl Journal for FakeJournal {
 
     fn events(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Event)>, StoreError> {
         let first = usize::try_from(from).unwrap_or(usize::MAX);
-        self.read(|records| {
+        Ok(self.read(|records| {
             let events = records.events.get(&run).into_iter().flatten().enumerate();
             events.skip(first).take(limit).map(|(at, event)| (at as u64, event.clone())).collect()
-        })
+        }))
     }
 }
 

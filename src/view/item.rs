@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::archive::Archive;
-use super::problem::{Problem, ProblemKind};
+use super::problem::{Problem, ProblemKind, code};
 use super::status::{UnitStatus, skip_word};
 use super::when::When;
 use crate::core::cell::{Cell, State};
@@ -144,7 +144,7 @@ impl Archive {
     /// Everything about the item with this key, or at the position in `#17`.
     ///
     /// # Errors
-    /// `E-ITEM-UNKNOWN`, or what is wrong with the reference of the run.
+    /// [`code::ITEM_UNKNOWN`], or what is wrong with the reference of the run.
     pub fn item(&self, reference: &str, key: &str) -> Result<ItemStory, Problem> {
         let run = self.find(reference)?;
         let plan = self.names().plan(&run)?;
@@ -178,7 +178,7 @@ impl Archive {
             || {
                 Problem::new(
                     ProblemKind::NotFound,
-                    "E-ITEM-UNKNOWN",
+                    code::ITEM_UNKNOWN,
                     format!("no item of {} has the key '{key}'", run.id),
                 )
                 .next(format!("milepost items {}", run.id))
@@ -219,7 +219,7 @@ pub(super) fn step_name(plan: &Plan, at: usize) -> String {
 
 fn item_step(plan: &Plan, name: &str) -> Result<usize, Problem> {
     plan.items.position(name).ok_or_else(|| {
-        Problem::new(ProblemKind::Invalid, "E-STEP-UNKNOWN", format!("no item step is called '{name}'"))
+        Problem::new(ProblemKind::Invalid, code::STEP_UNKNOWN, format!("no item step is called '{name}'"))
             .candidates(plan.items.steps.iter().map(|step| step.name.clone()))
     })
 }

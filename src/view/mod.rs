@@ -30,7 +30,7 @@ pub use counts::ItemCounts;
 pub use event::{EventPage, EventView};
 pub use item::{Facts, ItemFilter, ItemPage, ItemStep, ItemStory, ItemView};
 pub use plan::{PlanDoubt, PlanExecute, PlanLeft, PlanReuse, PlanView};
-pub use problem::{Problem, ProblemKind};
+pub use problem::{Problem, ProblemKind, code};
 pub use run::{RunFilter, RunList, RunSummary, RunView, SourceView};
 pub use status::UnitStatus;
 pub use step::{StepTrack, StepView};

@@ -6,6 +6,45 @@ use serde::{Deserialize, Serialize};
 
 use crate::ports::StoreError;
 
+/// Every code of a problem, with what it means. Mistakes in workflow files have codes of three
+/// digits, listed with `spec`; these have four.
+pub mod code {
+    /// No run has this ID, and none begins with it.
+    pub const RUN_UNKNOWN: &str = "E1001";
+    /// Several runs begin with this.
+    pub const RUN_AMBIGUOUS: &str = "E1002";
+    /// There is no run at all, or none that this word could name.
+    pub const RUN_NONE: &str = "E1003";
+    /// A word beginning with `@` that is none of ours.
+    pub const RUN_REFERENCE: &str = "E1004";
+    /// No item of the run has this key.
+    pub const ITEM_UNKNOWN: &str = "E1011";
+    /// No item step has this name.
+    pub const STEP_UNKNOWN: &str = "E1012";
+    /// The run cannot be started like this.
+    pub const START_REFUSED: &str = "E1021";
+    /// The run cannot be resumed now.
+    pub const RESUME_REFUSED: &str = "E1022";
+    /// Another engine holds the state directory.
+    pub const STATE_HELD: &str = "E1101";
+    /// The state directory cannot be opened.
+    pub const STATE_OPEN: &str = "E1102";
+    /// The state cannot be read.
+    pub const STATE_READ: &str = "E1103";
+    /// There is nothing at this path.
+    pub const API_PATH: &str = "E1201";
+    /// The path does not have this method.
+    pub const API_METHOD: &str = "E1202";
+    /// The query of the path is wrong.
+    pub const API_QUERY: &str = "E1203";
+    /// The engine went away while it answered.
+    pub const ENGINE_GONE: &str = "E1301";
+    /// The stand-ins cannot work.
+    pub const SANDBOX: &str = "E1401";
+    /// A defect of Milepost.
+    pub const INTERNAL: &str = "E1901";
+}
+
 /// What kind of trouble it is; exit codes and HTTP statuses follow from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -25,7 +64,7 @@ pub enum ProblemKind {
 pub struct Problem {
     /// What kind of trouble it is.
     pub kind: ProblemKind,
-    /// A stable code, for example `E-RUN-UNKNOWN`.
+    /// A stable code, for example `E1001`.
     pub code: String,
     /// What is wrong, one line.
     pub detail: String,
@@ -68,6 +107,6 @@ impl std::error::Error for Problem {}
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        Self::new(ProblemKind::Internal, "E-STATE-READ", format!("failed to read the state: {error}"))
+        Self::new(ProblemKind::Internal, code::STATE_READ, format!("failed to read the state: {error}"))
     }
 }

@@ -1,7 +1,7 @@
 //! How a run is named: its full ID, a unique prefix of it, `@latest` or `@failed`.
 
 use super::archive::Archive;
-use super::problem::{Problem, ProblemKind};
+use super::problem::{Problem, ProblemKind, code};
 use crate::core::id::RunId;
 use crate::core::run::{Run, Status};
 
@@ -13,14 +13,14 @@ impl Archive {
     /// The run that `reference` names.
     ///
     /// # Errors
-    /// `E-RUN-UNKNOWN`, `E-RUN-AMBIGUOUS` or `E-RUN-NONE`, with candidates.
+    /// [`code::RUN_UNKNOWN`], [`code::RUN_AMBIGUOUS`] or [`code::RUN_NONE`], with candidates.
     pub fn find(&self, reference: &str) -> Result<Run, Problem> {
         let text = reference.trim();
         match text {
             "@latest" => self.newest(text, |_| true),
             "@failed" => self.newest(text, |status| matches!(status, Status::Failed | Status::Interrupted)),
             _ if text.starts_with('@') => {
-                Err(Problem::new(ProblemKind::Invalid, "E-RUN-REFERENCE", format!("'{text}' names no run"))
+                Err(Problem::new(ProblemKind::Invalid, code::RUN_REFERENCE, format!("'{text}' names no run"))
                     .candidates(["@latest".to_owned(), "@failed".to_owned()])
                     .next("milepost list"))
             }
@@ -46,14 +46,14 @@ impl Archive {
             [only] => Ok(runs.swap_remove(*only)),
             [] => Err(Problem::new(
                 ProblemKind::NotFound,
-                "E-RUN-UNKNOWN",
+                code::RUN_UNKNOWN,
                 format!("no run is called '{text}', and none begins with it"),
             )
             .candidates(runs.iter().take(CANDIDATES_MAX).map(|run| self.candidate(run)))
             .next("milepost list")),
             several => Err(Problem::new(
                 ProblemKind::Invalid,
-                "E-RUN-AMBIGUOUS",
+                code::RUN_AMBIGUOUS,
                 format!("'{text}' is the beginning of {} runs; give more of the ID", several.len()),
             )
             .candidates(several.iter().take(CANDIDATES_MAX).map(|at| self.candidate(&runs[*at])))
@@ -79,5 +79,5 @@ impl Archive {
 }
 
 fn none(detail: &str) -> Problem {
-    Problem::new(ProblemKind::NotFound, "E-RUN-NONE", detail).next("milepost list")
+    Problem::new(ProblemKind::NotFound, code::RUN_NONE, detail).next("milepost list")
 }

@@ -54,13 +54,13 @@ fn a_run_is_named_by_its_id_a_prefix_or_a_word() {
     for reference in [&text, &text[..text.len() - 2], &text[4..], "@failed", &format!(" {text}")] {
         assert_eq!(archive.find(reference).unwrap().id, FAILED, "{reference}");
     }
-    let code = |reference: &str| archive.find(reference).unwrap_err();
-    assert_eq!(code("run_0").code, "E-RUN-AMBIGUOUS");
-    assert_eq!(code("run_0").candidates.len(), 2);
-    assert_eq!(code("run_zzz").code, "E-RUN-UNKNOWN");
-    assert_eq!(code("run_zzz").candidates[0], format!("{RUNNING} product-sync running"));
-    assert_eq!(code("@newest").code, "E-RUN-REFERENCE");
-    assert_eq!(code("").code, "E-RUN-UNKNOWN");
+    let problem = |reference: &str| archive.find(reference).unwrap_err();
+    assert_eq!(problem("run_0").code, code::RUN_AMBIGUOUS);
+    assert_eq!(problem("run_0").candidates.len(), 2);
+    assert_eq!(problem("run_zzz").code, code::RUN_UNKNOWN);
+    assert_eq!(problem("run_zzz").candidates[0], format!("{RUNNING} product-sync running"));
+    assert_eq!(problem("@newest").code, code::RUN_REFERENCE);
+    assert_eq!(problem("").code, code::RUN_UNKNOWN);
 }
 
 #[test]
@@ -69,8 +69,8 @@ fn failed_names_the_newest_run_that_can_be_resumed() {
     assert_eq!(archive(false).find("@failed").unwrap().id, RUNNING);
     let empty =
         Archive::new(std::sync::Arc::new(fake::FakeJournal::default()), std::sync::Arc::new(fake::FakeNames));
-    assert_eq!(empty.find("@latest").unwrap_err().code, "E-RUN-NONE");
-    assert_eq!(empty.find("run_01").unwrap_err().code, "E-RUN-NONE");
+    assert_eq!(empty.find("@latest").unwrap_err().code, code::RUN_NONE);
+    assert_eq!(empty.find("run_01").unwrap_err().code, code::RUN_NONE);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn an_item_is_shown_with_its_facts_and_its_story() {
     let steps: Vec<_> = story.steps.iter().map(|step| (step.status.word(), step.attempts)).collect();
     assert_eq!(steps, [("succeeded", 0), ("succeeded", 1), ("dead_lettered", 3)]);
     assert_eq!(archive.item("@latest", "#4").unwrap().item.position, 4);
-    assert_eq!(archive.item("@latest", "K99").unwrap_err().code, "E-ITEM-UNKNOWN");
+    assert_eq!(archive.item("@latest", "K99").unwrap_err().code, code::ITEM_UNKNOWN);
 }
 
 #[test]
