@@ -28,6 +28,11 @@ impl Options {
         self.state.join("milepost.sock.path")
     }
 
+    /// Where the stand-ins for the PIM and the shop keep what they hold.
+    pub fn sandbox(&self) -> PathBuf {
+        self.state.join("sandbox")
+    }
+
     /// The state directory as it is shown to people.
     pub fn state(&self) -> std::path::Display<'_> {
         Path::display(&self.state)

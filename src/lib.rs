@@ -7,6 +7,8 @@
 //!                           └────── store ─► view ─► cli, server
 //! ```
 
+pub mod app;
+pub mod cli;
 pub mod client;
 pub mod config;
 pub mod connectors;

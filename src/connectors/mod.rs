@@ -1,6 +1,8 @@
 //! Outside systems: one folder each. A connector says what it is (a [`Descriptor`]), and how to
 //! make a worker from a checked step; the engine does the rest: retries, batches, checkpoints.
 
+pub mod sandbox;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

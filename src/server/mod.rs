@@ -63,6 +63,11 @@ pub fn router(service: Service) -> Router {
         .with_state(service)
 }
 
+/// What is answered while the engine behind the API goes away.
+pub fn ending() -> Problem {
+    Problem::new(ProblemKind::Refused, code::ENGINE_GONE, "the engine is ending").next("milepost list")
+}
+
 fn unknown_path() -> Problem {
     Problem::new(ProblemKind::NotFound, code::API_PATH, "there is nothing at this path; begin with /v1/runs")
 }
