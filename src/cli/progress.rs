@@ -206,6 +206,6 @@ mod tests {
         let mut lines = Lines { begun, last: begun, first_done: Some(0) };
         assert_eq!(lines.update(&view, begun + Duration::from_secs(1)), None);
         let line = lines.update(&view, begun + Duration::from_secs(2)).unwrap();
-        insta::assert_snapshot!(line, @"");
+        insta::assert_snapshot!(line, @"validate 5/6  publish 3/5  pim 3/5  2 dead letters  2 items/s  1.0 s left");
     }
 }

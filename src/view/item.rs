@@ -9,7 +9,7 @@ use super::status::{UnitStatus, skip_word};
 use super::when::When;
 use crate::core::cell::{Cell, State};
 use crate::core::fault::Fault;
-use crate::core::id::Unit;
+use crate::core::id::{RunId, Unit};
 use crate::core::plan::Plan;
 use crate::core::progress::Progress;
 use crate::core::run::Run;
@@ -112,7 +112,7 @@ impl Archive {
     pub fn items(&self, reference: &str, filter: &ItemFilter) -> Result<ItemPage, Problem> {
         let run = self.find(reference)?;
         let plan = self.names().plan(&run)?;
-        let wanted_step = filter.step.as_deref().map(|name| item_step(&plan, name)).transpose()?;
+        let wanted_step = filter.step.as_deref().map(|name| item_step(run.id, &plan, name)).transpose()?;
         let limit = filter.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
         let total = run.source.as_ref().map_or(0, |source| source.count);
         let first = filter.after.unwrap_or(0);
@@ -217,10 +217,11 @@ pub(super) fn step_name(plan: &Plan, at: usize) -> String {
     plan.items.steps.get(at).map_or_else(|| format!("step {at}"), |step| step.name.clone())
 }
 
-fn item_step(plan: &Plan, name: &str) -> Result<usize, Problem> {
+fn item_step(run: RunId, plan: &Plan, name: &str) -> Result<usize, Problem> {
     plan.items.position(name).ok_or_else(|| {
         Problem::new(ProblemKind::Invalid, code::STEP_UNKNOWN, format!("no item step is called '{name}'"))
             .candidates(plan.items.steps.iter().map(|step| step.name.clone()))
+            .next(format!("milepost show {run}"))
     })
 }
 
