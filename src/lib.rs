@@ -7,12 +7,17 @@
 //!                           └────── store ─► view ─► cli, server
 //! ```
 
+pub mod app;
+pub mod cli;
+pub mod client;
+pub mod config;
 pub mod connectors;
 pub mod core;
 pub mod engine;
 pub mod expr;
 pub mod mapping;
 pub mod ports;
+pub mod server;
 pub mod spec;
 pub mod store;
 pub mod view;

@@ -56,7 +56,8 @@ pub(super) fn assemble(
             .steps
             .iter()
             .filter_map(|known| {
-                let step = workflow.steps.iter().chain(&workflow.on_failure).find(|step| step.name == known.name)?;
+                let step =
+                    workflow.steps.iter().chain(&workflow.on_failure).find(|step| step.name == known.name)?;
                 let from = spec::item_source(workflow, &step.name);
                 station(step, workers.get(&step.name)?.clone(), track, from)
             })

@@ -38,7 +38,11 @@ pub(super) enum DefinitionError {
 
 impl Definition {
     /// Reads and checks a workflow file.
-    pub(super) fn from_disk(file: &Path, profile: Option<&str>, catalog: &Catalog) -> Result<Self, DefinitionError> {
+    pub(super) fn from_disk(
+        file: &Path,
+        profile: Option<&str>,
+        catalog: &Catalog,
+    ) -> Result<Self, DefinitionError> {
         let unreadable = |why: String| DefinitionError::Unreadable(file.to_owned(), why);
         let bytes = fs::read(file).map_err(|error| unreadable(why(&error)))?;
         let absolute = std::path::absolute(file).map_err(|error| unreadable(why(&error)))?;
@@ -82,10 +86,7 @@ impl Files for OnDisk {
         let path = Path::new(name);
         let folder = path.parent().unwrap_or(Path::new(""));
         let Ok(entries) = fs::read_dir(self.base.join(folder)) else { return Vec::new() };
-        entries
-            .flatten()
-            .map(|entry| folder.join(entry.file_name()).to_string_lossy().into_owned())
-            .collect()
+        entries.flatten().map(|entry| folder.join(entry.file_name()).to_string_lossy().into_owned()).collect()
     }
 }
 

@@ -21,7 +21,10 @@ const OPEN: &str = "${env:";
 ///
 /// # Errors
 /// Names a variable that is not set.
-pub(super) fn resolve(fields: &Map<String, Value>, from: &Environment) -> Result<Map<String, Value>, BuildFault> {
+pub(super) fn resolve(
+    fields: &Map<String, Value>,
+    from: &Environment,
+) -> Result<Map<String, Value>, BuildFault> {
     fields
         .iter()
         .map(|(name, value)| {
@@ -39,7 +42,9 @@ pub(super) fn resolve(fields: &Map<String, Value>, from: &Environment) -> Result
 fn replaced(value: &Value, from: &Environment) -> Result<Value, String> {
     Ok(match value {
         Value::String(text) => Value::String(replaced_text(text, from)?),
-        Value::Array(values) => Value::Array(values.iter().map(|value| replaced(value, from)).collect::<Result<_, _>>()?),
+        Value::Array(values) => {
+            Value::Array(values.iter().map(|value| replaced(value, from)).collect::<Result<_, _>>()?)
+        }
         Value::Object(fields) => Value::Object(
             fields
                 .iter()

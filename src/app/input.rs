@@ -19,7 +19,11 @@ pub(super) fn join(
     for (name, _) in given {
         if !workflow.input.contains_key(name) {
             let known: Vec<&str> = workflow.input.keys().map(String::as_str).collect();
-            let known = if known.is_empty() { "it takes none".to_owned() } else { format!("it takes {}", known.join(", ")) };
+            let known = if known.is_empty() {
+                "it takes none".to_owned()
+            } else {
+                format!("it takes {}", known.join(", "))
+            };
             return Err(format!("the workflow has no input '{name}': {known}"));
         }
     }
@@ -42,7 +46,8 @@ fn parsed(name: &str, text: &str, input: &Input) -> Result<Value, String> {
         InputKind::Text => Ok(Value::from(text)),
         InputKind::Uri if has_scheme(text) => Ok(Value::from(text)),
         InputKind::Uri => {
-            let absolute = std::path::absolute(text).map_err(|error| format!("{}: {error}", wrong("a path")))?;
+            let absolute =
+                std::path::absolute(text).map_err(|error| format!("{}: {error}", wrong("a path")))?;
             Ok(Value::from(absolute.to_string_lossy()))
         }
         InputKind::Number => {

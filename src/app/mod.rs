@@ -18,8 +18,8 @@ use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 
 use crate::config::Options;
-use crate::connectors::sandbox::{self, Faults, Sandbox};
 use crate::connectors;
+use crate::connectors::sandbox::{self, Faults, Sandbox};
 use crate::core::change::Change;
 use crate::core::desk::Limits;
 use crate::core::id::RunId;
@@ -166,13 +166,17 @@ impl Engine {
         let store = match opened {
             Ok(Ok(store)) => store,
             Ok(Err(store::OpenError::Held { holder, .. })) => {
-                return Err(OpenError::Held { pid: holder.map(|holder| holder.pid), socket: options.socket() });
+                return Err(OpenError::Held {
+                    pid: holder.map(|holder| holder.pid),
+                    socket: options.socket(),
+                });
             }
             Ok(Err(error)) => return Err(OpenError::Broken(error.to_string())),
             Err(error) => return Err(OpenError::Broken(format!("a defect of Milepost: {error}"))),
         };
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let crew = Crew::start(threads).map_err(|error| OpenError::Broken(format!("no computing threads: {error}")))?;
+        let crew = Crew::start(threads)
+            .map_err(|error| OpenError::Broken(format!("no computing threads: {error}")))?;
         let ports = Ports {
             journal: Arc::new(store.clone()),
             queue: Arc::new(store.clone()),
@@ -181,7 +185,14 @@ impl Engine {
             compute: Arc::new(crew),
         };
         let names = Arc::new(PinnedNames::new(store.clone()));
-        Ok(Self { options: options.clone(), store, ports, names, live: Arc::default(), sandbox: OnceCell::new() })
+        Ok(Self {
+            options: options.clone(),
+            store,
+            ports,
+            names,
+            live: Arc::default(),
+            sandbox: OnceCell::new(),
+        })
     }
 
     /// What can be asked about runs.
@@ -200,7 +211,12 @@ impl Engine {
         let definition = match Definition::from_disk(file, profile, &catalog) {
             Ok(definition) => definition,
             Err(DefinitionError::Mistakes(report)) => return Err(*report),
-            Err(error) => return Err(Report::unreadable(&file.display().to_string(), &error.to_string())),
+            Err(DefinitionError::Unreadable(file, why)) => {
+                return Err(Report::unreadable(&file.display().to_string(), &why));
+            }
+            Err(error @ DefinitionError::Store(_)) => {
+                return Err(Report::unreadable(&file.display().to_string(), &error.to_string()));
+            }
         };
         let nobody: Arc<dyn Queue> = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
         let stand_ins = stand_ins(ABSENT_STAND_IN, ABSENT_STAND_IN);
@@ -271,7 +287,8 @@ impl Engine {
             return Ok(self.drive(run, None, assembly));
         }
         let broken = |error: String| ResumeError::Broken(error);
-        let plan = recover::plan(&self.store, &assembly.plan, &run).map_err(|error| broken(error.to_string()))?;
+        let plan =
+            recover::plan(&self.store, &assembly.plan, &run).map_err(|error| broken(error.to_string()))?;
         recover::revive(&self.store, &assembly.plan, &run, self.ports.clock.now())
             .await
             .map_err(|error| broken(error.to_string()))?;
@@ -284,11 +301,16 @@ impl Engine {
         let live = self.live.lock().unwrap_or_else(PoisonError::into_inner).contains(&id);
         match run.status {
             _ if live => Err(ResumeError::Refused(format!("{id} is being worked on"))),
-            Status::Succeeded => Err(ResumeError::Refused(format!("{id} succeeded: there is nothing to resume"))),
-            Status::Cancelled => Err(ResumeError::Refused(format!("{id} was cancelled"))),
-            Status::Queued | Status::Running | Status::Waiting | Status::Paused | Status::Interrupted | Status::Failed => {
-                Ok(run)
+            Status::Succeeded => {
+                Err(ResumeError::Refused(format!("{id} succeeded: there is nothing to resume")))
             }
+            Status::Cancelled => Err(ResumeError::Refused(format!("{id} was cancelled"))),
+            Status::Queued
+            | Status::Running
+            | Status::Waiting
+            | Status::Paused
+            | Status::Interrupted
+            | Status::Failed => Ok(run),
         }
     }
 
@@ -309,7 +331,8 @@ impl Engine {
     /// The stand-ins of this process; started when the first run wants them.
     async fn sandbox(&self) -> Result<&Sandbox, AssembleError> {
         let dir = self.options.state.join("sandbox");
-        let started = self.sandbox.get_or_try_init(|| async move { sandbox::start(&dir, &Faults::default()).await });
+        let started =
+            self.sandbox.get_or_try_init(|| async move { sandbox::start(&dir, &Faults::default()).await });
         started.await.map_err(|error| AssembleError::Sandbox(error.to_string()))
     }
 

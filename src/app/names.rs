@@ -57,8 +57,9 @@ impl Names for PinnedNames {
             return Ok(Arc::clone(plan));
         }
         let catalog = connectors::catalog();
-        let definition = Definition::from_pins(run, &self.store, &catalog)
-            .map_err(|error| StoreError(format!("the pinned definition of {} cannot be used: {error}", run.id)))?;
+        let definition = Definition::from_pins(run, &self.store, &catalog).map_err(|error| {
+            StoreError(format!("the pinned definition of {} cannot be used: {error}", run.id))
+        })?;
         let plan = Arc::new(Plan::of(&definition.checked.workflow, &catalog));
         make_room(&mut kept);
         kept.insert(run.id, Arc::clone(&plan));

@@ -1,1 +1,118 @@
-//! (to come)
+//! The command line: one file per verb. Arguments are read in `args`; what a verb reads it reads
+//! through `reader`, from a running engine or from the store; what it writes goes through
+//! `output`; how it can end is in `exit` and `failure`.
+
+mod args;
+mod check;
+mod events;
+mod exit;
+mod failure;
+mod graph;
+mod items;
+mod list;
+mod output;
+mod page;
+mod phrase;
+mod progress;
+mod reader;
+mod resume;
+mod run;
+mod sandbox;
+mod show;
+mod signals;
+mod table;
+#[cfg(test)]
+mod tests;
+mod watch;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+pub use args::Cli;
+pub use exit::Exit;
+pub use output::Output;
+
+use crate::config::{Options, STATE_DEFAULT};
+use args::Verb;
+
+/// Which log lines go to stderr, for example `debug` or `milepost::engine=trace`.
+const LOG_VARIABLE: &str = "MILEPOST_LOG";
+
+/// What every verb knows.
+pub(super) struct Context {
+    options: Options,
+    /// ` --state DIR` when the directory was named on the command line, so that the commands we
+    /// name work as they are.
+    suffix: String,
+}
+
+impl Context {
+    fn new(state: &Path) -> Self {
+        let silent = std::env::var_os("MILEPOST_STATE").unwrap_or_else(|| STATE_DEFAULT.into());
+        let suffix =
+            if state.as_os_str() == silent { String::new() } else { format!(" --state {}", quoted(state)) };
+        Self { options: Options::new(state), suffix }
+    }
+
+    /// A command of ours as it has to be typed here.
+    fn command(&self, command: &str) -> String {
+        format!("{command}{}", self.suffix)
+    }
+}
+
+/// The whole program: arguments in, exit code out.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nobody can be told when even this cannot be printed.
+            let _ = error.print();
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Success };
+            return exit.into();
+        }
+    };
+    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("error"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let mut output = Output::process();
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(execute(cli, &mut output)).into(),
+        Err(error) => {
+            output.say(&format!("error: failed to start threads: {error}"));
+            Exit::Internal.into()
+        }
+    }
+}
+
+/// Executes a command line that was parsed.
+pub async fn execute(cli: Cli, output: &mut Output) -> Exit {
+    let context = Context::new(&cli.state);
+    let done = match cli.verb {
+        Verb::Run(args) => run::execute(args, &context, output).await,
+        Verb::Resume(args) => resume::execute(args, &context, output).await,
+        Verb::List(args) => list::execute(args, &context, output).await,
+        Verb::Show(args) => show::execute(args, &context, output).await,
+        Verb::Items(args) => items::execute(args, &context, output).await,
+        Verb::Events(args) => events::execute(args, &context, output).await,
+        Verb::Check(args) => check::execute(&args, output),
+        Verb::Graph(args) => graph::execute(&args, output),
+        Verb::Sandbox(args) => sandbox::execute(args, &context, output).await,
+    };
+    let flushed = output.flush();
+    match done.and_then(|exit| flushed.map(|()| exit)) {
+        Ok(exit) => exit,
+        Err(failure) => failure.report(&context, output),
+    }
+}
+
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |character: char| character.is_alphanumeric() || "/._-+@:,".contains(character);
+    if !text.is_empty() && text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}

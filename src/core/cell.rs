@@ -59,6 +59,17 @@ pub enum SettleBy {
     Person,
 }
 
+impl SettleBy {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Probe => "probe",
+            Self::Repeat => "repeat",
+            Self::Person => "person",
+        }
+    }
+}
+
 impl State {
     /// Nothing more will happen here by itself.
     pub fn is_final(self) -> bool {

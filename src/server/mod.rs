@@ -1,1 +1,73 @@
-//! (to come)
+//! The HTTP API: everything that can be asked about runs. One router, whatever it listens on; now
+//! a Unix socket in the state directory.
+//!
+//! | path | answers |
+//! | --- | --- |
+//! | `/v1/runs?status&workflow&limit` | the runs, newest first |
+//! | `/v1/runs/{run}` | one run with its steps |
+//! | `/v1/runs/{run}/items?status&step&after&limit` | a page of its items |
+//! | `/v1/runs/{run}/items/{item}` | everything about one item |
+//! | `/v1/runs/{run}/events?from&limit` | a page of its events |
+//! | `/v1/runs/{run}/causes?limit` | its dead letters and doubts by cause |
+//! | `/v1/runs/{run}/plan` | what a resume would do |
+//!
+//! `{run}` is an ID, a unique prefix, `@latest` or `@failed`. Errors are problem documents
+//! (RFC 9457) with our codes.
+
+mod problem;
+mod reads;
+mod socket;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+
+use crate::core::id::RunId;
+use crate::core::resume::ResumePlan;
+use crate::view::{Archive, Problem, ProblemKind, code};
+
+pub use socket::{Error, Serving, listen};
+
+/// Plans a resume without doing anything.
+pub type Planner = Arc<dyn Fn(RunId) -> Planning + Send + Sync>;
+
+/// A resume plan that is being made.
+pub type Planning = Pin<Box<dyn Future<Output = Result<ResumePlan, Problem>> + Send>>;
+
+/// What the API answers from.
+#[derive(Clone)]
+pub struct Service {
+    /// The records.
+    pub archive: Archive,
+    /// Plans resumes.
+    pub planner: Planner,
+}
+
+/// The API.
+pub fn router(service: Service) -> Router {
+    Router::new()
+        .route("/v1/runs", get(reads::runs))
+        .route("/v1/runs/{run}", get(reads::show))
+        .route("/v1/runs/{run}/items", get(reads::items))
+        .route("/v1/runs/{run}/items/{item}", get(reads::item))
+        .route("/v1/runs/{run}/events", get(reads::events))
+        .route("/v1/runs/{run}/causes", get(reads::causes))
+        .route("/v1/runs/{run}/plan", get(reads::plan))
+        .fallback(|| async { problem::response(&unknown_path()) })
+        .method_not_allowed_fallback(|| async { problem::method_not_allowed() })
+        .with_state(service)
+}
+
+/// What is answered while the engine behind the API goes away.
+pub fn ending() -> Problem {
+    Problem::new(ProblemKind::Refused, code::ENGINE_GONE, "the engine is ending").next("milepost list")
+}
+
+fn unknown_path() -> Problem {
+    Problem::new(ProblemKind::NotFound, code::API_PATH, "there is nothing at this path; begin with /v1/runs")
+}

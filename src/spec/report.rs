@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::codes::Code;
+use super::codes::{self, Code};
 use super::place::{Source, Span};
 
 /// Whether a finding stops the workflow from running.
@@ -74,6 +74,16 @@ impl Report {
     /// Findings that stop the workflow.
     pub fn errors(&self) -> usize {
         self.findings.iter().filter(|finding| finding.severity == Severity::Error).count()
+    }
+
+    /// The report on a workflow file whose bytes cannot be had at all.
+    pub fn unreadable(file: &str, why: &str) -> Self {
+        let source = Source::new(file, "");
+        let mistake =
+            Mistake::new(codes::NO_FILE, Span::default(), format!("'{file}' cannot be read: {why}"))
+                .hint("name a workflow file, for example workflows/hello.yaml");
+        let finding = finding(&mistake, &source, &format!("milepost check {file}"));
+        Self { findings: vec![finding], sources: BTreeMap::from([(file.to_owned(), source)]) }
     }
 
     /// Findings that do not.

@@ -1,3 +1,37 @@
-//! Durable records and workflows shaped for people: the same for the terminal, JSON and the page.
+//! Durable records shaped for people: one set of types for `--json`, the HTTP API and the page.
+//! Nothing is shown that does not follow from a durable record, and nothing here does IO but
+//! through the ports.
+//!
+//! Read in this order: `archive` (what can be asked), `reference` (how a run is named), `status`
+//! and `counts` (the words and numbers), then one file per answer: `run`, `item`, `event`,
+//! `cause`, `plan`. What is refused is a [`Problem`].
 
+mod archive;
+mod cause;
+mod counts;
+mod event;
+#[cfg(test)]
+pub(crate) mod fake;
 pub mod graph;
+mod item;
+mod plan;
+mod problem;
+mod reference;
+mod run;
+mod status;
+mod step;
+#[cfg(test)]
+mod tests;
+mod when;
+
+pub use archive::{Archive, Names};
+pub use cause::{Cause, Causes};
+pub use counts::ItemCounts;
+pub use event::{EventPage, EventView};
+pub use item::{Facts, ItemFilter, ItemPage, ItemStep, ItemStory, ItemView};
+pub use plan::{PlanDoubt, PlanExecute, PlanLeft, PlanReuse, PlanView};
+pub use problem::{Problem, ProblemKind, code};
+pub use run::{RunFilter, RunList, RunSummary, RunView, SourceView};
+pub use status::UnitStatus;
+pub use step::{StepTrack, StepView};
+pub use when::When;

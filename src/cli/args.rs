@@ -1,0 +1,152 @@
+//! The command line as it is typed. Each verb's own arguments are beside the verb.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use super::exit::Exit;
+use super::{check, events, graph, items, list, resume, run, sandbox, show};
+use crate::config::STATE_DEFAULT;
+
+const ABOUT: &str = "Runs workflow files, keeps every step, and resumes a failed run by its ID";
+const LONG_ABOUT: &str = "\
+Milepost runs workflow files. Every step of every item is kept in the state directory, so that a \
+run that failed, or was killed, goes on by its ID and repeats nothing that is known to be done.
+
+A run is named by its ID, a unique beginning of it, @latest, or @failed (the newest run that \
+failed or was interrupted). What a command answers goes to stdout; what it has to say besides \
+goes to stderr. Every read has --json.";
+const EXAMPLES: &str = "\
+Examples:
+  milepost check workflows/product-sync.yaml     every mistake in the file, at once
+  milepost run workflows/product-sync.yaml       run it; the first line is the run's ID
+  milepost show @latest                          how it went, step by step
+  milepost resume @failed --plan                 what a resume would do
+  milepost resume @failed                        do it";
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(name = "milepost", version, about = ABOUT, long_about = LONG_ABOUT)]
+#[command(after_help = format!("{EXAMPLES}\n\n{}", Exit::help()))]
+#[command(disable_help_subcommand = true)]
+pub struct Cli {
+    /// The directory in which runs are kept
+    #[arg(long, global = true, env = "MILEPOST_STATE", hide_env_values = true, default_value = STATE_DEFAULT, value_name = "DIR")]
+    pub(super) state: PathBuf,
+
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    Run(run::Args),
+    Resume(resume::Args),
+    List(list::Args),
+    Show(show::Args),
+    Items(items::Args),
+    Events(events::Args),
+    Check(check::Args),
+    Graph(graph::Args),
+    Sandbox(sandbox::Args),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent_and_its_help_is_this() {
+        Cli::command().debug_assert();
+        let mut command = Cli::command().term_width(100);
+        insta::assert_snapshot!(command.render_long_help(), @r"
+Milepost runs workflow files. Every step of every item is kept in the state directory, so that a run
+that failed, or was killed, goes on by its ID and repeats nothing that is known to be done.
+
+A run is named by its ID, a unique beginning of it, @latest, or @failed (the newest run that failed
+or was interrupted). What a command answers goes to stdout; what it has to say besides goes to
+stderr. Every read has --json.
+
+Usage: milepost [OPTIONS] <COMMAND>
+
+Commands:
+  run      Run a workflow file to its end
+  resume   Go on with a run that failed or was interrupted
+  list     List runs, newest first
+  show     Show one run: its status, its steps, and why items did not succeed
+  items    List the items of a run, in the order of the source
+  events   Show what happened to a run, in order
+  check    Check a workflow file: every mistake at once, with its place and what to write instead
+  graph    Show the steps of a workflow file and what needs what
+  sandbox  Stand-ins for the PIM and the shop, which fail when told to
+
+Options:
+      --state <DIR>
+          The directory in which runs are kept
+          
+          [env: MILEPOST_STATE]
+          [default: state]
+
+  -h, --help
+          Print help (see a summary with '-h')
+
+  -V, --version
+          Print version
+
+Examples:
+  milepost check workflows/product-sync.yaml     every mistake in the file, at once
+  milepost run workflows/product-sync.yaml       run it; the first line is the run's ID
+  milepost show @latest                          how it went, step by step
+  milepost resume @failed --plan                 what a resume would do
+  milepost resume @failed                        do it
+
+Exit codes:
+    0  done; a run succeeded
+    1  the run failed or was cancelled
+    2  the command line or the workflow file is wrong; nothing was started
+    3  the run was stopped before its end (Ctrl-C); resume it
+    4  the state directory is held by another engine, or cannot be opened
+    5  no such run or item
+    6  does not fit the present state, e.g. resuming a run that succeeded
+   70  a defect, or a failing disk
+  130  Ctrl-C twice; resume the run
+");
+    }
+
+    #[test]
+    fn every_verb_has_an_example_and_its_exit_codes() {
+        for verb in Cli::command().get_subcommands() {
+            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Examples:") && help.contains("Exit codes:"), "{}", verb.get_name());
+        }
+    }
+
+    #[test]
+    fn values_are_read_from_the_command_line() {
+        let parses = |line: &str| Cli::try_parse_from(line.split_whitespace());
+        for line in [
+            "milepost run a.yaml --input source=x=y --input n=1 --profile production",
+            "milepost resume run_01 --plan --json",
+            "milepost sandbox --fail 10% --latency 50ms --outage 1m --on pim --refuse A --refuse B",
+            "milepost sandbox serve --pim-port 0",
+            "milepost sandbox show --json --state elsewhere",
+            "milepost graph a.yaml --format mermaid",
+        ] {
+            parses(line).unwrap();
+        }
+        for line in [
+            "milepost run",
+            "milepost run a.yaml --input source",
+            "milepost sandbox --fail 110%",
+            "milepost sandbox --latency fast",
+            "milepost items @latest --status dead",
+            "milepost items @latest --item K1 --status pending",
+            "milepost graph a.yaml --format svg",
+        ] {
+            assert_eq!(parses(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+}

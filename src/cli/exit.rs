@@ -1,0 +1,112 @@
+//! Exit codes: each number has one meaning, and `--help` lists them.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use crate::core::run::Status;
+use crate::view::ProblemKind;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It did what was asked; a run succeeded.
+    Success,
+    /// The run ended as failed or cancelled.
+    RunFailed,
+    /// The command line or the workflow file is wrong; nothing was started.
+    Usage,
+    /// The run was stopped before its end and can be resumed.
+    Interrupted,
+    /// The state directory is held by another engine, or cannot be opened.
+    StateUnavailable,
+    /// The run, or the item, is not there.
+    NotFound,
+    /// It does not fit the present state, such as resuming a run that succeeded.
+    Refused,
+    /// A defect or a failing disk.
+    Internal,
+    /// A second Ctrl-C.
+    Killed,
+}
+
+impl Exit {
+    const ALL: [Self; 9] = [
+        Self::Success,
+        Self::RunFailed,
+        Self::Usage,
+        Self::Interrupted,
+        Self::StateUnavailable,
+        Self::NotFound,
+        Self::Refused,
+        Self::Internal,
+        Self::Killed,
+    ];
+
+    /// The number.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::RunFailed => 1,
+            // The number that clap exits with too.
+            Self::Usage => 2,
+            Self::Interrupted => 3,
+            Self::StateUnavailable => 4,
+            Self::NotFound => 5,
+            Self::Refused => 6,
+            // EX_SOFTWARE of sysexits.h.
+            Self::Internal => 70,
+            // 128 and the number of SIGINT, as shells count.
+            Self::Killed => 130,
+        }
+    }
+
+    fn meaning(self) -> &'static str {
+        match self {
+            Self::Success => "done; a run succeeded",
+            Self::RunFailed => "the run failed or was cancelled",
+            Self::Usage => "the command line or the workflow file is wrong; nothing was started",
+            Self::Interrupted => "the run was stopped before its end (Ctrl-C); resume it",
+            Self::StateUnavailable => "the state directory is held by another engine, or cannot be opened",
+            Self::NotFound => "no such run or item",
+            Self::Refused => "does not fit the present state, e.g. resuming a run that succeeded",
+            Self::Internal => "a defect, or a failing disk",
+            Self::Killed => "Ctrl-C twice; resume the run",
+        }
+    }
+
+    /// The code of a run that ended, or stopped, like this.
+    pub(super) fn of_run(status: Status) -> Self {
+        match status {
+            Status::Succeeded => Self::Success,
+            Status::Failed | Status::Cancelled => Self::RunFailed,
+            Status::Queued | Status::Running | Status::Waiting | Status::Paused | Status::Interrupted => {
+                Self::Interrupted
+            }
+        }
+    }
+
+    /// The code of a question that is not answered.
+    pub(super) fn of_problem(kind: ProblemKind) -> Self {
+        match kind {
+            ProblemKind::Invalid => Self::Usage,
+            ProblemKind::NotFound => Self::NotFound,
+            ProblemKind::Refused => Self::Refused,
+            ProblemKind::Internal => Self::Internal,
+        }
+    }
+
+    /// The list for `--help`.
+    pub(super) fn help() -> String {
+        let mut text = String::from("Exit codes:");
+        for exit in Self::ALL {
+            let _ = write!(text, "\n  {:>3}  {}", exit.code(), exit.meaning());
+        }
+        text
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}

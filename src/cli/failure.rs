@@ -1,0 +1,149 @@
+//! Why a command did not do what was asked: what is said, and the exit code.
+
+use std::io;
+
+use super::Context;
+use super::exit::Exit;
+use super::output::{BAD, BOLD, DIM, Output};
+use crate::app::{EngineError, OpenError, ResumeError, StartError};
+use crate::client;
+use crate::connectors::sandbox::SandboxError;
+use crate::spec::Report;
+use crate::view::{Problem, ProblemKind, code};
+
+/// Why a command did not do what was asked.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Something is wrong, and what to do is known.
+    Problem(Exit, Problem),
+    /// A workflow file has mistakes.
+    Mistakes(Box<Report>),
+    /// Nobody reads our output any more, as with `| head`; no fault of anybody.
+    Closed,
+}
+
+impl Failure {
+    /// Writing data failed.
+    pub(super) fn of_stdout(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::Closed;
+        }
+        let detail = format!("failed to write the output: {error}");
+        Self::Problem(Exit::Internal, Problem::new(ProblemKind::Internal, code::INTERNAL, detail))
+    }
+
+    /// Says it, and gives the exit code.
+    pub(super) fn report(&self, context: &Context, output: &mut Output) -> Exit {
+        match self {
+            Self::Problem(exit, problem) => {
+                say_problem(problem, context, output);
+                *exit
+            }
+            Self::Mistakes(report) => {
+                let text = report.render(output.is_talk_colored());
+                output.say(&text);
+                Exit::Usage
+            }
+            Self::Closed => Exit::Success,
+        }
+    }
+}
+
+fn say_problem(problem: &Problem, context: &Context, output: &mut Output) {
+    let label = output.paint_talk(BAD.bold(), &format!("error[{}]", problem.code));
+    output.say(&format!("{label}: {}", problem.detail));
+    for candidate in &problem.candidates {
+        output.say(&format!("  {candidate}"));
+    }
+    say_next(&problem.next, context, output);
+}
+
+/// Names the next commands.
+pub(super) fn say_next(commands: &[String], context: &Context, output: &mut Output) {
+    for (at, command) in commands.iter().enumerate() {
+        let label = output.paint_talk(DIM, if at == 0 { "next:" } else { "     " });
+        let command = output.paint_talk(BOLD, &context.command(command));
+        output.say(&format!("{label} {command}"));
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(Exit::of_problem(problem.kind), problem)
+    }
+}
+
+impl From<client::Error> for Failure {
+    fn from(error: client::Error) -> Self {
+        match error {
+            client::Error::Refused(problem) => problem.into(),
+            client::Error::Unreachable(_) | client::Error::Broken(_) => Self::Problem(
+                Exit::StateUnavailable,
+                Problem::new(ProblemKind::Internal, code::ENGINE_GONE, error.to_string())
+                    .next("milepost list"),
+            ),
+        }
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        let problem = match &error {
+            OpenError::Held { .. } => Problem::new(ProblemKind::Refused, code::STATE_HELD, error.to_string())
+                .candidates(["reading works meanwhile; a second engine needs its own --state".to_owned()])
+                .next("milepost list"),
+            OpenError::Broken(_) => Problem::new(ProblemKind::Internal, code::STATE_OPEN, error.to_string()),
+        };
+        Self::Problem(Exit::StateUnavailable, problem)
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Mistakes(report) => Self::Mistakes(Box::new(report)),
+            StartError::Input(detail) => {
+                Problem::new(ProblemKind::Invalid, code::START_REFUSED, detail).into()
+            }
+            StartError::Broken(detail) => Problem::new(ProblemKind::Internal, code::INTERNAL, detail).into(),
+        }
+    }
+}
+
+impl From<ResumeError> for Failure {
+    fn from(error: ResumeError) -> Self {
+        match error {
+            ResumeError::Mistakes(report) => Self::Mistakes(Box::new(report)),
+            other => resume_problem(&other).into(),
+        }
+    }
+}
+
+/// The same for the API, which has no reports.
+pub(super) fn resume_problem(error: &ResumeError) -> Problem {
+    let detail = error.to_string();
+    match error {
+        ResumeError::Unknown(_) => {
+            Problem::new(ProblemKind::NotFound, code::RUN_UNKNOWN, detail).next("milepost list")
+        }
+        ResumeError::Refused(_) => {
+            Problem::new(ProblemKind::Refused, code::RESUME_REFUSED, detail).next("milepost list")
+        }
+        ResumeError::Mistakes(_) | ResumeError::Broken(_) => {
+            Problem::new(ProblemKind::Internal, code::INTERNAL, detail)
+        }
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        Problem::new(ProblemKind::Internal, code::INTERNAL, error.to_string()).into()
+    }
+}
+
+impl From<SandboxError> for Failure {
+    fn from(error: SandboxError) -> Self {
+        let problem = Problem::new(ProblemKind::Internal, code::SANDBOX, error.to_string());
+        Self::Problem(Exit::StateUnavailable, problem)
+    }
+}

@@ -1,0 +1,116 @@
+//! stdout is data, stderr is talk. The only place that writes to either.
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+
+use super::failure::Failure;
+
+/// Bold text.
+pub(super) const BOLD: Style = Style::new().bold();
+/// Text that matters less.
+pub(super) const DIM: Style = Style::new().dimmed();
+/// All is well.
+pub(super) const GOOD: Style = AnsiColor::Green.on_default();
+/// Needs a look.
+pub(super) const CARE: Style = AnsiColor::Yellow.on_default();
+/// Went wrong.
+pub(super) const BAD: Style = AnsiColor::Red.on_default();
+/// Is at work.
+pub(super) const BUSY: Style = AnsiColor::Cyan.on_default();
+
+/// Where a command writes to.
+pub struct Output {
+    out: Box<dyn Write + Send>,
+    err: Box<dyn Write + Send>,
+    out_color: bool,
+    err_color: bool,
+    err_terminal: bool,
+}
+
+impl Output {
+    /// The streams of this process. Colours only on a terminal, and not when `NO_COLOR` is set.
+    pub fn process() -> Self {
+        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            && std::env::var_os("TERM").is_none_or(|value| value != "dumb");
+        Self {
+            out_color: wanted && io::stdout().is_terminal(),
+            err_color: wanted && io::stderr().is_terminal(),
+            err_terminal: io::stderr().is_terminal(),
+            out: Box::new(BufWriter::new(io::stdout())),
+            err: Box::new(io::stderr()),
+        }
+    }
+
+    /// Other streams, without colours.
+    pub fn plain(out: impl Write + Send + 'static, err: impl Write + Send + 'static) -> Self {
+        Self {
+            out: Box::new(out),
+            err: Box::new(err),
+            out_color: false,
+            err_color: false,
+            err_terminal: false,
+        }
+    }
+
+    /// Whether talk goes to a terminal.
+    pub(super) fn talks_to_terminal(&self) -> bool {
+        self.err_terminal
+    }
+
+    /// Whether data is coloured.
+    pub(super) fn is_colored(&self) -> bool {
+        self.out_color
+    }
+
+    /// Whether talk is coloured.
+    pub(super) fn is_talk_colored(&self) -> bool {
+        self.err_color
+    }
+
+    /// Text in a style, when data is coloured.
+    pub(super) fn paint(&self, style: Style, text: &str) -> String {
+        painted(self.out_color, style, text)
+    }
+
+    /// Text in a style, when talk is coloured.
+    pub(super) fn paint_talk(&self, style: Style, text: &str) -> String {
+        painted(self.err_color, style, text)
+    }
+
+    /// A line, or several, of data.
+    ///
+    /// # Errors
+    /// [`Failure::Closed`] when nobody reads any more.
+    pub(super) fn line(&mut self, text: &str) -> Result<(), Failure> {
+        writeln!(self.out, "{}", text.trim_end_matches('\n')).map_err(Failure::of_stdout)
+    }
+
+    /// One JSON value on one line.
+    pub(super) fn json_line<T: Serialize>(&mut self, value: &T) -> Result<(), Failure> {
+        let text = serde_json::to_string(value).map_err(io::Error::from).map_err(Failure::of_stdout)?;
+        self.line(&text)
+    }
+
+    /// One JSON value, indented.
+    pub(super) fn json<T: Serialize>(&mut self, value: &T) -> Result<(), Failure> {
+        let text =
+            serde_json::to_string_pretty(value).map_err(io::Error::from).map_err(Failure::of_stdout)?;
+        self.line(&text)
+    }
+
+    /// Makes sure that data has left.
+    pub(super) fn flush(&mut self) -> Result<(), Failure> {
+        self.out.flush().map_err(Failure::of_stdout)
+    }
+
+    /// Talk. When nobody listens, that is no reason to stop.
+    pub(super) fn say(&mut self, text: &str) {
+        let _ = writeln!(self.err, "{}", text.trim_end_matches('\n'));
+    }
+}
+
+fn painted(colored: bool, style: Style, text: &str) -> String {
+    if colored { format!("{style}{text}{style:#}") } else { text.to_owned() }
+}

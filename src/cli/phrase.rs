@@ -1,0 +1,80 @@
+//! Numbers, durations and instants as people read them.
+
+use std::time::Duration;
+
+use crate::view::{ItemCounts, RunView, UnitStatus, When};
+
+/// `1234567` as `1,234,567`.
+pub(super) fn number(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A number with its noun.
+pub(super) fn count(value: u64, one: &str, many: &str) -> String {
+    format!("{} {}", number(value), if value == 1 { one } else { many })
+}
+
+/// A duration with as much precision as somebody reading it can use.
+pub(super) fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0 if duration.as_millis() < 1_000 => format!("{} ms", duration.as_millis()),
+        0..60 => format!("{:.1} s", duration.as_secs_f64()),
+        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
+    }
+}
+
+/// An instant to the second, in UTC.
+pub(super) fn instant(when: When) -> String {
+    let text = when.to_string();
+    text.get(..19).map_or(text.clone(), |seconds| format!("{}Z", seconds.replace('T', " ")))
+}
+
+/// How long a run took, if it has ended.
+pub(super) fn took(view: &RunView) -> Option<String> {
+    view.duration_ms.map(|ms| duration(Duration::from_millis(ms)))
+}
+
+/// Items by state: `197 succeeded, 3 dead_lettered`, most important last.
+pub(super) fn items(counts: &ItemCounts) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let done_first = counts.states();
+    let order = |status: UnitStatus| u8::from(!matches!(status, UnitStatus::Succeeded | UnitStatus::Skipped));
+    let mut states: Vec<_> = done_first.into_iter().filter(|(_, count)| *count > 0).collect();
+    states.sort_by_key(|(status, _)| order(*status));
+    for (status, count) in states {
+        parts.push(format!("{} {status}", number(count)));
+    }
+    if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::time::Timestamp;
+
+    #[test]
+    fn numbers_durations_and_instants_read_well() {
+        let numbers = [0, 999, 1_000, 1_234_567].map(number);
+        assert_eq!(numbers, ["0", "999", "1,000", "1,234,567"]);
+        let durations = [7, 1_500, 59_940, 61_000, 3_700_000].map(Duration::from_millis).map(duration);
+        assert_eq!(durations, ["7 ms", "1.5 s", "59.9 s", "1 min 1 s", "1 h 1 min"]);
+        assert_eq!(instant(When(Timestamp(1_772_359_200_070))), "2026-03-01 10:00:00Z");
+    }
+
+    #[test]
+    fn items_are_told_by_state() {
+        let counts = ItemCounts { total: 200, succeeded: 197, dead_lettered: 3, ..ItemCounts::default() };
+        assert_eq!(items(&counts), "197 succeeded, 3 dead_lettered");
+        assert_eq!(items(&ItemCounts::default()), "none");
+    }
+}

@@ -1,0 +1,132 @@
+//! Where reads come from: a running engine, if there is one beside us, else the store itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Context;
+use super::failure::{Failure, resume_problem};
+use crate::app::{Engine, OpenError};
+use crate::client::{self, Client};
+use crate::view::{
+    Archive, Causes, EventPage, ItemFilter, ItemPage, ItemStory, PlanView, Problem, ProblemKind, RunFilter,
+    RunList, RunView, code,
+};
+
+/// How long we try again when the store is held but nobody answers: two reads at once hold it for
+/// milliseconds, and an engine that just started is about to listen.
+const PATIENCE: Duration = Duration::from_secs(3);
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Where reads come from.
+pub(super) enum Reader {
+    /// A running engine.
+    Beside(Client),
+    /// The store, which this process holds while it reads.
+    Store { archive: Archive, engine: Arc<Engine> },
+    /// There is no state directory, and looking for runs is no reason to make one.
+    Nothing(String),
+}
+
+impl Reader {
+    /// Finds out where reads come from.
+    pub(super) async fn open(context: &Context) -> Result<Self, Failure> {
+        let options = &context.options;
+        if !options.state.is_dir() {
+            return Ok(Self::Nothing(options.state().to_string()));
+        }
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(client) = Client::beside(options)? {
+                match client.runs(&RunFilter { limit: Some(1), ..RunFilter::default() }).await {
+                    Ok(_) => return Ok(Self::Beside(client)),
+                    Err(client::Error::Refused(problem)) => return Err(problem.into()),
+                    // Stale, or ending right now: the store tells.
+                    Err(client::Error::Unreachable(_) | client::Error::Broken(_)) => {}
+                }
+            }
+            match Engine::open(options).await {
+                Ok(engine) => {
+                    return Ok(Self::Store { archive: engine.archive(), engine: Arc::new(engine) });
+                }
+                Err(OpenError::Held { .. }) if Instant::now() < deadline => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// The runs, newest first.
+    pub(super) async fn runs(&self, filter: &RunFilter) -> Result<RunList, Failure> {
+        match self {
+            Self::Beside(client) => Ok(client.runs(filter).await?),
+            Self::Store { archive, .. } => Ok(archive.runs(filter)?),
+            Self::Nothing(_) => Ok(RunList { runs: Vec::new(), total: 0 }),
+        }
+    }
+
+    /// One run with its steps.
+    pub(super) async fn show(&self, run: &str) -> Result<RunView, Failure> {
+        match self {
+            Self::Beside(client) => Ok(client.show(run).await?),
+            Self::Store { archive, .. } => Ok(archive.show(run)?),
+            Self::Nothing(state) => Err(nothing(state)),
+        }
+    }
+
+    /// A page of items.
+    pub(super) async fn items(&self, run: &str, filter: &ItemFilter) -> Result<ItemPage, Failure> {
+        match self {
+            Self::Beside(client) => Ok(client.items(run, filter).await?),
+            Self::Store { archive, .. } => Ok(archive.items(run, filter)?),
+            Self::Nothing(state) => Err(nothing(state)),
+        }
+    }
+
+    /// Everything about one item.
+    pub(super) async fn item(&self, run: &str, item: &str) -> Result<ItemStory, Failure> {
+        match self {
+            Self::Beside(client) => Ok(client.item(run, item).await?),
+            Self::Store { archive, .. } => Ok(archive.item(run, item)?),
+            Self::Nothing(state) => Err(nothing(state)),
+        }
+    }
+
+    /// A page of events.
+    pub(super) async fn events(&self, run: &str, from: u64) -> Result<EventPage, Failure> {
+        match self {
+            Self::Beside(client) => Ok(client.events(run, from, None).await?),
+            Self::Store { archive, .. } => Ok(archive.events(run, from, None)?),
+            Self::Nothing(state) => Err(nothing(state)),
+        }
+    }
+
+    /// Dead letters and doubts by cause.
+    pub(super) async fn causes(&self, run: &str, limit: usize) -> Result<Causes, Failure> {
+        match self {
+            Self::Beside(client) => Ok(client.causes(run, limit).await?),
+            Self::Store { archive, .. } => Ok(archive.causes(run, limit)?),
+            Self::Nothing(state) => Err(nothing(state)),
+        }
+    }
+
+    /// What a resume would do.
+    pub(super) async fn plan(&self, run: &str) -> Result<PlanView, Failure> {
+        match self {
+            Self::Beside(client) => Ok(client.plan(run).await?),
+            Self::Store { archive, engine } => {
+                let run = archive.find(run)?.id;
+                let plan = engine.plan(run).await.map_err(|error| Failure::from(resume_problem(&error)))?;
+                Ok(archive.plan_view(&plan)?)
+            }
+            Self::Nothing(state) => Err(nothing(state)),
+        }
+    }
+}
+
+fn nothing(state: &str) -> Failure {
+    let detail = format!("there are no runs: the state directory {state} does not exist");
+    Problem::new(ProblemKind::NotFound, code::RUN_NONE, detail).next("milepost run FILE").into()
+}

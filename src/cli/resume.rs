@@ -1,0 +1,117 @@
+//! `milepost resume`: goes on with a run, or says what that would do.
+
+use super::exit::Exit;
+use super::failure::{Failure, say_next};
+use super::output::{BOLD, Output};
+use super::reader::Reader;
+use super::table::{self, Table};
+use super::{Context, phrase, watch};
+use crate::view::PlanView;
+
+/// Doubts listed one by one; the rest is counted.
+const DOUBTS_MAX: usize = 20;
+
+/// Go on with a run that failed or was interrupted
+///
+/// It is the same run with the same ID: work that is known to be done is kept, and only the rest
+/// is done. With --plan nothing is done; you see what would be.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  milepost resume @failed --plan             what is kept, what is done, what is in doubt
+  milepost resume @failed                    do it
+  milepost resume run_01kj --plan --json
+
+Exit codes: 0 succeeded (or planned), 1 failed again, 3 stopped and resumable, 4 the state directory
+is held by another engine, 5 no such run, 6 the run cannot be resumed.")]
+pub(super) struct Args {
+    /// The run: its ID, a unique beginning of it, @latest or @failed
+    #[arg(value_name = "RUN")]
+    run: String,
+    /// Only say what would be done
+    #[arg(long)]
+    plan: bool,
+    /// The plan as JSON; without --plan, end with the run as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) -> Result<Exit, Failure> {
+    if args.plan {
+        return show_plan(&args, context, output).await;
+    }
+    let (engine, _serving) = watch::open(context, output).await?;
+    let archive = engine.archive();
+    let run = archive.find(&args.run)?.id;
+    let plan = archive.plan_view(&engine.plan(run).await?)?;
+    let running = engine.resume(run).await?;
+    output.say(&summary(&plan));
+    watch::to_end(&engine, running, args.json, context, output).await
+}
+
+async fn show_plan(args: &Args, context: &Context, output: &mut Output) -> Result<Exit, Failure> {
+    let plan = Reader::open(context).await?.plan(&args.run).await?;
+    if args.json {
+        output.json(&plan)?;
+        return Ok(Exit::Success);
+    }
+    let name = output.paint(BOLD, &plan.run.to_string());
+    output.line(&format!("{name}  plan {}", plan.plan))?;
+    output.line(&format!("  {}", summary(&plan)))?;
+    let table = works(&plan).render(output);
+    output.line(&format!("\n{table}"))?;
+    if !plan.in_doubt.is_empty() {
+        let table = doubts(&plan).render(output);
+        output.line(&format!("\n{}\n{table}", output.paint(BOLD, "in doubt")))?;
+        if plan.in_doubt.len() > DOUBTS_MAX {
+            output.line(&format!("and {} more (--json lists all)", plan.in_doubt.len() - DOUBTS_MAX))?;
+        }
+    }
+    output.flush()?;
+    output.say("");
+    say_next(&[format!("milepost resume {}", plan.run)], context, output);
+    Ok(Exit::Success)
+}
+
+/// Each step: what is kept, done and left, and why.
+fn works(plan: &PlanView) -> Table {
+    let mut table = Table::new(["step", "what", "items", "why"]);
+    for kept in &plan.reuse {
+        let row = ["kept", "done before"];
+        table.row(work(&kept.step, row[0], kept.items, row[1]));
+    }
+    for doing in &plan.execute {
+        table.row(work(&doing.step, "done now", doing.items, &doing.reason));
+    }
+    for left in &plan.left {
+        table.row(work(&left.step, "left", left.items, &left.reason));
+    }
+    table
+}
+
+fn work(step: &str, what: &str, items: u64, why: &str) -> [table::Cell; 4] {
+    [table::text(step), table::text(what), table::number(items), table::text(why)]
+}
+
+fn doubts(plan: &PlanView) -> Table {
+    let mut table = Table::new(["item", "step", "effect", "settled by"]);
+    for doubt in plan.in_doubt.iter().take(DOUBTS_MAX) {
+        table.row([
+            table::text(doubt.item.as_deref().unwrap_or("-")),
+            table::text(doubt.step.as_str()),
+            table::text(doubt.effect.as_str()),
+            table::text(doubt.settle_by.as_str()),
+        ]);
+    }
+    table
+}
+
+fn summary(plan: &PlanView) -> String {
+    let doubts = plan.in_doubt.len() as u64;
+    format!(
+        "{} kept, {} to work on, {} in doubt",
+        phrase::number(plan.reused()),
+        phrase::number(plan.executed()),
+        phrase::number(doubts),
+    )
+}

@@ -1,0 +1,124 @@
+//! A run from its first line to its summary: what `run` and `resume` share.
+
+use std::sync::Arc;
+
+use tokio::time::MissedTickBehavior;
+
+use super::Context;
+use super::exit::Exit;
+use super::failure::{Failure, resume_problem};
+use super::output::{BOLD, Output};
+use super::page;
+use super::progress::Progress;
+use super::signals::Signals;
+use crate::app::{Engine, Running};
+use crate::core::run::Run;
+use crate::server::{self, Service, Serving};
+use crate::view::{Archive, Causes};
+
+/// Opens the state directory to work in it, and serves reads to others meanwhile.
+pub(super) async fn open(
+    context: &Context,
+    output: &mut Output,
+) -> Result<(Arc<Engine>, Option<Serving>), Failure> {
+    let engine = Arc::new(Engine::open(&context.options).await?);
+    let planner = {
+        let engine = Arc::downgrade(&engine);
+        move |run| -> server::Planning {
+            let engine = engine.upgrade();
+            Box::pin(async move {
+                match engine {
+                    Some(engine) => engine.plan(run).await.map_err(|error| resume_problem(&error)),
+                    None => Err(server::ending()),
+                }
+            })
+        }
+    };
+    let service = Service { archive: engine.archive(), planner: Arc::new(planner) };
+    let serving = match server::listen(&context.options, service) {
+        Ok(serving) => Some(serving),
+        Err(error) => {
+            output.say(&format!("warning: other commands cannot look at this run while it works: {error}"));
+            None
+        }
+    };
+    Ok((engine, serving))
+}
+
+/// Shows a run until it ends, or is asked to stop; then sums it up.
+pub(super) async fn to_end(
+    engine: &Engine,
+    mut running: Running,
+    json: bool,
+    context: &Context,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let id = running.id.to_string();
+    // Nobody reading our data is no reason to stop a run.
+    let _ = output.line(&id).and_then(|()| output.flush());
+    let archive = engine.archive();
+    let ended = until_rest(&mut running, &archive, &id, context, output).await?;
+    let exit = Exit::of_run(ended.status);
+    let view = archive.show(&id)?;
+    if json {
+        output.json(&view)?;
+    } else {
+        let causes = archive.causes(&id, page::CAUSES_MAX).unwrap_or_else(|_| Causes::default());
+        output.say("");
+        page::write(&view, &causes, context, output)?;
+    }
+    if exit == Exit::Interrupted {
+        let command = output.paint_talk(BOLD, &context.command(&format!("milepost resume {id}")));
+        output.say(&format!("stopped; nothing is lost. Go on with: {command}"));
+    }
+    Ok(exit)
+}
+
+/// Waits for the end, shows the progress, and hands on requests to stop.
+async fn until_rest(
+    running: &mut Running,
+    archive: &Archive,
+    id: &str,
+    context: &Context,
+    output: &mut Output,
+) -> Result<Run, Failure> {
+    let mut signals = Signals::listen()?;
+    let mut progress = Progress::new(output);
+    let mut ticks = tokio::time::interval(progress.period());
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut stopping = false;
+    let ended = loop {
+        tokio::select! {
+            ended = running.finished() => break ended,
+            () = signals.next() => {
+                if stopping {
+                    progress.end();
+                    exit_at_once(id, context, output);
+                }
+                stopping = true;
+                running.stop();
+                let wait = "stopping: no new calls; waiting for those that are out. \
+                            Ctrl-C again ends at once, and nothing is lost either";
+                progress.say(wait, output);
+            }
+            _ = ticks.tick() => {
+                // What cannot be shown now may be shown at the next tick.
+                if let Ok(view) = archive.show(id) {
+                    progress.update(&view, output);
+                }
+            }
+        }
+    };
+    progress.end();
+    Ok(ended?)
+}
+
+/// A second request to stop: whatever the engine is waiting for, the state on disk is whole, and
+/// what was out is in doubt, as after a kill.
+fn exit_at_once(id: &str, context: &Context, output: &mut Output) -> ! {
+    output.say(&format!(
+        "ended at once. See what a resume will do: {}",
+        context.command(&format!("milepost resume {id} --plan"))
+    ));
+    std::process::exit(Exit::Killed.code().into())
+}

@@ -1,0 +1,155 @@
+//! The reads of the HTTP API, for a command beside a running engine.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reqwest::Url;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::config::Options;
+use crate::view::{
+    Causes, EventPage, ItemFilter, ItemPage, ItemStory, PlanView, Problem, RunFilter, RunList, RunView,
+};
+
+/// Longest wait for an answer: a plan over a million items takes seconds.
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(2);
+/// The host of a URL over a socket means nothing, but there must be one.
+const BASE: &str = "http://milepost";
+
+/// A call that brought no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No engine listens: there is no socket, or a stale one.
+    #[error("no engine answers at {}", .0.display())]
+    Unreachable(PathBuf),
+    /// The engine answered that it does not.
+    #[error(transparent)]
+    Refused(Problem),
+    /// The engine went away, or answered something else.
+    #[error("the engine gave no usable answer: {0}")]
+    Broken(String),
+}
+
+/// A running engine.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    socket: PathBuf,
+}
+
+impl Client {
+    /// The engine that serves this state directory. `None` when there is no socket; whether an
+    /// engine answers on it is known after the first call.
+    pub fn beside(options: &Options) -> Result<Option<Self>, Error> {
+        find_socket(options).map(|socket| Self::new(&socket)).transpose()
+    }
+
+    /// The engine behind a socket.
+    pub fn new(socket: &Path) -> Result<Self, Error> {
+        // The HTTP client wants a TLS provider even where it will never speak TLS; when somebody
+        // has chosen one already, that one stays.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder()
+            .unix_socket(socket.to_path_buf())
+            .timeout(ANSWER_TIMEOUT)
+            .build()
+            .map_err(|error| Error::Broken(chain(&error)))?;
+        Ok(Self { http, socket: socket.to_path_buf() })
+    }
+
+    /// The runs, newest first.
+    pub async fn runs(&self, filter: &RunFilter) -> Result<RunList, Error> {
+        self.get(&["runs"], filter).await
+    }
+
+    /// One run with its steps.
+    pub async fn show(&self, run: &str) -> Result<RunView, Error> {
+        self.get(&["runs", run], &()).await
+    }
+
+    /// A page of items.
+    pub async fn items(&self, run: &str, filter: &ItemFilter) -> Result<ItemPage, Error> {
+        self.get(&["runs", run, "items"], filter).await
+    }
+
+    /// Everything about one item.
+    pub async fn item(&self, run: &str, item: &str) -> Result<ItemStory, Error> {
+        self.get(&["runs", run, "items", item], &()).await
+    }
+
+    /// A page of events.
+    pub async fn events(&self, run: &str, from: u64, limit: Option<usize>) -> Result<EventPage, Error> {
+        self.get(&["runs", run, "events"], &serde_json::json!({ "from": from, "limit": limit })).await
+    }
+
+    /// Dead letters and doubts by cause.
+    pub async fn causes(&self, run: &str, limit: usize) -> Result<Causes, Error> {
+        self.get(&["runs", run, "causes"], &serde_json::json!({ "limit": limit })).await
+    }
+
+    /// What a resume would do.
+    pub async fn plan(&self, run: &str) -> Result<PlanView, Error> {
+        self.get(&["runs", run, "plan"], &()).await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &[&str], query: &impl Serialize) -> Result<T, Error> {
+        let url = url(path, query)?;
+        let answer = self.http.get(url).send().await.map_err(|error| {
+            if error.is_connect() {
+                Error::Unreachable(self.socket.clone())
+            } else {
+                Error::Broken(chain(&error))
+            }
+        })?;
+        let status = answer.status();
+        let body = answer.bytes().await.map_err(|error| Error::Broken(chain(&error)))?;
+        if status.is_success() {
+            return serde_json::from_slice(&body).map_err(|error| Error::Broken(error.to_string()));
+        }
+        match serde_json::from_slice::<Problem>(&body) {
+            Ok(problem) => Err(Error::Refused(problem)),
+            Err(_) => Err(Error::Broken(format!("status {status}"))),
+        }
+    }
+}
+
+/// The socket of a state directory, or wherever the note beside it points.
+fn find_socket(options: &Options) -> Option<PathBuf> {
+    let usual = options.socket();
+    if usual.exists() {
+        return Some(usual);
+    }
+    let note = fs::read(options.socket_note()).ok()?;
+    let noted = PathBuf::from(OsString::from_vec(note));
+    noted.exists().then_some(noted)
+}
+
+fn url(path: &[&str], query: &impl Serialize) -> Result<Url, Error> {
+    let broken = |error: &dyn std::fmt::Display| Error::Broken(error.to_string());
+    let mut url = Url::parse(BASE).map_err(|error| broken(&error))?;
+    match url.path_segments_mut() {
+        Ok(mut segments) => drop(segments.push("v1").extend(path)),
+        Err(()) => return Err(broken(&"the address has no path")),
+    }
+    if let Value::Object(fields) = serde_json::to_value(query).map_err(|error| broken(&error))? {
+        for (name, value) in fields {
+            match value {
+                Value::Null => {}
+                Value::String(text) => drop(url.query_pairs_mut().append_pair(&name, &text)),
+                other => drop(url.query_pairs_mut().append_pair(&name, &other.to_string())),
+            }
+        }
+    }
+    Ok(url)
+}
+
+/// An error with its causes: the outermost one alone says little.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

@@ -1,0 +1,121 @@
+//! What each path answers. Reading the store may wait, so every answer is made on a thread where
+//! waiting is allowed.
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+
+use super::{Service, problem};
+use crate::view::{Archive, ItemFilter, Problem, ProblemKind, RunFilter, code};
+
+/// Groups of causes when nothing else is asked for.
+const CAUSES_DEFAULT: usize = 20;
+
+type Asked<T> = Result<Query<T>, QueryRejection>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EventsQuery {
+    from: Option<u64>,
+    limit: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CausesQuery {
+    limit: Option<usize>,
+}
+
+pub(super) async fn runs(State(service): State<Service>, query: Asked<RunFilter>) -> Response {
+    asked(service, query, |archive, filter| archive.runs(&filter)).await
+}
+
+pub(super) async fn show(State(service): State<Service>, Path(run): Path<String>) -> Response {
+    answer(service, move |archive| archive.show(&run)).await
+}
+
+pub(super) async fn items(
+    State(service): State<Service>,
+    Path(run): Path<String>,
+    query: Asked<ItemFilter>,
+) -> Response {
+    asked(service, query, move |archive, filter| archive.items(&run, &filter)).await
+}
+
+pub(super) async fn item(
+    State(service): State<Service>,
+    Path((run, item)): Path<(String, String)>,
+) -> Response {
+    answer(service, move |archive| archive.item(&run, &item)).await
+}
+
+pub(super) async fn events(
+    State(service): State<Service>,
+    Path(run): Path<String>,
+    query: Asked<EventsQuery>,
+) -> Response {
+    asked(service, query, move |archive, query| archive.events(&run, query.from.unwrap_or(0), query.limit))
+        .await
+}
+
+pub(super) async fn causes(
+    State(service): State<Service>,
+    Path(run): Path<String>,
+    query: Asked<CausesQuery>,
+) -> Response {
+    asked(service, query, move |archive, query| archive.causes(&run, query.limit.unwrap_or(CAUSES_DEFAULT)))
+        .await
+}
+
+pub(super) async fn plan(State(service): State<Service>, Path(run): Path<String>) -> Response {
+    let found = waiting({
+        let archive = service.archive.clone();
+        move || archive.find(&run)
+    });
+    let planned = match found.await {
+        Ok(run) => (service.planner)(run.id).await,
+        Err(problem) => Err(problem),
+    };
+    match planned {
+        Ok(plan) => answer(service, move |archive| archive.plan_view(&plan)).await,
+        Err(problem) => problem::response(&problem),
+    }
+}
+
+async fn asked<Q, T>(
+    service: Service,
+    query: Asked<Q>,
+    read: impl FnOnce(&Archive, Q) -> Result<T, Problem> + Send + 'static,
+) -> Response
+where
+    Q: Send + 'static,
+    T: Serialize + Send + 'static,
+{
+    match query {
+        Ok(Query(query)) => answer(service, move |archive| read(archive, query)).await,
+        Err(rejection) => {
+            let detail = rejection.body_text();
+            problem::response(&Problem::new(ProblemKind::Invalid, code::API_QUERY, detail))
+        }
+    }
+}
+
+async fn answer<T: Serialize + Send + 'static>(
+    service: Service,
+    read: impl FnOnce(&Archive) -> Result<T, Problem> + Send + 'static,
+) -> Response {
+    match waiting(move || read(&service.archive)).await {
+        Ok(value) => Json(value).into_response(),
+        Err(problem) => problem::response(&problem),
+    }
+}
+
+async fn waiting<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| {
+        Err(Problem::new(ProblemKind::Internal, code::INTERNAL, "reading the records panicked"))
+    })
+}

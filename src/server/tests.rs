@@ -1,0 +1,132 @@
+//! The API over a real socket, read with the real client.
+
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener as StdListener;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::client::{self, Client};
+use crate::config::Options;
+use crate::core::run::Status;
+use crate::view::{ItemFilter, RunFilter, UnitStatus};
+use crate::view::{code, fake};
+
+fn service() -> Service {
+    let planner: Planner = Arc::new(|run| {
+        Box::pin(async move {
+            if run == RunId(1 << 100) {
+                Ok(ResumePlan {
+                    run,
+                    hash: "4f1c".into(),
+                    reuse: vec![],
+                    execute: vec![],
+                    in_doubt: vec![],
+                    left: vec![],
+                })
+            } else {
+                Err(Problem::new(ProblemKind::Refused, code::RESUME_REFUSED, "it is running"))
+            }
+        })
+    });
+    Service { archive: fake::archive(true), planner }
+}
+
+fn state() -> (TempDir, Options) {
+    let directory = tempfile::tempdir().unwrap();
+    let options = Options::new(directory.path());
+    (directory, options)
+}
+
+fn refused(error: client::Error) -> Problem {
+    match error {
+        client::Error::Refused(problem) => problem,
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test]
+async fn every_read_comes_back_as_it_was() {
+    let (_directory, options) = state();
+    let archive = service().archive;
+    let _serving = listen(&options, service()).unwrap();
+    let client = Client::beside(&options).unwrap().unwrap();
+    let filter = RunFilter { status: Some(Status::Failed), ..RunFilter::default() };
+    assert_eq!(client.runs(&filter).await.unwrap(), archive.runs(&filter).unwrap());
+    assert_eq!(client.show("@latest").await.unwrap(), archive.show("@latest").unwrap());
+    let filter = ItemFilter {
+        status: Some(UnitStatus::DeadLettered),
+        step: Some("pim".into()),
+        after: Some(1),
+        limit: Some(10),
+    };
+    assert_eq!(client.items("@failed", &filter).await.unwrap(), archive.items("@failed", &filter).unwrap());
+    assert_eq!(client.item("@failed", "#4").await.unwrap(), archive.item("@failed", "#4").unwrap());
+    assert_eq!(client.events("@failed", 1, None).await.unwrap(), archive.events("@failed", 1, None).unwrap());
+    assert_eq!(client.causes("@failed", 5).await.unwrap(), archive.causes("@failed", 5).unwrap());
+    assert_eq!(client.plan("@failed").await.unwrap().plan, "4f1c");
+}
+
+#[tokio::test]
+async fn what_is_refused_keeps_its_code_and_candidates() {
+    let (_directory, options) = state();
+    let _serving = listen(&options, service()).unwrap();
+    let client = Client::beside(&options).unwrap().unwrap();
+    let unknown = refused(client.show("run_zzz").await.unwrap_err());
+    assert_eq!((unknown.kind, unknown.code.as_str()), (ProblemKind::NotFound, code::RUN_UNKNOWN));
+    assert_eq!((unknown.candidates.len(), unknown.next[0].as_str()), (2, "milepost list"));
+    let odd = refused(client.item("@latest", "a/b ?&#ü").await.unwrap_err());
+    assert!(odd.detail.contains("'a/b ?&#ü'"), "{odd}");
+    let running = refused(client.plan("@latest").await.unwrap_err());
+    assert_eq!((running.kind, running.code.as_str()), (ProblemKind::Refused, code::RESUME_REFUSED));
+}
+
+#[tokio::test]
+async fn mistakes_in_a_request_are_problem_documents_too() {
+    let (_directory, options) = state();
+    let serving = listen(&options, service()).unwrap();
+    let ask = async |method: &str, path: &str| {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut stream = tokio::net::UnixStream::connect(serving.path()).await.unwrap();
+        let request = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.contains("application/problem+json"), "{answer}");
+        answer.split("\r\n\r\n").nth(1).unwrap().to_owned()
+    };
+    insta::assert_snapshot!(ask("GET", "/v2").await, @r#"{"title":"Not Found","status":404,"kind":"not_found","code":"E1201","detail":"there is nothing at this path; begin with /v1/runs"}"#);
+    insta::assert_snapshot!(ask("POST", "/v1/runs").await, @r#"{"title":"Method Not Allowed","status":405,"kind":"invalid","code":"E1202","detail":"this path is only read, with GET"}"#);
+    insta::assert_snapshot!(ask("GET", "/v1/runs?stats=failed").await, @r#"{"title":"Bad Request","status":400,"kind":"invalid","code":"E1203","detail":"Failed to deserialize query string: stats: unknown field `stats`, expected one of `status`, `workflow`, `limit`"}"#);
+}
+
+#[tokio::test]
+async fn the_socket_is_private_replaces_a_stale_one_and_goes_away() {
+    let (_directory, options) = state();
+    drop(StdListener::bind(options.socket()).unwrap());
+    let stale = Client::beside(&options).unwrap().unwrap();
+    let error = stale.show("@latest").await.unwrap_err();
+    assert!(matches!(error, client::Error::Unreachable(_)), "{error}");
+    let serving = listen(&options, service()).unwrap();
+    let mode = std::fs::metadata(serving.path()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(stale.show("@latest").await.is_ok());
+    drop(serving);
+    assert!(Client::beside(&options).unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_deep_state_directory_is_served_from_a_short_path() {
+    let (directory, _) = state();
+    let deep = directory.path().join("d".repeat(60)).join("e".repeat(60));
+    std::fs::create_dir_all(&deep).unwrap();
+    let options = Options::new(deep);
+    let serving = listen(&options, service()).unwrap();
+    assert!(serving.path().as_os_str().len() < 100);
+    let client = Client::beside(&options).unwrap().unwrap();
+    assert!(client.show("@latest").await.is_ok());
+    let short = serving.path().to_path_buf();
+    drop(serving);
+    assert!(!short.exists() && !options.socket_note().exists());
+}

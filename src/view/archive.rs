@@ -1,0 +1,71 @@
+//! Everything that can be asked about runs.
+
+use std::sync::Arc;
+
+use crate::core::id::RunId;
+use crate::core::plan::Plan;
+use crate::core::run::{Run, Status};
+use crate::ports::{Journal, StoreError};
+
+/// The names of what durable records know only by position. Implemented over the pinned
+/// definition and the pinned source, and by a fake.
+pub trait Names: Send + Sync {
+    /// The workflow of this run as it was pinned, ready to decide on. Called often: keep it.
+    fn plan(&self, run: &Run) -> Result<Arc<Plan>, StoreError>;
+
+    /// The key of the item at this position; `None` when its record has none, or cannot be read.
+    fn key(&self, run: &Run, position: u64) -> Option<String>;
+
+    /// The position of the item with this key.
+    fn position(&self, run: &Run, key: &str) -> Option<u64>;
+}
+
+/// Tells which runs an engine works on right now.
+type Live = Arc<dyn Fn(RunId) -> bool + Send + Sync>;
+
+/// The durable records of all runs, for reading. Cheap to clone. All answers are computed on the
+/// calling thread: a server calls it on a thread where waiting is allowed.
+#[derive(Clone)]
+pub struct Archive {
+    journal: Arc<dyn Journal>,
+    names: Arc<dyn Names>,
+    live: Live,
+}
+
+impl Archive {
+    /// An archive read while no engine works: a run that is recorded as running or waiting is
+    /// shown as interrupted.
+    pub fn new(journal: Arc<dyn Journal>, names: Arc<dyn Names>) -> Self {
+        Self { journal, names, live: Arc::new(|_| false) }
+    }
+
+    /// The same inside an engine, which knows what it works on.
+    #[must_use]
+    pub fn with_live(mut self, live: impl Fn(RunId) -> bool + Send + Sync + 'static) -> Self {
+        self.live = Arc::new(live);
+        self
+    }
+
+    /// The status to show: what is durable, unless that says that an engine works and none does.
+    pub fn status(&self, run: &Run) -> Status {
+        if self.has_lost_engine(run) { Status::Interrupted } else { run.status }
+    }
+
+    /// The engine of this run died, or was stopped, before it could say so.
+    pub(super) fn has_lost_engine(&self, run: &Run) -> bool {
+        matches!(run.status, Status::Running | Status::Waiting) && !(self.live)(run.id)
+    }
+
+    pub(super) fn journal(&self) -> &dyn Journal {
+        self.journal.as_ref()
+    }
+
+    pub(super) fn names(&self) -> &dyn Names {
+        self.names.as_ref()
+    }
+
+    /// The key of an item, or its position in the form `#17` when it has no readable key.
+    pub(super) fn label(&self, run: &Run, position: u64) -> String {
+        self.names.key(run, position).unwrap_or_else(|| format!("#{position}"))
+    }
+}

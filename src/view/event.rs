@@ -1,0 +1,110 @@
+//! Events: what happened to a run, in order.
+
+use serde::{Deserialize, Serialize};
+
+use super::archive::Archive;
+use super::problem::Problem;
+use super::run::SourceView;
+use super::when::When;
+use crate::core::fault::Fault;
+use crate::core::run::{Event, Run, RunEvent, Status};
+
+/// Events on a page when nothing else is asked for.
+const LIMIT_DEFAULT: usize = 500;
+/// Most events on a page.
+const LIMIT_MAX: usize = 5_000;
+
+/// Events in the order in which they happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EventPage {
+    /// The events.
+    pub events: Vec<EventView>,
+    /// The number of the first event that is not on this page, whether it has happened or not.
+    pub next: u64,
+    /// Where the run stands; once it has ended, or its engine has, no more events come by
+    /// themselves.
+    pub status: Status,
+}
+
+/// One event. Fields that its kind does not have are left out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EventView {
+    /// Its number in the run, from 0.
+    pub event: u64,
+    /// When, RFC 3339.
+    pub at: String,
+    /// What: `started`, `pinned`, `resumed`, `interrupted`, `closing`, `closed`, `alert` or
+    /// `setback`.
+    pub kind: String,
+    /// The step it happened at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// The key of the item it happened to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<String>,
+    /// What became of the step, the item or the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// The attempt it happened in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// The hash of the resume plan that was carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+    /// The source that was pinned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceView>,
+    /// Records that are dead letters from the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<u64>,
+    /// Something to tell people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Fault>,
+}
+
+impl Archive {
+    /// Up to `limit` events beginning with number `from`.
+    pub fn events(&self, reference: &str, from: u64, limit: Option<usize>) -> Result<EventPage, Problem> {
+        let run = self.find(reference)?;
+        let limit = limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
+        let events = self.journal().events(run.id, from, limit)?;
+        let next = events.last().map_or(from, |(number, _)| number + 1);
+        let events = events.into_iter().map(|(number, event)| self.event_view(&run, number, event)).collect();
+        Ok(EventPage { events, next, status: self.status(&run) })
+    }
+
+    fn event_view(&self, run: &Run, number: u64, event: Event) -> EventView {
+        let view = |kind: &str| EventView {
+            event: number,
+            at: When(event.at).to_string(),
+            kind: kind.to_owned(),
+            ..EventView::default()
+        };
+        match event.what {
+            RunEvent::Started => view("started"),
+            RunEvent::Pinned { source, rejected } => EventView {
+                source: Some(SourceView { uri: source.uri, items: source.count }),
+                rejected: Some(rejected),
+                ..view("pinned")
+            },
+            RunEvent::Resumed { plan } => EventView { plan: Some(plan), ..view("resumed") },
+            RunEvent::Interrupted => view("interrupted"),
+            RunEvent::Closing { fault } => EventView { error: Some(fault), ..view("closing") },
+            RunEvent::Closed { status, fault } => {
+                EventView { status: Some(status.word().to_owned()), error: fault, ..view("closed") }
+            }
+            RunEvent::Alert { message } => EventView { message: Some(message), ..view("alert") },
+            RunEvent::Setback { step, item, state, attempt, fault } => EventView {
+                step: Some(step),
+                item: item.map(|position| self.label(run, position)),
+                status: Some(state),
+                attempt: Some(attempt),
+                error: Some(fault),
+                ..view("setback")
+            },
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What a resume will do, before it does it.
+
+use serde::{Deserialize, Serialize};
+
+use super::archive::Archive;
+use super::problem::Problem;
+use crate::core::id::RunId;
+use crate::core::resume::ResumePlan;
+
+/// A resume plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanView {
+    /// The run.
+    pub run: RunId,
+    /// The hash of the plan: the resume that follows has the same one, or something changed.
+    pub plan: String,
+    /// Work that is kept.
+    pub reuse: Vec<PlanReuse>,
+    /// Work that will be done.
+    pub execute: Vec<PlanExecute>,
+    /// Effects that were perhaps done.
+    pub in_doubt: Vec<PlanDoubt>,
+    /// Work that stays undone.
+    pub left: Vec<PlanLeft>,
+}
+
+/// Work of one step that is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanReuse {
+    /// The step.
+    pub step: String,
+    /// How many items; 1 for a step of the run itself.
+    pub items: u64,
+}
+
+/// Work of one step that will be done, for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanExecute {
+    /// The step.
+    pub step: String,
+    /// How many items; 1 for a step of the run itself.
+    pub items: u64,
+    /// Why.
+    pub reason: String,
+}
+
+/// One effect that was perhaps done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanDoubt {
+    /// The step.
+    pub step: String,
+    /// The key of the item; `null` for a step of the run itself.
+    pub item: Option<String>,
+    /// What was to be changed.
+    pub effect: String,
+    /// How it will be settled: `probe`, `repeat` or `person`.
+    pub settle_by: String,
+}
+
+/// Work of one step that stays undone, for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanLeft {
+    /// The step.
+    pub step: String,
+    /// How many items.
+    pub items: u64,
+    /// Why.
+    pub reason: String,
+}
+
+impl PlanView {
+    /// Items that are kept, at the step that keeps most.
+    pub fn reused(&self) -> u64 {
+        self.reuse.iter().map(|reuse| reuse.items).max().unwrap_or(0)
+    }
+
+    /// Items that will be worked on, at the step that works most.
+    pub fn executed(&self) -> u64 {
+        let steps = self.execute.iter().map(|execute| &execute.step);
+        let of_step = |step: &String| {
+            self.execute.iter().filter(|execute| execute.step == *step).map(|execute| execute.items).sum()
+        };
+        steps.map(of_step).max().unwrap_or(0)
+    }
+
+    /// Whether a resume would do nothing at all.
+    pub fn is_empty(&self) -> bool {
+        self.execute.is_empty() && self.in_doubt.is_empty()
+    }
+}
+
+impl Archive {
+    /// A plan with the keys of its items.
+    pub fn plan_view(&self, plan: &ResumePlan) -> Result<PlanView, Problem> {
+        let run = self.find(&plan.run.to_string())?;
+        let reuse = plan.reuse.iter().map(|kept| PlanReuse { step: kept.step.clone(), items: kept.items });
+        let execute = plan.execute.iter().map(|work| PlanExecute {
+            step: work.step.clone(),
+            items: work.items,
+            reason: work.reason.clone(),
+        });
+        let in_doubt = plan.in_doubt.iter().map(|doubt| PlanDoubt {
+            step: doubt.step.clone(),
+            item: doubt.item.map(|position| self.label(&run, position)),
+            effect: format!("attempt {}", doubt.attempt),
+            settle_by: doubt.settle_by.word().to_owned(),
+        });
+        let left = plan.stays.iter().map(|stays| PlanLeft {
+            step: stays.step.clone(),
+            items: stays.items,
+            reason: stays.reason.clone(),
+        });
+        Ok(PlanView {
+            run: plan.run,
+            plan: plan.hash.clone(),
+            reuse: reuse.collect(),
+            execute: execute.collect(),
+            in_doubt: in_doubt.collect(),
+            left: left.collect(),
+        })
+    }
+}

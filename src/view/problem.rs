@@ -1,0 +1,112 @@
+//! Why a question is not answered: a small document with a code, candidates and the next command.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ports::StoreError;
+
+/// Every code of a problem, with what it means. Mistakes in workflow files have codes of three
+/// digits, listed with `spec`; these have four.
+pub mod code {
+    /// No run has this ID, and none begins with it.
+    pub const RUN_UNKNOWN: &str = "E1001";
+    /// Several runs begin with this.
+    pub const RUN_AMBIGUOUS: &str = "E1002";
+    /// There is no run at all, or none that this word could name.
+    pub const RUN_NONE: &str = "E1003";
+    /// A word beginning with `@` that is none of ours.
+    pub const RUN_REFERENCE: &str = "E1004";
+    /// No item of the run has this key.
+    pub const ITEM_UNKNOWN: &str = "E1011";
+    /// No item step has this name.
+    pub const STEP_UNKNOWN: &str = "E1012";
+    /// The run cannot be started like this.
+    pub const START_REFUSED: &str = "E1021";
+    /// The run cannot be resumed now.
+    pub const RESUME_REFUSED: &str = "E1022";
+    /// Another engine holds the state directory.
+    pub const STATE_HELD: &str = "E1101";
+    /// The state directory cannot be opened.
+    pub const STATE_OPEN: &str = "E1102";
+    /// The state cannot be read.
+    pub const STATE_READ: &str = "E1103";
+    /// There is nothing at this path.
+    pub const API_PATH: &str = "E1201";
+    /// The path does not have this method.
+    pub const API_METHOD: &str = "E1202";
+    /// The query of the path is wrong.
+    pub const API_QUERY: &str = "E1203";
+    /// The engine went away while it answered.
+    pub const ENGINE_GONE: &str = "E1301";
+    /// The stand-ins cannot work.
+    pub const SANDBOX: &str = "E1401";
+    /// A defect of Milepost.
+    pub const INTERNAL: &str = "E1901";
+}
+
+/// What kind of trouble it is; exit codes and HTTP statuses follow from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProblemKind {
+    /// The question itself is wrong.
+    Invalid,
+    /// What was asked for is not there.
+    NotFound,
+    /// It does not fit the present state.
+    Refused,
+    /// The store, or the engine, failed.
+    Internal,
+}
+
+/// A question that is not answered. The same document everywhere: on stderr, over HTTP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// What kind of trouble it is.
+    pub kind: ProblemKind,
+    /// A stable code, for example `E1001`.
+    pub code: String,
+    /// What is wrong, one line.
+    pub detail: String,
+    /// What may have been meant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<String>,
+    /// What to type next.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub next: Vec<String>,
+}
+
+impl Problem {
+    /// A problem without candidates and next commands.
+    pub fn new(kind: ProblemKind, code: &str, detail: impl Into<String>) -> Self {
+        Self { kind, code: code.to_owned(), detail: detail.into(), candidates: Vec::new(), next: Vec::new() }
+    }
+
+    /// The same with what may have been meant.
+    #[must_use]
+    pub fn candidates(mut self, candidates: impl IntoIterator<Item = String>) -> Self {
+        self.candidates.extend(candidates);
+        self
+    }
+
+    /// The same with a command to type next.
+    #[must_use]
+    pub fn next(mut self, command: impl Into<String>) -> Self {
+        self.next.push(command.into());
+        self
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.detail)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        Self::new(ProblemKind::Internal, code::STATE_READ, format!("failed to read the state: {error}"))
+    }
+}

@@ -1,0 +1,182 @@
+//! Runs: the list, and one run with its steps.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::archive::Archive;
+use super::counts::ItemCounts;
+use super::problem::Problem;
+use super::status::UnitStatus;
+use super::step::StepView;
+use super::when::When;
+use crate::core::fault::Fault;
+use crate::core::id::{RunId, Unit};
+use crate::core::run::{Run, Status};
+use crate::core::tally::Tally;
+
+/// Which runs to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunFilter {
+    /// Only runs that are shown with this status.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+    /// Only runs of this workflow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<String>,
+    /// At most this many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+}
+
+/// Runs, newest first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunList {
+    /// The runs.
+    pub runs: Vec<RunSummary>,
+    /// How many runs match, listed or not.
+    pub total: usize,
+}
+
+/// One run in a list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// Its ID.
+    pub run: RunId,
+    /// The workflow's name.
+    pub workflow: String,
+    /// Where it stands.
+    pub status: Status,
+    /// When it was started.
+    pub started_at: When,
+    /// When it ended, if it has.
+    pub ended_at: Option<When>,
+    /// Its items by state.
+    pub items: ItemCounts,
+}
+
+/// One run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunView {
+    /// Its ID.
+    pub run: RunId,
+    /// The workflow's name.
+    pub workflow: String,
+    /// Where it stands.
+    pub status: Status,
+    /// When it was started.
+    pub started_at: When,
+    /// When it ended, if it has.
+    pub ended_at: Option<When>,
+    /// From the start to the end, in milliseconds; `null` until it has ended.
+    pub duration_ms: Option<u64>,
+    /// The workflow file as it was given.
+    pub file: String,
+    /// The content address of the pinned definition.
+    pub definition: String,
+    /// The profile it was started with.
+    pub profile: Option<String>,
+    /// The input after defaults.
+    pub input: Map<String, Value>,
+    /// The pinned source, after the gate.
+    pub source: Option<SourceView>,
+    /// How often it was resumed.
+    pub resumes: u32,
+    /// Why it failed, if it did.
+    pub error: Option<Fault>,
+    /// Its items by where they stand as a whole.
+    pub items: ItemCounts,
+    /// Its steps in the order in which they are reached.
+    pub steps: Vec<StepView>,
+    /// What to type next, if anything is left to do or to look at.
+    pub next: Vec<String>,
+}
+
+/// A pinned source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceView {
+    /// The path or URI it was read from.
+    pub uri: String,
+    /// How many records it has.
+    pub items: u64,
+}
+
+impl Archive {
+    /// The runs that `filter` asks for, newest first.
+    pub fn runs(&self, filter: &RunFilter) -> Result<RunList, Problem> {
+        let mut runs = self.journal().runs()?;
+        runs.retain(|run| {
+            filter.status.is_none_or(|status| status == self.status(run))
+                && filter.workflow.as_ref().is_none_or(|workflow| *workflow == run.workflow)
+        });
+        let total = runs.len();
+        runs.truncate(filter.limit.unwrap_or(usize::MAX));
+        let runs = runs.iter().map(|run| self.summary(run)).collect::<Result<_, _>>()?;
+        Ok(RunList { runs, total })
+    }
+
+    /// One run with its steps.
+    pub fn show(&self, reference: &str) -> Result<RunView, Problem> {
+        let run = self.find(reference)?;
+        let plan = self.names().plan(&run)?;
+        let status = self.status(&run);
+        let (items, tally) = self.counts(&run)?;
+        let next = next_commands(run.id, status, &items);
+        Ok(RunView {
+            run: run.id,
+            status,
+            started_at: When(run.started_at),
+            ended_at: run.ended_at.map(When),
+            duration_ms: run
+                .ended_at
+                .map(|end| u64::try_from(end.since(run.started_at).as_millis()).unwrap_or(u64::MAX)),
+            source: run.source.as_ref().map(|from| SourceView { uri: from.uri.clone(), items: from.count }),
+            resumes: run.epoch.saturating_sub(1),
+            items,
+            steps: self.steps(&run, &plan, &items, &tally)?,
+            next,
+            workflow: run.workflow,
+            file: run.file,
+            definition: run.definition,
+            profile: run.profile,
+            input: run.input,
+            error: run.fault,
+        })
+    }
+
+    fn summary(&self, run: &Run) -> Result<RunSummary, Problem> {
+        Ok(RunSummary {
+            run: run.id,
+            workflow: run.workflow.clone(),
+            status: self.status(run),
+            started_at: When(run.started_at),
+            ended_at: run.ended_at.map(When),
+            items: self.counts(run)?.0,
+        })
+    }
+
+    pub(super) fn counts(&self, run: &Run) -> Result<(ItemCounts, Tally), Problem> {
+        let tally = self.journal().tally(run.id, Unit::Item(0))?;
+        let total = run.source.as_ref().map_or(0, |source| source.count);
+        Ok((ItemCounts::of(total, &tally.units, !self.has_lost_engine(run)), tally))
+    }
+}
+
+fn next_commands(id: RunId, status: Status, items: &ItemCounts) -> Vec<String> {
+    let mut next = Vec::new();
+    match status {
+        Status::Failed | Status::Interrupted | Status::Paused => {
+            next.push(format!("milepost resume {id} --plan"));
+        }
+        Status::Queued | Status::Running | Status::Waiting => {
+            next.push(format!("milepost events {id} --follow"));
+        }
+        Status::Succeeded | Status::Cancelled => {}
+    }
+    for (state, count) in items.states() {
+        if count > 0 && matches!(state, UnitStatus::InDoubt | UnitStatus::DeadLettered) {
+            next.push(format!("milepost items {id} --status {state}"));
+        }
+    }
+    next
+}
