@@ -157,7 +157,10 @@ impl Walk {
     fn function(&mut self, name: &str, args: &[AstNode], context: Context) {
         self.named(name);
         if name == "toMillis" && args.len() > 1 && !names_a_year(&args[1]) {
-            self.refuse("$toMillis needs a picture with a year ([Y…]); without one the result would depend on the day it is computed");
+            self.refuse(
+                "$toMillis needs a picture with a year ([Y…]); without one the result would \
+                 depend on the day it is computed",
+            );
         }
         self.all(args, context);
     }
