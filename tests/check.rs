@@ -258,7 +258,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever is given, there is an answer: a workflow, or a report that can be shown. A
-    /// failing case is printed with its seed.
+    /// failing case is printed with its edits.
     #[test]
     fn no_input_makes_check_panic(text in any_fixture(), edits in prop::collection::vec(any_edit(), 1..6)) {
         let bytes = edited(text, &edits);

@@ -12,7 +12,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::ExprFault;
-use super::references::{Found, Reference, walk};
+use super::references::{Found, walk};
 use super::value::{NotJson, enter, instant, leave};
 use crate::core::fault::{Fault, name};
 use crate::core::scope::Scope;
@@ -26,22 +26,44 @@ const SEQUENCE_MAX: usize = 100_000;
 /// Parsed expressions kept per thread; a workflow has dozens.
 const PARSED_MAX: usize = 512;
 
-/// Which parts of the scope an expression looks at. Only those are converted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which parts of the scope an expression looks at. Only those are converted: an item has dozens
+/// of fields, and an expression looks at one or two.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Roots {
-    input: bool,
-    item: bool,
-    steps: bool,
+    input: Part,
+    item: Part,
+    steps: Part,
+    run: bool,
+}
+
+/// What is needed of one root.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Part {
+    #[default]
+    Nothing,
+    Fields(Vec<String>),
+    Whole,
 }
 
 impl Roots {
-    pub(super) fn of(references: &[Reference]) -> Self {
-        let whole = references.iter().any(|reference| reference.names.is_empty());
-        let uses = |root: &str| {
-            whole
-                || references.iter().any(|reference| reference.names.first().is_some_and(|name| name == root))
+    pub(super) fn of(found: &Found) -> Self {
+        let whole = found.reaches_back || found.references.iter().any(|reference| reference.names.is_empty());
+        let part = |root: &str| {
+            let mut fields = Vec::new();
+            for (_, field) in found.needed.iter().filter(|(name, _)| name == root) {
+                match field {
+                    Some(field) => fields.push(field.clone()),
+                    None => return Part::Whole,
+                }
+            }
+            match fields.is_empty() {
+                _ if whole => Part::Whole,
+                true => Part::Nothing,
+                false => Part::Fields(fields),
+            }
         };
-        Self { input: uses("input"), item: uses("item"), steps: uses("steps") }
+        let run = part("run") != Part::Nothing;
+        Self { input: part("input"), item: part("item"), steps: part("steps"), run }
     }
 }
 
@@ -58,7 +80,7 @@ pub(super) fn inspect(text: &str) -> Result<Found, ExprFault> {
 /// The value of an expression that [`inspect`] accepted.
 pub(super) fn evaluate(
     text: &Arc<str>,
-    roots: Roots,
+    roots: &Roots,
     pinned: bool,
     scope: &Scope,
 ) -> Result<Option<Value>, Fault> {
@@ -122,41 +144,43 @@ fn compiled(text: &Arc<str>) -> Result<Rc<Compiled>, Fault> {
 }
 
 /// The object that the expression looks at.
-fn data(roots: Roots, scope: &Scope) -> JValue {
+fn data(roots: &Roots, scope: &Scope) -> JValue {
     let parts = [
-        ("input", roots.input, &scope.input),
-        ("item", roots.item, &scope.item),
-        ("steps", roots.steps, &scope.steps),
+        ("input", &roots.input, &scope.input),
+        ("item", &roots.item, &scope.item),
+        ("steps", &roots.steps, &scope.steps),
     ];
-    let run = JValue::object(
-        [
-            ("id".to_owned(), JValue::from(scope.run.to_string())),
-            ("started_at".to_owned(), JValue::from(instant(scope.started_at))),
-        ]
-        .into_iter()
-        .collect(),
-    );
+    let run = roots.run.then(|| {
+        let id = ("id".to_owned(), JValue::from(scope.run.to_string()));
+        let started_at = ("started_at".to_owned(), JValue::from(instant(scope.started_at)));
+        ("run".to_owned(), JValue::object([id, started_at].into_iter().collect()))
+    });
     LAST.with_borrow_mut(|last| {
-        let converted = parts
-            .into_iter()
-            .zip(last)
-            .filter(|((_, used, _), _)| *used)
-            .map(|((root, _, value), last)| (root.to_owned(), entered(value, last)));
-        JValue::object(converted.chain([("run".to_owned(), run)]).collect())
+        let converted = parts.into_iter().zip(last).filter_map(|((root, part, value), last)| {
+            entered(part, value, last).map(|converted| (root.to_owned(), converted))
+        });
+        JValue::object(converted.chain(run).collect())
     })
 }
 
-/// Converted, or taken from the last time when it is the very same value: the kept `Arc` makes
-/// sure that its address means this value and no other.
-fn entered(value: &Arc<Value>, last: &mut Option<Entered>) -> JValue {
-    match last {
-        Some((known, converted)) if Arc::ptr_eq(known, value) => converted.clone(),
-        _ => {
-            let converted = enter(value);
-            *last = Some((Arc::clone(value), converted.clone()));
-            converted
-        }
+/// Converted as far as needed, or taken from the last time when it is the very same value: the
+/// kept `Arc` makes sure that its address means this value and no other.
+fn entered(part: &Part, value: &Arc<Value>, last: &mut Option<Entered>) -> Option<JValue> {
+    if *part == Part::Nothing {
+        return None;
     }
+    if let Some((known, converted)) = last
+        && Arc::ptr_eq(known, value)
+    {
+        return Some(converted.clone());
+    }
+    if let (Part::Fields(names), Value::Object(fields)) = (part, &**value) {
+        let chosen = fields.iter().filter(|(name, _)| names.contains(name));
+        return Some(JValue::object(chosen.map(|(name, inner)| (name.clone(), enter(inner))).collect()));
+    }
+    let converted = enter(value);
+    *last = Some((Arc::clone(value), converted.clone()));
+    Some(converted)
 }
 
 /// An evaluator whose time and chance follow from the scope (rule R12).

@@ -51,7 +51,7 @@ pub struct Expression {
     text: Arc<str>,
     plain: Option<Arc<PlainPath>>,
     references: Arc<[Reference]>,
-    roots: jsonata::Roots,
+    roots: Arc<jsonata::Roots>,
     pinned: bool,
 }
 
@@ -74,7 +74,7 @@ impl Expression {
         Ok(Self {
             text: text.into(),
             plain: PlainPath::parse(text).map(Arc::new),
-            roots: jsonata::Roots::of(&found.references),
+            roots: Arc::new(jsonata::Roots::of(&found)),
             pinned: found.impure,
             references: found.references.into(),
         })
@@ -88,7 +88,7 @@ impl Expression {
         if let Some(found) = self.plain.as_ref().and_then(|plain| plain.look_up(scope)) {
             return Ok(found.into_owned());
         }
-        jsonata::evaluate(&self.text, self.roots, self.pinned, scope)
+        jsonata::evaluate(&self.text, &self.roots, self.pinned, scope)
     }
 
     /// Its text, without `${{ }}`.

@@ -15,6 +15,11 @@ pub struct Reference {
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) references: Vec<Reference>,
+    /// Per reference its first name and, when nothing else of that root can be reached through
+    /// it, the second.
+    pub(super) needed: Vec<(String, Option<String>)>,
+    /// `%` or `@` occurs, which reach from a value back to what holds it.
+    pub(super) reaches_back: bool,
     /// `$now`, `$millis` or `$random` occurs, so their pinned versions are needed.
     pub(super) impure: bool,
     /// A function that cannot be pinned, and why.
@@ -53,18 +58,18 @@ impl Walk {
             | AstNode::Null
             | AstNode::Undefined
             | AstNode::Placeholder
-            | AstNode::Regex { .. }
-            | AstNode::Parent(_) => {}
+            | AstNode::Regex { .. } => {}
+            AstNode::Parent(_) => self.found.reaches_back = true,
             AstNode::Name(name) => {
                 if context == Context::Top {
-                    self.refer(vec![name.clone()]);
+                    self.refer(vec![name.clone()], false);
                 }
             }
             AstNode::Variable(name) => self.variable(name, context),
-            AstNode::ParentVariable(_) => self.refer(Vec::new()),
+            AstNode::ParentVariable(_) => self.refer(Vec::new(), false),
             AstNode::Wildcard | AstNode::Descendant => {
                 if context == Context::Top {
-                    self.refer(Vec::new());
+                    self.refer(Vec::new(), false);
                 }
             }
             AstNode::Path { steps } => self.path(steps, context),
@@ -128,7 +133,10 @@ impl Walk {
                     _ => None,
                 })
                 .collect();
-            self.refer(names);
+            let narrow = steps.get(skipped).is_some_and(|root| {
+                root.stages.is_empty() && root.focus.is_none() && root.index_var.is_none() && !root.is_tuple
+            });
+            self.refer(names, narrow);
         } else {
             self.node(&first.node, context);
         }
@@ -137,6 +145,8 @@ impl Walk {
                 self.node(&step.node, Context::Inner);
             }
         }
+        // `item@$i.x` looks for `x` beside `item`, not in it.
+        self.found.reaches_back |= steps.iter().any(|step| step.focus.is_some());
         for stage in steps.iter().flat_map(|step| &step.stages) {
             if let Stage::Filter(filter) = stage {
                 self.node(filter, Context::Inner);
@@ -147,7 +157,10 @@ impl Walk {
     fn function(&mut self, name: &str, args: &[AstNode], context: Context) {
         self.named(name);
         if name == "toMillis" && args.len() > 1 && !names_a_year(&args[1]) {
-            self.refuse("$toMillis needs a picture with a year ([Y…]); without one the result would depend on the day it is computed");
+            self.refuse(
+                "$toMillis needs a picture with a year ([Y…]); without one the result would \
+                 depend on the day it is computed",
+            );
         }
         self.all(args, context);
     }
@@ -155,7 +168,7 @@ impl Walk {
     fn variable(&mut self, name: &str, context: Context) {
         if name.is_empty() {
             if context == Context::Top {
-                self.refer(Vec::new());
+                self.refer(Vec::new(), false);
             }
         } else {
             self.named(name);
@@ -175,7 +188,12 @@ impl Walk {
         self.found.refused.get_or_insert_with(|| why.to_owned());
     }
 
-    fn refer(&mut self, names: Vec<String>) {
+    /// `narrow`: nothing of the root but its second name can be reached through this path.
+    fn refer(&mut self, names: Vec<String>, narrow: bool) {
+        if let Some(root) = names.first() {
+            let field = names.get(1).filter(|_| narrow).cloned();
+            self.found.needed.push((root.clone(), field));
+        }
         self.found.references.push(Reference { names });
     }
 

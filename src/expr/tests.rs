@@ -142,6 +142,40 @@ fn what_an_expression_looks_at_is_known() {
     }
 }
 
+/// Only the fields an expression looks at are converted; what it says must not depend on that.
+#[test]
+fn fields_left_out_are_never_missed() {
+    let item = json!({
+        "a": [{ "b": 1, "c": 2 }, { "b": 3, "c": 4 }], "b": "x", "c": { "d": { "e": 5 } }, "n": 7
+    });
+    for text in [
+        "item.n > 2",
+        "item[n = 7].b",
+        "item.a[b = 3].c & item.b",
+        "item.c.d.%.%.b",
+        "item@$i.($i.b & item.n)",
+        "item@$i.steps.pim.($i.b & id)",
+        "item#$p.n",
+        "item.*",
+        "item.**.e",
+        "$keys(item)",
+        "item.a^(>b).c",
+        "item.(a.b ~> $sum) + item.n",
+        "$map(item.a, function($x) { $x.b + item.n })",
+        "item{ b: n }",
+        "item ~> |c|{ \"e\": b }|",
+        "$lookup(item, \"n\")",
+        "(item.c).d.e",
+        "$.item.c.d.e + $$.item.n",
+        "($f := function($i) { $i.n }; $f(item))",
+    ] {
+        let narrow = evaluate(text, item.clone());
+        let whole = evaluate(&format!("($whole := $$; {text})"), item.clone());
+        assert_eq!(narrow, whole, "{text}");
+        assert!(narrow.is_err() || narrow != Ok(None), "{text} finds something");
+    }
+}
+
 /// A handful of the language, so that an update of the evaluator that changes it is noticed.
 #[test]
 fn the_language_is_jsonata() {

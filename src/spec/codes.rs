@@ -30,13 +30,15 @@ codes! {
     TAB = "E104", "tab in the indentation",
         "YAML is indented with spaces. A tab has no agreed width, so YAML forbids it.";
     UNQUOTED = "E105", "expression without quotes",
-        "Inside { } and [ ], and where it contains ': ' or ' #', an expression must stand in quotes, because YAML gives braces, colons and # a meaning of their own.";
+        "Inside { } and [ ], and where it contains ': ' or ' #', an expression must stand in \
+         quotes, because YAML gives braces, colons and # a meaning of their own.";
     TOO_LARGE = "E106", "too large",
         "Aliases, nesting and size are limited, so that a small file cannot grow into gigabytes.";
     DUPLICATE = "E107", "key written twice",
         "Only one of the two could count. Remove or rename one.";
     UNSUPPORTED = "E108", "unsupported YAML",
-        "Tags, several documents in one file, merge keys and keys that are not texts are not used in workflow files.";
+        "Tags, several documents in one file, merge keys and keys that are not texts are not \
+         used in workflow files.";
 
     UNKNOWN_KEY = "E201", "unknown key",
         "The key means nothing here, so it would be silently ignored.";
@@ -79,12 +81,15 @@ codes! {
     WRONG_TRACK = "E404", "step in the wrong place",
         "Some steps work once per item and stand after the source; others work once per run.";
     DELETE_AFTER = "E405", "wrong 'delete_after'",
-        "A message may be deleted after the step that receives it, or a later one, but it cannot be kept hidden while items wait for time or signals (rule R7).";
+        "A message may be deleted after the step that receives it, or a later one, but it cannot \
+         be kept hidden while items wait for time or signals (rule R7).";
     AMBIGUOUS_ITEM = "E406", "two versions of the item",
-        "Two 'map' steps that do not follow each other are before this step, so it is not clear whose output is the item.";
+        "Two 'map' steps that do not follow each other are before this step, so it is not clear \
+         whose output is the item.";
 
     NOT_AN_EXPRESSION = "E501", "not an expression",
-        "The text inside ${{ }} is not JSONata, or uses a function that would not give the same value twice.";
+        "The text inside ${{ }} is not JSONata, or uses a function that would not give the same \
+         value twice.";
     UNKNOWN_ROOT = "E502", "unknown name",
         "Expressions see 'input', 'item', 'steps' and 'run'.";
     UNKNOWN_INPUT = "E503", "unknown input",
@@ -109,12 +114,16 @@ codes! {
     BAD_SECRET = "E602", "not an environment variable",
         "Write ${env:NAME}, the name in letters, digits and '_'.";
     UNSAFE_REPEAT = "E603", "effect that must not be repeated",
-        "After a timeout nobody knows whether the effect happened. A retry is allowed when a key makes it one effect, when the connector can look, or when you declare the repeat harmless.";
+        "After a timeout nobody knows whether the effect happened. A retry is allowed when a key \
+         makes it one effect, when the connector can look, or when you declare the repeat \
+         harmless.";
     NO_EFFECT = "E604", "meaningless for this step",
-        "The step changes nothing outside, so it can be repeated at any time and needs no key and no batches.";
+        "The step changes nothing outside, so it can be repeated at any time and needs no key \
+         and no batches.";
 
     NO_FILE = "E701", "file that cannot be read",
-        "Files are named relative to the workflow file; they are read and pinned when a run starts.";
+        "Files are named relative to the workflow file; they are read and pinned when a run \
+         starts.";
     CONNECTOR = "E801", "refused by the connector",
         "The connector read the step, and the files it names, and cannot work with them.";
 
@@ -123,7 +132,8 @@ codes! {
     UNUSED_INPUT = "W902", "unused input",
         "No expression looks at the input.";
     SECRET_WRITTEN = "W903", "secret written out",
-        "Whoever reads the file reads the secret, and so does the stored copy of it. Write ${env:NAME}.";
+        "Whoever reads the file reads the secret, and so does the stored copy of it. Write \
+         ${env:NAME}.";
 }
 
 #[cfg(test)]

@@ -113,7 +113,8 @@ pub(super) fn secrets(root: &Node, notes: &mut Notes<'_>) {
                 let span = notes.source.inside(span, &format!("${{env:{name}}}"));
                 let message =
                     "secrets may stand under 'connections' only: everything else is stored and shown";
-                let hint = "put it into a field of the step's connection; for a plain setting use an input: ${{ input.… }}";
+                let hint = "put it into a field of the step's connection; \
+                            for a plain setting use an input: ${{ input.… }}";
                 notes.push(Mistake::new(codes::SECRET_OUTSIDE, span, message).hint(hint));
             }
         }

@@ -240,9 +240,11 @@ pub(super) fn unused_inputs(view: &View<'_>, closing: &[Draft<'_>], notes: &mut 
         return;
     }
     for (name, span) in view.inputs {
-        let used = references.iter().any(|reference| matches!(reference.names.as_slice(), [root, used, ..] if root == "input" && used == name));
+        let used = references.iter().any(|reference| {
+            matches!(reference.names.as_slice(), [root, used, ..] if root == "input" && used == name)
+        });
         if !used {
-            let message = format!("no expression looks at the input '{name}'");
+            let message = format!("no expression in this file looks at the input '{name}'");
             let hint = format!("use it: ${{{{ input.{name} }}}}, or remove it");
             notes.push(Mistake::new(codes::UNUSED_INPUT, *span, message).hint(hint));
         }
