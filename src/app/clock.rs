@@ -9,7 +9,7 @@ use crate::ports::Clock;
 
 /// The system's clock.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct SystemClock;
+pub(super) struct SystemClock;
 
 #[async_trait]
 impl Clock for SystemClock {

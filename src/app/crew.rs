@@ -8,7 +8,7 @@ use crate::ports::Compute;
 type Job = Box<dyn FnOnce() + Send>;
 
 /// A fixed set of threads that compute. They end when the crew is dropped.
-pub struct Crew {
+pub(super) struct Crew {
     jobs: mpsc::Sender<Job>,
 }
 
@@ -17,7 +17,7 @@ impl Crew {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(threads: usize) -> std::io::Result<Self> {
+    pub(super) fn start(threads: usize) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel::<Job>();
         let queue = Arc::new(Mutex::new(queue));
         for number in 0..threads.max(1) {

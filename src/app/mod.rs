@@ -6,6 +6,7 @@ mod clock;
 mod crew;
 mod definition;
 mod environment;
+mod error;
 mod input;
 mod names;
 
@@ -38,7 +39,10 @@ use clock::SystemClock;
 use crew::Crew;
 use definition::{Definition, DefinitionError};
 use environment::Environment;
+use error::AssembleError;
 use names::PinnedNames;
+
+pub use error::{EngineError, OpenError, ResumeError, StartError};
 
 /// Items of a run in memory at once: 1,000 in flight is where the store is fastest, and with some
 /// 30 KB each they stay far below what a small machine has.
@@ -56,22 +60,6 @@ pub struct Engine {
     sandbox: OnceCell<Sandbox>,
 }
 
-/// The state directory cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process holds it.
-    #[error("the state directory is held by another engine{}", pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default())]
-    Held {
-        /// That process.
-        pid: Option<u32>,
-        /// Where it answers reads.
-        socket: PathBuf,
-    },
-    /// Anything else.
-    #[error("{0}")]
-    Broken(String),
-}
-
 /// A run to start.
 #[derive(Clone, Debug)]
 pub struct Start {
@@ -82,42 +70,6 @@ pub struct Start {
     /// The profile.
     pub profile: Option<String>,
 }
-
-/// A run cannot be started. Nothing was recorded.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The file has mistakes.
-    #[error("the workflow file has mistakes")]
-    Mistakes(Report),
-    /// The input is wrong.
-    #[error("{0}")]
-    Input(String),
-    /// Anything else.
-    #[error("{0}")]
-    Broken(String),
-}
-
-/// A run cannot be resumed. Nothing was changed.
-#[derive(Debug, thiserror::Error)]
-pub enum ResumeError {
-    /// It is not there.
-    #[error("there is no run {0}")]
-    Unknown(RunId),
-    /// Its status does not allow it.
-    #[error("{0}")]
-    Refused(String),
-    /// The pinned definition cannot be used.
-    #[error("the pinned workflow file has mistakes")]
-    Mistakes(Report),
-    /// Anything else.
-    #[error("{0}")]
-    Broken(String),
-}
-
-/// The engine failed while it ran. What was acknowledged is on disk.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct EngineError(pub String);
 
 /// A workflow that passed `check`.
 #[derive(Clone, Debug)]
@@ -356,54 +308,4 @@ const ABSENT_STAND_IN: &str = "http://absent.invalid";
 
 fn stand_ins(pim: &str, shop: &str) -> BTreeMap<&'static str, String> {
     BTreeMap::from([("pimcore", pim.to_owned()), ("medusa", shop.to_owned())])
-}
-
-/// The steps of a definition cannot be made.
-#[derive(Debug)]
-enum AssembleError {
-    Mistakes(Box<Report>),
-    Sandbox(String),
-}
-
-impl From<Box<Report>> for AssembleError {
-    fn from(report: Box<Report>) -> Self {
-        Self::Mistakes(report)
-    }
-}
-
-impl From<AssembleError> for StartError {
-    fn from(error: AssembleError) -> Self {
-        match error {
-            AssembleError::Mistakes(report) => Self::Mistakes(*report),
-            AssembleError::Sandbox(why) => Self::Broken(why),
-        }
-    }
-}
-
-impl From<AssembleError> for ResumeError {
-    fn from(error: AssembleError) -> Self {
-        match error {
-            AssembleError::Mistakes(report) => Self::Mistakes(*report),
-            AssembleError::Sandbox(why) => Self::Broken(why),
-        }
-    }
-}
-
-impl From<DefinitionError> for StartError {
-    fn from(error: DefinitionError) -> Self {
-        match error {
-            DefinitionError::Mistakes(report) => Self::Mistakes(*report),
-            DefinitionError::Unreadable(..) => Self::Input(error.to_string()),
-            DefinitionError::Store(error) => Self::Broken(error.to_string()),
-        }
-    }
-}
-
-impl From<DefinitionError> for ResumeError {
-    fn from(error: DefinitionError) -> Self {
-        match error {
-            DefinitionError::Mistakes(report) => Self::Mistakes(*report),
-            DefinitionError::Unreadable(..) | DefinitionError::Store(_) => Self::Broken(error.to_string()),
-        }
-    }
 }

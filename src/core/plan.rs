@@ -68,15 +68,22 @@ pub struct PlanStep {
 impl Plan {
     /// The plan of a checked workflow.
     pub fn of(workflow: &Workflow, catalog: &Catalog) -> Self {
-        let positions: Vec<Vec<usize>> = workflow
+        let mut positions: Vec<Vec<usize>> = workflow
             .steps
             .iter()
             .map(|step| step.needs.iter().filter_map(|need| position(&workflow.steps, need)).collect())
             .collect();
+        let source = workflow.steps.iter().position(|step| role(step, catalog) == Some(Role::Source));
+        let behind_source =
+            source.map(|source| Graph::new(&positions).descendants(source)).unwrap_or_default();
+        let on_items = |at: &usize| behind_source.contains(at);
+        // Items do not wait for run steps: what one of them needs is done before there are items.
+        if let Some(source) = source {
+            let needed: Vec<usize> = behind_source.iter().flat_map(|at| positions[*at].clone()).collect();
+            positions[source].extend(needed.into_iter().filter(|at| *at != source && !on_items(at)));
+        }
         let graph = Graph::new(&positions);
         let order = graph.order().unwrap_or_default();
-        let source = workflow.steps.iter().position(|step| role(step, catalog) == Some(Role::Source));
-        let on_items = |at: &usize| source.is_some_and(|source| graph.ancestors(*at).contains(&source));
         let run: Vec<usize> = order.iter().copied().filter(|at| !on_items(at)).collect();
         let items: Vec<usize> =
             order.iter().copied().filter(|at| Some(*at) == source || on_items(at)).collect();

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::core::fault::Fault;
 use crate::core::id::Unit;
+use crate::core::plan::Track;
 use crate::core::progress::Progress;
 use crate::core::run::Run;
 use crate::core::scope::Scope;
@@ -21,6 +22,8 @@ pub struct Common {
     pub input: Arc<Value>,
     /// Its workflow.
     pub assembly: Arc<Assembly>,
+    /// The facts of the run steps before the source, by step, once the gate is open.
+    pub run_facts: OnceLock<Map<String, Value>>,
 }
 
 /// One unit's content.
@@ -49,21 +52,18 @@ impl Context {
             Some(before) => self.output(common, before, progress)?,
             None => self.record.clone()?,
         };
-        let track = common.assembly.plan.track(self.unit);
-        let facts: Map<String, Value> = track
-            .steps
-            .iter()
-            .zip(&progress.cells)
-            .filter(|(_, cell)| !cell.facts.is_empty())
-            .map(|(step, cell)| (step.name.clone(), Value::Object(cell.facts.clone().into_iter().collect())))
-            .collect();
+        let mut steps = match self.unit {
+            Unit::Item(_) => common.run_facts.get().cloned().unwrap_or_default(),
+            Unit::Run | Unit::Closing(_) => Map::new(),
+        };
+        steps.extend(facts(common.assembly.plan.track(self.unit), progress));
         Ok(Scope {
             run: common.run.id,
             started_at: common.run.started_at,
             unit: self.unit,
             input: Arc::clone(&common.input),
             item,
-            steps: Arc::new(Value::Object(facts)),
+            steps: Arc::new(Value::Object(steps)),
         })
     }
 
@@ -85,4 +85,12 @@ impl Context {
         });
         self.outputs[step].get_or_init(|| computed).clone()
     }
+}
+
+/// The facts of every step that returned some.
+pub(super) fn facts(track: &Track, progress: &Progress) -> Map<String, Value> {
+    let returned = track.steps.iter().zip(&progress.cells).filter(|(_, cell)| !cell.facts.is_empty());
+    returned
+        .map(|(step, cell)| (step.name.clone(), Value::Object(cell.facts.clone().into_iter().collect())))
+        .collect()
 }

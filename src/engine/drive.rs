@@ -1,7 +1,7 @@
 //! The loop that drives one run: decide, commit, act, listen.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -15,14 +15,14 @@ use crate::core::desk::{Desk, Limits};
 use crate::core::fault::Fault;
 use crate::core::id::Unit;
 use crate::core::progress::Progress;
-use crate::core::retry::Outcome;
+use crate::core::retry::{Again, Outcome};
 use crate::core::run::{Event, IllegalRunEvent, Run, RunEvent};
 use crate::core::tally::Calls;
 use crate::core::time::Timestamp;
 use crate::ports::{Clock, Compute, Delivery, Journal, Pinned, Pins, Queue, Records, StoreError};
 
 use super::assembly::Assembly;
-use super::context::{Common, Context};
+use super::context::{self, Common, Context};
 use super::control::Control;
 use super::finish::{self, Ending};
 use super::mail::Mail;
@@ -158,7 +158,7 @@ impl Drive {
         let plan = Arc::clone(&assembly.plan);
         let total = if plan.source().is_none() { Some(0) } else { None };
         Self {
-            common: Arc::new(Common { run: run.clone(), input, assembly }),
+            common: Arc::new(Common { run: run.clone(), input, assembly, run_facts: OnceLock::new() }),
             run,
             desk: Desk::new(plan, limits, total, 0),
             contexts: HashMap::new(),
@@ -187,7 +187,8 @@ impl Drive {
             self.records = Some(worker.open(&source, self.ports.pins.as_ref()).map_err(Error::Source)?);
             self.watermark = self.ports.journal.watermark(self.run.id)?;
             self.desk.start_from(self.watermark);
-            self.open_gate(source.count);
+            let progress = self.ports.journal.progress(self.run.id, Unit::Run)?.unwrap_or_default();
+            self.open_gate(source.count, &progress);
         }
         self.desk.want(Unit::Run);
         Ok(())
@@ -300,7 +301,7 @@ impl Drive {
                 }
                 Arrival::Ended { step, outcomes }
             }
-            Note::Pinned { step, result } => self.pinned(step, result)?,
+            Note::Pinned { step, result } => return self.pinned(step, result, now),
             Note::Delivered { step, delivery } => {
                 self.mail.delivered(step, delivery, now);
                 return Ok(());
@@ -316,28 +317,33 @@ impl Drive {
     }
 
     /// The gate was passed, or not.
-    fn pinned(&mut self, step: usize, result: Result<Pinned, Fault>) -> Result<Arrival, Error> {
+    fn pinned(&mut self, step: usize, result: Result<Pinned, Fault>, now: Timestamp) -> Result<(), Error> {
+        let mut opened = None;
         let outcome = match result {
             Ok(Pinned { source, rejected }) => {
-                let worker = self.common.assembly.source().map(Arc::clone);
-                if let Some(worker) = worker {
-                    let opened = worker.open(&source, self.ports.pins.as_ref()).map_err(Error::Source)?;
-                    self.records = Some(opened);
+                if let Some(worker) = self.common.assembly.source() {
+                    let records = worker.open(&source, self.ports.pins.as_ref()).map_err(Error::Source)?;
+                    self.records = Some(records);
                 }
-                let count = source.count;
+                opened = Some(source.count);
+                let facts =
+                    [("records".to_owned(), source.count.into()), ("rejected".to_owned(), rejected.into())];
                 self.tell(RunEvent::Pinned { source, rejected })?;
-                self.open_gate(count);
-                Outcome::Done(BTreeMap::from([
-                    ("records".to_owned(), count.into()),
-                    ("rejected".to_owned(), rejected.into()),
-                ]))
+                Outcome::Done(facts.into())
             }
-            Err(fault) => Outcome::Refused { fault, again: crate::core::retry::Again::Never },
+            Err(fault) => Outcome::Refused { fault, again: Again::Never },
         };
-        Ok(Arrival::Ended { step, outcomes: vec![(Unit::Run, outcome)] })
+        self.desk.hear(Arrival::Ended { step, outcomes: vec![(Unit::Run, outcome)] }, now, 0.0)?;
+        if let Some(total) = opened {
+            let progress = self.desk.progress(Unit::Run).cloned().unwrap_or_default();
+            self.open_gate(total, &progress);
+        }
+        Ok(())
     }
 
-    fn open_gate(&mut self, total: u64) {
+    fn open_gate(&mut self, total: u64, run: &Progress) {
+        // Set once: a run has one source.
+        let _ = self.common.run_facts.set(context::facts(&self.common.assembly.plan.run, run));
         self.desk.open_gate(total);
         self.mail.open(&self.ports, &self.common, &self.sender);
     }

@@ -1,0 +1,110 @@
+//! What can go wrong at the edge, as the command line and the API see it.
+
+use std::path::PathBuf;
+
+use crate::core::id::RunId;
+use crate::spec::Report;
+
+use super::definition::DefinitionError;
+
+/// The state directory cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process holds it.
+    #[error("the state directory is held by another engine{}", pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default())]
+    Held {
+        /// That process.
+        pid: Option<u32>,
+        /// Where it answers reads.
+        socket: PathBuf,
+    },
+    /// Anything else.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// A run cannot be started. Nothing was recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The file has mistakes.
+    #[error("the workflow file has mistakes")]
+    Mistakes(Report),
+    /// The input is wrong.
+    #[error("{0}")]
+    Input(String),
+    /// Anything else.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// A run cannot be resumed. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ResumeError {
+    /// It is not there.
+    #[error("there is no run {0}")]
+    Unknown(RunId),
+    /// Its status does not allow it.
+    #[error("{0}")]
+    Refused(String),
+    /// The pinned definition cannot be used.
+    #[error("the pinned workflow file has mistakes")]
+    Mistakes(Report),
+    /// Anything else.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// The engine failed while it ran. What was acknowledged is on disk.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct EngineError(pub String);
+
+/// The steps of a definition cannot be made.
+#[derive(Debug)]
+pub(super) enum AssembleError {
+    Mistakes(Box<Report>),
+    Sandbox(String),
+}
+
+impl From<Box<Report>> for AssembleError {
+    fn from(report: Box<Report>) -> Self {
+        Self::Mistakes(report)
+    }
+}
+
+impl From<AssembleError> for StartError {
+    fn from(error: AssembleError) -> Self {
+        match error {
+            AssembleError::Mistakes(report) => Self::Mistakes(*report),
+            AssembleError::Sandbox(why) => Self::Broken(why),
+        }
+    }
+}
+
+impl From<AssembleError> for ResumeError {
+    fn from(error: AssembleError) -> Self {
+        match error {
+            AssembleError::Mistakes(report) => Self::Mistakes(*report),
+            AssembleError::Sandbox(why) => Self::Broken(why),
+        }
+    }
+}
+
+impl From<DefinitionError> for StartError {
+    fn from(error: DefinitionError) -> Self {
+        match error {
+            DefinitionError::Mistakes(report) => Self::Mistakes(*report),
+            DefinitionError::Unreadable(..) => Self::Input(error.to_string()),
+            DefinitionError::Store(error) => Self::Broken(error.to_string()),
+        }
+    }
+}
+
+impl From<DefinitionError> for ResumeError {
+    fn from(error: DefinitionError) -> Self {
+        match error {
+            DefinitionError::Mistakes(report) => Self::Mistakes(*report),
+            DefinitionError::Unreadable(..) | DefinitionError::Store(_) => Self::Broken(error.to_string()),
+        }
+    }
+}
