@@ -2,13 +2,13 @@ use std::sync::Arc;
 
 use milepost::connectors::catalog;
 use milepost::core::retry::Again;
-use milepost::ports::{Effect, Prepare, Worker};
+use milepost::ports::{Effect, Worker};
 use serde_json::{Value, json};
 
 use crate::world::{call, done, once, refused, scope, worker};
 
 fn effect(uses: &str, with: Value) -> Arc<dyn Effect> {
-    match worker(uses, None, with) {
+    match worker(uses, None, &with) {
         Worker::Effect(effect) => effect,
         _ => panic!("not an effect"),
     }
@@ -41,7 +41,7 @@ async fn an_alert_returns_its_line_as_a_fact() {
 
 #[test]
 fn a_delay_is_milliseconds() {
-    let Worker::Pure(delay) = worker("delay", None, json!({ "for": "1m 30s" })) else {
+    let Worker::Pure(delay) = worker("delay", None, &json!({ "for": "1m 30s" })) else {
         panic!("not a timer")
     };
     assert_eq!(delay.prepare(&scope(Value::Null)).unwrap(), json!(90_000));

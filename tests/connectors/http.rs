@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::world::{World, done, once, refused, worker};
 
 fn request(with: Value) -> Arc<dyn Effect> {
-    match worker("http.request", None, with) {
+    match worker("http.request", None, &with) {
         Worker::Effect(effect) => effect,
         _ => panic!("not an effect"),
     }

@@ -177,11 +177,15 @@ async fn a_server_error_is_a_doubt_and_later_attempts_go_in_smaller_company() {
     let verdicts = shop.call(&calls).await;
     assert!(verdicts.outcomes.iter().all(|outcome| matches!(outcome, Outcome::Unclear(_))));
     assert_eq!(shop.probe(&calls[0]).await, Probed::Absent);
-    calls.iter_mut().for_each(|call| call.attempt = 2);
+    for call in &mut calls {
+        call.attempt = 2;
+    }
     let verdicts = shop.call(&calls).await;
     let unclear = verdicts.outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Unclear(_))).count();
     assert_eq!(unclear, 5);
-    calls.iter_mut().for_each(|call| call.attempt = 3);
+    for call in &mut calls {
+        call.attempt = 3;
+    }
     let verdicts = shop.call(&calls).await;
     for (number, outcome) in verdicts.outcomes.iter().enumerate() {
         assert_eq!(matches!(outcome, Outcome::Unclear(_)), number == 4, "{number}: {outcome:?}");

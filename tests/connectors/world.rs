@@ -77,14 +77,14 @@ pub(crate) fn client() -> reqwest::Client {
 
 /// A worker for an effect that maps with the identity.
 pub(crate) fn effect(uses: &str, kind: &str, settings: Value) -> Arc<dyn Effect> {
-    match worker(uses, Some((kind, settings)), json!({ "mapping": "identity.yaml" })) {
+    match worker(uses, Some((kind, settings)), &json!({ "mapping": "identity.yaml" })) {
         Worker::Effect(effect) => effect,
         _ => panic!("{uses} is not an effect"),
     }
 }
 
 /// A worker as the engine makes it.
-pub(crate) fn worker(uses: &str, connection: Option<(&str, Value)>, with: Value) -> Worker {
+pub(crate) fn worker(uses: &str, connection: Option<(&str, Value)>, with: &Value) -> Worker {
     let settings = connection.as_ref().map(|(_, settings)| object(settings)).unwrap_or_default();
     let connection = connection.map(|(kind, settings)| Connection {
         kind: kind.to_owned(),
@@ -97,7 +97,7 @@ pub(crate) fn worker(uses: &str, connection: Option<(&str, Value)>, with: Value)
         needs: Vec::new(),
         when: None,
         connection: connection.as_ref().map(|_| "there".to_owned()),
-        with: object(&with),
+        with: object(with),
         retry: Retry::default(),
         timeout: Duration::from_secs(20),
         batch: Batch { max: 50, linger: Duration::ZERO },
