@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::world::{call, done, once, refused, scope, worker};
 
-fn effect(uses: &str, with: Value) -> Arc<dyn Effect> {
-    match worker(uses, None, &with) {
+fn effect(uses: &str, with: &Value) -> Arc<dyn Effect> {
+    match worker(uses, None, with) {
         Worker::Effect(effect) => effect,
         _ => panic!("not an effect"),
     }
@@ -16,9 +16,9 @@ fn effect(uses: &str, with: Value) -> Arc<dyn Effect> {
 
 #[tokio::test]
 async fn fail_fails_always_or_so_many_times() {
-    let outcome = once(&*effect("fail", json!({ "message": "on purpose" })), &Value::Null).await;
+    let outcome = once(&*effect("fail", &json!({ "message": "on purpose" })), &Value::Null).await;
     assert_eq!(refused(&outcome), (Again::Never, "on purpose"));
-    let twice = effect("fail", json!({ "times": 2 }));
+    let twice = effect("fail", &json!({ "times": 2 }));
     let mut again = call(&*twice, Value::Null);
     for attempt in 1..=3 {
         again.attempt = attempt;
@@ -33,9 +33,9 @@ async fn fail_fails_always_or_so_many_times() {
 
 #[tokio::test]
 async fn an_alert_returns_its_line_as_a_fact() {
-    let outcome = once(&*effect("alert", json!({ "message": "look here" })), &Value::Null).await;
+    let outcome = once(&*effect("alert", &json!({ "message": "look here" })), &Value::Null).await;
     assert_eq!(done(&outcome)["alert"], "look here");
-    let outcome = once(&*effect("alert", json!({})), &Value::Null).await;
+    let outcome = once(&*effect("alert", &json!({})), &Value::Null).await;
     assert!(done(&outcome)["alert"].as_str().unwrap().contains("needs attention"));
 }
 

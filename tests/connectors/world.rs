@@ -18,8 +18,23 @@ use milepost::ports::{Call, Delivery, Effect, Queue, Receive, StoreError, Worker
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-/// A mapping that gives the item as it is. Replace when the real mapping language is here.
-const IDENTITY: &str = "";
+/// A mapping that gives the fields of the tests' items as they are.
+const IDENTITY: &str = "fields:
+  sku: { from: sku }
+  name: { from: name }
+  price: { from: price }
+  published: { from: published }
+  colour: { from: colour }
+  imageUrls: { from: imageUrls }
+  external_id: { from: external_id }
+  handle: { from: handle }
+  title: { from: title }
+  description: { from: description }
+  status: { from: status }
+  options: { from: options }
+  variants: { from: variants }
+  metadata: { from: metadata }
+";
 
 /// Stand-ins with their directory.
 pub(crate) struct World {
