@@ -37,10 +37,10 @@ impl Queue for Recorded {
     }
 }
 
-fn publisher(rules: Value, queue: Arc<Recorded>) -> Publisher {
+fn publisher(rules: &Value, queue: Arc<Recorded>) -> Publisher {
     let with = json!({ "source": "shop", "detail_type": "ProductIngested" });
     Publisher {
-        rules: Rules::read(Some(&rules)).unwrap(),
+        rules: Rules::read(Some(rules)).unwrap(),
         publish: Publish::read(with.as_object().unwrap()).unwrap(),
         queue,
     }
@@ -79,7 +79,7 @@ async fn a_batch_of_25_is_three_calls_and_the_event_id_is_the_effects() {
         { "detail_type": "ProductIngested", "queue": "c" },
         { "detail_type": "ProductIngested", "queue": "a" },
     ]);
-    let publisher = publisher(rules, Arc::clone(&queue));
+    let publisher = publisher(&rules, Arc::clone(&queue));
     let verdicts = publisher.call(&calls(&publisher, 25)).await;
     assert_eq!(verdicts.calls, 3);
     assert_eq!(verdicts.outcomes.len(), 25);
@@ -96,30 +96,29 @@ async fn a_batch_of_25_is_three_calls_and_the_event_id_is_the_effects() {
 
 #[tokio::test]
 async fn an_event_that_no_rule_matches_is_accepted_and_a_failing_store_is_a_doubt() {
-    let nowhere = publisher(json!([]), Arc::default());
+    let nowhere = publisher(&json!([]), Arc::default());
     let verdicts = nowhere.call(&calls(&nowhere, 1)).await;
     let Outcome::Done(facts) = &verdicts.outcomes[0] else { panic!("not done") };
     assert_eq!(facts["queues"], 0);
 
-    let broken = publisher(json!([]), Arc::new(Recorded { broken: true, ..Recorded::default() }));
+    let broken = publisher(&json!([]), Arc::new(Recorded { broken: true, ..Recorded::default() }));
     let verdicts = broken.call(&calls(&broken, 1)).await;
     assert!(matches!(verdicts.outcomes[0], Outcome::Unclear(_)));
 }
 
 #[test]
 fn publish_and_consume_make_the_same_digest_whatever_the_order_of_members() {
-    let publisher = publisher(json!([]), Arc::default());
+    let publisher = publisher(&json!([]), Arc::default());
     let with = json!({ "queue": "q", "wait": "1s", "visibility_timeout": "2m", "max_receives": 5 });
     let receive = Receive::read(with.as_object().unwrap()).unwrap();
-    let published =
-        publisher.prepare(&scope(json!({ "a": [1, { "x": "ü", "b": null }], "c": 2.5 }))).unwrap();
+    let sent = publisher.prepare(&scope(json!({ "a": [1, { "x": "ü", "b": null }], "c": 2.5 }))).unwrap();
     let received = receive.prepare(&scope(json!({ "c": 2.5, "a": [1, { "b": null, "x": "ü" }] }))).unwrap();
-    assert_eq!(published["digest"], received["digest"]);
+    assert_eq!(sent["digest"], received["digest"]);
     assert_eq!(received["wait_ms"], 1000);
     assert_eq!(received["visibility_ms"], 120_000);
     assert_eq!(received["receives_max"], 5);
     let other = receive.prepare(&scope(json!({ "c": 2.6 }))).unwrap();
-    assert_ne!(published["digest"], other["digest"]);
+    assert_ne!(sent["digest"], other["digest"]);
 }
 
 #[test]

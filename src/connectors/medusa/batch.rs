@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use serde_json::{Value, json};
 
 use super::client::Shop;
-use super::request::text;
+use super::request::{self, text};
 use super::variants;
 use super::verdict::{self, Trouble};
 use crate::core::cell::Facts;
@@ -146,9 +146,9 @@ impl Work<'_> {
         for unit in units {
             let wanted = &self.calls[*unit].request;
             match known(held, wanted) {
-                None => create.push(wanted.clone()),
+                None => create.push(request::body(wanted)),
                 Some(product) => {
-                    let mut changed = wanted.clone();
+                    let mut changed = request::body(wanted);
                     if let Some(members) = changed.as_object_mut() {
                         // Always refused in an update; and the list of variants deletes what it
                         // does not name. Both have routes of their own.

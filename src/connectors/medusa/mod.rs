@@ -7,9 +7,10 @@
 //! This is the simple form: the mapping gives what Medusa takes by value (title, handle,
 //! external_id, description, status, images, options, variants with prices, metadata, …).
 //! Whatever goes by Medusa's own ids (categories, tags, collection, sales channels, shipping
-//! profile, stock) is passed on as it is when the mapping gives ids; finding or making it is for
-//! the issue "PIM and shop", and belongs between the lookup and the batch in `batch`, which is
-//! the only place that knows both.
+//! profile, stock) is passed on as it is when the mapping gives ids. Categories given by path are
+//! kept in the request and not sent (`request::body`). Finding or making such things is for the
+//! issue "PIM and shop", and belongs between the lookup and the batch in `batch`, which is the
+//! only place that knows both.
 
 mod batch;
 mod client;

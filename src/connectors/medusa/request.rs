@@ -30,6 +30,22 @@ pub(super) fn of(mut product: Value) -> Result<Value, Fault> {
     Ok(product)
 }
 
+/// What is sent of a request: all of it, less what only an id can say. A category that the mapping
+/// names by its path stays in the request (so a change of it is a change) and is not sent: finding
+/// its id, or making it, is not done yet.
+pub(super) fn body(request: &Value) -> Value {
+    let mut body = request.clone();
+    let Some(members) = body.as_object_mut() else { return body };
+    if let Some(Value::Array(categories)) = members.get_mut("categories") {
+        categories.retain(|category| category.get("id").is_some());
+        // Sent empty, an update would take the product out of every category.
+        if categories.is_empty() {
+            members.remove("categories");
+        }
+    }
+    body
+}
+
 /// Money comes as decimal text so that nothing is lost on the way; Medusa takes a JSON number,
 /// which here is the same digits.
 fn numbered(amount: &mut Value) -> Result<(), Fault> {
@@ -72,6 +88,14 @@ mod tests {
         assert_eq!(made["variants"][0]["prices"][0]["amount"].to_string(), "1234.5");
         assert_eq!(made["external_id"], "7");
         assert!(of(product(json!("12,50"))).is_err());
+    }
+
+    #[test]
+    fn a_category_without_an_id_is_kept_and_not_sent() {
+        let request = json!({ "title": "t", "categories": [{ "path": "Home > Decor" }] });
+        assert_eq!(body(&request), json!({ "title": "t" }));
+        let request = json!({ "categories": [{ "path": "x" }, { "id": "pcat_1" }] });
+        assert_eq!(body(&request), json!({ "categories": [{ "id": "pcat_1" }] }));
     }
 
     #[test]

@@ -162,13 +162,14 @@ pub async fn serve(options: &Options) -> Result<Sandbox, SandboxError> {
         .map_err(SandboxError::io(format!("make {}", options.dir.display())))?;
     let (stop, ending) = watch::channel(());
     let pim = Desk::open(&journal_path(&options.dir, "pim"), Box::new(pim::Pim::new()), &options.pim)?;
-    let shop = Desk::open(&journal_path(&options.dir, "shop"), Box::new(shop::Shop::new()), &options.shop)?;
-    let (pim_seed, shop_seed) = (pim.seed(), shop.seed());
+    let storefront =
+        Desk::open(&journal_path(&options.dir, "shop"), Box::new(shop::Shop::new()), &options.shop)?;
+    let (pim_seed, shop_seed) = (pim.seed(), storefront.seed());
     let (pim_listener, pim_url) = listen(options.pim_port).await?;
     let (shop_listener, shop_url) = listen(options.shop_port).await?;
     let servers = [
         tokio::spawn(server::run(pim_listener, pim, ending.clone())),
-        tokio::spawn(server::run(shop_listener, shop, ending)),
+        tokio::spawn(server::run(shop_listener, storefront, ending)),
     ];
     Ok(Sandbox { pim_url, shop_url, pim_seed, shop_seed, stop, servers })
 }

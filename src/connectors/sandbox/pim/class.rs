@@ -19,6 +19,8 @@ pub(super) enum Kind {
     Quantity,
     /// One text per language.
     Localized,
+    /// One text per name, set as a whole.
+    Named,
     /// One reference to another element.
     Reference,
     /// References to other elements.
@@ -43,12 +45,12 @@ pub(super) const INPUT: &[(&str, Kind)] = &[
     ("key", Kind::Text),
     ("tags", Kind::Ignored),
     // What this site has beside the example of the facts.
-    ("handle", Kind::Text),
+    ("urlKey", Kind::Text),
     ("brand", Kind::Text),
     ("currency", Kind::Text),
     ("compareAtPrice", Kind::Number),
     ("categoryPath", Kind::Text),
-    ("attributes", Kind::Text),
+    ("attributes", Kind::Named),
     ("imageUrls", Kind::Texts),
     ("inStock", Kind::Bool),
     ("source", Kind::Text),
@@ -76,7 +78,7 @@ pub(super) fn check(name: &str, value: &Value) -> Result<(), String> {
         (Kind::Number, value) => value.is_number(),
         (Kind::Bool, value) => value.is_boolean(),
         (Kind::Texts, value) => value.as_array().is_some_and(|texts| texts.iter().all(Value::is_string)),
-        (Kind::Quantity | Kind::Localized | Kind::Reference, value) => value.is_object(),
+        (Kind::Quantity | Kind::Localized | Kind::Named | Kind::Reference, value) => value.is_object(),
         (Kind::References, value) => {
             value.as_array().is_some_and(|members| members.iter().all(Value::is_object))
         }

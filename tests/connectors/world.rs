@@ -1,0 +1,205 @@
+//! Running stand-ins, and workers made for them as the engine makes them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use milepost::connectors::sandbox::{self, Entry, Faults, Sandbox};
+use milepost::connectors::{Site, build};
+use milepost::core::change::{Message, Receipt};
+use milepost::core::id::{RunId, Unit};
+use milepost::core::retry::{Again, Outcome, Retry};
+use milepost::core::scope::Scope;
+use milepost::core::time::Timestamp;
+use milepost::core::workflow::{Batch, Connection, Step};
+use milepost::ports::{Call, Delivery, Effect, Queue, Receive, StoreError, Worker};
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+
+/// A mapping that gives the fields of the tests' items as they are.
+const IDENTITY: &str = "fields:
+  sku: { from: sku }
+  name: { from: name }
+  price: { from: price }
+  published: { from: published }
+  colour: { from: colour }
+  imageUrls: { from: imageUrls }
+  external_id: { from: external_id }
+  handle: { from: handle }
+  title: { from: title }
+  description: { from: description }
+  status: { from: status }
+  options: { from: options }
+  variants: { from: variants }
+  metadata: { from: metadata }
+";
+
+/// Stand-ins with their directory.
+pub(crate) struct World {
+    pub(crate) dir: TempDir,
+    pub(crate) sandbox: Sandbox,
+}
+
+impl World {
+    /// Healthy and empty ones.
+    pub(crate) async fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let sandbox = sandbox::start(dir.path(), &Faults::default()).await.unwrap();
+        Self { dir, sandbox }
+    }
+
+    /// Stops them and starts them again over the same directory, on new ports.
+    pub(crate) async fn restart(self) -> Self {
+        let Self { dir, sandbox } = self;
+        sandbox.shutdown().await;
+        let sandbox = sandbox::start(dir.path(), &Faults::default()).await.unwrap();
+        Self { dir, sandbox }
+    }
+
+    pub(crate) fn pim(&self) -> Arc<dyn Effect> {
+        effect("pimcore.upsert", "sandbox", json!({ "url": self.sandbox.pim_url }))
+    }
+
+    pub(crate) fn shop(&self) -> Arc<dyn Effect> {
+        effect("medusa.upsert", "sandbox", json!({ "url": self.sandbox.shop_url }))
+    }
+
+    /// Makes the stand-in at `url` fail.
+    pub(crate) async fn strike(&self, url: &str, faults: &Faults) {
+        let client = client();
+        let answer = client.post(format!("{url}/sandbox/faults")).json(faults).send().await.unwrap();
+        assert_eq!(answer.status(), 204);
+    }
+
+    /// The calls that the PIM got.
+    pub(crate) fn pim_calls(&self) -> Vec<Entry> {
+        sandbox::entries(self.dir.path()).unwrap().0
+    }
+
+    /// The calls that the shop got.
+    pub(crate) fn shop_calls(&self) -> Vec<Entry> {
+        sandbox::entries(self.dir.path()).unwrap().1
+    }
+}
+
+/// A bare HTTP client.
+pub(crate) fn client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
+}
+
+/// A worker for an effect that maps with the identity.
+pub(crate) fn effect(uses: &str, kind: &str, settings: Value) -> Arc<dyn Effect> {
+    match worker(uses, Some((kind, settings)), &json!({ "mapping": "identity.yaml" })) {
+        Worker::Effect(effect) => effect,
+        _ => panic!("{uses} is not an effect"),
+    }
+}
+
+/// A worker as the engine makes it.
+pub(crate) fn worker(uses: &str, connection: Option<(&str, Value)>, with: &Value) -> Worker {
+    let settings = connection.as_ref().map(|(_, settings)| object(settings)).unwrap_or_default();
+    let connection = connection.map(|(kind, settings)| Connection {
+        kind: kind.to_owned(),
+        concurrency: None,
+        fields: object(&settings),
+    });
+    let step = Step {
+        name: "it".to_owned(),
+        uses: uses.to_owned(),
+        needs: Vec::new(),
+        when: None,
+        connection: connection.as_ref().map(|_| "there".to_owned()),
+        with: object(with),
+        retry: Retry::default(),
+        timeout: Duration::from_secs(20),
+        batch: Batch { max: 50, linger: Duration::ZERO },
+        repeat_safe: false,
+        idempotency: None,
+        line: 1,
+    };
+    let files = BTreeMap::from([("identity.yaml".to_owned(), IDENTITY.as_bytes().to_vec())]);
+    let site = Site {
+        step: &step,
+        connection: connection.as_ref(),
+        settings,
+        files: &files,
+        base: Path::new("."),
+        queue: Arc::new(NoQueue),
+    };
+    build(&site).unwrap_or_else(|faults| panic!("{faults:?}"))
+}
+
+fn object(value: &Value) -> Map<String, Value> {
+    value.as_object().cloned().unwrap_or_default()
+}
+
+/// What a step sees of an item.
+pub(crate) fn scope(item: Value) -> Scope {
+    Scope {
+        run: RunId(1),
+        started_at: Timestamp(0),
+        unit: Unit::Item(0),
+        input: Arc::new(json!({})),
+        item: Arc::new(item),
+        steps: Arc::new(json!({})),
+    }
+}
+
+/// The call for an item, at its first attempt.
+pub(crate) fn call(effect: &dyn Effect, item: Value) -> Call {
+    Call {
+        run: RunId(1),
+        unit: Unit::Item(0),
+        attempt: 1,
+        key: String::new(),
+        effect_id: 1,
+        request: effect.prepare(&scope(item)).unwrap(),
+    }
+}
+
+/// Carries out one attempt for one item.
+pub(crate) async fn once(effect: &dyn Effect, item: &Value) -> Outcome {
+    let mut verdicts = effect.call(&[call(effect, item.clone())]).await;
+    assert_eq!(verdicts.outcomes.len(), 1);
+    verdicts.outcomes.remove(0)
+}
+
+/// The facts of a success.
+pub(crate) fn done(outcome: &Outcome) -> &BTreeMap<String, Value> {
+    match outcome {
+        Outcome::Done(facts) => facts,
+        other => panic!("not done: {other:?}"),
+    }
+}
+
+/// Whether another attempt makes sense, and the message, of a refusal.
+pub(crate) fn refused(outcome: &Outcome) -> (Again, &str) {
+    match outcome {
+        Outcome::Refused { fault, again } => (*again, &fault.message),
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+struct NoQueue;
+
+#[async_trait]
+impl Queue for NoQueue {
+    async fn send(&self, _: Vec<Message>) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn receive(&self, _: &Receive) -> Result<Vec<Delivery>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn delete(&self, _: Vec<Receipt>) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn hide(&self, _: Vec<Receipt>, _: Duration) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
