@@ -18,7 +18,7 @@ use super::keys;
 use super::pins::{Files, sync_dir};
 use super::rows::Rows;
 use super::wire::{Input, put_number};
-use super::writer::Sync;
+use super::writer::MakeDurable;
 
 /// sled's own files.
 const JOURNAL: &str = "journal";
@@ -106,7 +106,7 @@ pub enum OpenError {
 /// What opening came to.
 pub(super) struct Opened {
     pub(super) rows: Rows,
-    pub(super) sync: Sync,
+    pub(super) sync: MakeDurable,
     pub(super) mark: HolderMark,
 }
 
@@ -119,7 +119,9 @@ pub(super) fn open(dir: &Path, clock: &dyn Clock) -> Result<Opened, OpenError> {
     {
         return Err(OpenError::MovedAside { dir: dir.to_owned(), moved_to });
     }
-    fs::create_dir_all(&journal).map_err(Error::io(format!("create {}", journal.display()))).map_err(failed)?;
+    fs::create_dir_all(&journal)
+        .map_err(Error::io(format!("create {}", journal.display())))
+        .map_err(failed)?;
     let db = open_sled(dir, &journal, clock)?;
     let mark = HolderMark::write(dir, clock.now());
     let files = Files::open(&dir.join(PINS)).map_err(failed)?;
@@ -182,7 +184,7 @@ fn damaged_in(dir: &Path) -> Option<PathBuf> {
 
 /// sled's `flush` alone does not survive a power cut; with a sync of its file it does, as long as
 /// no value is so large that sled gives it a file of its own.
-fn sync_of(db: &sled::Db, journal: &Path) -> Result<Sync, Error> {
+fn sync_of(db: &sled::Db, journal: &Path) -> Result<MakeDurable, Error> {
     let path = journal.join("db");
     let file = File::open(&path).map_err(Error::io(format!("open {}", path.display())))?;
     let db = db.clone();

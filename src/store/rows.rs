@@ -50,7 +50,12 @@ impl Rows {
     }
 
     /// The record in a slot of a block that was read before, which a commit may have changed since.
-    pub(super) fn record<T: Record>(&self, key: &[u8], mut block: Block, slot: usize) -> Result<Option<T>, Error> {
+    pub(super) fn record<T: Record>(
+        &self,
+        key: &[u8],
+        mut block: Block,
+        slot: usize,
+    ) -> Result<Option<T>, Error> {
         for _ in 0..LOOKS_MAX {
             match block.get(slot).map_err(codec::at(key))? {
                 Found::Nothing => return Ok(None),

@@ -144,7 +144,12 @@ fn histories() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// The full change; progress and attempts only ever grow, as the core sees to it.
-fn full(small: Small, model: &MemoryStore, ahead: &mut Vec<(RunId, Unit, Progress)>, now: Timestamp) -> Change {
+fn full(
+    small: Small,
+    model: &MemoryStore,
+    ahead: &mut Vec<(RunId, Unit, Progress)>,
+    now: Timestamp,
+) -> Change {
     let receipt = |run, number| message("q", run, number).receipt();
     let until = |ms| now.after(Duration::from_millis(ms));
     match small {
@@ -155,9 +160,10 @@ fn full(small: Small, model: &MemoryStore, ahead: &mut Vec<(RunId, Unit, Progres
             let place = ahead.iter().position(|(of, known, _)| (*of, *known) == (run, unit));
             let mut progress = match place {
                 Some(place) => ahead.swap_remove(place).2,
-                None => model.progress(run, unit).unwrap().unwrap_or_else(|| Progress {
-                    cells: vec![Cell::default(); steps(run, unit)],
-                }),
+                None => model
+                    .progress(run, unit)
+                    .unwrap()
+                    .unwrap_or_else(|| Progress { cells: vec![Cell::default(); steps(run, unit)] }),
             };
             let step = step % progress.cells.len();
             cell.attempts += progress.cells[step].attempts;
@@ -170,7 +176,9 @@ fn full(small: Small, model: &MemoryStore, ahead: &mut Vec<(RunId, Unit, Progres
         Small::Enqueue(run, numbers) => {
             Change::Enqueue(numbers.into_iter().map(|number| message("q", run, number)).collect())
         }
-        Small::Received(run, number, ms) => Change::Received { receipt: receipt(run, number), until: until(ms) },
+        Small::Received(run, number, ms) => {
+            Change::Received { receipt: receipt(run, number), until: until(ms) }
+        }
         Small::Hide(run, number, ms) => Change::Hide { receipt: receipt(run, number), until: until(ms) },
         Small::Delete(run, number) => Change::Delete(receipt(run, number)),
         Small::Bury(run, number) => Change::Bury(receipt(run, number)),
