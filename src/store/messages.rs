@@ -22,7 +22,7 @@ impl Stage {
             let block = Block::decode(&payload).map_err(codec::at(&key))?;
             let rack = (queue.to_owned(), run);
             for slot in block.filled() {
-                if let Some(parcel) = self.rows.record(&key, block.clone(), slot)? {
+                if let Some(parcel) = self.rows.record(&key, &block, slot)? {
                     self.racks.load(&rack, MESSAGES.position(number, slot), &parcel);
                 }
             }

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -192,8 +193,21 @@ fn sync_of(db: &sled::Db, journal: &Path) -> Result<MakeDurable, Error> {
     Ok(Box::new(move || {
         db.flush()?;
         file.sync_data().map_err(Error::io(format!("sync {}", path.display())))?;
-        large.sync()
+        large.sync()?;
+        same_file(&file, &path)
     }))
+}
+
+/// A file that was deleted or replaced under us still takes writes, but nobody will ever find them.
+fn same_file(file: &File, path: &Path) -> Result<(), Error> {
+    let identity = |found: fs::Metadata| (found.dev(), found.ino());
+    let there = fs::metadata(path).map_err(Error::io(format!("find {} again", path.display())))?;
+    let ours = file.metadata().map_err(Error::io(format!("look at {}", path.display())))?;
+    if identity(there) == identity(ours) {
+        return Ok(());
+    }
+    let replaced = std::io::Error::other("another file is in its place");
+    Err(Error::io(format!("find {} again", path.display()))(replaced))
 }
 
 /// sled's files for large values. There should never be one; sled would not sync it, so we do.
