@@ -127,10 +127,18 @@ pub trait Clock: Send + Sync {
     async fn sleep_until(&self, until: Timestamp);
 }
 
+/// Runs jobs that compute, away from the threads that wait. Implemented by a pool of threads and,
+/// for the simulation, in place.
+pub trait Compute: Send + Sync {
+    /// Takes a job; it runs once, soon. A job tells of its end by itself.
+    fn submit(&self, job: Box<dyn FnOnce() + Send>);
+}
+
 /// What one step does before any call: pure, repeatable, on a computing thread.
 pub trait Prepare: Send + Sync {
     /// For a pure step its output; for an effect the request to send, whole and without secrets;
-    /// for a timer the instant as milliseconds since 1970; for a receiver anything.
+    /// for a timer the wait in milliseconds; for a receiver its parameters ([`crate::engine`]
+    /// documents them) and the digest that the item's message must carry.
     ///
     /// # Errors
     /// A fault of the content: the unit is a dead letter at this step.

@@ -48,7 +48,7 @@ pub enum SkipReason {
 }
 
 /// How an effect in doubt is settled (rule R3), in the order of preference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SettleBy {
     /// The connector looks it up.

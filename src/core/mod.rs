@@ -6,14 +6,21 @@
 //! unit), `run` (the state machine of a whole run), `desk` and `decide` (what to do next),
 //! `resume` (what a resume will do).
 
+pub mod arrival;
 pub mod catalog;
 pub mod cell;
 pub mod change;
+pub mod closing;
+pub mod decide;
+pub mod desk;
 pub mod fault;
 pub mod graph;
+pub mod hear;
 pub mod id;
+pub mod mail;
 pub mod plan;
 pub mod progress;
+pub mod resume;
 pub mod retry;
 pub mod run;
 pub mod scope;

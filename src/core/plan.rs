@@ -83,23 +83,17 @@ impl Plan {
         let closing_needs: Vec<Vec<usize>> =
             (0..workflow.on_failure.len()).map(|at| at.checked_sub(1).into_iter().collect()).collect();
         let closing_order: Vec<usize> = (0..workflow.on_failure.len()).collect();
-        let mut items = Track::of(workflow, &workflow.steps, &items, &graph, catalog);
-        if let Some(first) = items.steps.first_mut() {
+        let mut items = steps_of(workflow, &workflow.steps, &items, &graph, catalog);
+        if let Some(first) = items.first_mut() {
             first.role = Role::Pure;
         }
-        items.mark_pure();
+        let closing_graph = Graph::new(&closing_needs);
+        let closing = steps_of(workflow, &workflow.on_failure, &closing_order, &closing_graph, catalog);
         Self {
             workflow: workflow.name.clone(),
-            run: Track::of(workflow, &workflow.steps, &run, &graph, catalog).marked(),
-            items,
-            closing: Track::of(
-                workflow,
-                &workflow.on_failure,
-                &closing_order,
-                &Graph::new(&closing_needs),
-                catalog,
-            )
-            .marked(),
+            run: Track::new(steps_of(workflow, &workflow.steps, &run, &graph, catalog)),
+            items: Track::new(items),
+            closing: Track::new(closing),
             tolerate: workflow.tolerate,
         }
     }
@@ -120,6 +114,20 @@ impl Plan {
 }
 
 impl Track {
+    /// A track of steps that stand in topological order; fills in what follows from which of them
+    /// are pure.
+    pub fn new(mut steps: Vec<PlanStep>) -> Self {
+        let graph = Graph::new(&steps.iter().map(|step| step.needs.clone()).collect::<Vec<_>>());
+        for at in 0..steps.len() {
+            let pure = |position: &usize| steps[*position].role == Role::Pure;
+            let implied = graph.ancestors(at).into_iter().filter(pure).collect();
+            let leaves_record = pure(&at) && graph.descendants(at).iter().all(pure);
+            steps[at].implied = implied;
+            steps[at].leaves_record = leaves_record;
+        }
+        Self { steps }
+    }
+
     /// The position of the step called `name`.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.steps.iter().position(|step| step.name == name)
@@ -133,54 +141,39 @@ impl Track {
             .filter(move |(_, step)| step.needs.contains(&at))
             .map(|(later, _)| later)
     }
+}
 
-    fn of(workflow: &Workflow, steps: &[Step], chosen: &[usize], graph: &Graph, catalog: &Catalog) -> Self {
-        let local = |at: &usize| chosen.iter().position(|other| other == at);
-        let steps = chosen
-            .iter()
-            .map(|at| {
-                let step = &steps[*at];
-                let descriptor = catalog.step(&step.uses);
-                PlanStep {
-                    name: step.name.clone(),
-                    role: descriptor.map_or(Role::Pure, |known| known.role),
-                    needs: graph.needs(*at).iter().filter_map(local).collect(),
-                    implied: Vec::new(),
-                    leaves_record: false,
-                    retry: step.retry,
-                    timeout: step.timeout,
-                    batch_max: step.batch.max.max(1) as usize,
-                    linger: step.batch.linger,
-                    concurrency: concurrency(workflow, step, descriptor),
-                    settle: settle(step, descriptor),
-                    delete_after: step.with.get("delete_after").and_then(|name| {
-                        chosen
-                            .iter()
-                            .position(|other| Some(workflow.steps[*other].name.as_str()) == name.as_str())
-                    }),
-                }
-            })
-            .collect();
-        Self { steps }
-    }
-
-    fn marked(mut self) -> Self {
-        self.mark_pure();
-        self
-    }
-
-    /// Fills in what follows from which steps are pure. Steps are in topological order, so one
-    /// pass forwards finds what each implies and one pass backwards which must leave a record.
-    fn mark_pure(&mut self) {
-        let graph = Graph::new(&self.steps.iter().map(|step| step.needs.clone()).collect::<Vec<_>>());
-        for at in 0..self.steps.len() {
-            let pure = |position: &usize| self.steps[*position].role == Role::Pure;
-            let implied = graph.ancestors(at).into_iter().filter(pure).collect();
-            let leaves_record = pure(&at) && graph.descendants(at).iter().all(pure);
-            self.steps[at].implied = implied;
-            self.steps[at].leaves_record = leaves_record;
-        }
-    }
+/// The chosen steps as a track sees them, in the order of `chosen`.
+fn steps_of(
+    workflow: &Workflow,
+    steps: &[Step],
+    chosen: &[usize],
+    graph: &Graph,
+    catalog: &Catalog,
+) -> Vec<PlanStep> {
+    let local = |at: &usize| chosen.iter().position(|other| other == at);
+    let named = |name: &str| chosen.iter().position(|other| steps[*other].name == name);
+    chosen
+        .iter()
+        .map(|at| {
+            let step = &steps[*at];
+            let descriptor = catalog.step(&step.uses);
+            PlanStep {
+                name: step.name.clone(),
+                role: descriptor.map_or(Role::Pure, |known| known.role),
+                needs: graph.needs(*at).iter().filter_map(local).collect(),
+                implied: Vec::new(),
+                leaves_record: false,
+                retry: step.retry,
+                timeout: step.timeout,
+                batch_max: step.batch.max.max(1) as usize,
+                linger: step.batch.linger,
+                concurrency: concurrency(workflow, step, descriptor),
+                settle: settle(step, descriptor),
+                delete_after: step.with.get("delete_after").and_then(|name| named(name.as_str()?)),
+            }
+        })
+        .collect()
 }
 
 fn position(steps: &[Step], name: &str) -> Option<usize> {
@@ -203,7 +196,10 @@ fn concurrency(workflow: &Workflow, step: &Step, descriptor: Option<&Descriptor>
 fn settle(step: &Step, descriptor: Option<&Descriptor>) -> SettleBy {
     match descriptor {
         Some(Descriptor { role: Role::Effect { probes: true }, .. }) => SettleBy::Probe,
-        Some(known) if step.repeat_safe || (known.harmless)(&step.with) => SettleBy::Repeat,
-        Some(_) | None => SettleBy::Person,
+        Some(known @ Descriptor { role: Role::Effect { probes: false }, .. }) => {
+            if step.repeat_safe || (known.harmless)(&step.with) { SettleBy::Repeat } else { SettleBy::Person }
+        }
+        // Nothing outside changes: pinning again, computing again, waiting again is harmless.
+        Some(_) | None => SettleBy::Repeat,
     }
 }

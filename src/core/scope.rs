@@ -22,7 +22,7 @@ pub struct Scope {
     /// The item as this step sees it (`item`): the output of the nearest mapping before it, else
     /// the record of the source; null on the run track.
     pub item: Arc<Value>,
-    /// What each step before this one returned (`steps.NAME`): the output of a pure step, the
-    /// facts of another.
+    /// The facts that each effect before this step returned (`steps.NAME.FACT`). Outputs of pure
+    /// steps are not in here: they reach a step as `item`, without a copy.
     pub steps: Arc<Value>,
 }

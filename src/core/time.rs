@@ -11,6 +11,7 @@ pub struct Timestamp(pub u64);
 
 impl Timestamp {
     /// The instant `duration` after this one, saturating at the end of time.
+    #[must_use]
     pub fn after(self, duration: Duration) -> Self {
         let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         Self(self.0.saturating_add(millis))

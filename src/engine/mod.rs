@@ -1,1 +1,23 @@
-//! (to come)
+//! Makes it happen: reads units in, prepares their steps, commits, calls, waits.
+//!
+//! One task drives one run ([`drive::drive`]). It owns the [`crate::core::desk::Desk`] and repeats:
+//! *decide, commit, act, listen*. Everything that takes time happens elsewhere and comes back as a
+//! note: computing on the compute port, calls and polls as tasks. Recovery is the same path: load,
+//! decide again.
+//!
+//! A step that receives is prepared to an object with `queue`, `wait_ms`, `visibility_ms`,
+//! `receives_max` and, for an item, `digest`.
+
+pub mod assembly;
+mod carry;
+pub mod context;
+mod control;
+pub mod drive;
+mod fetch;
+mod finish;
+mod mail;
+pub mod prepare;
+pub mod recover;
+
+pub use control::{Control, Stop};
+pub use drive::{Error, Ports, drive};

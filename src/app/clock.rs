@@ -1,0 +1,25 @@
+//! The system's clock behind the port.
+
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+
+use crate::core::time::Timestamp;
+use crate::ports::Clock;
+
+/// The system's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+#[async_trait]
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the time of day")]
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    async fn sleep_until(&self, until: Timestamp) {
+        tokio::time::sleep(until.since(self.now())).await;
+    }
+}

@@ -1,0 +1,252 @@
+//! A run as the engine holds it: the units in memory, what each waits for, and what arrived.
+//!
+//! [`Desk::hear`] turns what arrived into recorded events; [`super::decide::decide`] says what to
+//! do next. Between the two the engine commits [`Desk::take_changes`]. Nothing here does IO, and
+//! collections are ordered, so that the same arrivals always lead to the same decisions.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::arrival::{Request, Setback};
+use super::catalog::Role;
+use super::id::Unit;
+use super::plan::Plan;
+use super::progress::Progress;
+use super::time::Timestamp;
+
+/// How much of a run is held in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Most items in memory at once.
+    pub window: usize,
+    /// An item that has to wait longer than this gives up its place.
+    pub patience: Duration,
+}
+
+/// What a slot is doing that is not durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Stage {
+    #[default]
+    Idle,
+    Preparing,
+    Queued,
+    Calling,
+    Looking,
+}
+
+/// A step of a unit in memory.
+#[derive(Debug, Default)]
+pub(super) struct Slot {
+    pub(super) stage: Stage,
+    pub(super) request: Option<Arc<Request>>,
+}
+
+/// A unit in memory.
+#[derive(Debug)]
+pub(super) struct Active {
+    pub(super) progress: Progress,
+    pub(super) slots: Vec<Slot>,
+    /// A pure step was computed since the progress was last made durable. That alone is not worth
+    /// a commit, unless nothing else will follow.
+    pub(super) unsaved: bool,
+}
+
+/// Units whose call at one step can leave, in the order they became ready.
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    pub(super) queue: VecDeque<Unit>,
+    pub(super) since: Timestamp,
+    pub(super) calling: usize,
+}
+
+/// A run as the engine holds it.
+#[derive(Debug)]
+pub struct Desk {
+    pub(super) plan: Arc<Plan>,
+    pub(super) limits: Limits,
+    pub(super) units: BTreeMap<Unit, Active>,
+    /// One line per step; the tracks are told apart by a unit that flows through them.
+    pub(super) lines: BTreeMap<(TrackName, usize), Line>,
+    pub(super) timers: BTreeSet<(Timestamp, Unit, usize)>,
+    /// Units with a record that gave up their place, and when they are wanted back.
+    pub(super) asleep: BTreeMap<Unit, Timestamp>,
+    pub(super) wakes: BTreeSet<(Timestamp, Unit)>,
+    pub(super) prepare: BTreeMap<Unit, Vec<usize>>,
+    pub(super) fetching: BTreeSet<Unit>,
+    pub(super) wanted: BTreeSet<Unit>,
+    /// Items before this position were asked for once.
+    pub(super) fed: u64,
+    /// How many items there are; `None` before the gate.
+    pub(super) total: Option<u64>,
+    /// When it is looked again for items that can give up their place.
+    pub(super) room_at: Timestamp,
+    pub(super) stopping: bool,
+    pub(super) moving: usize,
+    pub(super) touched: BTreeSet<Unit>,
+    pub(super) setbacks: Vec<Setback>,
+}
+
+/// Tells the tracks apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum TrackName {
+    Run,
+    Closing,
+    Item,
+}
+
+impl TrackName {
+    pub(super) fn of(unit: Unit) -> Self {
+        match unit {
+            Unit::Run => Self::Run,
+            Unit::Closing(_) => Self::Closing,
+            Unit::Item(_) => Self::Item,
+        }
+    }
+}
+
+impl Desk {
+    /// An empty desk. `fed` is the position of the first item to ask for.
+    pub fn new(plan: Arc<Plan>, limits: Limits, total: Option<u64>, fed: u64) -> Self {
+        Self {
+            plan,
+            limits,
+            units: BTreeMap::new(),
+            lines: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            asleep: BTreeMap::new(),
+            wakes: BTreeSet::new(),
+            prepare: BTreeMap::new(),
+            fetching: BTreeSet::new(),
+            wanted: BTreeSet::new(),
+            fed,
+            total,
+            room_at: Timestamp(0),
+            stopping: false,
+            moving: 0,
+            touched: BTreeSet::new(),
+            setbacks: Vec::new(),
+        }
+    }
+
+    /// The plan it decides on.
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// The gate is passed: so many items can be asked for.
+    pub fn open_gate(&mut self, total: u64) {
+        self.total = Some(total);
+    }
+
+    /// Items before this position are at rest and are not asked for.
+    pub fn start_from(&mut self, position: u64) {
+        self.fed = position;
+    }
+
+    /// Whether no new attempt starts any more.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
+    /// What was prepared for a call of this step.
+    pub fn request(&self, unit: Unit, step: usize) -> Option<Arc<Request>> {
+        self.units.get(&unit)?.slots.get(step)?.request.clone()
+    }
+
+    /// Asks for a unit by name: one that a message came for, or one that a resume revives.
+    pub fn want(&mut self, unit: Unit) {
+        if !self.units.contains_key(&unit) && !self.fetching.contains(&unit) {
+            self.forget_sleep(unit);
+            self.wanted.insert(unit);
+        }
+    }
+
+    /// No new attempt starts from now on.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    /// The progress of a unit in memory.
+    pub fn progress(&self, unit: Unit) -> Option<&Progress> {
+        self.units.get(&unit).map(|active| &active.progress)
+    }
+
+    /// Whether a unit is in memory or on its way there.
+    pub fn holds(&self, unit: Unit) -> bool {
+        self.units.contains_key(&unit) || self.fetching.contains(&unit) || self.wanted.contains(&unit)
+    }
+
+    /// Every item before this position is at rest.
+    pub fn watermark(&self) -> u64 {
+        let item = |unit: &Unit| match unit {
+            Unit::Item(position) => Some(*position),
+            Unit::Run | Unit::Closing(_) => None,
+        };
+        let firsts = [
+            self.units.keys().find_map(item),
+            self.asleep.keys().find_map(item),
+            self.fetching.iter().find_map(item),
+            self.wanted.iter().find_map(item),
+        ];
+        firsts.into_iter().flatten().min().unwrap_or(self.fed)
+    }
+
+    /// What was recorded since the last call: each unit's whole progress, once, and the setbacks.
+    /// Units at rest leave memory with it.
+    pub fn take_changes(&mut self) -> (Vec<(Unit, Progress)>, Vec<Setback>) {
+        let touched = std::mem::take(&mut self.touched);
+        let changes = touched
+            .into_iter()
+            .filter_map(|unit| {
+                let active = self.units.get_mut(&unit)?;
+                active.unsaved = false;
+                let track = self.plan.track(unit);
+                let idle = active.slots.iter().all(|slot| slot.stage == Stage::Idle);
+                if idle && active.progress.is_at_rest(track) {
+                    self.units.remove(&unit).map(|active| (unit, active.progress))
+                } else {
+                    Some((unit, active.progress.clone()))
+                }
+            })
+            .collect();
+        (changes, std::mem::take(&mut self.setbacks))
+    }
+
+    /// Whether a step of the unit's track is a timer: its wait ends in success.
+    pub(super) fn is_timer(&self, unit: Unit, step: usize) -> bool {
+        self.plan.track(unit).steps[step].role == Role::Timer
+    }
+
+    /// Puts a unit into the line of a step.
+    pub(super) fn queue(&mut self, unit: Unit, step: usize, now: Timestamp) {
+        let line = self.line(unit, step);
+        if line.queue.is_empty() {
+            line.since = now;
+        }
+        line.queue.push_back(unit);
+        self.set_stage(unit, step, Stage::Queued);
+    }
+
+    pub(super) fn stage(&self, unit: Unit, step: usize) -> Option<Stage> {
+        self.units.get(&unit)?.slots.get(step).map(|slot| slot.stage)
+    }
+
+    pub(super) fn set_stage(&mut self, unit: Unit, step: usize, stage: Stage) {
+        let Some(active) = self.units.get_mut(&unit) else { return };
+        let slot = &mut active.slots[step];
+        self.moving += usize::from(slot.stage == Stage::Idle && stage != Stage::Idle);
+        self.moving -= usize::from(slot.stage != Stage::Idle && stage == Stage::Idle);
+        slot.stage = stage;
+    }
+
+    pub(super) fn line(&mut self, unit: Unit, step: usize) -> &mut Line {
+        self.lines.entry((TrackName::of(unit), step)).or_default()
+    }
+
+    pub(super) fn forget_sleep(&mut self, unit: Unit) {
+        if let Some(wake) = self.asleep.remove(&unit) {
+            self.wakes.remove(&(wake, unit));
+        }
+    }
+}

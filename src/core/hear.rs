@@ -1,0 +1,264 @@
+//! What follows from an arrival: recorded events, and steps that are now ready.
+
+use std::sync::Arc;
+
+use super::arrival::{Arrival, Ready, Request, Setback};
+use super::cell::{Facts, IllegalTransition, Kind, State};
+use super::desk::{Active, Desk, Slot, Stage};
+use super::id::Unit;
+use super::progress::Progress;
+use super::resume;
+use super::retry::{Outcome, Probed, judge, judge_probe};
+use super::time::Timestamp;
+
+impl Desk {
+    /// Takes in what arrived. `chance` is in `0.0..1.0` and spreads pauses.
+    ///
+    /// # Errors
+    /// [`IllegalTransition`] when an arrival contradicts the record: a defect of the engine.
+    pub fn hear(&mut self, arrival: Arrival, now: Timestamp, chance: f64) -> Result<(), IllegalTransition> {
+        match arrival {
+            Arrival::Fetched { unit, progress, ready } => self.admit(unit, progress, ready, now),
+            Arrival::Prepared { unit, steps, ready } => {
+                self.unprepare(unit, &steps);
+                self.take_ready(unit, ready, now)
+            }
+            Arrival::Ended { step, outcomes } => {
+                if let Some((unit, _)) = outcomes.first() {
+                    self.line(*unit, step).calling -= 1;
+                }
+                outcomes
+                    .into_iter()
+                    .try_for_each(|(unit, outcome)| self.ended(unit, step, outcome, now, chance))
+            }
+            Arrival::Looked { step, unit, probed } => self.looked(unit, step, probed, now, chance),
+            Arrival::Delivered { step, unit, content } => {
+                let kind = match content {
+                    Ok(facts) => Kind::Done { facts },
+                    Err(fault) => Kind::Faulted { fault },
+                };
+                self.record(unit, step, kind, now)
+            }
+            Arrival::Proven { step, unit, facts } => self.record(unit, step, Kind::Done { facts }, now),
+        }
+    }
+
+    fn admit(
+        &mut self,
+        unit: Unit,
+        progress: Option<Progress>,
+        ready: Vec<(usize, Ready)>,
+        now: Timestamp,
+    ) -> Result<(), IllegalTransition> {
+        self.fetching.remove(&unit);
+        let plan = Arc::clone(&self.plan);
+        let track = plan.track(unit);
+        let known = progress.is_some();
+        let progress = progress.unwrap_or_else(|| Progress::new(track));
+        let slots = track.steps.iter().map(|_| Slot::default()).collect();
+        let events = resume::at_admission(track, &progress, now);
+        self.units.insert(unit, Active { progress, slots, unsaved: false });
+        for (step, kind) in events {
+            self.record(unit, step, kind, now)?;
+        }
+        if known {
+            self.set_timers(unit);
+            self.review(unit);
+            self.release(unit);
+            return Ok(());
+        }
+        if ready.is_empty() {
+            self.review(unit);
+            return Ok(());
+        }
+        self.take_ready(unit, ready, now)
+    }
+
+    fn unprepare(&mut self, unit: Unit, steps: &[usize]) {
+        for step in steps {
+            if self.stage(unit, *step) == Some(Stage::Preparing) {
+                self.set_stage(unit, *step, Stage::Idle);
+            }
+        }
+    }
+
+    fn take_ready(
+        &mut self,
+        unit: Unit,
+        ready: Vec<(usize, Ready)>,
+        now: Timestamp,
+    ) -> Result<(), IllegalTransition> {
+        for (step, ready) in ready {
+            match ready {
+                Ready::Computed => self.computed(unit, step, now)?,
+                Ready::Skip(reason) => self.note(unit, step, Kind::Skipped { reason }, now)?,
+                Ready::Fault(fault) => {
+                    let kind = match self.progress(unit).map(|progress| progress.cells[step].state) {
+                        Some(State::InDoubt(_)) => Kind::Unsettled { fault, until: None },
+                        _ => Kind::Faulted { fault },
+                    };
+                    self.note(unit, step, kind, now)?;
+                }
+                Ready::Wait(pause) => {
+                    self.note(unit, step, Kind::Parked { until: now.after(pause) }, now)?;
+                }
+                Ready::Request(request) => self.requested(unit, step, request, now),
+            }
+        }
+        self.review(unit);
+        self.release(unit);
+        Ok(())
+    }
+
+    /// A pure step is done. Only one that no recorded step follows leaves a record of its own.
+    fn computed(&mut self, unit: Unit, step: usize, now: Timestamp) -> Result<(), IllegalTransition> {
+        let plan = Arc::clone(&self.plan);
+        let track = plan.track(unit);
+        let Some(active) = self.units.get_mut(&unit) else { return Ok(()) };
+        if active.progress.cells[step].state != State::Pending {
+            return Ok(());
+        }
+        active.progress.apply(track, step, Kind::Done { facts: Facts::new() }, now)?;
+        active.unsaved = true;
+        if track.steps[step].leaves_record {
+            self.touched.insert(unit);
+        }
+        Ok(())
+    }
+
+    fn requested(&mut self, unit: Unit, step: usize, request: Arc<Request>, now: Timestamp) {
+        let Some(active) = self.units.get_mut(&unit) else { return };
+        active.slots[step].request = Some(request);
+        match active.progress.cells[step].state {
+            State::Pending => self.queue(unit, step, now),
+            state => self.set_timer(unit, step, state),
+        }
+    }
+
+    fn ended(
+        &mut self,
+        unit: Unit,
+        step: usize,
+        outcome: Outcome,
+        now: Timestamp,
+        chance: f64,
+    ) -> Result<(), IllegalTransition> {
+        self.set_stage(unit, step, Stage::Idle);
+        let plan = Arc::clone(&self.plan);
+        let known = &plan.track(unit).steps[step];
+        let Some(active) = self.units.get(&unit) else { return Ok(()) };
+        let kind = judge(outcome, &active.progress.cells[step], &known.retry, known.settle, now, chance);
+        self.record(unit, step, kind, now)
+    }
+
+    fn looked(
+        &mut self,
+        unit: Unit,
+        step: usize,
+        probed: Probed,
+        now: Timestamp,
+        chance: f64,
+    ) -> Result<(), IllegalTransition> {
+        self.set_stage(unit, step, Stage::Idle);
+        let plan = Arc::clone(&self.plan);
+        let Some(active) = self.units.get(&unit) else { return Ok(()) };
+        let cell = &active.progress.cells[step];
+        // A message may have proven the effect while the look was under way.
+        if !matches!(cell.state, State::InDoubt(_)) {
+            return Ok(());
+        }
+        let kind = judge_probe(probed, cell, &plan.track(unit).steps[step].retry, now, chance);
+        self.record(unit, step, kind, now)
+    }
+
+    /// Applies one event to a unit in memory; what it makes ready is prepared.
+    pub(super) fn record(
+        &mut self,
+        unit: Unit,
+        step: usize,
+        kind: Kind,
+        now: Timestamp,
+    ) -> Result<(), IllegalTransition> {
+        self.note(unit, step, kind, now)?;
+        self.review(unit);
+        Ok(())
+    }
+
+    /// Applies one event to a unit in memory and notes that it is to be made durable.
+    fn note(&mut self, unit: Unit, step: usize, kind: Kind, now: Timestamp) -> Result<(), IllegalTransition> {
+        let plan = Arc::clone(&self.plan);
+        let track = plan.track(unit);
+        let Some(active) = self.units.get_mut(&unit) else { return Ok(()) };
+        let told = match &kind {
+            Kind::Refused { fault, .. }
+            | Kind::Faulted { fault }
+            | Kind::Unclear { fault, .. }
+            | Kind::Unsettled { fault, .. } => Some(fault.clone()),
+            _ => None,
+        };
+        active.progress.apply(track, step, kind, now)?;
+        let cell = &active.progress.cells[step];
+        let (state, attempt) = (cell.state, cell.attempts);
+        if let Some(fault) = told {
+            self.setbacks.push(Setback { unit, step, attempt, state, fault });
+        }
+        if state.is_final() {
+            active.slots[step].request = None;
+        }
+        self.touched.insert(unit);
+        self.set_timer(unit, step, state);
+        Ok(())
+    }
+
+    /// Finds the steps of a unit that have to be prepared.
+    fn review(&mut self, unit: Unit) {
+        let plan = Arc::clone(&self.plan);
+        let track = plan.track(unit);
+        let Some(active) = self.units.get_mut(&unit) else { return };
+        for step in 0..track.steps.len() {
+            let slot = &mut active.slots[step];
+            let unprepared = slot.stage == Stage::Idle && slot.request.is_none();
+            let needed = match active.progress.cells[step].state {
+                State::Pending => active.progress.is_ready(track, step),
+                State::Backoff(_) | State::InDoubt(Some(_)) => true,
+                _ => false,
+            };
+            if unprepared && needed {
+                slot.stage = Stage::Preparing;
+                self.moving += 1;
+                self.prepare.entry(unit).or_default().push(step);
+            }
+        }
+    }
+
+    /// Lets go of a unit that is at rest and has nothing to record.
+    fn release(&mut self, unit: Unit) {
+        let Some(active) = self.units.get(&unit) else { return };
+        let track = self.plan.track(unit);
+        let idle = active.slots.iter().all(|slot| slot.stage == Stage::Idle);
+        if !idle || !active.progress.is_at_rest(track) {
+            return;
+        }
+        if active.unsaved {
+            self.touched.insert(unit);
+        } else if !self.touched.contains(&unit) {
+            self.units.remove(&unit);
+        }
+    }
+
+    fn set_timers(&mut self, unit: Unit) {
+        let states: Vec<State> = match self.units.get(&unit) {
+            Some(active) => active.progress.cells.iter().map(|cell| cell.state).collect(),
+            None => return,
+        };
+        for (step, state) in states.into_iter().enumerate() {
+            self.set_timer(unit, step, state);
+        }
+    }
+
+    fn set_timer(&mut self, unit: Unit, step: usize, state: State) {
+        if let State::Backoff(until) | State::Waiting(until) | State::InDoubt(Some(until)) = state {
+            self.timers.insert((until, unit, step));
+        }
+    }
+}

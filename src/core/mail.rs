@@ -1,0 +1,55 @@
+//! What becomes of a message for an item (rules R3 to R5).
+
+use super::catalog::Role;
+use super::cell::State;
+use super::plan::Track;
+use super::progress::Progress;
+
+/// What becomes of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    /// The item waits for it.
+    Take,
+    /// It proves that the effect at this step, which is in doubt, was carried out.
+    Proves(usize),
+    /// The item is not there yet, or still works on what the message is for: keep it hidden.
+    Keep,
+    /// It has served: remove it.
+    Delete,
+    /// The item will do nothing with it any more: leave it to the queue's redrive policy.
+    Release,
+}
+
+/// Decides about a message that arrived for, or is held for, an item at this progress. `step` is
+/// the step that receives it.
+pub fn disposition(track: &Track, step: usize, progress: &Progress) -> Disposition {
+    match progress.cells[step].state {
+        State::Waiting(_) => Disposition::Take,
+        State::Pending => {
+            let doubtful = track.steps[step].needs.iter().copied().find(|need| {
+                matches!(track.steps[*need].role, Role::Effect { .. })
+                    && matches!(progress.cells[*need].state, State::InDoubt(_))
+            });
+            match doubtful {
+                Some(need) => Disposition::Proves(need),
+                None if progress.is_at_rest(track) => Disposition::Release,
+                None => Disposition::Keep,
+            }
+        }
+        State::DeadLettered | State::Cancelled => Disposition::Release,
+        State::Succeeded | State::Skipped(_) => served(track, step, progress),
+        State::Running | State::Backoff(_) | State::InDoubt(_) => Disposition::Keep,
+    }
+}
+
+/// The message was taken: it goes when the step that `delete_after` names is passed.
+fn served(track: &Track, step: usize, progress: &Progress) -> Disposition {
+    let Some(after) = track.steps[step].delete_after else { return Disposition::Delete };
+    if progress.cells[after].state.is_passed() {
+        Disposition::Delete
+    } else if progress.is_at_rest(track) {
+        Disposition::Release
+    } else {
+        Disposition::Keep
+    }
+}

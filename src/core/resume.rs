@@ -1,0 +1,273 @@
+//! What a resume will do, before it does it. The plan that is shown and the resume that is carried
+//! out ask the same function ([`fate`]), so they cannot differ.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::catalog::Role;
+use super::cell::{Cell, Kind, SettleBy, State};
+use super::id::{RunId, Unit};
+use super::plan::{PlanStep, Track};
+use super::progress::Progress;
+use super::time::Timestamp;
+
+/// What a resume does with one step of one unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// It is done: nothing.
+    Reuse,
+    /// It was given up: a new budget of attempts.
+    Failed,
+    /// It never ran.
+    NeverRan,
+    /// It was between attempts, or waiting: it goes on.
+    GoesOn,
+    /// It is in doubt and settled in this way.
+    InDoubt(SettleBy),
+    /// Nothing: the same content would be refused again, or a step before it stays as it is.
+    Stays,
+}
+
+/// What a resume will do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResumePlan {
+    /// The run.
+    pub run: RunId,
+    /// Names exactly this plan.
+    pub hash: String,
+    /// Work that is kept.
+    pub reuse: Vec<Share>,
+    /// Work that is done.
+    pub execute: Vec<Share>,
+    /// Effects that are settled first.
+    pub in_doubt: Vec<Doubt>,
+    /// Units that stay as they are.
+    pub stays: Vec<Share>,
+}
+
+/// A share of the items at one step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// The step.
+    pub step: String,
+    /// How many items (for a run step: 1).
+    pub items: u64,
+    /// Why; empty for work that is kept.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub reason: String,
+}
+
+/// One effect in doubt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doubt {
+    /// The step.
+    pub step: String,
+    /// The item's position; none for a run step.
+    pub item: Option<u64>,
+    /// The attempt that has no outcome.
+    pub attempt: u32,
+    /// How it is settled.
+    pub settle_by: SettleBy,
+}
+
+/// What a resume does with one step of a unit at this progress.
+pub fn fate(track: &Track, progress: &Progress, step: usize) -> Fate {
+    let cell = &progress.cells[step];
+    let known = &track.steps[step];
+    match cell.state {
+        State::Succeeded | State::Skipped(_) => Fate::Reuse,
+        State::Running | State::InDoubt(_) => Fate::InDoubt(known.settle),
+        State::DeadLettered if is_recomputed(known, cell) => Fate::Stays,
+        State::DeadLettered | State::Cancelled => Fate::Failed,
+        State::Backoff(_) | State::Waiting(_) => Fate::GoesOn,
+        State::Pending => {
+            let blocked = known.needs.iter().any(|need| {
+                matches!(fate(track, progress, *need), Fate::Stays | Fate::InDoubt(SettleBy::Person))
+            });
+            if blocked { Fate::Stays } else { Fate::NeverRan }
+        }
+    }
+}
+
+/// The events that a resume records for a unit before it goes on, by step.
+pub fn revival(track: &Track, progress: &Progress) -> Vec<(usize, Kind)> {
+    (0..track.steps.len())
+        .filter(|step| match fate(track, progress, *step) {
+            Fate::Failed => true,
+            Fate::InDoubt(settle) => {
+                progress.cells[*step].state == State::InDoubt(None) && settle != SettleBy::Person
+            }
+            Fate::Reuse | Fate::NeverRan | Fate::GoesOn | Fate::Stays => false,
+        })
+        .map(|step| (step, Kind::Revived))
+        .collect()
+}
+
+/// The events that follow from finding a unit's record when no call of it can be under way: an
+/// intent without an outcome is in doubt.
+pub fn at_admission(track: &Track, progress: &Progress, now: Timestamp) -> Vec<(usize, Kind)> {
+    let until = |step: &PlanStep| (step.settle != SettleBy::Person).then_some(now);
+    progress
+        .cells
+        .iter()
+        .enumerate()
+        .filter(|(_, cell)| cell.state == State::Running)
+        .map(|(step, _)| (step, Kind::Lost { until: until(&track.steps[step]) }))
+        .collect()
+}
+
+/// A dead letter that pure computation would only reach again: same source, same definition. The
+/// source itself is read again when it never was pinned.
+fn is_recomputed(step: &PlanStep, cell: &Cell) -> bool {
+    step.role == Role::Pure || (cell.attempts == 0 && step.role != Role::Source && step.role != Role::Receive)
+}
+
+/// Adds up what a resume will do, unit by unit.
+#[derive(Debug)]
+pub struct Planner<'a> {
+    track: &'a Track,
+    counts: Vec<BTreeMap<Fate, u64>>,
+    doubts: Vec<Doubt>,
+    recorded: u64,
+    digest: Sha256,
+}
+
+/// Most effects in doubt that a plan lists one by one; the counts are always whole.
+const DOUBTS_LISTED_MAX: usize = 1_000;
+
+impl<'a> Planner<'a> {
+    /// A planner for the units of one track of a run in this epoch.
+    pub fn new(track: &'a Track, run: RunId, epoch: u32) -> Self {
+        let mut digest = Sha256::new();
+        digest.update(run.0.to_be_bytes());
+        digest.update(epoch.to_be_bytes());
+        Self {
+            track,
+            counts: vec![BTreeMap::new(); track.steps.len()],
+            doubts: Vec::new(),
+            recorded: 0,
+            digest,
+        }
+    }
+
+    /// Adds a unit that has a record.
+    pub fn add(&mut self, unit: Unit, progress: &Progress) {
+        self.recorded += 1;
+        let item = match unit {
+            Unit::Item(position) => Some(position),
+            Unit::Run | Unit::Closing(_) => None,
+        };
+        self.digest.update(item.unwrap_or(u64::MAX).to_be_bytes());
+        for (step, known) in self.track.steps.iter().enumerate() {
+            let fate = fate(self.track, progress, step);
+            *self.counts[step].entry(fate).or_default() += 1;
+            self.digest.update([fate.letter()]);
+            if let Fate::InDoubt(settle_by) = fate {
+                self.digest.update(progress.cells[step].attempts.to_be_bytes());
+                if self.doubts.len() < DOUBTS_LISTED_MAX {
+                    let attempt = progress.cells[step].attempts + 1;
+                    self.doubts.push(Doubt { step: known.name.clone(), item, attempt, settle_by });
+                }
+            }
+        }
+    }
+
+    /// Ends the plan of a track with `total` units, those without a record included.
+    pub fn finish(mut self, total: u64) -> TrackPlan {
+        let unrecorded = total.saturating_sub(self.recorded);
+        self.digest.update(total.to_be_bytes());
+        let mut plan = TrackPlan { doubts: self.doubts, ..TrackPlan::default() };
+        for (step, known) in self.track.steps.iter().enumerate() {
+            *self.counts[step].entry(Fate::NeverRan).or_default() += unrecorded;
+            for (fate, items) in self.counts[step].iter().filter(|(_, items)| **items > 0) {
+                let share =
+                    Share { step: known.name.clone(), items: *items, reason: fate.reason().to_owned() };
+                match fate {
+                    Fate::Reuse => plan.reuse.push(share),
+                    Fate::Stays => plan.stays.push(share),
+                    Fate::Failed | Fate::NeverRan | Fate::GoesOn | Fate::InDoubt(_) => {
+                        plan.execute.push(share)
+                    }
+                }
+            }
+        }
+        plan.hash = hex(&self.digest.finalize());
+        plan
+    }
+}
+
+/// What a resume will do on one track.
+#[derive(Clone, Debug, Default)]
+pub struct TrackPlan {
+    reuse: Vec<Share>,
+    execute: Vec<Share>,
+    stays: Vec<Share>,
+    doubts: Vec<Doubt>,
+    hash: String,
+}
+
+impl Fate {
+    fn letter(self) -> u8 {
+        match self {
+            Self::Reuse => b'r',
+            Self::Failed => b'f',
+            Self::NeverRan => b'n',
+            Self::GoesOn => b'g',
+            Self::InDoubt(SettleBy::Probe) => b'p',
+            Self::InDoubt(SettleBy::Repeat) => b'a',
+            Self::InDoubt(SettleBy::Person) => b'd',
+            Self::Stays => b's',
+        }
+    }
+
+    /// The words for it in a plan.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Reuse => "",
+            Self::Failed => "failed",
+            Self::NeverRan => "never ran",
+            Self::GoesOn => "was between attempts or waiting",
+            Self::InDoubt(SettleBy::Probe) => "in doubt: looked up first",
+            Self::InDoubt(SettleBy::Repeat) => "in doubt: repeated, which is declared harmless",
+            Self::InDoubt(SettleBy::Person) => "in doubt: a person decides",
+            Self::Stays => "same content would be refused again",
+        }
+    }
+}
+
+/// Joins the plans of the tracks of a run.
+pub fn join(run: RunId, tracks: Vec<TrackPlan>) -> ResumePlan {
+    let mut digest = Sha256::new();
+    let mut plan = ResumePlan {
+        run,
+        hash: String::new(),
+        reuse: Vec::new(),
+        execute: Vec::new(),
+        in_doubt: Vec::new(),
+        stays: Vec::new(),
+    };
+    for track in tracks {
+        plan.reuse.extend(track.reuse);
+        plan.execute.extend(track.execute);
+        plan.stays.extend(track.stays);
+        plan.in_doubt.extend(track.doubts);
+        digest.update(track.hash.as_bytes());
+    }
+    plan.hash = hex(&digest.finalize()[..PLAN_HASH_BYTES]);
+    plan
+}
+
+/// 64 bits: enough that two plans of one run never share a hash, short enough to type.
+const PLAN_HASH_BYTES: usize = 8;
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

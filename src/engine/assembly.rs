@@ -1,0 +1,51 @@
+//! A plan with a worker for every step.
+
+use std::sync::Arc;
+
+use crate::core::id::Unit;
+use crate::core::plan::Plan;
+use crate::expr::{Expression, Template};
+use crate::ports::{Source, Worker};
+
+/// A workflow ready to run.
+pub struct Assembly {
+    /// What is decided on.
+    pub plan: Arc<Plan>,
+    /// The run steps, in the order of their track.
+    pub run: Vec<Station>,
+    /// The item steps, in the order of their track.
+    pub items: Vec<Station>,
+    /// The steps of `on_failure`.
+    pub closing: Vec<Station>,
+}
+
+/// One step ready to work.
+pub struct Station {
+    /// What does the work.
+    pub worker: Worker,
+    /// The condition, if the step has one.
+    pub when: Option<Expression>,
+    /// The declared idempotency key, if the step has one.
+    pub key: Option<Template>,
+    /// The step on the same track whose output this step sees as `item`; `None`: the record.
+    pub item_from: Option<usize>,
+}
+
+impl Assembly {
+    /// The stations of the track that `unit` flows through.
+    pub fn stations(&self, unit: Unit) -> &[Station] {
+        match unit {
+            Unit::Run => &self.run,
+            Unit::Closing(_) => &self.closing,
+            Unit::Item(_) => &self.items,
+        }
+    }
+
+    /// The source, if the workflow has one.
+    pub fn source(&self) -> Option<&Arc<dyn Source>> {
+        self.run.iter().find_map(|station| match &station.worker {
+            Worker::Source(source) => Some(source),
+            Worker::Pure(_) | Worker::Effect(_) => None,
+        })
+    }
+}

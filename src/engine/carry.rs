@@ -1,0 +1,152 @@
+//! Carrying out what was decided. Every intent is durable before this is reached.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::core::arrival::{Arrival, Request};
+use crate::core::decide::Dispatch;
+use crate::core::fault::{Fault, name};
+use crate::core::id::Unit;
+use crate::core::retry::{Outcome, Probed};
+use crate::ports::{Call, Source, UniqueOf, Worker};
+
+use super::context::{Common, Context};
+use super::drive::{Drive, Note};
+use super::prepare::prepare;
+
+/// Units in one computing job: enough to outweigh the hand-over, few enough to spread.
+const JOB_UNITS: usize = 16;
+
+impl Drive {
+    pub(super) fn carry_out(&mut self, dispatch: Dispatch) {
+        match dispatch {
+            Dispatch::Fetch(units) => {
+                for chunk in units.chunks(JOB_UNITS) {
+                    self.fetch(chunk.to_vec());
+                }
+            }
+            Dispatch::Prepare { unit, progress, steps } => {
+                let Some(context) = self.contexts.get(&unit).map(Arc::clone) else { return };
+                let (common, sender) = (Arc::clone(&self.common), self.sender.clone());
+                self.ports.compute.submit(Box::new(move || {
+                    let ready = prepare(&common, &context, progress, &steps);
+                    // Nobody listens any more only when the engine itself has stopped.
+                    let _ = sender.send(Note::Arrival(Arrival::Prepared { unit, steps, ready }));
+                }));
+            }
+            Dispatch::Call { step, units } => self.call(step, &units),
+            Dispatch::Look { step, unit } => self.look(step, unit),
+        }
+    }
+
+    fn call(&mut self, step: usize, units: &[(Unit, u32)]) {
+        let Some((first, _)) = units.first() else { return };
+        let sender = self.sender.clone();
+        match &self.common.assembly.stations(*first)[step].worker {
+            Worker::Source(source) => self.pin(step, Arc::clone(source)),
+            Worker::Effect(effect) => {
+                let calls: Vec<Call> =
+                    units.iter().map(|(unit, attempt)| self.one_call(*unit, step, *attempt)).collect();
+                let (effect, clock) = (Arc::clone(effect), Arc::clone(&self.ports.clock));
+                let timeout = self.desk.plan().track(*first).steps[step].timeout;
+                tokio::spawn(async move {
+                    let until = clock.now().after(timeout);
+                    let verdicts = tokio::select! {
+                        verdicts = effect.call(&calls) => Some(verdicts),
+                        () = clock.sleep_until(until) => None,
+                    };
+                    let (mut outcomes, sent) = match verdicts {
+                        Some(verdicts) => (verdicts.outcomes, verdicts.calls),
+                        None => (vec![], 1),
+                    };
+                    // A unit without a verdict is one that nobody knows anything about.
+                    outcomes.resize_with(calls.len(), || {
+                        Outcome::Unclear(Fault::new(name::TIMEOUT, format!("no answer within {timeout:?}")))
+                    });
+                    let outcomes = calls.iter().map(|call| call.unit).zip(outcomes).collect();
+                    let _ = sender.send(Note::Ended { step, outcomes, calls: sent });
+                });
+            }
+            Worker::Pure(_) => {
+                let fault = || Fault::new(name::MAPPING, "this step makes no calls");
+                let outcomes = units.iter().map(|(unit, _)| (*unit, Outcome::Unclear(fault()))).collect();
+                let _ = sender.send(Note::Ended { step, outcomes, calls: 0 });
+            }
+        }
+    }
+
+    fn look(&mut self, step: usize, unit: Unit) {
+        let attempts = self.desk.progress(unit).map_or(0, |progress| progress.cells[step].attempts);
+        let call = self.one_call(unit, step, attempts + 1);
+        let Worker::Effect(effect) = &self.common.assembly.stations(unit)[step].worker else { return };
+        let (effect, clock, sender) =
+            (Arc::clone(effect), Arc::clone(&self.ports.clock), self.sender.clone());
+        let timeout = self.desk.plan().track(unit).steps[step].timeout;
+        tokio::spawn(async move {
+            let until = clock.now().after(timeout);
+            let probed = tokio::select! {
+                probed = effect.probe(&call) => probed,
+                () = clock.sleep_until(until) => {
+                    Probed::Unknown(Fault::new(name::TIMEOUT, format!("no answer within {timeout:?}")))
+                }
+            };
+            let _ = sender.send(Note::Arrival(Arrival::Looked { step, unit, probed }));
+        });
+    }
+
+    fn one_call(&self, unit: Unit, step: usize, attempt: u32) -> Call {
+        let request = self.desk.request(unit, step);
+        let step = &self.desk.plan().track(unit).steps[step].name;
+        let (key, request) = match request.as_deref() {
+            Some(Request { key, body }) => (key.clone(), body.clone()),
+            None => (String::new(), Value::Null),
+        };
+        Call {
+            run: self.run.id,
+            unit,
+            attempt,
+            key,
+            effect_id: effect_id(&self.run.id.to_string(), step, unit),
+            request,
+        }
+    }
+
+    /// Pins the source: the gate.
+    fn pin(&self, step: usize, source: Arc<dyn Source>) {
+        let (common, sender, pins) =
+            (Arc::clone(&self.common), self.sender.clone(), Arc::clone(&self.ports.pins));
+        self.ports.compute.submit(Box::new(move || {
+            let context = Context::new(&common, Unit::Run, Ok(Arc::new(Value::Null)));
+            let progress = crate::core::progress::Progress::new(&common.assembly.plan.run);
+            let result = context.scope(&common, step, &progress).and_then(|scope| {
+                let unique = |position: u64, record: &Arc<Value>| unique_values(&common, position, record);
+                let unique: &UniqueOf<'_> = &unique;
+                source.pin(&scope, pins.as_ref(), unique)
+            });
+            let _ = sender.send(Note::Pinned { step, result });
+        }));
+    }
+}
+
+/// The values of a record that no two items may share: those of the pure steps that see it first.
+fn unique_values(common: &Common, position: u64, record: &Arc<Value>) -> Vec<(String, String)> {
+    let unit = Unit::Item(position);
+    let context = Context::new(common, unit, Ok(Arc::clone(record)));
+    let progress = crate::core::progress::Progress::new(&common.assembly.plan.items);
+    let mut values = Vec::new();
+    for (step, station) in common.assembly.items.iter().enumerate() {
+        if let (Worker::Pure(pure), None) = (&station.worker, station.item_from)
+            && let Ok(scope) = context.scope(common, step, &progress)
+        {
+            values.extend(pure.unique(&scope));
+        }
+    }
+    values
+}
+
+/// The stable ID of an effect: the same for every attempt, another for every step and unit.
+pub(super) fn effect_id(run: &str, step: &str, unit: Unit) -> u128 {
+    let name = format!("{run}/{step}/{unit}");
+    uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes()).as_u128()
+}

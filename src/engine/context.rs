@@ -1,0 +1,88 @@
+//! What is known about a unit beside its record in the store: all of it can be computed again.
+
+use std::sync::{Arc, OnceLock};
+
+use serde_json::{Map, Value};
+
+use crate::core::fault::Fault;
+use crate::core::id::Unit;
+use crate::core::progress::Progress;
+use crate::core::run::Run;
+use crate::core::scope::Scope;
+use crate::ports::Worker;
+
+use super::assembly::Assembly;
+
+/// What every unit of a run has in common.
+pub struct Common {
+    /// The run as it was when this engine took it.
+    pub run: Run,
+    /// Its input.
+    pub input: Arc<Value>,
+    /// Its workflow.
+    pub assembly: Arc<Assembly>,
+}
+
+/// One unit's content.
+pub struct Context {
+    /// The unit.
+    pub unit: Unit,
+    /// The record of the source, or why it is a dead letter; null on the run track.
+    pub record: Result<Arc<Value>, Fault>,
+    /// Outputs of pure steps, by step.
+    outputs: Vec<OnceLock<Result<Arc<Value>, Fault>>>,
+}
+
+impl Context {
+    /// The context of a unit whose record was read.
+    pub fn new(common: &Common, unit: Unit, record: Result<Arc<Value>, Fault>) -> Self {
+        let outputs = common.assembly.stations(unit).iter().map(|_| OnceLock::new()).collect();
+        Self { unit, record, outputs }
+    }
+
+    /// What a step of this unit may look at. Pure outputs are computed on the way, once.
+    ///
+    /// # Errors
+    /// The fault of the record, or of a pure step before this one.
+    pub fn scope(&self, common: &Common, step: usize, progress: &Progress) -> Result<Scope, Fault> {
+        let item = match common.assembly.stations(self.unit)[step].item_from {
+            Some(before) => self.output(common, before, progress)?,
+            None => self.record.clone()?,
+        };
+        let track = common.assembly.plan.track(self.unit);
+        let facts: Map<String, Value> = track
+            .steps
+            .iter()
+            .zip(&progress.cells)
+            .filter(|(_, cell)| !cell.facts.is_empty())
+            .map(|(step, cell)| (step.name.clone(), Value::Object(cell.facts.clone().into_iter().collect())))
+            .collect();
+        Ok(Scope {
+            run: common.run.id,
+            started_at: common.run.started_at,
+            unit: self.unit,
+            input: Arc::clone(&common.input),
+            item,
+            steps: Arc::new(Value::Object(facts)),
+        })
+    }
+
+    /// The output of a pure step.
+    ///
+    /// # Errors
+    /// The fault of that step, or of one before it.
+    pub fn output(&self, common: &Common, step: usize, progress: &Progress) -> Result<Arc<Value>, Fault> {
+        if let Some(known) = self.outputs[step].get() {
+            return known.clone();
+        }
+        let computed = self.scope(common, step, progress).and_then(|scope| {
+            match &common.assembly.stations(self.unit)[step].worker {
+                // On the item track the source is the step that gives the item its record.
+                Worker::Source(_) => Ok(scope.item),
+                Worker::Pure(pure) => pure.prepare(&scope).map(Arc::new),
+                Worker::Effect(effect) => effect.prepare(&scope).map(Arc::new),
+            }
+        });
+        self.outputs[step].get_or_init(|| computed).clone()
+    }
+}

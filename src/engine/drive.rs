@@ -1,0 +1,393 @@
+//! The loop that drives one run: decide, commit, act, listen.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tokio::sync::mpsc;
+
+use crate::core::arrival::{Arrival, Ready, Setback};
+use crate::core::cell::IllegalTransition;
+use crate::core::change::Change;
+use crate::core::decide::decide;
+use crate::core::desk::{Desk, Limits};
+use crate::core::fault::Fault;
+use crate::core::id::Unit;
+use crate::core::progress::Progress;
+use crate::core::retry::Outcome;
+use crate::core::run::{Event, IllegalRunEvent, Run, RunEvent};
+use crate::core::tally::Calls;
+use crate::core::time::Timestamp;
+use crate::ports::{Clock, Compute, Delivery, Journal, Pinned, Pins, Queue, Records, StoreError};
+
+use super::assembly::Assembly;
+use super::context::{Common, Context};
+use super::control::Control;
+use super::finish::{self, Ending};
+use super::mail::Mail;
+use super::recover;
+
+/// The outside of the engine.
+#[derive(Clone)]
+pub struct Ports {
+    /// Durable records.
+    pub journal: Arc<dyn Journal>,
+    /// The embedded queue.
+    pub queue: Arc<dyn Queue>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Content-addressed files.
+    pub pins: Arc<dyn Pins>,
+    /// Computing threads.
+    pub compute: Arc<dyn Compute>,
+}
+
+/// The engine cannot go on with the run. Everything acknowledged is durable; the run can be
+/// resumed once the cause is gone.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// The store failed.
+    #[error("the store failed: {0}")]
+    Store(#[from] StoreError),
+    /// An arrival contradicts the record: a defect of the engine.
+    #[error("the engine contradicts itself: {0}")]
+    Transition(#[from] IllegalTransition),
+    /// An event contradicts the run's status: a defect of the engine.
+    #[error("the engine contradicts itself: {0}")]
+    RunEvent(#[from] IllegalRunEvent),
+    /// The pinned source cannot be read.
+    #[error("the pinned source cannot be read: {0}")]
+    Source(Fault),
+}
+
+/// What comes back from everything that takes time.
+pub(super) enum Note {
+    Arrival(Arrival),
+    Fetched {
+        unit: Unit,
+        progress: Option<Progress>,
+        ready: Vec<(usize, Ready)>,
+        context: Option<Arc<Context>>,
+    },
+    Ended {
+        step: usize,
+        outcomes: Vec<(Unit, Outcome)>,
+        calls: u64,
+    },
+    Pinned {
+        step: usize,
+        result: Result<Pinned, Fault>,
+    },
+    Delivered {
+        step: usize,
+        delivery: Delivery,
+    },
+    QueueDone(Result<(), StoreError>),
+    Failed(StoreError),
+}
+
+/// One run while it is driven.
+pub(super) struct Drive {
+    pub(super) common: Arc<Common>,
+    pub(super) run: Run,
+    pub(super) desk: Desk,
+    pub(super) ports: Ports,
+    pub(super) contexts: HashMap<Unit, Arc<Context>>,
+    pub(super) records: Option<Arc<dyn Records>>,
+    pub(super) mail: Mail,
+    pub(super) sender: mpsc::UnboundedSender<Note>,
+    inbox: mpsc::UnboundedReceiver<Note>,
+    control: Control,
+    chance: StdRng,
+    /// Recorded about the run as a whole, not yet committed.
+    events: Vec<Event>,
+    calls: BTreeMap<(Unit, usize), Calls>,
+    watermark: u64,
+}
+
+/// Items between two records of the watermark: a resume looks at this many finished items at most
+/// in vain, and a commit seldom carries one more row.
+const WATERMARK_STEP: u64 = 64;
+
+/// Drives a run until it ends or is stopped, and returns its last record. A run that is queued is
+/// started; any other is resumed by `plan` (its hash), which was carried out on the store before.
+///
+/// # Errors
+/// See [`Error`]. The run can then be resumed.
+pub async fn drive(
+    run: Run,
+    plan: Option<String>,
+    assembly: Arc<Assembly>,
+    ports: Ports,
+    control: Control,
+    limits: Limits,
+    seed: u64,
+) -> Result<Run, Error> {
+    let mut drive = Drive::new(run, assembly, ports, control, limits, seed);
+    drive.begin(plan)?;
+    drive.flow().await?;
+    let ending = finish::judge(&drive)?;
+    if let Ending::Failed(fault) = &ending
+        && !drive.common.assembly.closing.is_empty()
+        && !drive.desk.is_stopping()
+    {
+        drive.tell(RunEvent::Closing { fault: fault.clone() })?;
+        drive.desk.want(Unit::Closing(drive.run.closings));
+        drive.flow().await?;
+    }
+    if !drive.desk.is_stopping() {
+        drive.mail.close(&drive.ports, &drive.common, &drive.run).await?;
+    }
+    drive.tell(ending.event())?;
+    drive.commit().await?;
+    Ok(drive.run)
+}
+
+impl Drive {
+    fn new(
+        run: Run,
+        assembly: Arc<Assembly>,
+        ports: Ports,
+        control: Control,
+        limits: Limits,
+        seed: u64,
+    ) -> Self {
+        let (sender, inbox) = mpsc::unbounded_channel();
+        let input = Arc::new(serde_json::Value::Object(run.input.clone()));
+        let plan = Arc::clone(&assembly.plan);
+        let total = if plan.source().is_none() { Some(0) } else { None };
+        Self {
+            common: Arc::new(Common { run: run.clone(), input, assembly }),
+            run,
+            desk: Desk::new(plan, limits, total, 0),
+            contexts: HashMap::new(),
+            records: None,
+            mail: Mail::new(limits.window),
+            sender,
+            inbox,
+            control,
+            chance: StdRng::seed_from_u64(seed),
+            events: Vec::new(),
+            calls: BTreeMap::new(),
+            watermark: 0,
+            ports,
+        }
+    }
+
+    fn begin(&mut self, plan: Option<String>) -> Result<(), Error> {
+        match plan {
+            None => self.tell(RunEvent::Started)?,
+            Some(plan) => self.tell(RunEvent::Resumed { plan })?,
+        }
+        if let Some(source) = self.run.source.clone() {
+            let worker = self.common.assembly.source().ok_or_else(|| {
+                Error::Source(Fault::new(crate::core::fault::name::VALIDATION, "the workflow has no source"))
+            })?;
+            self.records = Some(worker.open(&source, self.ports.pins.as_ref()).map_err(Error::Source)?);
+            self.watermark = self.ports.journal.watermark(self.run.id)?;
+            self.desk.start_from(self.watermark);
+            self.open_gate(source.count);
+        }
+        self.desk.want(Unit::Run);
+        Ok(())
+    }
+
+    /// Runs until nothing is under way and nothing will come by itself.
+    async fn flow(&mut self) -> Result<(), Error> {
+        loop {
+            let now = self.ports.clock.now();
+            let decision = decide(&mut self.desk, now)?;
+            for unit in &decision.asleep {
+                self.contexts.remove(unit);
+            }
+            self.commit().await?;
+            let heard = self.review_mail(now)?;
+            for dispatch in decision.dispatch {
+                self.carry_out(dispatch);
+            }
+            if heard {
+                continue;
+            }
+            if self.desk.is_finished() && self.mail.is_idle() {
+                return Ok(());
+            }
+            self.listen(decision.wake_at).await?;
+        }
+    }
+
+    /// Makes durable whatever was recorded since the last commit.
+    async fn commit(&mut self) -> Result<(), Error> {
+        let (moved, setbacks) = self.desk.take_changes();
+        let id = self.run.id;
+        let mut changes: Vec<Change> = Vec::with_capacity(moved.len() + 4);
+        let now = self.ports.clock.now();
+        let setbacks = setbacks.into_iter().map(|setback| self.setback(setback, now)).collect::<Vec<_>>();
+        if !self.events.is_empty() {
+            changes.push(Change::Run(Box::new(self.run.clone())));
+        }
+        changes.extend(self.events.drain(..).chain(setbacks).map(|event| Change::Event(id, event)));
+        changes.extend(
+            std::mem::take(&mut self.calls)
+                .into_iter()
+                .map(|((unit, step), calls)| Change::Calls(id, unit, step, calls)),
+        );
+        for (unit, progress) in moved {
+            if self.desk.progress(unit).is_none() {
+                self.contexts.remove(&unit);
+                self.mail.note_rest(unit, &progress);
+            } else {
+                self.mail.note_change(unit);
+            }
+            changes.push(Change::Progress(id, unit, progress));
+        }
+        let watermark = self.desk.watermark();
+        if watermark >= self.watermark + WATERMARK_STEP {
+            self.watermark = watermark;
+            changes.push(Change::Watermark(id, watermark));
+        }
+        if changes.is_empty() {
+            return Ok(());
+        }
+        Ok(self.ports.journal.commit(changes).await?)
+    }
+
+    /// Waits for the first note, or until it is time, and takes in all that is there.
+    async fn listen(&mut self, wake_at: Option<Timestamp>) -> Result<(), Error> {
+        let wake_at = [wake_at, self.mail.extend_at()].into_iter().flatten().min();
+        let clock = Arc::clone(&self.ports.clock);
+        let timer = async {
+            match wake_at {
+                Some(at) => clock.sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let first = tokio::select! {
+            biased;
+            note = self.inbox.recv() => note,
+            () = self.control.stopped(), if !self.desk.is_stopping() => {
+                self.desk.stop();
+                self.mail.stop();
+                None
+            }
+            () = timer => None,
+        };
+        let now = self.ports.clock.now();
+        if let Some(note) = first {
+            self.hear(note, now)?;
+        }
+        while let Ok(note) = self.inbox.try_recv() {
+            self.hear(note, now)?;
+        }
+        self.mail.extend(&self.ports, now, &self.sender);
+        Ok(())
+    }
+
+    fn hear(&mut self, note: Note, now: Timestamp) -> Result<(), Error> {
+        let arrival = match note {
+            Note::Arrival(arrival) => arrival,
+            Note::Fetched { unit, progress, ready, context } => {
+                match context {
+                    Some(context) => drop(self.contexts.insert(unit, context)),
+                    None => self.mail.note_found(unit, progress.as_ref()),
+                }
+                Arrival::Fetched { unit, progress, ready }
+            }
+            Note::Ended { step, outcomes, calls } => {
+                self.count(step, &outcomes, calls);
+                for message in outcomes.iter().filter_map(|(_, outcome)| alert(outcome)) {
+                    self.tell(RunEvent::Alert { message })?;
+                }
+                Arrival::Ended { step, outcomes }
+            }
+            Note::Pinned { step, result } => self.pinned(step, result)?,
+            Note::Delivered { step, delivery } => {
+                self.mail.delivered(step, delivery, now);
+                return Ok(());
+            }
+            Note::QueueDone(result) => {
+                self.mail.queue_done();
+                return result.map_err(Error::Store);
+            }
+            Note::Failed(error) => return Err(Error::Store(error)),
+        };
+        let chance = self.chance.random::<f64>();
+        Ok(self.desk.hear(arrival, now, chance)?)
+    }
+
+    /// The gate was passed, or not.
+    fn pinned(&mut self, step: usize, result: Result<Pinned, Fault>) -> Result<Arrival, Error> {
+        let outcome = match result {
+            Ok(Pinned { source, rejected }) => {
+                let worker = self.common.assembly.source().map(Arc::clone);
+                if let Some(worker) = worker {
+                    let opened = worker.open(&source, self.ports.pins.as_ref()).map_err(Error::Source)?;
+                    self.records = Some(opened);
+                }
+                let count = source.count;
+                self.tell(RunEvent::Pinned { source, rejected })?;
+                self.open_gate(count);
+                Outcome::Done(BTreeMap::from([
+                    ("records".to_owned(), count.into()),
+                    ("rejected".to_owned(), rejected.into()),
+                ]))
+            }
+            Err(fault) => Outcome::Refused { fault, again: crate::core::retry::Again::Never },
+        };
+        Ok(Arrival::Ended { step, outcomes: vec![(Unit::Run, outcome)] })
+    }
+
+    fn open_gate(&mut self, total: u64) {
+        self.desk.open_gate(total);
+        self.mail.open(&self.ports, &self.common, &self.sender);
+    }
+
+    /// Applies an event to the run; it is durable with the next commit.
+    pub(super) fn tell(&mut self, what: RunEvent) -> Result<(), Error> {
+        let event = Event { at: self.ports.clock.now(), what };
+        self.run.apply(&event)?;
+        self.events.push(event);
+        Ok(())
+    }
+
+    fn setback(&self, setback: Setback, at: Timestamp) -> Event {
+        let step = &self.desk.plan().track(setback.unit).steps[setback.step];
+        Event {
+            at,
+            what: RunEvent::Setback {
+                step: step.name.clone(),
+                item: recover::position(setback.unit),
+                state: setback.state.word().to_owned(),
+                attempt: setback.attempt,
+                fault: setback.fault,
+            },
+        }
+    }
+
+    fn count(&mut self, step: usize, outcomes: &[(Unit, Outcome)], calls: u64) {
+        let Some((unit, _)) = outcomes.first() else { return };
+        let accepted = outcomes.iter().filter(|(_, outcome)| is_accepted(outcome)).count() as u64;
+        // One row per track is enough: any unit of it names it.
+        let track = match unit {
+            Unit::Item(_) => Unit::Item(0),
+            Unit::Run | Unit::Closing(_) => *unit,
+        };
+        let sum = self.calls.entry((track, step)).or_default();
+        sum.batches += 1;
+        sum.calls += calls;
+        sum.accepted += accepted;
+        sum.refused += outcomes.len() as u64 - accepted;
+    }
+}
+
+fn is_accepted(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Done(_) | Outcome::Skipped(_))
+}
+
+/// The text of an alert, when a step returned one.
+fn alert(outcome: &Outcome) -> Option<String> {
+    match outcome {
+        Outcome::Done(facts) => facts.get("alert").and_then(|text| text.as_str()).map(str::to_owned),
+        Outcome::Skipped(_) | Outcome::Refused { .. } | Outcome::Unclear(_) => None,
+    }
+}

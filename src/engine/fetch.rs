@@ -1,0 +1,104 @@
+//! Reading units in: their records from the store, their content from the pinned source.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::core::fault::{Fault, name};
+use crate::core::id::Unit;
+use crate::core::progress::Progress;
+use crate::ports::{Journal, Records, StoreError};
+
+use super::context::{Common, Context};
+use super::drive::{Drive, Note};
+use super::prepare::{first_steps, prepare};
+
+impl Drive {
+    /// Reads units in on a computing thread.
+    pub(super) fn fetch(&self, units: Vec<Unit>) {
+        let (common, sender) = (Arc::clone(&self.common), self.sender.clone());
+        let (journal, records) = (Arc::clone(&self.ports.journal), self.records.clone());
+        let failure = self.run.fault.clone();
+        self.ports.compute.submit(Box::new(move || {
+            let found = match progress_of(journal.as_ref(), &common, &units) {
+                Ok(found) => found,
+                Err(error) => {
+                    let _ = sender.send(Note::Failed(error));
+                    return;
+                }
+            };
+            for (unit, progress) in units.into_iter().zip(found) {
+                let record = || content(&common, unit, records.as_deref(), failure.as_ref());
+                let _ = sender.send(fetched(&common, unit, progress, record));
+            }
+        }));
+    }
+}
+
+fn fetched(
+    common: &Common,
+    unit: Unit,
+    progress: Option<Progress>,
+    record: impl FnOnce() -> Result<Arc<Value>, Fault>,
+) -> Note {
+    let at_rest =
+        progress.as_ref().is_some_and(|progress| progress.is_at_rest(common.assembly.plan.track(unit)));
+    if at_rest {
+        return Note::Fetched { unit, progress, ready: Vec::new(), context: None };
+    }
+    let context = Arc::new(Context::new(common, unit, record()));
+    let ready = if progress.is_none() {
+        let (fresh, steps) = first_steps(common, unit);
+        prepare(common, &context, fresh, &steps)
+    } else {
+        Vec::new()
+    };
+    Note::Fetched { unit, progress, ready, context: Some(context) }
+}
+
+fn content(
+    common: &Common,
+    unit: Unit,
+    records: Option<&dyn Records>,
+    failure: Option<&Fault>,
+) -> Result<Arc<Value>, Fault> {
+    match unit {
+        Unit::Run => Ok(Arc::new(Value::Null)),
+        // What the steps of `on_failure` may tell: `item.error`, `item.reason`.
+        Unit::Closing(number) => Ok(Arc::new(serde_json::json!({
+            "workflow": common.run.workflow,
+            "closing": number,
+            "error": failure.map(|fault| fault.name.as_str()),
+            "reason": failure.map(|fault| fault.message.as_str()),
+        }))),
+        Unit::Item(position) => match records {
+            Some(records) => records.record(position).value,
+            None => Err(Fault::new(name::VALIDATION, "the source is not pinned")),
+        },
+    }
+}
+
+/// The progress of each unit, in order. A row of items is read in one go.
+fn progress_of(
+    journal: &dyn Journal,
+    common: &Common,
+    units: &[Unit],
+) -> Result<Vec<Option<Progress>>, StoreError> {
+    let run = common.run.id;
+    let (Some(Unit::Item(first)), Some(Unit::Item(last))) = (units.first(), units.last()) else {
+        return units.iter().map(|unit| journal.progress(run, *unit)).collect();
+    };
+    let in_a_row = last.checked_sub(*first) == Some(units.len() as u64 - 1);
+    if !in_a_row {
+        return units.iter().map(|unit| journal.progress(run, *unit)).collect();
+    }
+    let mut row: Vec<Option<Progress>> = vec![None; units.len()];
+    for (position, progress) in journal.items(run, *first, units.len())? {
+        if let Some(place) =
+            position.checked_sub(*first).and_then(|at| row.get_mut(usize::try_from(at).ok()?))
+        {
+            *place = Some(progress);
+        }
+    }
+    Ok(row)
+}

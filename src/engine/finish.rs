@@ -1,0 +1,43 @@
+//! How a run that has nothing left to do ends.
+
+use crate::core::closing::{self, Verdict};
+use crate::core::fault::Fault;
+use crate::core::id::Unit;
+use crate::core::progress::Progress;
+use crate::core::run::{RunEvent, Status};
+
+use super::drive::{Drive, Error};
+
+/// How it ends.
+pub(super) enum Ending {
+    Succeeded,
+    Failed(Fault),
+    Interrupted,
+}
+
+impl Ending {
+    pub(super) fn event(self) -> RunEvent {
+        match self {
+            Self::Succeeded => RunEvent::Closed { status: Status::Succeeded, fault: None },
+            Self::Failed(fault) => RunEvent::Closed { status: Status::Failed, fault: Some(fault) },
+            Self::Interrupted => RunEvent::Interrupted,
+        }
+    }
+}
+
+/// Judges a run whose flow has ended. A run that was asked to stop is interrupted even when
+/// nothing is left: the resume finds that out and closes it.
+pub(super) fn judge(drive: &Drive) -> Result<Ending, Error> {
+    if drive.desk.is_stopping() {
+        return Ok(Ending::Interrupted);
+    }
+    let journal = &drive.ports.journal;
+    let plan = &drive.common.assembly.plan;
+    let run = journal.progress(drive.run.id, Unit::Run)?.unwrap_or_else(|| Progress::new(&plan.run));
+    let items = journal.tally(drive.run.id, Unit::Item(0))?;
+    let total = drive.run.source.as_ref().map_or(0, |source| source.count);
+    Ok(match closing::judge(plan, &run, &items, total) {
+        Verdict::Succeeded => Ending::Succeeded,
+        Verdict::Failed(fault) => Ending::Failed(fault),
+    })
+}

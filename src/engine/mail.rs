@@ -1,0 +1,364 @@
+//! Messages for items: received ahead, held while the item works, removed when they have served.
+//! What becomes of each is decided by [`crate::core::mail`]; here it is carried out, always after
+//! the commit that the decision rests on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
+
+use crate::core::arrival::Arrival;
+use crate::core::catalog::Role;
+use crate::core::cell::Facts;
+use crate::core::change::Receipt;
+use crate::core::fault::{Fault, name};
+use crate::core::id::Unit;
+use crate::core::mail::{Disposition, disposition};
+use crate::core::plan::Plan;
+use crate::core::progress::Progress;
+use crate::core::run::Run;
+use crate::core::time::Timestamp;
+use crate::ports::{Delivery, Queue, Receive, StoreError, Worker};
+
+use super::context::{Common, Context};
+use super::drive::{Drive, Error, Note, Ports};
+
+/// Most messages per receive, as on SQS.
+const RECEIVE_MAX: usize = 10;
+
+/// The messages of one run.
+pub(super) struct Mail {
+    held: BTreeMap<(Unit, usize), Delivery>,
+    /// Held messages whose item moved, or that are new.
+    review: BTreeSet<Unit>,
+    /// Items that left memory, as they were last seen.
+    rest: BTreeMap<Unit, Progress>,
+    pollers: Vec<JoinHandle<()>>,
+    /// Bounds what is received ahead: a message costs a permit until it is let go.
+    permits: Arc<Semaphore>,
+    queues: BTreeMap<usize, Receive>,
+    outstanding: usize,
+    extend_at: Option<Timestamp>,
+}
+
+impl Mail {
+    pub(super) fn new(window: usize) -> Self {
+        Self {
+            held: BTreeMap::new(),
+            review: BTreeSet::new(),
+            rest: BTreeMap::new(),
+            pollers: Vec::new(),
+            permits: Arc::new(Semaphore::new(window.max(RECEIVE_MAX))),
+            queues: BTreeMap::new(),
+            outstanding: 0,
+            extend_at: None,
+        }
+    }
+
+    /// Starts receiving for every step that receives.
+    pub(super) fn open(&mut self, ports: &Ports, common: &Common, sender: &mpsc::UnboundedSender<Note>) {
+        for (step, known) in common.assembly.plan.items.steps.iter().enumerate() {
+            if known.role != Role::Receive {
+                continue;
+            }
+            let Some(receive) = parameters(common, step) else { continue };
+            self.queues.insert(step, receive.clone());
+            let poller =
+                poll(step, receive, Arc::clone(&ports.queue), Arc::clone(&self.permits), sender.clone());
+            self.pollers.push(tokio::spawn(poller));
+        }
+    }
+
+    /// Stops receiving. Messages that are held show again by themselves.
+    pub(super) fn stop(&mut self) {
+        for poller in self.pollers.drain(..) {
+            poller.abort();
+        }
+        self.extend_at = None;
+    }
+
+    pub(super) fn delivered(&mut self, step: usize, delivery: Delivery, now: Timestamp) {
+        let Some(unit) = delivery.message.item.map(Unit::Item) else { return };
+        if self.held.insert((unit, step), delivery).is_some() {
+            self.permits.add_permits(1);
+        }
+        self.review.insert(unit);
+        if self.extend_at.is_none() {
+            self.extend_at = self.queues.get(&step).map(|receive| now.after(receive.visibility / 2));
+        }
+    }
+
+    pub(super) fn note_change(&mut self, unit: Unit) {
+        if self.holds(unit) {
+            self.review.insert(unit);
+        }
+    }
+
+    pub(super) fn note_rest(&mut self, unit: Unit, progress: &Progress) {
+        if self.holds(unit) {
+            self.rest.insert(unit, progress.clone());
+            self.review.insert(unit);
+        }
+    }
+
+    pub(super) fn note_found(&mut self, unit: Unit, progress: Option<&Progress>) {
+        if let Some(progress) = progress {
+            self.note_rest(unit, progress);
+        }
+    }
+
+    pub(super) fn queue_done(&mut self) {
+        self.outstanding -= 1;
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.outstanding == 0 && self.review.is_empty()
+    }
+
+    pub(super) fn extend_at(&self) -> Option<Timestamp> {
+        self.extend_at
+    }
+
+    /// Keeps held messages hidden while their items work.
+    pub(super) fn extend(&mut self, ports: &Ports, now: Timestamp, sender: &mpsc::UnboundedSender<Note>) {
+        if self.extend_at.is_none_or(|at| at > now) {
+            return;
+        }
+        self.extend_at = None;
+        let steps: Vec<(usize, Duration)> =
+            self.queues.iter().map(|(step, receive)| (*step, receive.visibility)).collect();
+        for (step, visibility) in steps {
+            let receipts: Vec<Receipt> = self
+                .held
+                .iter()
+                .filter(|((_, at), _)| *at == step)
+                .map(|(_, delivery)| delivery.message.receipt())
+                .collect();
+            if !receipts.is_empty() {
+                self.extend_at = Some(now.after(visibility / 2));
+                self.hide(ports, receipts, visibility, sender);
+            }
+        }
+    }
+
+    /// Ends receiving and lets go of what is left in the queues for items that are at rest.
+    pub(super) async fn close(&mut self, ports: &Ports, common: &Common, run: &Run) -> Result<(), Error> {
+        self.stop();
+        let plan = Arc::clone(&common.assembly.plan);
+        for (step, receive) in &self.queues {
+            let receive = Receive { wait: Duration::ZERO, ..receive.clone() };
+            loop {
+                let deliveries = ports.queue.receive(&receive).await?;
+                if deliveries.is_empty() {
+                    break;
+                }
+                self.let_go(ports, &plan, run, *step, deliveries).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn let_go(
+        &self,
+        ports: &Ports,
+        plan: &Plan,
+        run: &Run,
+        step: usize,
+        deliveries: Vec<Delivery>,
+    ) -> Result<(), Error> {
+        let (mut delete, mut release) = (Vec::new(), Vec::new());
+        for delivery in deliveries {
+            let Some(item) = delivery.message.item else { continue };
+            let progress = ports.journal.progress(run.id, Unit::Item(item))?;
+            match progress.map(|progress| disposition(&plan.items, step, &progress)) {
+                Some(Disposition::Delete) => delete.push(delivery.message.receipt()),
+                Some(Disposition::Release) => release.push(delivery.message.receipt()),
+                // Stays hidden until its time: the run has not ended for this item.
+                Some(Disposition::Keep | Disposition::Take | Disposition::Proves(_)) | None => {}
+            }
+        }
+        if !delete.is_empty() {
+            ports.queue.delete(delete).await?;
+        }
+        if !release.is_empty() {
+            ports.queue.hide(release, Duration::ZERO).await?;
+        }
+        Ok(())
+    }
+
+    fn holds(&self, unit: Unit) -> bool {
+        self.held.range((unit, 0)..=(unit, usize::MAX)).next().is_some()
+    }
+
+    fn let_go_of(&mut self, unit: Unit, step: usize) -> Option<Receipt> {
+        let delivery = self.held.remove(&(unit, step))?;
+        self.permits.add_permits(1);
+        Some(delivery.message.receipt())
+    }
+
+    fn hide(
+        &mut self,
+        ports: &Ports,
+        receipts: Vec<Receipt>,
+        visibility: Duration,
+        sender: &mpsc::UnboundedSender<Note>,
+    ) {
+        self.outstanding += 1;
+        let (queue, sender) = (Arc::clone(&ports.queue), sender.clone());
+        tokio::spawn(async move {
+            let _ = sender.send(Note::QueueDone(queue.hide(receipts, visibility).await));
+        });
+    }
+
+    fn delete(&mut self, ports: &Ports, receipts: Vec<Receipt>, sender: &mpsc::UnboundedSender<Note>) {
+        self.outstanding += 1;
+        let (queue, sender) = (Arc::clone(&ports.queue), sender.clone());
+        tokio::spawn(async move {
+            let _ = sender.send(Note::QueueDone(queue.delete(receipts).await));
+        });
+    }
+}
+
+impl Drop for Mail {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Drive {
+    /// Decides about the messages whose items moved. Everything the decision rests on is durable.
+    /// Returns whether something was recorded that wants a commit.
+    pub(super) fn review_mail(&mut self, now: Timestamp) -> Result<bool, Error> {
+        let mut heard = false;
+        let (mut delete, mut release) = (Vec::new(), Vec::new());
+        for unit in std::mem::take(&mut self.mail.review) {
+            let held: Vec<usize> =
+                self.mail.held.range((unit, 0)..=(unit, usize::MAX)).map(|((_, step), _)| *step).collect();
+            for step in held {
+                let decided = match (self.desk.progress(unit), self.mail.rest.get(&unit)) {
+                    (Some(progress), _) | (None, Some(progress)) => {
+                        disposition(&self.desk.plan().items, step, progress)
+                    }
+                    (None, None) => {
+                        self.desk.want(unit);
+                        heard = true;
+                        continue;
+                    }
+                };
+                match decided {
+                    Disposition::Keep => {}
+                    Disposition::Delete => delete.extend(self.mail.let_go_of(unit, step)),
+                    Disposition::Release => release.extend(self.mail.let_go_of(unit, step)),
+                    Disposition::Take => {
+                        heard = true;
+                        self.take(unit, step, now)?;
+                    }
+                    Disposition::Proves(need) => {
+                        heard = true;
+                        self.prove(unit, step, need, now)?;
+                    }
+                }
+            }
+            self.mail.rest.remove(&unit);
+        }
+        if !delete.is_empty() {
+            self.mail.delete(&self.ports, delete, &self.sender);
+        }
+        if !release.is_empty() {
+            self.mail.hide(&self.ports, release, Duration::ZERO, &self.sender);
+        }
+        Ok(heard)
+    }
+
+    fn take(&mut self, unit: Unit, step: usize, now: Timestamp) -> Result<(), Error> {
+        let Some(delivery) = self.mail.held.get(&(unit, step)) else { return Ok(()) };
+        let message = &delivery.message;
+        let progress = self.desk.progress(unit).cloned().unwrap_or_default();
+        let expected = self
+            .contexts
+            .get(&unit)
+            .and_then(|context| expected_digest(&self.common, context, step, &progress));
+        let content = match expected {
+            Some(expected) if expected != message.digest => Err(Fault::new(
+                name::PAYLOAD_MISMATCH,
+                format!("the message is about content {}, the pinned item is {expected}", message.digest),
+            )),
+            _ => Ok(facts_of(delivery)),
+        };
+        Ok(self.desk.hear(Arrival::Delivered { step, unit, content }, now, 0.0)?)
+    }
+
+    fn prove(&mut self, unit: Unit, step: usize, need: usize, now: Timestamp) -> Result<(), Error> {
+        let Some(delivery) = self.mail.held.get(&(unit, step)) else { return Ok(()) };
+        let facts = facts_of(delivery);
+        Ok(self.desk.hear(Arrival::Proven { step: need, unit, facts }, now, 0.0)?)
+    }
+}
+
+fn facts_of(delivery: &Delivery) -> Facts {
+    let event_id = uuid::Uuid::from_u128(delivery.message.event_id).to_string();
+    Facts::from([("event_id".to_owned(), Value::from(event_id))])
+}
+
+fn expected_digest(common: &Common, context: &Context, step: usize, progress: &Progress) -> Option<String> {
+    let scope = context.scope(common, step, progress).ok()?;
+    match &common.assembly.items[step].worker {
+        Worker::Pure(receiver) => receiver.prepare(&scope).ok()?.get("digest")?.as_str().map(str::to_owned),
+        Worker::Source(_) | Worker::Effect(_) => None,
+    }
+}
+
+/// How a step receives, from what its worker prepares without an item.
+fn parameters(common: &Common, step: usize) -> Option<Receive> {
+    let nobody = Context::new(common, Unit::Item(0), Ok(Arc::new(Value::Null)));
+    let progress = Progress::new(&common.assembly.plan.items);
+    let mut scope = nobody.scope(common, 0, &progress).ok()?;
+    scope.item = Arc::new(Value::Null);
+    let Worker::Pure(receiver) = &common.assembly.items[step].worker else { return None };
+    let body = receiver.prepare(&scope).ok()?;
+    let millis = |field: &str| body.get(field).and_then(Value::as_u64).map(Duration::from_millis);
+    Some(Receive {
+        queue: body.get("queue")?.as_str()?.to_owned(),
+        run: common.run.id,
+        max: RECEIVE_MAX,
+        wait: millis("wait_ms")?,
+        visibility: millis("visibility_ms")?,
+        receives_max: u32::try_from(body.get("receives_max")?.as_u64()?).ok()?,
+    })
+}
+
+async fn poll(
+    step: usize,
+    receive: Receive,
+    queue: Arc<dyn Queue>,
+    permits: Arc<Semaphore>,
+    sender: mpsc::UnboundedSender<Note>,
+) {
+    loop {
+        let wanted = u32::try_from(receive.max).unwrap_or(1);
+        let Ok(mut permit) = Arc::clone(&permits).acquire_many_owned(wanted).await else { return };
+        match queue.receive(&receive).await {
+            Ok(deliveries) => {
+                for delivery in deliveries {
+                    if let Some(used) = permit.split(1) {
+                        used.forget();
+                    }
+                    if sender.send(Note::Delivered { step, delivery }).is_err() {
+                        return;
+                    }
+                }
+            }
+            Err(error) => {
+                report(error, &sender);
+                return;
+            }
+        }
+    }
+}
+
+fn report(error: StoreError, sender: &mpsc::UnboundedSender<Note>) {
+    let _ = sender.send(Note::Failed(error));
+}

@@ -1,0 +1,140 @@
+//! Preparing steps: conditions, pure outputs, requests. Computes only; the same progress and the
+//! same context always give the same result.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::core::arrival::{Ready, Request};
+use crate::core::catalog::Role;
+use crate::core::cell::{Facts, Kind, SkipReason, State};
+use crate::core::fault::{Fault, name};
+use crate::core::id::Unit;
+use crate::core::progress::Progress;
+use crate::core::scope::Scope;
+use crate::core::time::Timestamp;
+use crate::ports::Worker;
+
+use super::assembly::Station;
+use super::context::{Common, Context};
+
+/// Prepares `steps` of a unit, and whatever becomes ready behind them without a call.
+pub fn prepare(
+    common: &Common,
+    context: &Context,
+    mut progress: Progress,
+    steps: &[usize],
+) -> Vec<(usize, Ready)> {
+    let plan = Arc::clone(&common.assembly.plan);
+    let track = plan.track(context.unit);
+    let mut todo: Vec<usize> = steps.to_vec();
+    let mut results = Vec::with_capacity(todo.len() + 1);
+    let mut at = 0;
+    while let Some(step) = todo.get(at).copied() {
+        at += 1;
+        let ready = if progress.is_skipped_with_needs(track, step) {
+            Ready::Skip(SkipReason::Condition)
+        } else {
+            guarded(|| prepare_one(common, context, &progress, step))
+        };
+        let passes = match &ready {
+            Ready::Computed => Some(Kind::Done { facts: Facts::new() }),
+            Ready::Skip(reason) => Some(Kind::Skipped { reason: *reason }),
+            Ready::Fault(_) | Ready::Request(_) | Ready::Wait(_) => None,
+        };
+        results.push((step, ready));
+        // A refusal here shows again when the desk applies the result, and is reported there.
+        if let Some(kind) = passes
+            && progress.apply(track, step, kind, Timestamp(0)).is_ok()
+        {
+            let next = track.needed_by(step).filter(|later| progress.is_ready(track, *later));
+            let fresh: Vec<usize> = next.filter(|later| !todo.contains(later)).collect();
+            todo.extend(fresh);
+        }
+    }
+    results
+}
+
+/// Every step of a unit without a record that can be prepared at once.
+pub fn first_steps(common: &Common, unit: Unit) -> (Progress, Vec<usize>) {
+    let track = common.assembly.plan.track(unit);
+    let progress = Progress::new(track);
+    let steps = (0..track.steps.len()).filter(|step| progress.is_ready(track, *step)).collect();
+    (progress, steps)
+}
+
+fn prepare_one(common: &Common, context: &Context, progress: &Progress, step: usize) -> Ready {
+    let station = &common.assembly.stations(context.unit)[step];
+    let role = common.assembly.plan.track(context.unit).steps[step].role;
+    let scope = match context.scope(common, step, progress) {
+        Ok(scope) => scope,
+        Err(fault) => return Ready::Fault(fault),
+    };
+    if progress.cells[step].state == State::Pending {
+        match is_wanted(station, &scope) {
+            Ok(true) => {}
+            Ok(false) => return Ready::Skip(SkipReason::Condition),
+            Err(fault) => return Ready::Fault(fault),
+        }
+    }
+    let made = match role {
+        Role::Pure => context.output(common, step, progress).map(|_| Ready::Computed),
+        Role::Effect { .. } | Role::Source => request(common, station, step, &scope).map(Ready::Request),
+        Role::Timer => body(station, &scope).and_then(|wait| pause(&wait)),
+        Role::Receive => Ok(Ready::Wait(common.assembly.plan.track(context.unit).steps[step].timeout)),
+    };
+    made.unwrap_or_else(Ready::Fault)
+}
+
+/// A connector that panics on one item must not take the engine, or the item, with it.
+fn guarded(work: impl FnOnce() -> Ready) -> Ready {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        Ready::Fault(Fault::new(name::MAPPING, "a defect of this step's connector: it panicked on this item"))
+    })
+}
+
+fn is_wanted(station: &Station, scope: &Scope) -> Result<bool, Fault> {
+    let Some(when) = &station.when else { return Ok(true) };
+    match when.evaluate(scope)? {
+        Some(Value::Bool(wanted)) => Ok(wanted),
+        other => {
+            let got = other.unwrap_or(Value::Null);
+            Err(Fault::new(name::MAPPING, format!("'when' must give true or false, not {got}")))
+        }
+    }
+}
+
+fn request(common: &Common, station: &Station, step: usize, scope: &Scope) -> Result<Arc<Request>, Fault> {
+    let body = body(station, scope)?;
+    let key = if let Some(template) = &station.key {
+        text(&template.render(scope)?)?
+    } else {
+        let name = &common.assembly.plan.track(scope.unit).steps[step].name;
+        format!("{}/{}/{}", scope.run, name, scope.unit)
+    };
+    Ok(Arc::new(Request { key, body }))
+}
+
+fn body(station: &Station, scope: &Scope) -> Result<Value, Fault> {
+    match &station.worker {
+        Worker::Source(source) => source.prepare(scope),
+        Worker::Pure(pure) => pure.prepare(scope),
+        Worker::Effect(effect) => effect.prepare(scope),
+    }
+}
+
+fn text(value: &Value) -> Result<String, Fault> {
+    match value {
+        Value::String(text) if !text.is_empty() => Ok(text.clone()),
+        Value::Number(number) => Ok(number.to_string()),
+        other => Err(Fault::new(name::MAPPING, format!("an idempotency key must be text, not {other}"))),
+    }
+}
+
+fn pause(wait: &Value) -> Result<Ready, Fault> {
+    let millis = wait.as_u64();
+    let wrong = || Fault::new(name::MAPPING, format!("a wait must be milliseconds, not {wait}"));
+    millis.map(|millis| Ready::Wait(Duration::from_millis(millis))).ok_or_else(wrong)
+}
