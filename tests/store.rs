@@ -1,6 +1,8 @@
 //! The store across processes: what a killed writer had acknowledged is there, whole; a second
 //! process is told who holds the directory.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
@@ -86,7 +88,7 @@ fn child() {
         runtime.spawn(async move {
             for number in 0.. {
                 store.commit(commit_of(run, writer, number)).await.unwrap();
-                writeln!(std::io::stdout(), "acknowledged {}", number * WRITERS + writer).unwrap();
+                writeln!(std::io::stdout(), "acknowledged {}.", number * WRITERS + writer).unwrap();
             }
         })
     });
@@ -110,12 +112,12 @@ fn spawn(task: &str, dir: &Path) -> Child {
 fn write_and_kill(dir: &Path, round: u64, lines: usize) -> Vec<u64> {
     let mut child = spawn(&round.to_string(), dir);
     let output = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let mut acknowledged = output.filter_map(|line| line.strip_prefix("acknowledged ")?.parse().ok());
+    let mut acknowledged =
+        output.filter_map(|line| line.strip_prefix("acknowledged ")?.strip_suffix('.')?.parse().ok());
     let mut items: Vec<u64> = acknowledged.by_ref().take(lines).collect();
     assert_eq!(items.len(), lines, "the child ended by itself");
     child.kill().unwrap();
-    // What it had still said before the kill. A last line that is cut names a smaller item, which
-    // is acknowledged too: each writer counts up and items were taken in order of commits.
+    // What it had still said before the kill; the full stop tells a whole line from a cut one.
     items.extend(acknowledged);
     child.wait().unwrap();
     items

@@ -5,22 +5,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::shelf::ShelfKey;
+use super::racks::RackKey;
 
 /// One bell for each queue and run that somebody waits for.
 #[derive(Clone, Default)]
-pub(super) struct Bells(Arc<Mutex<HashMap<ShelfKey, Arc<Notify>>>>);
+pub(super) struct Bells(Arc<Mutex<HashMap<RackKey, Arc<Notify>>>>);
 
 impl Bells {
     /// The bell of a queue, for as long as it is held.
-    pub(super) fn listen(&self, key: ShelfKey) -> Bell {
+    pub(super) fn listen(&self, key: RackKey) -> Bell {
         let mut bells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let notify = Arc::clone(bells.entry(key.clone()).or_default());
         Bell { bells: self.clone(), key, notify }
     }
 
     /// Wakes everybody who waits for this queue.
-    pub(super) fn ring(&self, key: &ShelfKey) {
+    pub(super) fn ring(&self, key: &RackKey) {
         let bells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(notify) = bells.get(key) {
             notify.notify_waiters();
@@ -31,7 +31,7 @@ impl Bells {
 /// A bell that is listened to.
 pub(super) struct Bell {
     bells: Bells,
-    key: ShelfKey,
+    key: RackKey,
     notify: Arc<Notify>,
 }
 

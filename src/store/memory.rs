@@ -22,7 +22,7 @@ use crate::ports::{Clock, Delivery, Journal, PinWriter, Pins, Queue, Receive, St
 use super::bells::Bells;
 use super::pins::hex;
 use super::queue::{Taken, hidden_until, long_poll};
-use super::shelf::dead_letter_queue;
+use super::racks::dead_letter_queue;
 
 /// What becomes of one write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,7 +140,9 @@ impl MemoryStore {
         if fate == Fate::Unheard {
             return Err(stopped());
         }
-        stirred.iter().for_each(|queue| self.bells.ring(queue));
+        for queue in &stirred {
+            self.bells.ring(queue);
+        }
         Ok(done)
     }
 }
@@ -200,7 +202,9 @@ impl Kept {
             taken.deliveries.push(delivery);
         }
         self.stirred.push(key);
-        worn_out.iter().for_each(|receipt| self.bury(receipt));
+        for receipt in &worn_out {
+            self.bury(receipt);
+        }
         taken.next_visible = self.next_visible(receive, now);
         taken
     }

@@ -9,7 +9,7 @@ use super::codec;
 use super::error::Error;
 use super::keys;
 use super::queue::{Taken, hidden_until};
-use super::shelf::{Parcel, ShelfKey, dead_letter_queue};
+use super::racks::{Parcel, RackKey, dead_letter_queue};
 use super::stage::Stage;
 
 impl Stage {
@@ -20,10 +20,10 @@ impl Stage {
             let damaged = || Error::Damaged { key: keys::display(&key), what: "its key names no queue" };
             let (run, number, queue) = keys::of_queue_block(&key).ok_or_else(damaged)?;
             let block = Block::decode(&payload).map_err(codec::at(&key))?;
-            let shelf = (queue.to_owned(), run);
+            let rack = (queue.to_owned(), run);
             for slot in block.filled() {
-                if let Some(parcel) = self.rows.record(&key, block.clone(), slot)? {
-                    self.shelves.load(&shelf, MESSAGES.position(number, slot), &parcel);
+                if let Some(parcel) = self.rows.record(&key, &block, slot)? {
+                    self.racks.load(&rack, MESSAGES.position(number, slot), &parcel);
                 }
             }
         }
@@ -32,31 +32,31 @@ impl Stage {
 
     /// Takes what is visible: hides and counts it. What was received too often is buried.
     pub(super) fn take(&mut self, receive: &Receive, now: Timestamp) -> Result<Taken, Error> {
-        let shelf = (receive.queue.clone(), receive.run);
+        let rack = (receive.queue.clone(), receive.run);
         let until = hidden_until(receive, now);
         let mut taken = Taken::default();
         while taken.deliveries.len() < receive.max {
-            let Some((position, event_id)) = self.shelves.oldest_visible(&shelf, now) else { break };
-            let receipt = Receipt { queue: shelf.0.clone(), run: shelf.1, event_id };
-            let parcel = self.parcel(&shelf, position)?;
-            if parcel.receives >= receive.receives_max && dead_letter_queue(&shelf.0).is_some() {
+            let Some((position, event_id)) = self.racks.oldest_visible(&rack, now) else { break };
+            let receipt = Receipt { queue: rack.0.clone(), run: rack.1, event_id };
+            let parcel = self.parcel(&rack, position)?;
+            if parcel.receives >= receive.receives_max && dead_letter_queue(&rack.0).is_some() {
                 self.bury(&receipt)?;
                 continue;
             }
             self.received(&receipt, until)?;
             let receives = parcel.receives + 1;
-            taken.deliveries.push(Delivery { message: parcel.into_message(&shelf), receives });
+            taken.deliveries.push(Delivery { message: parcel.into_message(&rack), receives });
         }
-        taken.next_visible = self.shelves.next_visible(&shelf);
+        taken.next_visible = self.racks.next_visible(&rack);
         Ok(taken)
     }
 
     pub(super) fn enqueue(&mut self, message: Message) -> Result<(), Error> {
-        let shelf = (message.queue.clone(), message.run);
-        let Some(position) = self.shelves.place_new(&shelf, message.event_id) else { return Ok(()) };
-        let (key, slot) = row_of(&shelf, position);
+        let rack = (message.queue.clone(), message.run);
+        let Some(position) = self.racks.place_new(&rack, message.event_id) else { return Ok(()) };
+        let (key, slot) = row_of(&rack, position);
         self.put_record(&key, MESSAGES, slot, &Parcel::new(message))?;
-        self.stirred.push(shelf);
+        self.stirred.push(rack);
         Ok(())
     }
 
@@ -73,13 +73,13 @@ impl Stage {
 
     /// Removes a message and returns it, if it was there.
     pub(super) fn delete(&mut self, receipt: &Receipt) -> Result<Option<Message>, Error> {
-        let Some(position) = self.shelves.position(receipt) else { return Ok(None) };
-        let shelf = (receipt.queue.clone(), receipt.run);
-        let parcel = self.parcel(&shelf, position)?;
-        let (key, slot) = row_of(&shelf, position);
+        let Some(position) = self.racks.position(receipt) else { return Ok(None) };
+        let rack = (receipt.queue.clone(), receipt.run);
+        let parcel = self.parcel(&rack, position)?;
+        let (key, slot) = row_of(&rack, position);
         self.clear(&key, slot)?;
-        self.shelves.remove(&shelf, receipt.event_id);
-        Ok(Some(parcel.into_message(&shelf)))
+        self.racks.remove(&rack, receipt.event_id);
+        Ok(Some(parcel.into_message(&rack)))
     }
 
     pub(super) fn bury(&mut self, receipt: &Receipt) -> Result<(), Error> {
@@ -91,27 +91,27 @@ impl Stage {
     }
 
     fn change(&mut self, receipt: &Receipt, change: impl FnOnce(&mut Parcel)) -> Result<(), Error> {
-        let Some(position) = self.shelves.position(receipt) else { return Ok(()) };
-        let shelf = (receipt.queue.clone(), receipt.run);
-        let mut parcel = self.parcel(&shelf, position)?;
+        let Some(position) = self.racks.position(receipt) else { return Ok(()) };
+        let rack = (receipt.queue.clone(), receipt.run);
+        let mut parcel = self.parcel(&rack, position)?;
         change(&mut parcel);
-        let (key, slot) = row_of(&shelf, position);
+        let (key, slot) = row_of(&rack, position);
         self.put_record(&key, MESSAGES, slot, &parcel)?;
         if let Some(until) = parcel.until {
-            self.shelves.hide(&shelf, receipt.event_id, until);
+            self.racks.hide(&rack, receipt.event_id, until);
         }
-        self.stirred.push(shelf);
+        self.stirred.push(rack);
         Ok(())
     }
 
-    fn parcel(&mut self, shelf: &ShelfKey, position: u64) -> Result<Parcel, Error> {
-        let (key, slot) = row_of(shelf, position);
+    fn parcel(&mut self, rack: &RackKey, position: u64) -> Result<Parcel, Error> {
+        let (key, slot) = row_of(rack, position);
         let missing = || Error::Damaged { key: keys::display(&key), what: "a message is missing" };
         self.record(&key, slot)?.ok_or_else(missing)
     }
 }
 
-fn row_of((queue, run): &ShelfKey, position: u64) -> (Vec<u8>, usize) {
+fn row_of((queue, run): &RackKey, position: u64) -> (Vec<u8>, usize) {
     let (block, slot) = MESSAGES.place(position);
     (keys::queue_block(*run, queue, block), slot)
 }

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! - `codec` says the format, `keys` where each record lies.
-//! - `shelf` is what the queues know in memory; `queue` waits for messages; `messages` stores them.
+//! - `racks` is what the queues know in memory; `queue` waits for messages; `messages` stores them.
 //! - `open` is about the directory: who holds it, whether it is whole.
 //! - `memory` is the same ports without a disk, for simulation and tests.
 //!
@@ -29,9 +29,9 @@ mod open;
 mod pack;
 mod pins;
 mod queue;
+mod racks;
 mod reader;
 mod rows;
-mod shelf;
 mod stage;
 mod wire;
 mod writer;
@@ -56,7 +56,7 @@ use bells::Bells;
 use open::HolderMark;
 use rows::Rows;
 use stage::Stage;
-use writer::{Health, Sync, Writer};
+use writer::{Health, MakeDurable, Writer};
 
 pub use memory::{Fate, MemoryStore};
 pub use open::{Holder, OpenError};
@@ -87,7 +87,7 @@ impl Store {
     fn open_with(
         dir: &Path,
         clock: Arc<dyn Clock>,
-        sync: impl FnOnce(Sync) -> Sync,
+        sync: impl FnOnce(MakeDurable) -> MakeDurable,
     ) -> Result<Self, OpenError> {
         let opened = open::open(dir, &*clock)?;
         let failed =

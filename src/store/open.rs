@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use super::keys;
 use super::pins::{Files, sync_dir};
 use super::rows::Rows;
 use super::wire::{Input, put_number};
-use super::writer::Sync;
+use super::writer::MakeDurable;
 
 /// sled's own files.
 const JOURNAL: &str = "journal";
@@ -106,7 +107,7 @@ pub enum OpenError {
 /// What opening came to.
 pub(super) struct Opened {
     pub(super) rows: Rows,
-    pub(super) sync: Sync,
+    pub(super) sync: MakeDurable,
     pub(super) mark: HolderMark,
 }
 
@@ -184,7 +185,7 @@ fn damaged_in(dir: &Path) -> Option<PathBuf> {
 
 /// sled's `flush` alone does not survive a power cut; with a sync of its file it does, as long as
 /// no value is so large that sled gives it a file of its own.
-fn sync_of(db: &sled::Db, journal: &Path) -> Result<Sync, Error> {
+fn sync_of(db: &sled::Db, journal: &Path) -> Result<MakeDurable, Error> {
     let path = journal.join("db");
     let file = File::open(&path).map_err(Error::io(format!("open {}", path.display())))?;
     let db = db.clone();
@@ -192,8 +193,21 @@ fn sync_of(db: &sled::Db, journal: &Path) -> Result<Sync, Error> {
     Ok(Box::new(move || {
         db.flush()?;
         file.sync_data().map_err(Error::io(format!("sync {}", path.display())))?;
-        large.sync()
+        large.sync()?;
+        same_file(&file, &path)
     }))
+}
+
+/// A file that was deleted or replaced under us still takes writes, but nobody will ever find them.
+fn same_file(file: &File, path: &Path) -> Result<(), Error> {
+    let identity = |found: fs::Metadata| (found.dev(), found.ino());
+    let there = fs::metadata(path).map_err(Error::io(format!("find {} again", path.display())))?;
+    let ours = file.metadata().map_err(Error::io(format!("look at {}", path.display())))?;
+    if identity(there) == identity(ours) {
+        return Ok(());
+    }
+    let replaced = std::io::Error::other("another file is in its place");
+    Err(Error::io(format!("find {} again", path.display()))(replaced))
 }
 
 /// sled's files for large values. There should never be one; sled would not sync it, so we do.

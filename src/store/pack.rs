@@ -44,12 +44,11 @@ impl Words {
     /// Appends a word: its number from 1, or 0 and the word itself when there is no room for it.
     pub(super) fn put(&mut self, out: &mut Vec<u8>, word: &str) {
         let known = self.list.iter().position(|known| known == word);
-        match known.or_else(|| self.learn(word)) {
-            Some(place) => put_number(out, place as u64 + 1),
-            None => {
-                out.push(0);
-                put_bytes(out, word.as_bytes());
-            }
+        if let Some(place) = known.or_else(|| self.learn(word)) {
+            put_number(out, place as u64 + 1);
+        } else {
+            out.push(0);
+            put_bytes(out, word.as_bytes());
         }
     }
 
@@ -244,7 +243,7 @@ fn as_digits(text: &str) -> Option<u64> {
 
 fn as_hex(text: &str) -> Option<Vec<u8>> {
     // Below eight digits it is more likely a word, and there is nothing to gain.
-    if text.len() < 8 || text.len() % 2 != 0 {
+    if text.len() < 8 || !text.len().is_multiple_of(2) {
         return None;
     }
     let digit = |byte: u8| match byte {

@@ -44,7 +44,7 @@ impl Rows {
         let (block, slot) = ITEMS.place(position);
         let key = keys::item_block(run, block);
         let Some(block) = self.block(&key)? else { return Ok(None) };
-        self.record(&key, block, slot)
+        self.record(&key, &block, slot)
     }
 
     pub(super) fn items(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Progress)>, Error> {
@@ -62,7 +62,7 @@ impl Rows {
                 if items.len() == limit {
                     return Ok(items);
                 }
-                if let Some(progress) = self.record(&key, block.clone(), slot)? {
+                if let Some(progress) = self.record(&key, &block, slot)? {
                     items.push((position, progress));
                 }
             }
@@ -126,8 +126,8 @@ impl Rows {
             let unit = units.entry(key[..key.len() - 8].to_vec()).or_default();
             for slot in block.filled() {
                 if slot == CELLS.extra() {
-                    unit.count = self.record::<Count>(&key, block.clone(), slot)?.map(|Count(count)| count);
-                } else if let Some(paged) = self.record(&key, block.clone(), slot)? {
+                    unit.count = self.record::<Count>(&key, &block, slot)?.map(|Count(count)| count);
+                } else if let Some(paged) = self.record(&key, &block, slot)? {
                     unit.cells.insert(CELLS.position(page, slot), paged);
                 }
             }

@@ -53,11 +53,12 @@ impl Rows {
     pub(super) fn record<T: Record>(
         &self,
         key: &[u8],
-        mut block: Block,
+        block: &Block,
         slot: usize,
     ) -> Result<Option<T>, Error> {
+        let mut found = block.get(slot).map_err(codec::at(key))?;
         for _ in 0..LOOKS_MAX {
-            match block.get(slot).map_err(codec::at(key))? {
+            match found {
                 Found::Nothing => return Ok(None),
                 Found::Here(record) => return Ok(Some(record)),
                 Found::Spilled => {}
@@ -67,7 +68,7 @@ impl Rows {
                 return alone(&spill, &payload).map(Some);
             }
             let Some(again) = self.block(key)? else { return Ok(None) };
-            block = again;
+            found = again.get(slot).map_err(codec::at(key))?;
         }
         Err(Error::Damaged { key: keys::display(key), what: "a record of its own row is missing" })
     }

@@ -16,8 +16,8 @@ use super::cells::{self, Count, Paged};
 use super::codec::{self, frame};
 use super::error::Error;
 use super::keys;
+use super::racks::{RackKey, Racks};
 use super::rows::{self, Rows};
-use super::shelf::{ShelfKey, Shelves};
 use super::wire::put_number;
 
 /// Blocks kept in memory, a few kilobytes each: enough for a thousand items in flight that lie far
@@ -37,9 +37,9 @@ pub(super) struct Stage {
     runs: Cache<RunId, Counted>,
     touched_runs: Vec<RunId>,
     plain: HashMap<Vec<u8>, Option<Vec<u8>>>,
-    pub(super) shelves: Shelves,
+    pub(super) racks: Racks,
     /// Queues in which something may have become visible.
-    pub(super) stirred: Vec<ShelfKey>,
+    pub(super) stirred: Vec<RackKey>,
 }
 
 #[derive(Default)]
@@ -66,7 +66,7 @@ impl Stage {
             runs: Cache::new(RUNS_KEPT),
             touched_runs: Vec::new(),
             plain: HashMap::new(),
-            shelves: Shelves::default(),
+            racks: Racks::default(),
             stirred: Vec::new(),
         }
     }

@@ -22,7 +22,7 @@ const JOBS_MAX: usize = 1024;
 const BATCH_ROWS_MAX: usize = 500;
 
 /// Makes durable what was applied. Its own type so that tests can make it fail.
-pub(super) type Sync = Box<dyn FnMut() -> Result<(), Error> + Send>;
+pub(super) type MakeDurable = Box<dyn FnMut() -> Result<(), Error> + Send>;
 
 /// Whether the store still works; once it does not, it never does again.
 #[derive(Clone, Default)]
@@ -61,7 +61,12 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread.
-    pub(super) fn start(stage: Stage, sync: Sync, bells: Bells, health: Health) -> Result<Self, Error> {
+    pub(super) fn start(
+        stage: Stage,
+        sync: MakeDurable,
+        bells: Bells,
+        health: Health,
+    ) -> Result<Self, Error> {
         let (sender, jobs) = mpsc::channel(JOBS_MAX);
         let desk = Desk { stage, sync, bells, health: health.clone(), jobs };
         let thread = std::thread::Builder::new()
@@ -110,7 +115,7 @@ impl Drop for Writer {
 /// The writer as the thread sees it.
 struct Desk {
     stage: Stage,
-    sync: Sync,
+    sync: MakeDurable,
     bells: Bells,
     health: Health,
     jobs: mpsc::Receiver<Job>,
@@ -134,8 +139,8 @@ impl Desk {
                 return;
             }
             answers.drain(..).for_each(Answer::give);
-            for shelf in std::mem::take(&mut self.stage.stirred) {
-                self.bells.ring(&shelf);
+            for rack in std::mem::take(&mut self.stage.stirred) {
+                self.bells.ring(&rack);
             }
         }
     }

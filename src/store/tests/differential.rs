@@ -233,7 +233,7 @@ async fn play(history: Vec<Step>) {
 #[test]
 fn both_stores_tell_the_same_story() {
     let seed = std::env::var("MILEPOST_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
-    let cases = std::env::var("MILEPOST_CASES").map_or(48, |cases| cases.parse().unwrap());
+    let cases = std::env::var("MILEPOST_CASES").map_or(32, |cases| cases.parse().unwrap());
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&u64::to_le_bytes(seed));
     let chance = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);

@@ -119,6 +119,17 @@ async fn a_failed_sync_stops_the_store_for_good() {
 }
 
 #[tokio::test]
+async fn a_directory_that_vanishes_stops_the_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    store.commit(vec![Change::Watermark(RUN, 1)]).await.unwrap();
+    fs::remove_dir_all(dir.path().join("journal")).unwrap();
+    let error = store.commit(vec![Change::Watermark(RUN, 2)]).await.unwrap_err();
+    assert!(error.to_string().contains("journal"), "{error}");
+    assert!(store.commit(vec![Change::Watermark(RUN, 3)]).await.is_err());
+}
+
+#[tokio::test]
 async fn a_panic_of_the_writer_stops_the_store_too() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open_with(dir.path(), clock(), |_| Box::new(|| panic!("planted"))).unwrap();

@@ -4,15 +4,17 @@ use serde_json::json;
 
 use crate::core::cell::{Cell, State};
 use crate::core::progress::Progress;
-use crate::core::tally::Tally;
+use crate::core::tally::{Calls, Tally};
 use crate::core::time::Timestamp;
-use crate::store::block::{Block, Found, ITEMS};
+use crate::store::block::{Block, CELLS, Found, ITEMS, MESSAGES};
+use crate::store::cells::{Count, Paged};
 use crate::store::codec::{FORMAT, ROW_BYTES_MAX, frame, unframe};
 use crate::store::error::Error;
 use crate::store::pins::{Files, hex};
+use crate::store::racks::Parcel;
 use crate::store::{cells, keys};
 
-use super::{RUN, START, cell, event, failed_cell, run_of};
+use super::{RUN, START, cell, event, failed_cell, message, run_of};
 
 /// Seven steps, three effects, each with one ID.
 fn finished() -> Progress {
@@ -74,6 +76,25 @@ fn other_payloads_are_spelled_like_this() {
     let event = cells::put_event(&event("hello"));
     let tally: Vec<_> = cells::put_tally(&tally).iter().map(|page| hex(page)).collect();
     insta::assert_snapshot!(format!("{}\n{}\n{}", hex(&run), hex(&event), tally.join("\n")));
+}
+
+#[test]
+fn messages_and_run_steps_are_spelled_like_this() {
+    let mut messages = Block::default();
+    let mut received = Parcel::new(message("q", RUN, 5));
+    (received.receives, received.until) = (2, Some(Timestamp(START)));
+    let about_the_run = Parcel { item: None, ..Parcel::new(message("q", RUN, 6)) };
+    messages.put(MESSAGES, 0, &received);
+    messages.put(MESSAGES, 1, &about_the_run);
+    assert_eq!(messages.get(0), Ok(Found::Here(received)));
+    assert_eq!(messages.get(1), Ok(Found::Here(about_the_run)));
+    let mut steps = Block::default();
+    let calls = Calls { batches: 1, calls: 300, accepted: 2, refused: 0 };
+    let step = Paged { cell: failed_cell(), calls };
+    steps.put(CELLS, 0, &step);
+    steps.put(CELLS, CELLS.extra(), &Count(1));
+    assert_eq!(steps.get(0), Ok(Found::Here(step)));
+    insta::assert_snapshot!(format!("{}\n{}", hex(&messages.encode()), hex(&steps.encode())));
 }
 
 #[test]

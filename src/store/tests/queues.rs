@@ -90,7 +90,7 @@ async fn a_message_is_shown_again_at_once(store: Subject, clock: Arc<HandClock>)
     fill(&store, 0..2).await;
     let deliveries = store.receive(&ask("q", RUN, 2)).await.unwrap();
     store.hide(receipts(&deliveries[..1]), Duration::ZERO).await.unwrap();
-    store.hide(receipts(&deliveries[1..]), Duration::from_secs(300)).await.unwrap();
+    store.hide(receipts(&deliveries[1..]), Duration::from_mins(5)).await.unwrap();
     let again = store.receive(&ask("q", RUN, 2)).await.unwrap();
     assert_eq!((numbers(&again), again[0].receives), (vec![0], 2));
     clock.advance(Duration::from_secs(299));
@@ -171,7 +171,7 @@ async fn a_wait_ends_with_the_message(store: Subject, _: Arc<HandClock>) {
 async fn a_wait_ends_when_a_hidden_message_comes_back(store: Subject, clock: Arc<HandClock>) {
     fill(&store, 0..1).await;
     let taken = store.receive(&ask("q", RUN, 9)).await.unwrap();
-    let receive = Receive { wait: Duration::from_secs(60), ..ask("q", RUN, 9) };
+    let receive = Receive { wait: Duration::from_mins(1), ..ask("q", RUN, 9) };
     let waits = tokio::spawn({
         let store = store.clone();
         async move { store.receive(&receive).await }

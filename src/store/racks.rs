@@ -21,7 +21,7 @@ pub(super) fn dead_letter_queue(queue: &str) -> Option<String> {
 }
 
 /// One queue of one run.
-pub(super) type ShelfKey = (String, RunId);
+pub(super) type RackKey = (String, RunId);
 
 /// A message as it is stored; its queue and run are in the key of the block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl Parcel {
         Self { item, event_id, detail_type, digest, receives: 0, until: None }
     }
 
-    pub(super) fn into_message(self, (queue, run): &ShelfKey) -> Message {
+    pub(super) fn into_message(self, (queue, run): &RackKey) -> Message {
         Message {
             queue: queue.clone(),
             run: *run,
@@ -59,8 +59,8 @@ impl Record for Parcel {
 
     fn write(&self, out: &mut Vec<u8>, words: &mut Words, base: u64) {
         out.extend_from_slice(&self.event_id.to_be_bytes());
-        // Zero stands for none, so the others move up by one.
         put_number(out, u64::from(self.receives));
+        // Counted from the greatest number, which stands for none, so that all small ones are short.
         put_distance(out, u64::MAX, self.item.unwrap_or(u64::MAX));
         words.put(out, &self.detail_type);
         pack::put_text(out, words, &self.digest);
@@ -83,7 +83,7 @@ impl Record for Parcel {
 
 /// The messages of one queue and run, oldest first.
 #[derive(Default)]
-struct Shelf {
+struct Rack {
     places: HashMap<u128, Place>,
     visible: BTreeSet<(u64, u128)>,
     hidden: BTreeSet<(Timestamp, u64, u128)>,
@@ -98,73 +98,73 @@ struct Place {
 
 /// All queues.
 #[derive(Default)]
-pub(super) struct Shelves(HashMap<ShelfKey, Shelf>);
+pub(super) struct Racks(HashMap<RackKey, Rack>);
 
-impl Shelves {
+impl Racks {
     /// Takes note of a message that is already stored.
-    pub(super) fn load(&mut self, key: &ShelfKey, position: u64, parcel: &Parcel) {
-        let shelf = self.0.entry(key.clone()).or_default();
-        shelf.next = shelf.next.max(position + 1);
-        shelf.add(parcel.event_id, Place { position, until: parcel.until });
+    pub(super) fn load(&mut self, key: &RackKey, position: u64, parcel: &Parcel) {
+        let rack = self.0.entry(key.clone()).or_default();
+        rack.next = rack.next.max(position + 1);
+        rack.add(parcel.event_id, Place { position, until: parcel.until });
     }
 
     /// A position for a new message; `None` when its ID is there already.
-    pub(super) fn place_new(&mut self, key: &ShelfKey, event_id: u128) -> Option<u64> {
-        let shelf = self.0.entry(key.clone()).or_default();
-        if shelf.places.contains_key(&event_id) {
+    pub(super) fn place_new(&mut self, key: &RackKey, event_id: u128) -> Option<u64> {
+        let rack = self.0.entry(key.clone()).or_default();
+        if rack.places.contains_key(&event_id) {
             return None;
         }
-        let position = shelf.next;
-        shelf.next += 1;
-        shelf.add(event_id, Place { position, until: None });
+        let position = rack.next;
+        rack.next += 1;
+        rack.add(event_id, Place { position, until: None });
         Some(position)
     }
 
     /// Where a message lies.
     pub(super) fn position(&self, receipt: &Receipt) -> Option<u64> {
-        let shelf = self.0.get(&(receipt.queue.clone(), receipt.run))?;
-        Some(shelf.places.get(&receipt.event_id)?.position)
+        let rack = self.0.get(&(receipt.queue.clone(), receipt.run))?;
+        Some(rack.places.get(&receipt.event_id)?.position)
     }
 
     /// Hides a message until an instant.
-    pub(super) fn hide(&mut self, key: &ShelfKey, event_id: u128, until: Timestamp) {
-        if let Some(shelf) = self.0.get_mut(key)
-            && let Some(place) = shelf.remove(event_id)
+    pub(super) fn hide(&mut self, key: &RackKey, event_id: u128, until: Timestamp) {
+        if let Some(rack) = self.0.get_mut(key)
+            && let Some(place) = rack.remove(event_id)
         {
-            shelf.add(event_id, Place { until: Some(until), ..place });
+            rack.add(event_id, Place { until: Some(until), ..place });
         }
     }
 
     /// Takes a message out.
-    pub(super) fn remove(&mut self, key: &ShelfKey, event_id: u128) {
-        if let Some(shelf) = self.0.get_mut(key) {
-            shelf.remove(event_id);
-            if shelf.places.is_empty() {
+    pub(super) fn remove(&mut self, key: &RackKey, event_id: u128) {
+        if let Some(rack) = self.0.get_mut(key) {
+            rack.remove(event_id);
+            if rack.places.is_empty() {
                 self.0.remove(key);
             }
         }
     }
 
     /// The oldest visible message at `now`: what was hidden long enough is visible again.
-    pub(super) fn oldest_visible(&mut self, key: &ShelfKey, now: Timestamp) -> Option<(u64, u128)> {
-        let shelf = self.0.get_mut(key)?;
-        while let Some((until, position, event_id)) = shelf.hidden.first().copied() {
+    pub(super) fn oldest_visible(&mut self, key: &RackKey, now: Timestamp) -> Option<(u64, u128)> {
+        let rack = self.0.get_mut(key)?;
+        while let Some((until, position, event_id)) = rack.hidden.first().copied() {
             if until > now {
                 break;
             }
-            shelf.hidden.pop_first();
-            shelf.add(event_id, Place { position, until: None });
+            rack.hidden.pop_first();
+            rack.add(event_id, Place { position, until: None });
         }
-        shelf.visible.first().copied()
+        rack.visible.first().copied()
     }
 
     /// When the next hidden message becomes visible.
-    pub(super) fn next_visible(&self, key: &ShelfKey) -> Option<Timestamp> {
+    pub(super) fn next_visible(&self, key: &RackKey) -> Option<Timestamp> {
         Some(self.0.get(key)?.hidden.first()?.0)
     }
 }
 
-impl Shelf {
+impl Rack {
     fn add(&mut self, event_id: u128, place: Place) {
         self.places.insert(event_id, place);
         match place.until {
