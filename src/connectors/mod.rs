@@ -55,8 +55,8 @@ type Entry = (Descriptor, fn(&Site<'_>) -> Result<Worker, Vec<BuildFault>>);
 
 /// Every connector of this binary.
 const CONNECTORS: &[Entry] = &[
-    (builtin::source::DESCRIPTOR, builtin::source::make),
-    (builtin::map::DESCRIPTOR, builtin::map::make),
+    (builtin::source::DESCRIPTOR, builtin::source::build),
+    (builtin::map::DESCRIPTOR, builtin::map::build),
     (bus::PUBLISH, bus::build_publish),
     (bus::CONSUME, bus::build_consume),
     (pimcore::DESCRIPTOR, pimcore::build),

@@ -1,6 +1,6 @@
 //! From the text of a mapping file to rules.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -14,8 +14,6 @@ use super::text::{self, Case, Tidy};
 use super::yaml::{Node, Shape, Spot, Word};
 use crate::expr::Template;
 
-/// Rules inside rules: deeper ones are a mistake, or an attempt to exhaust the stack.
-const DEPTH_MAX: usize = 24;
 /// Most elements of a list when the file does not say `max`.
 const LIST_MAX: usize = 10_000;
 /// Most variants when the file does not say `max`: what a shop can still show.
@@ -70,7 +68,6 @@ pub(super) struct Named {
 pub(super) struct Compiler<'r> {
     pub(super) reader: &'r mut Reader,
     pub(super) tables: Tables,
-    depth: usize,
 }
 
 /// One rule as it is written: its kind, and what stands beside it.
@@ -88,7 +85,7 @@ impl<'n> Written<'n> {
 
 impl<'r> Compiler<'r> {
     pub(super) fn new(reader: &'r mut Reader, tables: Tables) -> Self {
-        Self { reader, tables, depth: 0 }
+        Self { reader, tables }
     }
 
     /// The fields of an object.
@@ -98,18 +95,6 @@ impl<'r> Compiler<'r> {
     }
 
     fn rule(&mut self, node: &Node) -> Option<Rule> {
-        self.depth += 1;
-        let rule = if self.depth > DEPTH_MAX {
-            self.reader.fault(node.spot, format!("rules are nested more than {DEPTH_MAX} deep"), None);
-            None
-        } else {
-            self.rule_within(node)
-        };
-        self.depth -= 1;
-        rule
-    }
-
-    fn rule_within(&mut self, node: &Node) -> Option<Rule> {
         let plain = |kind| Rule { kind, default: None, required: false, when: None, unless: None };
         match &node.shape {
             Shape::Object(entries) => self.written(node.spot, entries),
@@ -225,7 +210,7 @@ impl<'r> Compiler<'r> {
 
     /// One operand or several.
     fn some_of(&mut self, node: &Node) -> Option<Vec<Operand>> {
-        let nodes = self.reader.list(node);
+        let nodes = node.as_list();
         let operands = self.operands(nodes);
         if nodes.is_empty() {
             self.reader.expected(node, "at least one path");
@@ -344,7 +329,7 @@ impl<'r> Compiler<'r> {
             let message = "'names' and 'values' go together: a list of pairs has both, an object none";
             self.reader.fault(written.spot, message, None);
         }
-        let mut folded = |name: &str| {
+        let mut folded = |name: &str| -> HashSet<String> {
             let texts = written.beside(name).map(|node| self.reader.texts(node, "a name"));
             texts.unwrap_or_default().iter().map(|text| text::fold(text)).collect()
         };
@@ -367,6 +352,7 @@ impl<'r> Compiler<'r> {
                 .map(|(from, to)| (text::fold(&from), to))
                 .collect(),
             ignore,
+            ignore_values_bytes: ignore_values.iter().map(String::len).max().unwrap_or(0),
             ignore_values,
             types,
         })
