@@ -101,11 +101,12 @@ struct Place {
 pub(super) struct Racks(HashMap<RackKey, Rack>);
 
 impl Racks {
-    /// Takes note of a message that is already stored.
+    /// Takes note of a message that is already stored. It is visible at once, however long it was
+    /// hidden: whoever received it held this store, and is gone.
     pub(super) fn load(&mut self, key: &RackKey, position: u64, parcel: &Parcel) {
         let rack = self.0.entry(key.clone()).or_default();
         rack.next = rack.next.max(position + 1);
-        rack.add(parcel.event_id, Place { position, until: parcel.until });
+        rack.add(parcel.event_id, Place { position, until: None });
     }
 
     /// A position for a new message; `None` when its ID is there already.
