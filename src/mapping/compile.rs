@@ -14,8 +14,6 @@ use super::text::{self, Case, Tidy};
 use super::yaml::{Node, Shape, Spot, Word};
 use crate::expr::Template;
 
-/// Rules inside rules: deeper ones are a mistake, or an attempt to exhaust the stack.
-const DEPTH_MAX: usize = 24;
 /// Most elements of a list when the file does not say `max`.
 const LIST_MAX: usize = 10_000;
 /// Most variants when the file does not say `max`: what a shop can still show.
@@ -70,7 +68,6 @@ pub(super) struct Named {
 pub(super) struct Compiler<'r> {
     pub(super) reader: &'r mut Reader,
     pub(super) tables: Tables,
-    depth: usize,
 }
 
 /// One rule as it is written: its kind, and what stands beside it.
@@ -88,7 +85,7 @@ impl<'n> Written<'n> {
 
 impl<'r> Compiler<'r> {
     pub(super) fn new(reader: &'r mut Reader, tables: Tables) -> Self {
-        Self { reader, tables, depth: 0 }
+        Self { reader, tables }
     }
 
     /// The fields of an object.
@@ -98,18 +95,6 @@ impl<'r> Compiler<'r> {
     }
 
     fn rule(&mut self, node: &Node) -> Option<Rule> {
-        self.depth += 1;
-        let rule = if self.depth > DEPTH_MAX {
-            self.reader.fault(node.spot, format!("rules are nested more than {DEPTH_MAX} deep"), None);
-            None
-        } else {
-            self.rule_within(node)
-        };
-        self.depth -= 1;
-        rule
-    }
-
-    fn rule_within(&mut self, node: &Node) -> Option<Rule> {
         let plain = |kind| Rule { kind, default: None, required: false, when: None, unless: None };
         match &node.shape {
             Shape::Object(entries) => self.written(node.spot, entries),

@@ -84,9 +84,13 @@ pub(super) struct Broken {
     pub(super) message: String,
 }
 
+/// Rules inside rules: deeper ones are a mistake, or an attempt to exhaust the stack.
+const DEPTH_MAX: usize = 32;
+
 /// Reads a YAML text.
 pub(super) fn read(text: &str) -> Result<Node, Broken> {
-    let options = serde_saphyr::options! { strict_booleans: true };
+    let budget = serde_saphyr::budget! { max_depth: DEPTH_MAX };
+    let options = serde_saphyr::options! { strict_booleans: true, budget: budget };
     match serde_saphyr::from_str_with_options::<Spanned<Raw>>(text, options) {
         Ok(raw) => Ok(place(raw, text)),
         Err(error) => {

@@ -75,3 +75,30 @@ fn the_gate_and_the_mapping() {
 fn rate(begin: Instant) -> f64 {
     f64::from(COUNT) / begin.elapsed().as_secs_f64()
 }
+
+#[test]
+#[ignore = "tmp"]
+fn fields_tmp() {
+    let text = fs::read_to_string(workflows().join("product-sync/mapping.yaml")).unwrap();
+    let files = milepost::mapping::names(&text).into_iter().map(|other| (other.clone(), fs::read(workflows().join(&other)).unwrap())).collect();
+    let (head, fields) = text.split_once("\nfields:\n").unwrap();
+    let head = head.replace("unique:", "#");
+    let products = Products::new(4000, 5, 0);
+    let scopes: Vec<_> = (0..4000).map(|at| scope(products.product(at))).collect();
+    let mut blocks: Vec<String> = Vec::new();
+    for line in fields.lines() {
+        if line.starts_with("  ") && !line.starts_with("   ") { blocks.push(format!("{line}\n")); }
+        else if let Some(last) = blocks.last_mut() { last.push_str(line); last.push('\n'); }
+    }
+    blocks.push(fields.to_owned());
+    for block in &blocks {
+        let mapping = milepost::mapping::Mapping::compile(&format!("{head}\nfields:\n{block}"), "m", &files).unwrap();
+        let mut best = f64::MAX;
+        for _ in 0..8 {
+            let begin = Instant::now();
+            for scope in &scopes { black_box(mapping.apply(scope).unwrap()); }
+            best = best.min(begin.elapsed().as_secs_f64() * 1e6 / 4000.0);
+        }
+        println!("{best:>7.2} {}", block.lines().next().unwrap());
+    }
+}
