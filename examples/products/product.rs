@@ -167,7 +167,7 @@ fn title(rich: bool, chance: &mut Chance) -> String {
         title.push_str(if chance.below(12) == 0 { "  " } else { ", " });
         title.push_str(chance.one(WORDS));
         if chance.below(5) == 0 {
-            title.push_str(&format!(" {}cm", 3 + chance.below(180)));
+            title.extend([" ", &(3 + chance.below(180)).to_string(), "cm"]);
         }
     }
     title.truncate(500);

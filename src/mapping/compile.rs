@@ -1,6 +1,6 @@
 //! From the text of a mapping file to rules.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -210,7 +210,7 @@ impl<'r> Compiler<'r> {
 
     /// One operand or several.
     fn some_of(&mut self, node: &Node) -> Option<Vec<Operand>> {
-        let nodes = self.reader.list(node);
+        let nodes = node.as_list();
         let operands = self.operands(nodes);
         if nodes.is_empty() {
             self.reader.expected(node, "at least one path");
@@ -329,7 +329,7 @@ impl<'r> Compiler<'r> {
             let message = "'names' and 'values' go together: a list of pairs has both, an object none";
             self.reader.fault(written.spot, message, None);
         }
-        let mut folded = |name: &str| {
+        let mut folded = |name: &str| -> HashSet<String> {
             let texts = written.beside(name).map(|node| self.reader.texts(node, "a name"));
             texts.unwrap_or_default().iter().map(|text| text::fold(text)).collect()
         };
@@ -352,6 +352,7 @@ impl<'r> Compiler<'r> {
                 .map(|(from, to)| (text::fold(&from), to))
                 .collect(),
             ignore,
+            ignore_values_bytes: ignore_values.iter().map(String::len).max().unwrap_or(0),
             ignore_values,
             types,
         })

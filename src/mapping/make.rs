@@ -120,7 +120,7 @@ fn of_kind(kind: &Kind, frame: Frame<'_>, above: Option<&Map<String, Value>>) ->
         Kind::Category(of, tree) => {
             let mut names = Vec::new();
             visit(of, frame, &mut |value| {
-                names.extend(text::of(value).map(|name| text::tidy(&name).into_owned()))
+                names.extend(text::of(value).map(|name| text::tidy(&name).into_owned()));
             })?;
             Ok(Some(tree.place(names)))
         }
@@ -285,24 +285,24 @@ fn price(money: &Money, frame: Frame<'_>) -> Made {
     }
     let from = text_of(&money.currency, frame)?.ok_or_else(|| "the amount has no currency".to_owned())?;
     let from = money::currency(&from)?;
-    let mut object = Map::with_capacity(3);
-    let (sum, currency) = match (&money.to, &money.rates) {
+    let (sum, currency, rate_date) = match (&money.to, &money.rates) {
         (Some(to), Some(rates)) if *to != from => {
-            object.insert("rate_date".to_owned(), Value::String(rates.date.clone()));
-            (rates.convert(amount, &from, to)?, to.clone())
+            (rates.convert(amount, &from, to)?, to.clone(), Some(rates.date.clone()))
         }
-        _ => (amount, from),
+        _ => (amount, from, None),
     };
     let digits = money::rounded(sum, money::minor_digits(&currency));
+    let mut object = Map::with_capacity(3);
     // Amounts are texts: no reader on the way can turn them into binary floats.
-    object.shift_insert(0, "amount".to_owned(), Value::String(digits.to_string()));
-    object.shift_insert(1, "currency".to_owned(), Value::String(currency));
+    object.insert("amount".to_owned(), Value::String(digits.to_string()));
+    object.insert("currency".to_owned(), Value::String(currency));
+    object.extend(rate_date.map(|date| ("rate_date".to_owned(), Value::String(date))));
     Ok(Some(Value::Object(object)))
 }
 
 fn slug(of: &[Operand], end: Option<&Operand>, max: usize, frame: Frame<'_>) -> Made {
     let end = match end {
-        Some(end) => text_of(end, frame)?.map(|text| text::slug(&text, max)).unwrap_or_default(),
+        Some(end) => text_of(end, frame)?.map(|text| text::slug(&text, max, '-')).unwrap_or_default(),
         None => String::new(),
     };
     let room = if end.is_empty() { max } else { max.saturating_sub(end.chars().count() + 1) };
@@ -311,7 +311,7 @@ fn slug(of: &[Operand], end: Option<&Operand>, max: usize, frame: Frame<'_>) -> 
         if start.is_empty()
             && let Some(text) = text_of(operand, frame)?
         {
-            start = text::slug(&text, room);
+            start = text::slug(&text, room, '-');
         }
     }
     if !start.is_empty() && !end.is_empty() {

@@ -108,12 +108,11 @@ impl Mapping {
         let has = |key: &str| tables::entry(entries, key).is_some();
         let named = Named { categories: has("categories"), rates: has("rates") };
         let mut compiler = Compiler::new(&mut reader, Tables { categories, rates, named });
-        let fields = match tables::entry(entries, "fields") {
-            Some(fields) => compiler.fields(fields),
-            None => {
-                reader.fault(node.spot, "a mapping needs 'fields'", None);
-                Vec::new()
-            }
+        let fields = if let Some(fields) = tables::entry(entries, "fields") {
+            compiler.fields(fields)
+        } else {
+            reader.fault(node.spot, "a mapping needs 'fields'", None);
+            Vec::new()
         };
         let unique = unique(entries, &fields, &mut reader);
         let mut faults = reader.faults;
@@ -176,7 +175,7 @@ fn unique(entries: &[(Word, Node)], fields: &[(String, Rule)], reader: &mut Read
     let Some(node) = tables::entry(entries, "unique") else { return Vec::new() };
     let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
     let mut positions = Vec::new();
-    for node in reader.list(node) {
+    for node in node.as_list() {
         let Some(name) = reader.text(node, "the name of a field") else { continue };
         match fields.iter().position(|(known, _)| *known == name) {
             Some(at) if matches!(fields[at].1.kind, Kind::Hash(_)) => {

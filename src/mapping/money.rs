@@ -24,18 +24,18 @@ pub(super) struct Rates {
     /// The day, as `2026-11-20`.
     pub(super) date: String,
     pub(super) base: String,
-    pub(super) rates: BTreeMap<String, Decimal>,
+    pub(super) table: BTreeMap<String, Decimal>,
 }
 
 impl Rates {
     /// Whether the table knows a currency.
     pub(super) fn knows(&self, currency: &str) -> bool {
-        currency == self.base || self.rates.contains_key(currency)
+        currency == self.base || self.table.contains_key(currency)
     }
 
     /// An amount in another currency, not rounded.
     pub(super) fn convert(&self, amount: Decimal, from: &str, to: &str) -> Result<Decimal, String> {
-        let rate = |currency: &str| match self.rates.get(currency) {
+        let rate = |currency: &str| match self.table.get(currency) {
             _ if currency == self.base => Ok(Decimal::ONE),
             Some(rate) => Ok(*rate),
             None => Err(format!("the rates of {} have no rate for {currency}", self.date)),
@@ -199,7 +199,7 @@ mod tests {
         let rates = Rates {
             date: "2026-11-20".to_owned(),
             base: "EUR".to_owned(),
-            rates: [("USD", "1.0800"), ("JPY", "162.55")]
+            table: [("USD", "1.0800"), ("JPY", "162.55")]
                 .map(|(code, rate)| (code.to_owned(), Decimal::from_str(rate).unwrap()))
                 .into(),
         };

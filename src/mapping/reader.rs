@@ -52,21 +52,11 @@ impl Reader {
 
     /// The entries of an object.
     pub(super) fn object<'n>(&mut self, node: &'n Node, what: &str) -> &'n [(Word, Node)] {
-        match &node.shape {
-            Shape::Object(entries) => entries,
-            _ => {
-                self.expected(node, what);
-                &[]
-            }
+        if let Shape::Object(entries) = &node.shape {
+            return entries;
         }
-    }
-
-    /// The elements of a list; anything else is a list of one.
-    pub(super) fn list<'n>(&mut self, node: &'n Node) -> &'n [Node] {
-        match &node.shape {
-            Shape::List(nodes) => nodes,
-            _ => std::slice::from_ref(node),
-        }
+        self.expected(node, what);
+        &[]
     }
 
     /// A text, or a number as it is written.
@@ -80,7 +70,7 @@ impl Reader {
 
     /// Texts: one, or a list of them.
     pub(super) fn texts(&mut self, node: &Node, what: &str) -> Vec<String> {
-        self.list(node).iter().filter_map(|node| self.text(node, what)).collect()
+        node.as_list().iter().filter_map(|node| self.text(node, what)).collect()
     }
 
     /// Pairs of texts.

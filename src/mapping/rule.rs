@@ -101,6 +101,8 @@ pub(super) struct Attributes {
     pub(super) ignore: HashSet<String>,
     /// Folded values that say nothing.
     pub(super) ignore_values: HashSet<String>,
+    /// Bytes of the longest of them: longer values need no look.
+    pub(super) ignore_values_bytes: usize,
     /// By folded name, after renaming.
     pub(super) types: HashMap<String, Type>,
 }

@@ -10,6 +10,10 @@ use super::path::Frame;
 use super::rule::{Attributes, Each, Operand, Rule, Type, Variants};
 use super::text;
 
+/// Longest code of an attribute, and longest part that an option value adds to a SKU.
+const CODE_MAX: usize = 60;
+const SKU_PART_MAX: usize = 40;
+
 /// A list: the rule once for each element.
 pub(super) fn each(each: &Each, frame: Frame<'_>) -> Made {
     let mut list: Vec<Value> = Vec::new();
@@ -64,13 +68,11 @@ pub(super) fn gather(of: &Operand, frame: Frame<'_>) -> Made {
     visit(of, frame, &mut |element| {
         let Value::Object(object) = element else { return };
         for (name, value) in object {
-            let at = match gathered.iter().position(|(known, _)| known == name) {
-                Some(at) => at,
-                None => {
-                    gathered.push((name.clone(), Vec::new()));
-                    gathered.len() - 1
-                }
-            };
+            let known = gathered.iter().position(|(known, _)| known == name);
+            let at = known.unwrap_or_else(|| {
+                gathered.push((name.clone(), Vec::new()));
+                gathered.len() - 1
+            });
             let values =
                 if let Value::Array(list) = value { list.as_slice() } else { std::slice::from_ref(value) };
             for value in values {
@@ -100,9 +102,8 @@ pub(super) fn images(of: &[Operand], max: usize, frame: Frame<'_>) -> Made {
                 Some(_) => format!("https:{address}"),
                 None => address.to_owned(),
             };
-            let is_web = ["https://", "http://"].iter().any(|scheme| address.starts_with(scheme));
-            let is_clean =
-                !address.chars().any(|character| character.is_whitespace() || character.is_control());
+            let is_web = address.starts_with("https://") || address.starts_with("http://");
+            let is_clean = address.bytes().all(|byte| byte > b' ' && byte != 0x7f);
             let is_new = || !list.iter().any(|known| known.as_str() == Some(&address));
             if is_web && is_clean && list.len() < max && is_new() {
                 list.push(Value::String(address));
@@ -114,6 +115,8 @@ pub(super) fn images(of: &[Operand], max: usize, frame: Frame<'_>) -> Made {
 
 /// One attribute while it is gathered.
 struct Attribute {
+    /// Its name where it occurred first: most repetitions are spelled alike.
+    written: String,
     folded: String,
     name: String,
     values: Vec<String>,
@@ -158,26 +161,34 @@ fn gather_one(rule: &Attributes, name: &str, value: &Value, gathered: &mut Vec<A
     }
     let Some(written) = text::of(value) else { return };
     let written = text::tidy(&written);
-    let source = text::fold(name);
-    if written.is_empty() || source.is_empty() || rule.ignore.contains(&source) {
+    let says_nothing =
+        || written.len() <= rule.ignore_values_bytes && rule.ignore_values.contains(&text::fold(&written));
+    if written.is_empty() || says_nothing() {
         return;
     }
-    if !rule.ignore_values.is_empty() && rule.ignore_values.contains(&text::fold(&written)) {
-        return;
+    let known = gathered.iter().position(|known| known.written == name);
+    let Some(at) = known.or_else(|| start(rule, name, gathered)) else { return };
+    let values = &mut gathered[at].values;
+    if !values.iter().any(|known| *known == written) {
+        values.push(written.into_owned());
+    }
+}
+
+/// The position of the attribute that a name belongs to, begun if it is new; `None` when the name
+/// is ignored.
+fn start(rule: &Attributes, name: &str, gathered: &mut Vec<Attribute>) -> Option<usize> {
+    let source = text::fold(name);
+    if source.is_empty() || rule.ignore.contains(&source) {
+        return None;
     }
     let renamed = rule.rename.get(&source);
     let folded = renamed.map_or(source, |renamed| text::fold(renamed));
-    let at = match gathered.iter().position(|known| known.folded == folded) {
-        Some(at) => at,
-        None => {
-            let name = renamed.cloned().unwrap_or_else(|| text::tidy(name).into_owned());
-            gathered.push(Attribute { folded, name, values: Vec::new() });
-            gathered.len() - 1
-        }
-    };
-    if !gathered[at].values.iter().any(|known| *known == written) {
-        gathered[at].values.push(written.into_owned());
-    }
+    let known = gathered.iter().position(|known| known.folded == folded);
+    Some(known.unwrap_or_else(|| {
+        let shown = renamed.cloned().unwrap_or_else(|| text::tidy(name).into_owned());
+        gathered.push(Attribute { written: name.to_owned(), folded, name: shown, values: Vec::new() });
+        gathered.len() - 1
+    }))
 }
 
 /// Gives the values their declared type; values that do not fit stay texts, and the attribute
@@ -206,7 +217,7 @@ fn typed(rule: &Attributes, attribute: Attribute) -> Value {
         (_, Type::Number) => "number",
     };
     let mut object = Map::with_capacity(4);
-    object.insert("code".to_owned(), Value::String(text::slug(&attribute.folded, 60).replace('-', "_")));
+    object.insert("code".to_owned(), Value::String(text::slug(&attribute.folded, CODE_MAX, '_')));
     object.insert("name".to_owned(), Value::String(attribute.name));
     object.insert("type".to_owned(), Value::from(word));
     let values = fitting.unwrap_or_else(|| attribute.values.into_iter().map(Value::String).collect());
@@ -267,7 +278,7 @@ fn variant(rule: &Variants, base: &str, options: Vec<(&str, String)>, taken: &mu
     let mut sku = base.to_owned();
     for value in &telling {
         sku.push('-');
-        sku.push_str(&text::slug(value, 40).to_uppercase());
+        sku.push_str(&text::slug(value, SKU_PART_MAX, '-').to_uppercase());
     }
     let stem = sku.trim_end_matches('-').to_owned();
     sku.clone_from(&stem);

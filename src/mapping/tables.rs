@@ -110,5 +110,5 @@ pub(super) fn rates(bytes: &[u8], reader: &mut Reader) -> Option<Rates> {
             }
         }
     }
-    Some(Rates { date: date?, base: base?, rates: table })
+    Some(Rates { date: date?, base: base?, table })
 }

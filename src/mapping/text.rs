@@ -70,6 +70,21 @@ fn cut(text: Cow<'_, str>, max: usize) -> Cow<'_, str> {
 /// Whether there is nothing to tidy: the usual case, and then nothing is copied.
 fn is_tidy(text: &str, keep_lines: bool) -> bool {
     let mut after_space = true;
+    for byte in text.bytes() {
+        after_space = match byte {
+            b' ' if after_space => return false,
+            b' ' => true,
+            b'\n' if keep_lines => true,
+            0..=0x1f | 0x7f => return false,
+            0x80.. => return is_tidy_beyond_ascii(text, keep_lines),
+            _ => false,
+        };
+    }
+    text.is_empty() || !after_space
+}
+
+fn is_tidy_beyond_ascii(text: &str, keep_lines: bool) -> bool {
+    let mut after_space = true;
     for character in text.chars() {
         let plain = character == ' ';
         let line = keep_lines && character == '\n';
@@ -81,7 +96,7 @@ fn is_tidy(text: &str, keep_lines: bool) -> bool {
         }
         after_space = plain || line;
     }
-    text.is_empty() || !after_space
+    !after_space
 }
 
 /// Control characters, and characters that only steer the display: they break keys, and some
@@ -137,48 +152,69 @@ pub(super) fn of_number(number: &Number) -> String {
     }
 }
 
-/// A text for URLs: lower-case letters and digits, everything else one hyphen; at most `max`
-/// characters, cut between words where there is a word end in the second half.
-pub(super) fn slug(text: &str, max: usize) -> String {
-    let mut result = String::with_capacity(text.len().min(max + 8));
-    let mut count = 0;
-    let mut gap = false;
-    let mut word_end = 0;
-    for character in text.chars().flat_map(char::to_lowercase) {
-        let (plain, alone) = plain(character);
-        if plain.is_empty() && !alone.is_alphanumeric() {
-            // An apostrophe joins: "women's" is one word.
-            gap |= !matches!(alone, '\'' | '’');
-            continue;
-        }
-        if gap && !result.is_empty() {
-            word_end = result.len();
-            result.push('-');
-            count += 1;
-        }
-        gap = false;
-        if plain.is_empty() {
-            result.push(alone);
-            count += 1;
+/// A text for addresses: lower-case letters and digits, everything else one `separator`; at most
+/// `max` characters, cut between words where there is a word end in the second half.
+pub(super) fn slug(text: &str, max: usize, separator: char) -> String {
+    let mut slug =
+        Slug { text: String::with_capacity(text.len().min(max + 8)), separator, ..Slug::default() };
+    for character in text.chars() {
+        if character.is_ascii() {
+            slug.push(character.to_ascii_lowercase(), "");
         } else {
-            result.push_str(plain);
-            count += plain.len();
+            character.to_lowercase().for_each(|lower| slug.push(lower, plain(lower)));
         }
-        if count > max {
-            let hard = result.char_indices().nth(max).map_or(result.len(), |(at, _)| at);
-            result.truncate(if word_end * 2 > hard { word_end } else { hard });
+        if slug.count > max {
+            let hard = slug.text.char_indices().nth(max).map_or(slug.text.len(), |(at, _)| at);
+            slug.text.truncate(if slug.word_end * 2 > hard { slug.word_end } else { hard });
             break;
         }
     }
-    while result.ends_with('-') {
-        result.pop();
+    while slug.text.ends_with(separator) {
+        slug.text.pop();
     }
-    result
+    slug.text
+}
+
+/// A slug on its way.
+#[derive(Default)]
+struct Slug {
+    text: String,
+    separator: char,
+    /// Characters so far.
+    count: usize,
+    /// Something was left out since the last character.
+    gap: bool,
+    /// Where the last whole word ends.
+    word_end: usize,
+}
+
+impl Slug {
+    /// Adds a lower-case character, or `plain` in its place.
+    fn push(&mut self, character: char, plain: &str) {
+        if plain.is_empty() && !character.is_alphanumeric() {
+            // An apostrophe joins: "women's" is one word.
+            self.gap |= !matches!(character, '\'' | '’');
+            return;
+        }
+        if self.gap && !self.text.is_empty() {
+            self.word_end = self.text.len();
+            self.text.push(self.separator);
+            self.count += 1;
+        }
+        self.gap = false;
+        if plain.is_empty() {
+            self.text.push(character);
+            self.count += 1;
+        } else {
+            self.text.push_str(plain);
+            self.count += plain.len();
+        }
+    }
 }
 
 /// Latin letters without their marks; other scripts stay as they are.
-fn plain(character: char) -> (&'static str, char) {
-    let text = match character {
+fn plain(character: char) -> &'static str {
+    match character {
         'à' | 'á' | 'â' | 'ã' | 'å' | 'ā' | 'ă' | 'ą' => "a",
         'ä' | 'æ' => "ae",
         'ç' | 'ć' | 'č' | 'ĉ' => "c",
@@ -201,8 +237,7 @@ fn plain(character: char) -> (&'static str, char) {
         'ý' | 'ÿ' => "y",
         'ź' | 'ż' | 'ž' => "z",
         _ => "",
-    };
-    (text, character)
+    }
 }
 
 #[cfg(test)]
@@ -243,7 +278,7 @@ mod tests {
             ("日本 Tea", 10, "日本-tea"),
             ("a b", 2, "a"),
         ] {
-            assert_eq!(slug(text, max), expected, "{text}");
+            assert_eq!(slug(text, max, '-'), expected, "{text}");
         }
     }
 }

@@ -61,6 +61,11 @@ impl Node {
         }
     }
 
+    /// The elements of a list; anything else is a list of one.
+    pub(super) fn as_list(&self) -> &[Node] {
+        if let Shape::List(nodes) = &self.shape { nodes } else { std::slice::from_ref(self) }
+    }
+
     /// The same value as JSON.
     pub(super) fn to_json(&self) -> Value {
         match &self.shape {

@@ -1,4 +1,5 @@
 //! The gate and the mappings, as the shipped workflow uses them.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests may, as tests may")]
 
 #[path = "../../examples/products/product.rs"]
 mod product;

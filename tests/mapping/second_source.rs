@@ -45,12 +45,12 @@ fn generated(number: u64) -> Value {
             "brutto": {"betrag": format!("1.{:03},{:02}", number % 1000, number % 100), "waehrung": "EUR"},
             "uvp": {"betrag": "2.499,00 ", "waehrung": "EUR"},
         },
-        "kategorien": [7, if number % 10 == 0 { 999 } else { 4711 }],
+        "kategorien": [7, if number.is_multiple_of(10) { 999 } else { 4711 }],
         "merkmale": {"Farbe": ["Rot", "Blau"], "Akku": "no", "Gewicht brutto": 3},
         "bilder": [{"gross": format!("//cdn.example/{number}-1.jpg")}, {"gross": null}],
         "galerie": [{"url": format!("https://cdn.example/{number}-1.jpg")}, {"url": format!("https://cdn.example/{number}-2.jpg")}],
         "groessen": ["20 cm", "24 cm"],
-        "bestand": {"status": if number % 3 == 0 { "ausverkauft" } else { "lieferbar" }},
+        "bestand": {"status": if number.is_multiple_of(3) { "ausverkauft" } else { "lieferbar" }},
     })
 }
 
@@ -65,97 +65,23 @@ fn another_source_needs_another_mapping_file_and_nothing_else() {
     let mapping = Mapping::compile(MAPPING, "second/mapping.yaml", &files)
         .unwrap_or_else(|faults| panic!("{faults:#?}"));
     let product = mapping.apply(&scope(generated(41))).unwrap();
-    insta::assert_snapshot!(serde_json::to_string_pretty(&product).unwrap(), @r#"
-    {
-      "id": "880041",
-      "sku": "DE-880041",
-      "title": "Küchenmesser Größe 1",
-      "handle": "kuechenmesser-groesse-1-880041",
-      "description": "Scharf.\nSpülmaschinenfest.",
-      "brand": "Klinge & Söhne",
-      "price": {
-        "amount": "1041.41",
-        "currency": "EUR"
-      },
-      "compare_at_price": {
-        "amount": "2499.00",
-        "currency": "EUR"
-      },
-      "category": {
-        "path": [
-          "Home",
-          "Kitchen",
-          "Knives"
-        ],
-        "source": [
-          "7",
-          "4711"
-        ]
-      },
-      "attributes": [
-        {
-          "code": "color",
-          "name": "Color",
-          "type": "text",
-          "values": [
-            "Rot",
-            "Blau"
-          ]
-        },
-        {
-          "code": "akku",
-          "name": "Akku",
-          "type": "bool",
-          "values": [
-            false
-          ]
-        }
-      ],
-      "images": [
-        "https://cdn.example/41-1.jpg",
-        "https://cdn.example/41-2.jpg"
-      ],
-      "variants": [
-        {
-          "sku": "DE-880041-20-CM-ROT",
-          "title": "20 cm / Rot",
-          "options": {
-            "Size": "20 cm",
-            "Color": "Rot"
-          }
-        },
-        {
-          "sku": "DE-880041-20-CM-BLAU",
-          "title": "20 cm / Blau",
-          "options": {
-            "Size": "20 cm",
-            "Color": "Blau"
-          }
-        },
-        {
-          "sku": "DE-880041-24-CM-ROT",
-          "title": "24 cm / Rot",
-          "options": {
-            "Size": "24 cm",
-            "Color": "Rot"
-          }
-        },
-        {
-          "sku": "DE-880041-24-CM-BLAU",
-          "title": "24 cm / Blau",
-          "options": {
-            "Size": "24 cm",
-            "Color": "Blau"
-          }
-        }
-      ],
-      "in_stock": true,
-      "source": {
-        "name": "grosshandel",
-        "id": "880041"
-      },
-      "content_hash": "f1d6fdf413f24d5278b6351152b80771"
-    }
+    let lines = product.as_object().unwrap().iter().map(|(name, value)| format!("{name}: {value}"));
+    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @r#"
+    id: "880041"
+    sku: "DE-880041"
+    title: "Küchenmesser Größe 1"
+    handle: "kuechenmesser-groesse-1-880041"
+    description: "Scharf.\nSpülmaschinenfest."
+    brand: "Klinge & Söhne"
+    price: {"amount":"1041.41","currency":"EUR"}
+    compare_at_price: {"amount":"2499.00","currency":"EUR"}
+    category: {"path":["Home","Kitchen","Knives"],"source":["7","4711"]}
+    attributes: [{"code":"color","name":"Color","type":"text","values":["Rot","Blau"]},{"code":"akku","name":"Akku","type":"bool","values":[false]}]
+    images: ["https://cdn.example/41-1.jpg","https://cdn.example/41-2.jpg"]
+    variants: [{"sku":"DE-880041-20-CM-ROT","title":"20 cm / Rot","options":{"Size":"20 cm","Color":"Rot"}},{"sku":"DE-880041-20-CM-BLAU","title":"20 cm / Blau","options":{"Size":"20 cm","Color":"Blau"}},{"sku":"DE-880041-24-CM-ROT","title":"24 cm / Rot","options":{"Size":"24 cm","Color":"Rot"}},{"sku":"DE-880041-24-CM-BLAU","title":"24 cm / Blau","options":{"Size":"24 cm","Color":"Blau"}}]
+    in_stock: true
+    source: {"name":"grosshandel","id":"880041"}
+    content_hash: "f1d6fdf413f24d5278b6351152b80771"
     "#);
     // What PIM and shop take is made by the shipped files: they see the canonical product only.
     let (pim, shop) = (shipped("product-sync/pimcore.yaml"), shipped("product-sync/medusa.yaml"));

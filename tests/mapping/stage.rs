@@ -55,13 +55,11 @@ pub(crate) fn shipped(name: &str) -> Mapping {
 
 /// The real products where they are at hand, else generated ones; all valid.
 pub(crate) fn products() -> Vec<Value> {
-    match std::env::var_os("MILEPOST_REAL_PRODUCTS") {
-        Some(path) => serde_json::from_slice(&fs::read(path).unwrap()).unwrap(),
-        None => {
-            let products = crate::product::Products::new(700, 11, 0);
-            (0..700).map(|position| products.product(position)).collect()
-        }
+    if let Some(path) = std::env::var_os("MILEPOST_REAL_PRODUCTS") {
+        return serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
     }
+    let products = crate::product::Products::new(700, 11, 0);
+    (0..700).map(|position| products.product(position)).collect()
 }
 
 /// Files by digest in a folder of their own.

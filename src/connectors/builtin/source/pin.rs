@@ -251,7 +251,9 @@ impl<'a> Writer<'a> {
             let field = if field.is_empty() { "item key" } else { field };
             return (State::Duplicate, Some(format!("{field} '{value}'")));
         }
-        claims.iter().for_each(|(_, _, hash)| self.seen.keep(*hash));
+        for (_, _, hash) in claims {
+            self.seen.keep(hash);
+        }
         (State::Valid, None)
     }
 
