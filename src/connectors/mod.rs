@@ -1,7 +1,7 @@
 //! Outside systems: one folder each. A connector says what it is (a [`Descriptor`]), and how to
 //! make a worker from a checked step; the engine does the rest: retries, batches, checkpoints.
 
-mod builtin;
+pub mod builtin;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -48,7 +48,7 @@ type Entry = (Descriptor, fn(&Site<'_>) -> Result<Worker, Vec<BuildFault>>);
 
 /// Every connector of this binary.
 const CONNECTORS: &[Entry] =
-    &[(builtin::source::DESCRIPTOR, builtin::source::make), (builtin::map::DESCRIPTOR, builtin::map::make)];
+    &[(builtin::source::DESCRIPTOR, builtin::source::build), (builtin::map::DESCRIPTOR, builtin::map::build)];
 
 /// Every kind of connection of this binary.
 const CONNECTIONS: &[ConnectionKind] = &[builtin::source::LOCAL];

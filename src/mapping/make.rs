@@ -320,7 +320,7 @@ fn slug(of: &[Operand], end: Option<&Operand>, max: usize, frame: Frame<'_>) -> 
     Ok(Some(Value::String(start + &end)))
 }
 
-/// A content hash: the first 128 bits of the SHA-256 of the values as JSON, in hexadecimal.
+/// A content hash of the values as JSON.
 fn hash(of: &[Operand], frame: Frame<'_>, above: Option<&Map<String, Value>>) -> Made {
     let mut bytes = Vec::with_capacity(4096);
     let written = if of.is_empty() {
@@ -333,12 +333,12 @@ fn hash(of: &[Operand], frame: Frame<'_>, above: Option<&Map<String, Value>>) ->
         serde_json::to_writer(&mut bytes, &parts)
     };
     written.map_err(|error| error.to_string())?;
-    let digest = Sha256::digest(&bytes);
-    let mut text = String::with_capacity(32);
-    for byte in &digest[..16] {
-        for nibble in [byte >> 4, byte & 15] {
-            text.extend(char::from_digit(u32::from(nibble), 16));
-        }
-    }
-    Ok(Some(Value::String(text)))
+    Ok(Some(Value::String(digest(&bytes))))
+}
+
+/// The first 128 bits of the SHA-256 in hexadecimal.
+pub(super) fn digest(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    let nibbles = digest[..16].iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    nibbles.filter_map(|nibble| char::from_digit(u32::from(nibble), 16)).collect()
 }

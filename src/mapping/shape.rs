@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::make::{self, Made, Refusal, is_blank, make, text_of, value, visit};
+use super::make::{self, Made, Refusal, digest, is_blank, make, text_of, value, visit};
 use super::money::{self, Mark};
 use super::path::Frame;
 use super::rule::{Attributes, Each, Operand, Rule, Type, Variants};
@@ -217,12 +217,23 @@ fn typed(rule: &Attributes, attribute: Attribute) -> Value {
         (_, Type::Number) => "number",
     };
     let mut object = Map::with_capacity(4);
-    object.insert("code".to_owned(), Value::String(text::slug(&attribute.folded, CODE_MAX, '_')));
+    object.insert("code".to_owned(), Value::String(code(&attribute.folded)));
     object.insert("name".to_owned(), Value::String(attribute.name));
     object.insert("type".to_owned(), Value::from(word));
     let values = fitting.unwrap_or_else(|| attribute.values.into_iter().map(Value::String).collect());
     object.insert("values".to_owned(), Value::Array(values));
     Value::Object(object)
+}
+
+/// A name for machines: a letter, then letters, digits and underscores, as the strictest of the
+/// systems behind want it. Names in other scripts get one by their hash.
+fn code(folded: &str) -> String {
+    let slug = text::slug(folded, CODE_MAX, '_');
+    match slug.bytes().next() {
+        Some(first) if slug.is_ascii() && first.is_ascii_digit() => format!("attribute_{slug}"),
+        Some(_) if slug.is_ascii() => slug,
+        _ => format!("attribute_{}", &digest(folded.as_bytes())[..8]),
+    }
 }
 
 /// One variant for each combination of option values: `{sku, title, options}`. The SKU follows

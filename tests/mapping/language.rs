@@ -163,6 +163,10 @@ fn attributes_keep_every_value_and_their_type() {
         {"code": "weight", "name": "Weight", "type": "number", "values": [1.5]},
     ]);
     assert_eq!(made(rule, json!({"list": list})), expected);
+    let odd = json!({"o": {"3 in 1": "yes", "Größe": "L", "颜色": "红"}});
+    let codes = made("{ attributes: o }", odd);
+    let codes: Vec<_> = codes.as_array().unwrap().iter().map(|one| one["code"].as_str().unwrap()).collect();
+    assert_eq!(codes, ["attribute_3_in_1", "groesse", "attribute_070a8016"]);
     let object = json!({"o": {"Frame Size": [40, 50], "Weight": "heavy"}});
     let expected = json!([
         {"code": "frame_size", "name": "Frame Size", "type": "text", "values": ["40", "50"]},

@@ -13,7 +13,7 @@ use crate::mapping::Mapping;
 use crate::ports::{Prepare, Worker};
 
 /// What `map` declares.
-pub(in crate::connectors) const DESCRIPTOR: Descriptor = Descriptor {
+pub const DESCRIPTOR: Descriptor = Descriptor {
     uses: "map",
     summary: "makes a new item by a mapping file",
     role: Role::Pure,
@@ -28,7 +28,10 @@ pub(in crate::connectors) const DESCRIPTOR: Descriptor = Descriptor {
 };
 
 /// Makes the worker.
-pub(in crate::connectors) fn make(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
+///
+/// # Errors
+/// Every mistake in the mapping file and in the files it names.
+pub fn build(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
     Ok(Worker::Pure(Arc::new(Step { mapping: compile(&site.step.with, site)? })))
 }
 

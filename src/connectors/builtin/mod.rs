@@ -1,4 +1,4 @@
 //! Steps that need no outside system.
 
-pub(super) mod map;
-pub(super) mod source;
+pub mod map;
+pub mod source;

@@ -33,7 +33,7 @@ use crate::expr::{Expression, Template};
 use crate::ports::{Pinned, Pins, Prepare, Records, Source, UniqueOf, Worker};
 
 /// What `json.validate` declares.
-pub(in crate::connectors) const DESCRIPTOR: Descriptor = Descriptor {
+pub const DESCRIPTOR: Descriptor = Descriptor {
     uses: "json.validate",
     summary: "reads records from a JSON, NDJSON or CSV file and checks each by a JSON Schema",
     role: Role::Source,
@@ -56,11 +56,14 @@ pub(in crate::connectors) const DESCRIPTOR: Descriptor = Descriptor {
 };
 
 /// The connection to the files of this machine.
-pub(in crate::connectors) const LOCAL: ConnectionKind =
+pub const LOCAL: ConnectionKind =
     ConnectionKind { name: "local", summary: "files of this machine", fields: &[] };
 
 /// Makes the worker.
-pub(in crate::connectors) fn make(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
+///
+/// # Errors
+/// Every mistake in the step and in its schema file.
+pub fn build(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
     let with = &site.step.with;
     let mut faults = Vec::new();
     let schema = schema(with, site).unwrap_or_else(|fault| {
