@@ -152,7 +152,7 @@ fn holds(operand: &Operand, frame: Frame<'_>) -> Result<bool, Refusal> {
 pub(super) fn is_blank(value: &Value) -> bool {
     match value {
         Value::Null => true,
-        Value::String(text) => text.trim().is_empty(),
+        Value::String(text) => text.chars().all(char::is_whitespace),
         Value::Array(list) => list.is_empty(),
         Value::Object(object) => object.is_empty(),
         Value::Bool(_) | Value::Number(_) => false,

@@ -43,6 +43,25 @@ fn every_product_becomes_a_canonical_product() {
 }
 
 #[test]
+fn every_product_passes_the_gate() {
+    let folder = Folder::new();
+    let products = products();
+    let path = folder.write("products.json", serde_json::to_vec_pretty(&products).unwrap());
+    let schema = "product-sync/product.schema.json";
+    let files = [(schema.to_owned(), fs::read(workflows().join(schema)).unwrap())].into();
+    let with = json!({"source": path, "schema": schema, "item_key": "${{ item.product_id }}"});
+    let source = source(&with, &files, &workflows());
+    let mapping = shipped("product-sync/mapping.yaml");
+    let unique = |_: u64, item: &Arc<Value>| mapping.unique(&scope_of(Arc::clone(item)));
+    let pinned = source.pin(&scope(Value::Null), &folder, &unique).unwrap();
+    assert_eq!((pinned.source.count, pinned.rejected), (products.len() as u64, 0));
+    let records = source.open(&pinned.source, &folder).unwrap();
+    for (position, product) in (0..).zip(&products) {
+        assert_eq!(*records.record(position).value.unwrap(), *product);
+    }
+}
+
+#[test]
 fn pim_and_shop_get_what_they_take() {
     let mapping = shipped("product-sync/mapping.yaml");
     let (pim, shop) = (shipped("product-sync/pimcore.yaml"), shipped("product-sync/medusa.yaml"));

@@ -15,6 +15,7 @@ use crate::stage::{Folder, scope, scope_of, shipped, source, workflows};
 
 const COUNT: u64 = 100_000;
 const SINGLE: u64 = 20_000;
+const WARM: u64 = 50;
 
 #[test]
 #[ignore = "a measurement, of use in a release build only"]
@@ -46,26 +47,37 @@ fn the_gate_and_the_mapping() {
         mapping.unique(&scope)
     });
 
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    println!("{}", status.lines().find(|line| line.starts_with("VmHWM")).unwrap());
+
     let records = source.open(&pinned.source, &folder).unwrap();
     let begin = Watch::start();
-    let scopes: Vec<_> =
-        (0..SINGLE).map(|position| scope_of(records.record(position).value.unwrap())).collect();
+    let item = |position: u64| scope_of(records.record(position).value.unwrap());
+    for position in 0..SINGLE {
+        black_box(item(position));
+    }
     begin.stop("record(n)", SINGLE);
     let begin = Watch::start();
-    for scope in &scopes {
-        black_box(mapping.unique(scope));
+    for position in 0..SINGLE {
+        black_box(mapping.apply(&item(position)).unwrap());
     }
-    begin.stop("unique", SINGLE);
-    let begin = Watch::start();
+    begin.stop("record(n) and map", SINGLE);
+    // Few enough to stay in the processor's cache, as a record does between parsing and mapping.
+    let scopes: Vec<_> = (0..WARM).map(item).collect();
     let products: Vec<_> = scopes.iter().map(|one| scope(mapping.apply(one).unwrap())).collect();
-    begin.stop("map", SINGLE);
+    let warm = |name: &str, work: &dyn Fn(usize)| {
+        let begin = Watch::start();
+        for _ in 0..SINGLE / WARM {
+            (0..scopes.len()).for_each(work);
+        }
+        begin.stop(name, SINGLE);
+    };
+    warm("unique", &|at| drop(black_box(mapping.unique(&scopes[at]))));
+    warm("map", &|at| drop(black_box(mapping.apply(&scopes[at]).unwrap())));
     for name in ["product-sync/pimcore.yaml", "product-sync/medusa.yaml"] {
         let mapping = shipped(name);
-        let begin = Watch::start();
-        for scope in &products {
-            black_box(mapping.apply(scope).unwrap());
-        }
-        begin.stop(name.trim_start_matches("product-sync/"), SINGLE);
+        let name = name.trim_start_matches("product-sync/");
+        warm(name, &|at| drop(black_box(mapping.apply(&products[at]).unwrap())));
     }
     let begin = Watch::start();
     assert!(records.find("none").is_none());
@@ -101,41 +113,4 @@ fn ticks() -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap();
     let numbers = stat.rsplit(')').next().unwrap().split_whitespace();
     numbers.skip(11).take(2).map(|ticks| ticks.parse::<f64>().unwrap()).sum()
-}
-
-#[test]
-#[ignore = "tmp"]
-fn fields_tmp() {
-    let text = fs::read_to_string(workflows().join("product-sync/mapping.yaml")).unwrap();
-    let files = milepost::mapping::names(&text)
-        .into_iter()
-        .map(|other| (other.clone(), fs::read(workflows().join(&other)).unwrap()))
-        .collect();
-    let (head, fields) = text.split_once("\nfields:\n").unwrap();
-    let head = head.replace("unique:", "#");
-    let products = Products::new(4000, 5, 0);
-    let scopes: Vec<_> = (0..4000).map(|at| scope(products.product(at))).collect();
-    let mut blocks: Vec<String> = Vec::new();
-    for line in fields.lines() {
-        if line.starts_with("  ") && !line.starts_with("   ") {
-            blocks.push(format!("{line}\n"));
-        } else if let Some(last) = blocks.last_mut() {
-            last.push_str(line);
-            last.push('\n');
-        }
-    }
-    blocks.push(fields.to_owned());
-    for block in &blocks {
-        let mapping =
-            milepost::mapping::Mapping::compile(&format!("{head}\nfields:\n{block}"), "m", &files).unwrap();
-        let mut best = f64::MAX;
-        for _ in 0..8 {
-            let begin = Instant::now();
-            for scope in &scopes {
-                black_box(mapping.apply(scope).unwrap());
-            }
-            best = best.min(begin.elapsed().as_secs_f64() * 1e6 / 4000.0);
-        }
-        println!("{best:>7.2} {}", block.lines().next().unwrap());
-    }
 }
