@@ -24,7 +24,7 @@ pub(super) enum Failure {
 
 impl Failure {
     /// Writing data failed.
-    pub(super) fn of_stdout(error: io::Error) -> Self {
+    pub(super) fn of_stdout(error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::Closed;
         }
