@@ -85,8 +85,8 @@ pub struct EngineError(pub String);
 pub struct Checked {
     /// The workflow.
     pub workflow: Workflow,
-    /// Warnings.
-    pub report: Report,
+    /// What is odd but no mistake.
+    pub warnings: Report,
 }
 
 /// A run that is being worked on.
