@@ -39,11 +39,11 @@ pub(super) fn execute(args: &Args, output: &mut Output) -> Result<Exit, Failure>
     let file = args.file.display();
     match Engine::check(&args.file, args.profile.as_deref()) {
         Ok(checked) if args.json => {
-            output.json(&document(&file.to_string(), Some(&checked.workflow.name), &checked.report))?;
+            output.json(&document(&file.to_string(), Some(&checked.workflow.name), &checked.warnings))?;
             Ok(Exit::Success)
         }
         Ok(checked) => {
-            let warnings = checked.report.render(output.is_talk_colored());
+            let warnings = checked.warnings.render(output.is_talk_colored());
             if !warnings.is_empty() {
                 output.say(&warnings);
             }

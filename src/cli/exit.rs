@@ -110,3 +110,23 @@ impl From<Exit> for ExitCode {
         Self::from(exit.code())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_exit_has_a_number_of_its_own_and_is_in_the_help() {
+        let mut codes: Vec<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
+        codes.dedup();
+        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 70, 130]);
+        assert_eq!(Exit::help().lines().count(), codes.len() + 1);
+    }
+
+    #[test]
+    fn a_run_that_can_be_resumed_is_told_from_one_that_failed() {
+        let codes = [Status::Succeeded, Status::Failed, Status::Cancelled, Status::Interrupted]
+            .map(|status| Exit::of_run(status).code());
+        assert_eq!(codes, [0, 1, 1, 3]);
+    }
+}

@@ -24,12 +24,15 @@ pub(super) enum Failure {
 
 impl Failure {
     /// Writing data failed.
-    pub(super) fn of_stdout(error: io::Error) -> Self {
+    pub(super) fn of_stdout(error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::Closed;
         }
         let detail = format!("failed to write the output: {error}");
-        Self::Problem(Exit::Internal, Problem::new(ProblemKind::Internal, code::INTERNAL, detail))
+        Self::Problem(
+            Exit::Internal,
+            Problem::new(ProblemKind::Internal, code::INTERNAL, detail).next("milepost list"),
+        )
     }
 
     /// Says it, and gives the exit code.
@@ -102,10 +105,12 @@ impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         match error {
             StartError::Mistakes(report) => Self::Mistakes(Box::new(report)),
-            StartError::Input(detail) => {
-                Problem::new(ProblemKind::Invalid, code::START_REFUSED, detail).into()
+            StartError::Input(detail) => Problem::new(ProblemKind::Invalid, code::START_REFUSED, detail)
+                .next("milepost run --help")
+                .into(),
+            StartError::Broken(detail) => {
+                Problem::new(ProblemKind::Internal, code::INTERNAL, detail).next("milepost list").into()
             }
-            StartError::Broken(detail) => Problem::new(ProblemKind::Internal, code::INTERNAL, detail).into(),
         }
     }
 }
@@ -130,20 +135,21 @@ pub(super) fn resume_problem(error: &ResumeError) -> Problem {
             Problem::new(ProblemKind::Refused, code::RESUME_REFUSED, detail).next("milepost list")
         }
         ResumeError::Mistakes(_) | ResumeError::Broken(_) => {
-            Problem::new(ProblemKind::Internal, code::INTERNAL, detail)
+            Problem::new(ProblemKind::Internal, code::INTERNAL, detail).next("milepost list")
         }
     }
 }
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
-        Problem::new(ProblemKind::Internal, code::INTERNAL, error.to_string()).into()
+        Problem::new(ProblemKind::Internal, code::INTERNAL, error.to_string()).next("milepost list").into()
     }
 }
 
 impl From<SandboxError> for Failure {
     fn from(error: SandboxError) -> Self {
-        let problem = Problem::new(ProblemKind::Internal, code::SANDBOX, error.to_string());
+        let problem = Problem::new(ProblemKind::Internal, code::SANDBOX, error.to_string())
+            .next("milepost sandbox show");
         Self::Problem(Exit::StateUnavailable, problem)
     }
 }

@@ -57,9 +57,9 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
     if let Some(item) = &args.item {
         let story = reader.item(&args.run, item).await?;
         if args.json {
-            output.json(&story)?
+            output.json(&story)?;
         } else {
-            write_story(&story, output)?
+            write_story(&story, output)?;
         }
         return Ok(Exit::Success);
     }

@@ -37,6 +37,7 @@ pub use output::Output;
 
 use crate::config::{Options, STATE_DEFAULT};
 use args::Verb;
+use failure::Failure;
 
 /// Which log lines go to stderr, for example `debug` or `milepost::engine=trace`.
 const LOG_VARIABLE: &str = "MILEPOST_LOG";
@@ -100,10 +101,9 @@ pub async fn execute(cli: Cli, output: &mut Output) -> Exit {
         Verb::Graph(args) => graph::execute(&args, output),
         Verb::Sandbox(args) => sandbox::execute(args, &context, output).await,
     };
-    let flushed = output.flush();
-    match done.and_then(|exit| flushed.map(|()| exit)) {
-        Ok(exit) => exit,
-        Err(failure) => failure.report(&context, output),
+    match (done, output.flush()) {
+        (Ok(exit), Ok(()) | Err(Failure::Closed)) => exit,
+        (Err(failure), _) | (Ok(_), Err(failure)) => failure.report(&context, output),
     }
 }
 

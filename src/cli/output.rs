@@ -84,25 +84,24 @@ impl Output {
     /// # Errors
     /// [`Failure::Closed`] when nobody reads any more.
     pub(super) fn line(&mut self, text: &str) -> Result<(), Failure> {
-        writeln!(self.out, "{}", text.trim_end_matches('\n')).map_err(Failure::of_stdout)
+        writeln!(self.out, "{}", text.trim_end_matches('\n')).map_err(|error| Failure::of_stdout(&error))
     }
 
     /// One JSON value on one line.
     pub(super) fn json_line<T: Serialize>(&mut self, value: &T) -> Result<(), Failure> {
-        let text = serde_json::to_string(value).map_err(io::Error::from).map_err(Failure::of_stdout)?;
+        let text = serde_json::to_string(value).map_err(|error| Failure::of_stdout(&error.into()))?;
         self.line(&text)
     }
 
     /// One JSON value, indented.
     pub(super) fn json<T: Serialize>(&mut self, value: &T) -> Result<(), Failure> {
-        let text =
-            serde_json::to_string_pretty(value).map_err(io::Error::from).map_err(Failure::of_stdout)?;
+        let text = serde_json::to_string_pretty(value).map_err(|error| Failure::of_stdout(&error.into()))?;
         self.line(&text)
     }
 
     /// Makes sure that data has left.
     pub(super) fn flush(&mut self) -> Result<(), Failure> {
-        self.out.flush().map_err(Failure::of_stdout)
+        self.out.flush().map_err(|error| Failure::of_stdout(&error))
     }
 
     /// Talk. When nobody listens, that is no reason to stop.

@@ -58,10 +58,10 @@ fn facts(view: &RunView) -> Vec<(&'static str, String)> {
     }
     let mut time = format!("started {}", phrase::instant(view.started_at));
     if let Some(took) = phrase::took(view) {
-        time.push_str(&format!(", took {took}"));
+        time = time + ", took " + &took;
     }
     if view.resumes > 0 {
-        time.push_str(&format!(", resumed {}", phrase::count(view.resumes.into(), "time", "times")));
+        time = time + ", resumed " + &phrase::count(view.resumes.into(), "time", "times");
     }
     facts.push(("time", time));
     if view.items.total > 0 {

@@ -33,6 +33,15 @@ pub(super) fn duration(duration: Duration) -> String {
     }
 }
 
+/// A time left: nobody needs it to the tenth of a second.
+pub(super) fn left(left: Duration) -> String {
+    match left.as_secs() {
+        0 => "1 s left".to_owned(),
+        seconds @ 1..60 => format!("{seconds} s left"),
+        seconds => format!("{} left", duration(Duration::from_secs(seconds))),
+    }
+}
+
 /// An instant to the second, in UTC.
 pub(super) fn instant(when: When) -> String {
     let text = when.to_string();

@@ -108,9 +108,9 @@ impl Bars {
 
 fn style(color: bool) -> ProgressStyle {
     let template = if color {
-        "{prefix} {bar:24.green/dim} {of:>21} {rate:>9} {left:>12}  {msg:.yellow}"
+        "{prefix} {bar:24.green/dim} {of:>21} {rate:>9} {left:>17}  {msg:.yellow}"
     } else {
-        "{prefix} {bar:24} {of:>21} {rate:>9} {left:>12}  {msg}"
+        "{prefix} {bar:24} {of:>21} {rate:>9} {left:>17}  {msg}"
     };
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     // A display that cannot be written is no reason to stop, so the results are dropped.
@@ -128,7 +128,7 @@ fn style(color: bool) -> ProgressStyle {
         })
         .with_key("left", |state: &ProgressState, text: &mut dyn Write| {
             if state.len().is_some_and(|total| state.pos() > 0 && state.pos() < total) {
-                let _ = write!(text, "{} left", phrase::duration(state.eta()));
+                let _ = write!(text, "{}", phrase::left(state.eta()));
             }
         })
 }
@@ -180,7 +180,7 @@ impl Lines {
             #[expect(clippy::cast_precision_loss, reason = "a time to be read needs no 53 bits")]
             let left = (view.items.total - done) as f64 / rate;
             let left = Duration::try_from_secs_f64(left).unwrap_or(Duration::MAX);
-            let _ = write!(line, "  {rate:.0} items/s  {} left", phrase::duration(left));
+            let _ = write!(line, "  {rate:.0} items/s  {}", phrase::left(left));
         }
         Some(line)
     }
@@ -206,6 +206,6 @@ mod tests {
         let mut lines = Lines { begun, last: begun, first_done: Some(0) };
         assert_eq!(lines.update(&view, begun + Duration::from_secs(1)), None);
         let line = lines.update(&view, begun + Duration::from_secs(2)).unwrap();
-        insta::assert_snapshot!(line, @"validate 5/6  publish 3/5  pim 3/5  2 dead letters  2 items/s  1.0 s left");
+        insta::assert_snapshot!(line, @"validate 5/6  publish 3/5  pim 3/5  2 dead letters  2 items/s  1 s left");
     }
 }

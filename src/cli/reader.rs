@@ -9,6 +9,7 @@ use super::Context;
 use super::failure::{Failure, resume_problem};
 use crate::app::{Engine, OpenError};
 use crate::client::{self, Client};
+use crate::config::Options;
 use crate::view::{
     Archive, Causes, EventPage, ItemFilter, ItemPage, ItemStory, PlanView, Problem, ProblemKind, RunFilter,
     RunList, RunView, code,
@@ -18,6 +19,34 @@ use crate::view::{
 /// milliseconds, and an engine that just started is about to listen.
 const PATIENCE: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// Opens the state directory to work in it. Another engine that answers ends that at once; a read
+/// that holds the store for a moment does not.
+pub(super) async fn open_to_work(context: &Context) -> Result<Engine, Failure> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match Engine::open(&context.options).await {
+            Ok(engine) => return Ok(engine),
+            Err(OpenError::Held { .. })
+                if Instant::now() < deadline && answering(&context.options).await?.is_none() =>
+            {
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// The engine beside us, if there is one and it answers.
+async fn answering(options: &Options) -> Result<Option<Client>, Failure> {
+    let Some(client) = Client::beside(options)? else { return Ok(None) };
+    match client.runs(&RunFilter { limit: Some(1), ..RunFilter::default() }).await {
+        Ok(_) => Ok(Some(client)),
+        Err(client::Error::Refused(problem)) => Err(problem.into()),
+        // Stale, or ending right now: the store tells.
+        Err(client::Error::Unreachable(_) | client::Error::Broken(_)) => Ok(None),
+    }
+}
 
 /// Where reads come from.
 pub(super) enum Reader {
@@ -38,13 +67,8 @@ impl Reader {
         }
         let deadline = Instant::now() + PATIENCE;
         loop {
-            if let Some(client) = Client::beside(options)? {
-                match client.runs(&RunFilter { limit: Some(1), ..RunFilter::default() }).await {
-                    Ok(_) => return Ok(Self::Beside(client)),
-                    Err(client::Error::Refused(problem)) => return Err(problem.into()),
-                    // Stale, or ending right now: the store tells.
-                    Err(client::Error::Unreachable(_) | client::Error::Broken(_)) => {}
-                }
+            if let Some(client) = answering(options).await? {
+                return Ok(Self::Beside(client));
             }
             match Engine::open(options).await {
                 Ok(engine) => {

@@ -7,7 +7,8 @@ use clap::Parser;
 use tempfile::TempDir;
 
 use super::*;
-use crate::core::resume::{Execute, InDoubt, ResumePlan, Reuse};
+use crate::core::cell::SettleBy;
+use crate::core::resume::{Doubt, ResumePlan, Share};
 use crate::server::{self, Service, Serving};
 use crate::view::fake;
 
@@ -80,15 +81,22 @@ fn plan(run: crate::core::id::RunId) -> ResumePlan {
     ResumePlan {
         run,
         hash: "4f1c2a".into(),
-        reuse: vec![Reuse { step: "publish".into(), items: 3 }, Reuse { step: "pim".into(), items: 2 }],
-        execute: vec![Execute { step: "pim".into(), items: 1, reason: "never ran".into() }],
-        in_doubt: vec![InDoubt {
+        reuse: vec![
+            Share { step: "publish".into(), items: 3, reason: String::new() },
+            Share { step: "pim".into(), items: 2, reason: String::new() },
+        ],
+        execute: vec![Share { step: "pim".into(), items: 1, reason: "never ran".into() }],
+        in_doubt: vec![Doubt {
             step: "publish".into(),
             item: Some(3),
-            effect: "PutEvents of ProductIngested".into(),
-            settle_by: "repeat".into(),
+            attempt: 1,
+            settle_by: SettleBy::Repeat,
         }],
-        left: vec![("validate".into(), 1, "InvalidRecord: the record will not change".into())],
+        stays: vec![Share {
+            step: "validate".into(),
+            items: 1,
+            reason: "InvalidRecord: the record will not change".into(),
+        }],
     }
 }
 

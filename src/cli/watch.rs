@@ -10,18 +10,19 @@ use super::failure::{Failure, resume_problem};
 use super::output::{BOLD, Output};
 use super::page;
 use super::progress::Progress;
+use super::reader::open_to_work;
 use super::signals::Signals;
 use crate::app::{Engine, Running};
 use crate::core::run::Run;
 use crate::server::{self, Service, Serving};
-use crate::view::{Archive, Causes};
+use crate::view::Archive;
 
 /// Opens the state directory to work in it, and serves reads to others meanwhile.
 pub(super) async fn open(
     context: &Context,
     output: &mut Output,
 ) -> Result<(Arc<Engine>, Option<Serving>), Failure> {
-    let engine = Arc::new(Engine::open(&context.options).await?);
+    let engine = Arc::new(open_to_work(context).await?);
     let planner = {
         let engine = Arc::downgrade(&engine);
         move |run| -> server::Planning {
@@ -59,19 +60,34 @@ pub(super) async fn to_end(
     let archive = engine.archive();
     let ended = until_rest(&mut running, &archive, &id, context, output).await?;
     let exit = Exit::of_run(ended.status);
-    let view = archive.show(&id)?;
-    if json {
-        output.json(&view)?;
-    } else {
-        let causes = archive.causes(&id, page::CAUSES_MAX).unwrap_or_else(|_| Causes::default());
-        output.say("");
-        page::write(&view, &causes, context, output)?;
+    match sum_up(&archive, &id, json, context, output) {
+        // The exit code of the run is worth more than its summary to nobody.
+        Ok(()) | Err(Failure::Closed) => {}
+        Err(failure) => return Err(failure),
     }
     if exit == Exit::Interrupted {
         let command = output.paint_talk(BOLD, &context.command(&format!("milepost resume {id}")));
         output.say(&format!("stopped; nothing is lost. Go on with: {command}"));
     }
     Ok(exit)
+}
+
+fn sum_up(
+    archive: &Archive,
+    id: &str,
+    json: bool,
+    context: &Context,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let view = archive.show(id)?;
+    if json {
+        output.json(&view)?;
+        return output.flush();
+    }
+    // A summary without causes is better than none.
+    let causes = archive.causes(id, page::CAUSES_MAX).unwrap_or_default();
+    output.say("");
+    page::write(&view, &causes, context, output)
 }
 
 /// Waits for the end, shows the progress, and hands on requests to stop.

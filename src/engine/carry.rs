@@ -18,6 +18,10 @@ use super::prepare::prepare;
 /// Units in one computing job: enough to outweigh the hand-over, few enough to spread.
 const JOB_UNITS: usize = 16;
 
+/// A connector bounds each of its requests by the step's timeout, and one call may need several
+/// (look up, write, read back, halve a batch). This is only the guard against one that hangs.
+const CALL_TIMEOUTS_MAX: u32 = 20;
+
 impl Drive {
     pub(super) fn carry_out(&mut self, dispatch: Dispatch) {
         match dispatch {
@@ -49,7 +53,7 @@ impl Drive {
                 let calls: Vec<Call> =
                     units.iter().map(|(unit, attempt)| self.one_call(*unit, step, *attempt)).collect();
                 let (effect, clock) = (Arc::clone(effect), Arc::clone(&self.ports.clock));
-                let timeout = self.desk.plan().track(*first).steps[step].timeout;
+                let timeout = self.desk.plan().track(*first).steps[step].timeout * CALL_TIMEOUTS_MAX;
                 tokio::spawn(async move {
                     let until = clock.now().after(timeout);
                     let verdicts = tokio::select! {
@@ -82,7 +86,7 @@ impl Drive {
         let Worker::Effect(effect) = &self.common.assembly.stations(unit)[step].worker else { return };
         let (effect, clock, sender) =
             (Arc::clone(effect), Arc::clone(&self.ports.clock), self.sender.clone());
-        let timeout = self.desk.plan().track(unit).steps[step].timeout;
+        let timeout = self.desk.plan().track(unit).steps[step].timeout * CALL_TIMEOUTS_MAX;
         tokio::spawn(async move {
             let until = clock.now().after(timeout);
             let probed = tokio::select! {

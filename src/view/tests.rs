@@ -2,8 +2,9 @@
 
 use super::fake::{self, archive};
 use super::*;
+use crate::core::cell::SettleBy;
 use crate::core::id::RunId;
-use crate::core::resume::{Execute, InDoubt, ResumePlan, Reuse};
+use crate::core::resume::{Doubt, ResumePlan, Share};
 use crate::core::run::Status;
 
 const RUNNING: RunId = RunId(2 << 100);
@@ -138,22 +139,22 @@ fn a_plan_names_items_by_their_keys() {
     let plan = ResumePlan {
         run: FAILED,
         hash: "4f1c".into(),
-        reuse: vec![Reuse { step: "publish".into(), items: 3 }],
+        reuse: vec![Share { step: "publish".into(), items: 3, reason: String::new() }],
         execute: vec![
-            Execute { step: "pim".into(), items: 1, reason: "failed".into() },
-            Execute { step: "pim".into(), items: 2, reason: "never ran".into() },
+            Share { step: "pim".into(), items: 1, reason: "failed".into() },
+            Share { step: "pim".into(), items: 2, reason: "never ran".into() },
         ],
-        in_doubt: vec![InDoubt {
+        in_doubt: vec![Doubt {
             step: "publish".into(),
             item: Some(3),
-            effect: "PutEvents".into(),
-            settle_by: "repeat".into(),
+            attempt: 1,
+            settle_by: SettleBy::Repeat,
         }],
-        left: vec![("validate".into(), 1, "the record is invalid".into())],
+        stays: vec![Share { step: "validate".into(), items: 1, reason: "the record is invalid".into() }],
     };
     let view = archive(false).plan_view(&plan).unwrap();
     assert_eq!((view.reused(), view.executed(), view.is_empty()), (3, 3, false));
-    insta::assert_snapshot!(serde_json::to_string(&view).unwrap(), @r#"{"run":"run_00000100000000000000000000","plan":"4f1c","reuse":[{"step":"publish","items":3}],"execute":[{"step":"pim","items":1,"reason":"failed"},{"step":"pim","items":2,"reason":"never ran"}],"in_doubt":[{"step":"publish","item":"K3","effect":"PutEvents","settle_by":"repeat"}],"left":[{"step":"validate","items":1,"reason":"the record is invalid"}]}"#);
+    insta::assert_snapshot!(serde_json::to_string(&view).unwrap(), @r#"{"run":"run_00000100000000000000000000","plan":"4f1c","reuse":[{"step":"publish","items":3}],"execute":[{"step":"pim","items":1,"reason":"failed"},{"step":"pim","items":2,"reason":"never ran"}],"in_doubt":[{"step":"publish","item":"K3","effect":"attempt 1","settle_by":"repeat"}],"left":[{"step":"validate","items":1,"reason":"the record is invalid"}]}"#);
 }
 
 #[test]
