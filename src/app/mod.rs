@@ -77,7 +77,7 @@ pub struct Checked {
     /// The workflow.
     pub workflow: Workflow,
     /// What is odd but no mistake.
-    pub report: Report,
+    pub warnings: Report,
 }
 
 /// A run that is being driven.
@@ -174,8 +174,8 @@ impl Engine {
         let stand_ins = stand_ins(ABSENT_STAND_IN, ABSENT_STAND_IN);
         let surroundings = Surroundings { environment: &Environment::Absent, queue: nobody, stand_ins };
         assemble::assemble(&definition, &catalog, &surroundings).map_err(|report| *report)?;
-        let report = definition.checked.warnings.clone();
-        Ok(Checked { workflow: definition.checked.workflow, report })
+        let warnings = definition.checked.warnings.clone();
+        Ok(Checked { workflow: definition.checked.workflow, warnings })
     }
 
     /// Starts a run. When it returns, the run is on disk with all that it needs to be resumed.

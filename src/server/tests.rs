@@ -23,7 +23,7 @@ fn service() -> Service {
                     reuse: vec![],
                     execute: vec![],
                     in_doubt: vec![],
-                    left: vec![],
+                    stays: vec![],
                 })
             } else {
                 Err(Problem::new(ProblemKind::Refused, code::RESUME_REFUSED, "it is running"))
