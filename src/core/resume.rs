@@ -190,7 +190,7 @@ impl<'a> Planner<'a> {
                     Fate::Reuse => plan.reuse.push(share),
                     Fate::Stays => plan.stays.push(share),
                     Fate::Failed | Fate::NeverRan | Fate::GoesOn | Fate::InDoubt(_) => {
-                        plan.execute.push(share)
+                        plan.execute.push(share);
                     }
                 }
             }

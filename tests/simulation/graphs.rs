@@ -22,8 +22,8 @@ use serde_json::{Value, json};
 use crate::world::{SimEffect, SimPure, SimReceiver, SimTimer, World};
 
 /// A source of `count` records; the last one is a dead letter from the start.
-pub struct SimSource {
-    pub count: u64,
+pub(crate) struct SimSource {
+    pub(crate) count: u64,
 }
 
 impl Prepare for SimSource {
@@ -53,7 +53,7 @@ impl Records for SimRecords {
         let value = if position + 1 == self.count {
             Err(Fault::new("InvalidRecord", "the last one"))
         } else {
-            Ok(Arc::new(json!({ "n": position, "flag": position % 3 != 0 })))
+            Ok(Arc::new(json!({ "n": position, "flag": !position.is_multiple_of(3) })))
         };
         Record { key: Some(position.to_string()), value }
     }
@@ -77,7 +77,7 @@ fn step(name: &str, role: Role, needs: Vec<usize>, settle: SettleBy) -> PlanStep
             max: Duration::from_secs(1),
             jitter: Jitter::Full,
         },
-        timeout: Duration::from_secs(60),
+        timeout: Duration::from_mins(1),
         batch_max: 1,
         linger: Duration::ZERO,
         concurrency: 4,
@@ -93,7 +93,7 @@ fn station(worker: Worker, when: Option<&str>) -> Station {
 
 /// A random workflow: a source, then two to six item steps in a random graph, now and then with a
 /// publish and a receive among them.
-pub fn random(rng: &mut StdRng, world: &Arc<World>, run: RunId, count: u64) -> Assembly {
+pub(crate) fn random(rng: &mut StdRng, world: &Arc<World>, run: RunId, count: u64) -> Assembly {
     let mut steps = vec![step("source", Role::Pure, vec![], SettleBy::Repeat)];
     let mut stations = vec![station(Worker::Source(Arc::new(SimSource { count })), None)];
     let wanted = rng.random_range(2..=6);

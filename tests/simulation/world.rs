@@ -19,28 +19,28 @@ use serde_json::{Value, json};
 
 /// What happened outside, by step and item.
 #[derive(Default)]
-pub struct Book {
+pub(crate) struct Book {
     /// How often the effect was carried out.
-    pub applied: BTreeMap<(usize, Unit), u32>,
+    pub(crate) applied: BTreeMap<(usize, Unit), u32>,
     /// How often it was asked for in the present life of the engine.
-    pub asked: BTreeMap<(usize, Unit), u32>,
+    pub(crate) asked: BTreeMap<(usize, Unit), u32>,
     /// How often an answer was unclear or lost.
-    pub unclear: BTreeMap<(usize, Unit), u32>,
+    pub(crate) unclear: BTreeMap<(usize, Unit), u32>,
 }
 
 /// The outside world.
-pub struct World {
-    pub book: Mutex<Book>,
+pub(crate) struct World {
+    pub(crate) book: Mutex<Book>,
     chance: Mutex<StdRng>,
     clock: Arc<dyn Clock>,
     /// Everything goes well from now on.
-    pub kind: Mutex<bool>,
+    pub(crate) kind: Mutex<bool>,
     /// The queue of the present life.
-    pub queue: Mutex<Option<Arc<dyn Queue>>>,
+    pub(crate) queue: Mutex<Option<Arc<dyn Queue>>>,
 }
 
 impl World {
-    pub fn new(seed: u64, clock: Arc<dyn Clock>) -> Arc<Self> {
+    pub(crate) fn new(seed: u64, clock: Arc<dyn Clock>) -> Arc<Self> {
         let chance = Mutex::new(StdRng::seed_from_u64(seed));
         Arc::new(Self {
             book: Mutex::default(),
@@ -56,7 +56,7 @@ impl World {
     }
 
     async fn pause(&self) {
-        let millis = (self.roll() * 40.0) as u64;
+        let millis = self.chance.lock().unwrap().random_range(0..40);
         self.clock.sleep_until(self.clock.now().after(Duration::from_millis(millis))).await;
     }
 
@@ -64,17 +64,17 @@ impl World {
         *map(&mut self.book.lock().unwrap()).entry((step, unit)).or_default() += 1;
     }
 
-    pub fn applied(&self, step: usize, unit: Unit) -> u32 {
+    pub(crate) fn applied(&self, step: usize, unit: Unit) -> u32 {
         self.book.lock().unwrap().applied.get(&(step, unit)).copied().unwrap_or(0)
     }
 }
 
 /// An effect of the simulated world.
-pub struct SimEffect {
-    pub world: Arc<World>,
-    pub step: usize,
+pub(crate) struct SimEffect {
+    pub(crate) world: Arc<World>,
+    pub(crate) step: usize,
     /// When set, carrying it out also sends a message for the item to this queue.
-    pub sends: Option<RunId>,
+    pub(crate) sends: Option<RunId>,
 }
 
 impl Prepare for SimEffect {
@@ -156,8 +156,8 @@ impl Effect for SimEffect {
 }
 
 /// A pure step that always gives the same output, or always refuses some items.
-pub struct SimPure {
-    pub refuses: Option<u64>,
+pub(crate) struct SimPure {
+    pub(crate) refuses: Option<u64>,
 }
 
 impl Prepare for SimPure {
@@ -170,7 +170,7 @@ impl Prepare for SimPure {
 }
 
 /// Waits a fixed time.
-pub struct SimTimer;
+pub(crate) struct SimTimer;
 
 impl Prepare for SimTimer {
     fn prepare(&self, _: &Scope) -> Result<Value, Fault> {
@@ -179,7 +179,7 @@ impl Prepare for SimTimer {
 }
 
 /// Receives from the queue `q`.
-pub struct SimReceiver;
+pub(crate) struct SimReceiver;
 
 impl Prepare for SimReceiver {
     fn prepare(&self, _: &Scope) -> Result<Value, Fault> {
