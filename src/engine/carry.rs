@@ -9,7 +9,8 @@ use crate::core::decide::Dispatch;
 use crate::core::fault::{Fault, name};
 use crate::core::id::Unit;
 use crate::core::retry::{Outcome, Probed};
-use crate::ports::{Call, Source, UniqueOf, Worker};
+use crate::core::survey::Survey;
+use crate::ports::{Call, Source, SurveyOf, Worker};
 
 use super::context::{Common, Context};
 use super::drive::{Drive, Note};
@@ -124,29 +125,28 @@ impl Drive {
             let context = Context::new(&common, Unit::Run, Ok(Arc::new(Value::Null)));
             let progress = crate::core::progress::Progress::new(&common.assembly.plan.run);
             let result = context.scope(&common, step, &progress).and_then(|scope| {
-                let unique = |position: u64, record: &Arc<Value>| unique_values(&common, position, record);
-                let unique: &UniqueOf<'_> = &unique;
-                source.pin(&scope, pins.as_ref(), unique)
+                let survey = |position: u64, record: &Arc<Value>| survey(&common, position, record);
+                let survey: &SurveyOf<'_> = &survey;
+                source.pin(&scope, pins.as_ref(), survey)
             });
             let _ = sender.send(Note::Pinned { step, result });
         }));
     }
 }
 
-/// The values of a record that no two items may share: those of the pure steps that see it first.
-fn unique_values(common: &Common, position: u64, record: &Arc<Value>) -> Vec<(String, String)> {
-    let unit = Unit::Item(position);
-    let context = Context::new(common, unit, Ok(Arc::clone(record)));
+/// What is known of a record: what the pure steps say that see it first.
+fn survey(common: &Common, position: u64, record: &Arc<Value>) -> Survey {
+    let context = Context::new(common, Unit::Item(position), Ok(Arc::clone(record)));
     let progress = crate::core::progress::Progress::new(&common.assembly.plan.items);
-    let mut values = Vec::new();
+    let mut survey = Survey::default();
     for (step, station) in common.assembly.items.iter().enumerate() {
         if let (Worker::Pure(pure), None) = (&station.worker, station.item_from)
             && let Ok(scope) = context.scope(common, step, &progress)
         {
-            values.extend(pure.unique(&scope));
+            survey.extend(pure.survey(&scope));
         }
     }
-    values
+    survey
 }
 
 /// The stable ID of an effect: the same for every attempt, another for every step and unit.

@@ -320,7 +320,7 @@ impl Drive {
     fn pinned(&mut self, step: usize, result: Result<Pinned, Fault>, now: Timestamp) -> Result<(), Error> {
         let mut opened = None;
         let outcome = match result {
-            Ok(Pinned { source, rejected }) => {
+            Ok(Pinned { source, rejected, remarks }) => {
                 if let Some(worker) = self.common.assembly.source() {
                     let records = worker.open(&source, self.ports.pins.as_ref()).map_err(Error::Source)?;
                     self.records = Some(records);
@@ -329,6 +329,9 @@ impl Drive {
                 let facts =
                     [("records".to_owned(), source.count.into()), ("rejected".to_owned(), rejected.into())];
                 self.tell(RunEvent::Pinned { source, rejected })?;
+                for remark in remarks {
+                    self.tell(RunEvent::Remarked { remark })?;
+                }
                 Outcome::Done(facts.into())
             }
             Err(fault) => Outcome::Refused { fault, again: Again::Never },

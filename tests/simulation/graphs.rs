@@ -14,7 +14,7 @@ use milepost::core::scope::Scope;
 use milepost::core::workflow::Tolerance;
 use milepost::engine::assembly::{Assembly, Station};
 use milepost::expr::Expression;
-use milepost::ports::{Pinned, Pins, Prepare, Record, Records, Source, UniqueOf, Worker};
+use milepost::ports::{Pinned, Pins, Prepare, Record, Records, Source, SurveyOf, Worker};
 use rand::Rng;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
@@ -33,10 +33,10 @@ impl Prepare for SimSource {
 }
 
 impl Source for SimSource {
-    fn pin(&self, _: &Scope, _: &dyn Pins, _: &UniqueOf<'_>) -> Result<Pinned, Fault> {
+    fn pin(&self, _: &Scope, _: &dyn Pins, _: &SurveyOf<'_>) -> Result<Pinned, Fault> {
         let source =
             run::Source { uri: "sim".into(), records: "r".into(), index: "i".into(), count: self.count };
-        Ok(Pinned { source, rejected: 1 })
+        Ok(Pinned { source, rejected: 1, remarks: Vec::new() })
     }
 
     fn open(&self, source: &run::Source, _: &dyn Pins) -> Result<Arc<dyn Records>, Fault> {
