@@ -107,7 +107,9 @@ impl Tally {
             let before = old.and_then(|progress| progress.cells.get(step));
             let tally = &mut self.steps[step];
             tally.units.shift(before.map(|cell| cell.state), cell.state);
-            tally.attempts += u64::from(cell.attempts - before.map_or(0, |cell| cell.attempts));
+            // A record that was put by hand may count fewer; the sum then stays.
+            let before = before.map_or(0, |cell| cell.attempts);
+            tally.attempts += u64::from(cell.attempts.saturating_sub(before));
         }
     }
 
