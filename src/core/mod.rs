@@ -27,3 +27,6 @@ pub mod scope;
 pub mod tally;
 pub mod time;
 pub mod workflow;
+
+#[cfg(test)]
+mod tests;
