@@ -268,6 +268,21 @@ fn the_watermark_stays_below_whatever_is_not_at_rest() {
 }
 
 #[test]
+fn an_item_that_a_message_brings_in_ahead_of_its_turn_moves_no_watermark() {
+    let mut desk = desk(vec![batching(1, 9)], 2, 100);
+    at(&mut desk, 0);
+    arrive(&mut desk, 0..2, 0);
+    at(&mut desk, 0);
+    desk.want(Unit::Item(70));
+    assert_eq!(fetched(&at(&mut desk, 0)), [Unit::Item(70)]);
+    arrive(&mut desk, 70..71, 0);
+    end(&mut desk, 0, &[0], &done(), 1);
+    end(&mut desk, 0, &[1], &done(), 1);
+    desk.take_changes();
+    assert_eq!(desk.watermark(), 2, "the items from 2 to 69 have not begun");
+}
+
+#[test]
 fn a_lost_intent_is_looked_at_before_anything_is_repeated() {
     let mut desk = desk(vec![batching(1, 1)], 4, 1);
     at(&mut desk, 0);
