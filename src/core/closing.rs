@@ -47,3 +47,64 @@ pub fn judge(plan: &Plan, run: &Progress, items: &Tally, total: u64) -> Verdict 
         Verdict::Failed(Fault::new(name::NOT_TOLERATED, message))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::cell::{SettleBy, State as S};
+    use crate::core::plan::Track;
+    use crate::core::tests::{effect, plan, standing_at};
+    use crate::core::workflow::Tolerance;
+
+    fn judged(tolerate: Tolerance, run: S, items: [(S, u64); 3], total: u64) -> Verdict {
+        let run_track = Track::new(vec![effect("report", &[], SettleBy::Person)]);
+        let plan = Plan { tolerate, ..plan(run_track, Track::default()) };
+        let mut tally = Tally::default();
+        for (state, count) in items {
+            (0..count).for_each(|_| tally.shift(None, &standing_at(&[state])));
+        }
+        judge(&plan, &standing_at(&[run]), &tally, total)
+    }
+
+    fn name_of(verdict: Verdict) -> String {
+        let Verdict::Failed(fault) = verdict else { return "succeeded".to_owned() };
+        fault.name
+    }
+
+    #[test]
+    fn a_failed_run_step_is_the_reason_whatever_the_items_say() {
+        let items = [(S::DeadLettered, 9), (S::InDoubt(None), 1), (S::Succeeded, 0)];
+        let verdict = judged(Tolerance::Count(0), S::DeadLettered, items, 10);
+        assert_eq!(verdict, Verdict::Failed(Fault::new("Refused", "step 'report': no")));
+        assert_eq!(verdict.status(), Status::Failed);
+    }
+
+    #[test]
+    fn a_step_that_failed_before_it_succeeded_is_no_reason() {
+        let mut run = standing_at(&[S::Succeeded]);
+        run.cells[0].fault = Some(Fault::new("Timeout", "at first"));
+        let track = Track::new(vec![effect("report", &[], SettleBy::Person)]);
+        let verdict = judge(&plan(track, Track::default()), &run, &Tally::default(), 0);
+        assert_eq!((verdict.status(), verdict), (Status::Succeeded, Verdict::Succeeded));
+    }
+
+    #[test]
+    fn a_doubt_that_only_a_person_can_settle_is_never_tolerated() {
+        let items = [(S::InDoubt(None), 1), (S::Succeeded, 99), (S::DeadLettered, 0)];
+        assert_eq!(name_of(judged(Tolerance::Percent(100.0), S::Succeeded, items, 100)), name::IN_DOUBT);
+    }
+
+    #[test]
+    fn dead_letters_are_weighed_against_all_records() {
+        let judged = |tolerate, dead, total| {
+            let items = [(S::DeadLettered, dead), (S::Succeeded, 1), (S::InDoubt(None), 0)];
+            name_of(judged(tolerate, S::Succeeded, items, total))
+        };
+        assert_eq!(judged(Tolerance::Percent(2.0), 2, 100), "succeeded", "exactly as many as allowed");
+        assert_eq!(judged(Tolerance::Percent(2.0), 3, 100), name::NOT_TOLERATED);
+        assert_eq!(judged(Tolerance::Percent(2.0), 1, 49), name::NOT_TOLERATED);
+        assert_eq!(judged(Tolerance::Count(1), 1, 2), "succeeded");
+        assert_eq!(judged(Tolerance::Count(0), 1, 1_000), name::NOT_TOLERATED);
+        assert_eq!(judged(Tolerance::Percent(0.0), 0, 0), "succeeded", "an empty source");
+    }
+}

@@ -189,7 +189,8 @@ impl Desk {
             self.fetching.iter().find_map(item),
             self.wanted.iter().find_map(item),
         ];
-        firsts.into_iter().flatten().min().unwrap_or(self.fed)
+        // A message may have brought in an item far ahead of those that were not asked for yet.
+        firsts.into_iter().flatten().fold(self.fed, u64::min)
     }
 
     /// What was recorded since the last call: each unit's whole progress, once, and the setbacks.

@@ -28,3 +28,6 @@ pub mod survey;
 pub mod tally;
 pub mod time;
 pub mod workflow;
+
+#[cfg(test)]
+mod tests;

@@ -110,3 +110,107 @@ impl Progress {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use State as S;
+
+    use super::*;
+    use crate::core::cell::{Facts, SettleBy};
+    use crate::core::tests::{AT, effect, pure, standing_at};
+
+    const SKIPPED: State = S::Skipped(SkipReason::Condition);
+    const NONE: [usize; 0] = [];
+    const FRESH: State = S::Skipped(SkipReason::AlreadyApplied);
+
+    /// read, then two effects side by side, then their join.
+    fn diamond() -> Track {
+        Track::new(vec![
+            pure("read", &[]),
+            effect("left", &[0], SettleBy::Probe),
+            effect("right", &[0], SettleBy::Probe),
+            effect("join", &[1, 2], SettleBy::Probe),
+        ])
+    }
+
+    #[test]
+    fn a_step_is_ready_when_everything_it_needs_is_passed() {
+        let track = diamond();
+        let ready = |states: [State; 4]| {
+            let progress = standing_at(&states);
+            (0..4).filter(|step| progress.is_ready(&track, *step)).collect::<Vec<_>>()
+        };
+        assert_eq!(ready([S::Pending; 4]), [0]);
+        assert_eq!(ready([S::Succeeded, S::Pending, S::Pending, S::Pending]), [1, 2]);
+        assert_eq!(ready([S::Succeeded, S::Succeeded, S::Running, S::Pending]), NONE, "a join waits for all");
+        assert_eq!(ready([S::Succeeded, S::Succeeded, SKIPPED, S::Pending]), [3], "skipped is passed");
+        for state in [S::Backoff(AT), S::Waiting(AT), S::InDoubt(Some(AT)), S::DeadLettered, S::Cancelled] {
+            assert_eq!(ready([S::Succeeded, S::Succeeded, state, S::Pending]), NONE, "{state:?}");
+        }
+    }
+
+    #[test]
+    fn a_condition_is_passed_on_only_when_all_before_were_skipped_by_it() {
+        let track = diamond();
+        let passed_on = |left, right| {
+            standing_at(&[S::Succeeded, left, right, S::Pending]).is_skipped_with_needs(&track, 3)
+        };
+        assert!(passed_on(SKIPPED, SKIPPED));
+        assert!(!passed_on(SKIPPED, S::Succeeded), "one branch went on, so the join does");
+        assert!(!passed_on(SKIPPED, FRESH), "nothing to do is done");
+        assert!(
+            !standing_at(&[S::Pending; 4]).is_skipped_with_needs(&track, 0),
+            "the first step has no reason"
+        );
+    }
+
+    #[test]
+    fn a_unit_rests_when_nothing_can_go_on_by_itself() {
+        let track = diamond();
+        let rests = |left, right, join| standing_at(&[S::Succeeded, left, right, join]).is_at_rest(&track);
+        assert!(rests(S::Succeeded, FRESH, S::Succeeded));
+        assert!(rests(S::DeadLettered, S::Succeeded, S::Pending), "the join can never be reached");
+        assert!(rests(S::InDoubt(None), S::Succeeded, S::Pending), "a person decides");
+        assert!(rests(S::Cancelled, S::Cancelled, S::Pending));
+        assert!(!rests(S::DeadLettered, S::Pending, S::Pending), "the other branch still goes on");
+        assert!(!rests(S::DeadLettered, S::Backoff(AT), S::Pending));
+        assert!(!rests(S::InDoubt(Some(AT)), S::DeadLettered, S::Pending), "it will be looked at");
+        assert!(!rests(S::Succeeded, S::Succeeded, S::Pending), "the join is next");
+        assert!(!rests(S::Succeeded, S::Waiting(AT), S::Pending));
+        let dead_at_once = [S::DeadLettered, S::Pending, S::Pending, S::Pending];
+        assert!(standing_at(&dead_at_once).is_at_rest(&track), "nothing behind a dead letter is reached");
+    }
+
+    #[test]
+    fn a_unit_stands_where_it_matters_most() {
+        let stands = |states: &[State]| {
+            let Standing { state, step } = standing_at(states).standing();
+            (state, step)
+        };
+        let in_doubt = S::InDoubt(None);
+        assert_eq!(stands(&[S::Succeeded, S::Running, in_doubt, S::DeadLettered]), (S::DeadLettered, 3));
+        assert_eq!(stands(&[S::Succeeded, S::Running, in_doubt]), (in_doubt, 2));
+        assert_eq!(stands(&[S::Succeeded, S::Waiting(AT), S::Backoff(AT)]), (S::Backoff(AT), 2));
+        assert_eq!(stands(&[S::Succeeded, S::Pending, S::Pending]), (S::Pending, 1), "the next step");
+        assert_eq!(stands(&[S::Succeeded, S::Succeeded, FRESH]), (FRESH, 2), "the last of those passed");
+        assert_eq!(stands(&[]), (S::Succeeded, 0), "nothing to do is done");
+    }
+
+    #[test]
+    fn a_record_implies_the_pure_steps_before_it() {
+        let track = Track::new(vec![
+            pure("read", &[]),
+            pure("map", &[0]),
+            effect("write", &[1], SettleBy::Probe),
+            pure("beside", &[0]),
+        ]);
+        let mut progress = Progress::new(&track);
+        progress.apply(&track, 2, Kind::Intended, AT).unwrap();
+        let states: Vec<State> = progress.cells.iter().map(|cell| cell.state).collect();
+        assert_eq!(states, [S::Succeeded, S::Succeeded, S::Running, S::Pending]);
+        let before = progress.clone();
+        assert!(progress.apply(&track, 2, Kind::Reopened { until: AT }, AT).is_err());
+        assert!(progress.apply(&track, 0, Kind::Done { facts: Facts::new() }, AT).is_err());
+        assert_eq!(progress, before, "what is refused changes nothing");
+    }
+}

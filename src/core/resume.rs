@@ -1,5 +1,5 @@
 //! What a resume will do, before it does it. The plan that is shown and the resume that is carried
-//! out ask the same function ([`fate`]), so they cannot differ.
+//! out ask the same function ([`fates`]), so they cannot differ.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -76,34 +76,43 @@ pub struct Doubt {
 
 /// What a resume does with one step of a unit at this progress.
 pub fn fate(track: &Track, progress: &Progress, step: usize) -> Fate {
-    let cell = &progress.cells[step];
-    let known = &track.steps[step];
-    match cell.state {
-        State::Succeeded | State::Skipped(_) => Fate::Reuse,
-        State::Running | State::InDoubt(_) => Fate::InDoubt(known.settle),
-        State::DeadLettered if is_recomputed(known, cell) => Fate::Stays,
-        State::DeadLettered | State::Cancelled => Fate::Failed,
-        State::Backoff(_) | State::Waiting(_) => Fate::GoesOn,
-        State::Pending => {
-            let blocked = known.needs.iter().any(|need| {
-                matches!(fate(track, progress, *need), Fate::Stays | Fate::InDoubt(SettleBy::Person))
-            });
-            if blocked { Fate::Stays } else { Fate::NeverRan }
-        }
+    fates(track, progress)[step]
+}
+
+/// What a resume does with each step of a unit at this progress. One walk in the order of the
+/// track: following the paths back from each step would visit some steps once per path.
+pub fn fates(track: &Track, progress: &Progress) -> Vec<Fate> {
+    let mut fates: Vec<Fate> = Vec::with_capacity(track.steps.len());
+    for (known, cell) in track.steps.iter().zip(&progress.cells) {
+        fates.push(match cell.state {
+            State::Succeeded | State::Skipped(_) => Fate::Reuse,
+            State::Running | State::InDoubt(_) => Fate::InDoubt(known.settle),
+            State::DeadLettered if is_recomputed(known, cell) => Fate::Stays,
+            State::DeadLettered | State::Cancelled => Fate::Failed,
+            State::Backoff(_) | State::Waiting(_) => Fate::GoesOn,
+            State::Pending => {
+                let blocks =
+                    |need: &usize| matches!(fates[*need], Fate::Stays | Fate::InDoubt(SettleBy::Person));
+                if known.needs.iter().any(blocks) { Fate::Stays } else { Fate::NeverRan }
+            }
+        });
     }
+    fates
 }
 
 /// The events that a resume records for a unit before it goes on, by step.
 pub fn revival(track: &Track, progress: &Progress) -> Vec<(usize, Kind)> {
-    (0..track.steps.len())
-        .filter(|step| match fate(track, progress, *step) {
+    fates(track, progress)
+        .into_iter()
+        .enumerate()
+        .filter(|(step, fate)| match fate {
             Fate::Failed => true,
             Fate::InDoubt(settle) => {
-                progress.cells[*step].state == State::InDoubt(None) && settle != SettleBy::Person
+                progress.cells[*step].state == State::InDoubt(None) && *settle != SettleBy::Person
             }
             Fate::Reuse | Fate::NeverRan | Fate::GoesOn | Fate::Stays => false,
         })
-        .map(|step| (step, Kind::Revived))
+        .map(|(step, _)| (step, Kind::Revived))
         .collect()
 }
 
@@ -162,8 +171,8 @@ impl<'a> Planner<'a> {
             Unit::Run | Unit::Closing(_) => None,
         };
         self.digest.update(item.unwrap_or(u64::MAX).to_be_bytes());
-        for (step, known) in self.track.steps.iter().enumerate() {
-            let fate = fate(self.track, progress, step);
+        let fates = fates(self.track, progress);
+        for (step, (known, fate)) in self.track.steps.iter().zip(fates).enumerate() {
             *self.counts[step].entry(fate).or_default() += 1;
             self.digest.update([fate.letter()]);
             if let Fate::InDoubt(settle_by) = fate {

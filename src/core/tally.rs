@@ -107,7 +107,9 @@ impl Tally {
             let before = old.and_then(|progress| progress.cells.get(step));
             let tally = &mut self.steps[step];
             tally.units.shift(before.map(|cell| cell.state), cell.state);
-            tally.attempts += u64::from(cell.attempts - before.map_or(0, |cell| cell.attempts));
+            // A record that was put by hand may count fewer; the sum then stays.
+            let before = before.map_or(0, |cell| cell.attempts);
+            tally.attempts += u64::from(cell.attempts.saturating_sub(before));
         }
     }
 
@@ -119,5 +121,86 @@ impl Tally {
         sum.calls += calls.calls;
         sum.accepted += calls.accepted;
         sum.refused += calls.refused;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use State as S;
+
+    use super::*;
+    use crate::core::tests::{AT, standing_at};
+
+    fn tried(state: State, attempts: u32) -> Progress {
+        let mut progress = standing_at(&[S::Succeeded, state]);
+        progress.cells[1].attempts = attempts;
+        progress
+    }
+
+    #[test]
+    fn a_unit_is_counted_once_wherever_it_moves() {
+        let mut tally = Tally::default();
+        let path =
+            [tried(S::Running, 0), tried(S::Backoff(AT), 1), tried(S::Running, 1), tried(S::Succeeded, 2)];
+        tally.shift(None, &path[0]);
+        for (old, new) in path.iter().zip(&path[1..]) {
+            tally.shift(Some(old), new);
+            assert_eq!((tally.units.total(), tally.steps[1].units.total()), (1, 1));
+        }
+        assert_eq!((tally.units.succeeded, tally.steps[1].units.succeeded), (1, 1));
+        assert_eq!((tally.steps[0].attempts, tally.steps[1].attempts), (0, 2));
+    }
+
+    #[test]
+    fn every_state_has_a_count_of_its_own() {
+        let states = [
+            S::Pending,
+            S::Running,
+            S::Backoff(AT),
+            S::Waiting(AT),
+            S::InDoubt(None),
+            S::Succeeded,
+            S::Skipped(crate::core::cell::SkipReason::Stale),
+            S::DeadLettered,
+            S::Cancelled,
+        ];
+        let mut tally = Tally::default();
+        for state in states {
+            tally.shift(None, &standing_at(&[state]));
+        }
+        let Counts {
+            pending,
+            running,
+            backoff,
+            waiting,
+            in_doubt,
+            succeeded,
+            skipped,
+            dead_lettered,
+            cancelled,
+        } = tally.units;
+        let counts =
+            [pending, running, backoff, waiting, in_doubt, succeeded, skipped, dead_lettered, cancelled];
+        assert_eq!(counts, [1; 9]);
+        assert_eq!((tally.units.total(), tally.steps[0].units), (9, tally.units));
+    }
+
+    #[test]
+    fn a_record_with_fewer_attempts_than_before_is_no_overflow() {
+        let mut tally = Tally::default();
+        tally.shift(None, &tried(S::Running, 3));
+        tally.shift(Some(&tried(S::Running, 3)), &tried(S::Running, 1));
+        assert_eq!(tally.steps[1].attempts, 3, "what was tried was tried");
+    }
+
+    #[test]
+    fn calls_add_up_for_steps_nobody_has_reached_yet() {
+        let mut tally = Tally::default();
+        let calls = Calls { batches: 1, calls: 2, accepted: 3, refused: 4 };
+        tally.add(2, calls);
+        tally.add(2, calls);
+        assert_eq!(tally.steps.len(), 3);
+        assert_eq!(tally.steps[2].calls, Calls { batches: 2, calls: 4, accepted: 6, refused: 8 });
+        assert_eq!(tally.units.total(), 0);
     }
 }

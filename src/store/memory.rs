@@ -94,10 +94,12 @@ impl MemoryStore {
     }
 
     /// A new store that begins with what is durable in this one, as after a restart of the engine.
-    /// The two share nothing: what leftovers of the old engine still write is not seen.
+    /// The two share nothing: what leftovers of the old engine still write is not seen. Every
+    /// message is visible at once, and its receives stay counted.
     #[must_use]
     pub fn survivor(&self, fates: impl FnMut(u64) -> Fate + Send + 'static) -> Self {
-        let kept = self.lock().kept.clone();
+        let mut kept = self.lock().kept.clone();
+        kept.show_all();
         Self::from_kept(Arc::clone(&self.clock), kept, Box::new(fates))
     }
 
@@ -234,6 +236,13 @@ impl Kept {
         self.queues.get_mut(&key)?.iter_mut().find(|waiting| waiting.message.event_id == receipt.event_id)
     }
 
+    /// Whoever hid a message is gone: no lease to wait for.
+    fn show_all(&mut self) {
+        for waiting in self.queues.values_mut().flatten() {
+            waiting.until = Timestamp(0);
+        }
+    }
+
     fn delete(&mut self, receipt: &Receipt) -> Option<Message> {
         let queue = self.queues.get_mut(&(receipt.queue.clone(), receipt.run))?;
         let place = queue.iter().position(|waiting| waiting.message.event_id == receipt.event_id)?;
@@ -305,6 +314,7 @@ impl Journal for MemoryStore {
     }
 }
 
+/// A visibility timeout holds within one life of the engine: see [`MemoryStore::survivor`].
 #[async_trait]
 impl Queue for MemoryStore {
     async fn send(&self, messages: Vec<Message>) -> Result<(), StoreError> {

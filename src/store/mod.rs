@@ -78,6 +78,10 @@ struct Inner {
 impl Store {
     /// Opens a state directory, or makes it. While this process holds it no other can.
     ///
+    /// Every message of the embedded queues is visible at once, however long it was hidden: whoever
+    /// received it held this directory and is gone, so there is no lease to wait for. Its receives
+    /// stay counted.
+    ///
     /// # Errors
     /// [`OpenError`] names who holds it, or what is wrong with it and what to do.
     pub fn open(dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
@@ -143,6 +147,7 @@ impl Journal for Store {
     }
 }
 
+/// A visibility timeout holds within one life of the engine: see [`Store::open`].
 #[async_trait]
 impl Queue for Store {
     async fn send(&self, messages: Vec<Message>) -> Result<(), StoreError> {

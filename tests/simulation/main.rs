@@ -47,6 +47,7 @@ struct Case {
     world: Arc<World>,
     assembly: Arc<milepost::engine::assembly::Assembly>,
     run: RunId,
+    count: u64,
     crashes: u32,
 }
 
@@ -83,16 +84,17 @@ impl Case {
         let store = MemoryStore::new(Arc::clone(&clock) as Arc<dyn Clock>);
         let world = World::new(seed ^ 0x5eed, Arc::clone(&clock) as Arc<dyn Clock>);
         let run = RunId(u128::from(seed) + 1);
-        let count = rng.random_range(3..=24);
+        // Now and then enough items for watermarks between them.
+        let count = if rng.random_bool(0.05) { rng.random_range(65..=200) } else { rng.random_range(3..=24) };
         let assembly = Arc::new(graphs::random(&mut rng, &world, run, count));
-        Self { seed, rng, clock, store, world, assembly, run, crashes: 0 }
+        Self { seed, rng, clock, store, world, assembly, run, count, crashes: 0 }
     }
 
     /// One life of the engine. Returns whether the run closed.
     fn live(&mut self, life: u32) -> bool {
         let calm = life >= ROUGH_LIVES;
         *self.world.kind.lock().unwrap() = calm;
-        let cut = if calm { u64::MAX } else { self.rng.random_range(1..80) };
+        let cut = if calm { u64::MAX } else { self.rng.random_range(1..80.max(self.count * 4)) };
         let last = if self.rng.random_bool(0.5) { Write::Lost } else { Write::Unheard };
         self.store = self.store.survivor(move |number| if number < cut { Write::Kept } else { last });
         let store = Arc::new(self.store.clone());

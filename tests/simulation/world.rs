@@ -138,6 +138,13 @@ impl Effect for SimEffect {
             outcomes.push(self.one(call).await);
         }
         self.world.pause().await;
+        let kind = *self.world.kind.lock().unwrap();
+        match self.world.roll() {
+            // A connector that hangs, and one that forgets a unit: neither may be, both must be survived.
+            roll if !kind && roll < 0.005 => std::future::pending().await,
+            roll if !kind && roll < 0.01 => outcomes.truncate(outcomes.len() - 1),
+            _ => {}
+        }
         Verdicts { outcomes, calls: calls.len() as u64 }
     }
 

@@ -16,7 +16,7 @@ use crate::core::run::Status;
 use crate::core::tally::Calls;
 use crate::core::time::Timestamp;
 use crate::ports::{Clock, Receive};
-use crate::store::{MemoryStore, Store};
+use crate::store::{Fate, MemoryStore, Store};
 
 use super::{HandClock, LATER, Ports, RUN, START, ask, event, message, run_of};
 
@@ -203,7 +203,7 @@ fn assert_equal(model: &dyn Ports, store: &dyn Ports) {
 async fn play(history: Vec<Step>) {
     let dir = tempfile::tempdir().unwrap();
     let clock = Arc::new(HandClock::default());
-    let model = MemoryStore::new(clock.clone());
+    let mut model = MemoryStore::new(clock.clone());
     let mut store = Store::open(dir.path(), clock.clone()).unwrap();
     for step in history {
         match step {
@@ -224,6 +224,7 @@ async fn play(history: Vec<Step>) {
             Step::Reopen => {
                 drop(store);
                 store = Store::open(dir.path(), clock.clone()).unwrap();
+                model = model.survivor(|_| Fate::Kept);
             }
         }
         assert_equal(&model, &store);

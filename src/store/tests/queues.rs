@@ -6,6 +6,8 @@ use std::time::Duration;
 use crate::core::change::{Change, Message, Receipt};
 use crate::ports::{Delivery, Receive};
 
+use crate::store::{Fate, MemoryStore, Store};
+
 use super::{HandClock, LATER, Ports, RUN, ask, message, on_both_stores};
 
 type Subject = Arc<dyn Ports>;
@@ -200,4 +202,45 @@ async fn a_queue_that_was_empty_starts_again(store: Subject, _: Arc<HandClock>) 
         assert_eq!(numbers(&deliveries), (round * 20..round * 20 + 20).collect::<Vec<_>>());
         store.delete(receipts(&deliveries)).await.unwrap();
     }
+}
+
+/// `lives` gives the store of the next life of the engine; the clock stands still meanwhile.
+async fn what_was_in_flight_is_visible_to_the_next_life(mut lives: impl FnMut() -> Subject) {
+    {
+        let store = lives();
+        fill(&store, 0..5).await;
+        let deliveries = store.receive(&ask("q", RUN, 3)).await.unwrap();
+        store.hide(receipts(&deliveries[1..2]), Duration::from_hours(12)).await.unwrap();
+        store.delete(receipts(&deliveries[2..])).await.unwrap();
+        assert_eq!(numbers(&store.receive(&ask("q", RUN, 1)).await.unwrap()), [3]);
+    }
+    for life in 2..=3 {
+        let deliveries = lives().receive(&ask("q", RUN, 9)).await.unwrap();
+        assert_eq!(numbers(&deliveries), [0, 1, 3, 4], "life {life}: at once, in the order of sending");
+        let receives: Vec<u32> = deliveries.iter().map(|delivery| delivery.receives).collect();
+        assert_eq!(receives, [life, life, life, life - 1], "life {life}: a crash spends a receive");
+    }
+    let store = lives();
+    assert_eq!(numbers(&store.receive(&ask("q", RUN, 9)).await.unwrap()), [4], "the others are worn out");
+    assert_eq!(numbers(&store.receive(&ask("q.dlq", RUN, 9)).await.unwrap()), [0, 1, 3]);
+}
+
+#[tokio::test]
+async fn in_memory_what_was_in_flight_is_visible_to_the_next_life() {
+    let mut last = MemoryStore::new(Arc::new(HandClock::default()));
+    what_was_in_flight_is_visible_to_the_next_life(|| {
+        last = last.survivor(|_| Fate::Kept);
+        Arc::new(last.clone())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn on_disk_what_was_in_flight_is_visible_to_the_next_life() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(HandClock::default());
+    what_was_in_flight_is_visible_to_the_next_life(|| {
+        Arc::new(Store::open(dir.path(), clock.clone()).unwrap())
+    })
+    .await;
 }

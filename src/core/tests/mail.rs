@@ -1,0 +1,67 @@
+//! What becomes of a message, state by state.
+
+use crate::core::catalog::Role;
+use crate::core::cell::{SettleBy, SkipReason, State as S};
+use crate::core::mail::{Disposition as D, disposition};
+use crate::core::plan::{PlanStep, Track};
+
+use super::{AT, effect, standing_at, step};
+
+/// publish, consume, pim; `delete_after` is counted from publish.
+fn track(delete_after: Option<usize>) -> Track {
+    let consume = PlanStep { delete_after, ..step("consume", Role::Receive, &[0]) };
+    Track::new(vec![effect("publish", &[], SettleBy::Repeat), consume, effect("pim", &[1], SettleBy::Probe)])
+}
+
+fn decided(delete_after: Option<usize>, states: [S; 3]) -> D {
+    disposition(&track(delete_after), 1, &standing_at(&states))
+}
+
+#[test]
+fn a_message_that_comes_before_its_item_is_kept() {
+    let before = |publish| decided(Some(2), [publish, S::Pending, S::Pending]);
+    assert_eq!(before(S::Pending), D::Keep);
+    assert_eq!(before(S::Running), D::Keep, "the answer of the publish is on its way");
+    assert_eq!(before(S::Backoff(AT)), D::Keep);
+    assert_eq!(before(S::Succeeded), D::Keep, "the item is about to wait for it");
+}
+
+#[test]
+fn a_message_proves_a_publish_in_doubt() {
+    for doubt in [S::InDoubt(None), S::InDoubt(Some(AT))] {
+        assert_eq!(decided(Some(2), [doubt, S::Pending, S::Pending]), D::Proves(0));
+    }
+}
+
+#[test]
+fn a_message_for_an_item_that_was_given_up_is_released() {
+    assert_eq!(decided(Some(2), [S::DeadLettered, S::Pending, S::Pending]), D::Release);
+    assert_eq!(decided(Some(2), [S::Succeeded, S::DeadLettered, S::Pending]), D::Release);
+    assert_eq!(decided(Some(2), [S::Succeeded, S::Cancelled, S::Pending]), D::Release);
+}
+
+#[test]
+fn a_waiting_item_takes_its_message() {
+    assert_eq!(decided(Some(2), [S::Succeeded, S::Waiting(AT), S::Pending]), D::Take);
+}
+
+#[test]
+fn a_taken_message_goes_when_the_step_it_was_kept_for_is_passed() {
+    let taken = |pim| decided(Some(2), [S::Succeeded, S::Succeeded, pim]);
+    for at_work in [S::Pending, S::Running, S::Backoff(AT), S::InDoubt(Some(AT))] {
+        assert_eq!(taken(at_work), D::Keep, "{at_work:?}");
+    }
+    assert_eq!(taken(S::Succeeded), D::Delete);
+    assert_eq!(taken(S::Skipped(SkipReason::AlreadyApplied)), D::Delete);
+    assert_eq!(taken(S::DeadLettered), D::Release, "the queue's redrive policy has it now");
+    assert_eq!(taken(S::InDoubt(None)), D::Release, "a person decides, and needs no message");
+}
+
+#[test]
+fn without_a_step_to_wait_for_it_goes_as_soon_as_it_is_taken() {
+    for pim in [S::Pending, S::Running, S::DeadLettered] {
+        assert_eq!(decided(None, [S::Succeeded, S::Succeeded, pim]), D::Delete, "{pim:?}");
+    }
+    let skipped = S::Skipped(SkipReason::Condition);
+    assert_eq!(decided(None, [S::Succeeded, skipped, S::Pending]), D::Delete);
+}

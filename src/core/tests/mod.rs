@@ -1,0 +1,58 @@
+//! What the tests of the core share: small tracks, and units at any place on them.
+
+mod decide;
+mod mail;
+mod plan;
+mod resume;
+
+use std::time::Duration;
+
+use super::catalog::Role;
+use super::cell::{Cell, SettleBy, State};
+use super::fault::Fault;
+use super::plan::{Plan, PlanStep, Track};
+use super::progress::Progress;
+use super::retry::{Jitter, Retry};
+use super::time::Timestamp;
+use super::workflow::Tolerance;
+
+pub(super) const AT: Timestamp = Timestamp(1_000);
+
+pub(super) fn step(name: &str, role: Role, needs: &[usize]) -> PlanStep {
+    PlanStep {
+        name: name.to_owned(),
+        role,
+        needs: needs.to_vec(),
+        implied: Vec::new(),
+        leaves_record: false,
+        retry: Retry { jitter: Jitter::None, ..Retry::default() },
+        timeout: Duration::from_secs(30),
+        batch_max: 1,
+        linger: Duration::ZERO,
+        concurrency: 1,
+        settle: SettleBy::Repeat,
+        delete_after: None,
+    }
+}
+
+pub(super) fn pure(name: &str, needs: &[usize]) -> PlanStep {
+    step(name, Role::Pure, needs)
+}
+
+pub(super) fn effect(name: &str, needs: &[usize], settle: SettleBy) -> PlanStep {
+    PlanStep { settle, ..step(name, Role::Effect { probes: settle == SettleBy::Probe }, needs) }
+}
+
+pub(super) fn plan(run: Track, items: Track) -> Plan {
+    Plan { workflow: "w".to_owned(), run, items, closing: Track::default(), tolerate: Tolerance::Count(0) }
+}
+
+pub(super) fn cell(state: State) -> Cell {
+    let fault = (state == State::DeadLettered).then(|| Fault::new("Refused", "no"));
+    Cell { state, at: AT, fault, ..Cell::default() }
+}
+
+/// A unit with one cell per state.
+pub(super) fn standing_at(states: &[State]) -> Progress {
+    Progress { cells: states.iter().copied().map(cell).collect() }
+}
