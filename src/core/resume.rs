@@ -193,6 +193,10 @@ impl<'a> Planner<'a> {
         for (step, known) in self.track.steps.iter().enumerate() {
             *self.counts[step].entry(Fate::NeverRan).or_default() += unrecorded;
             for (fate, items) in self.counts[step].iter().filter(|(_, items)| **items > 0) {
+                // A source that is pinned shows in its items, which have its name.
+                if known.role == Role::Source && *fate == Fate::Reuse {
+                    continue;
+                }
                 let share =
                     Share { step: known.name.clone(), items: *items, reason: fate.reason().to_owned() };
                 match fate {
