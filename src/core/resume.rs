@@ -28,8 +28,10 @@ pub enum Fate {
     GoesOn,
     /// It is in doubt and settled in this way.
     InDoubt(SettleBy),
-    /// Nothing: the same content would be refused again, or a step before it stays as it is.
+    /// Nothing: the same content would be refused again.
     Stays,
+    /// Nothing: a step before it stays as it is.
+    Blocked,
 }
 
 /// What a resume will do.
@@ -86,9 +88,10 @@ pub fn fate(track: &Track, progress: &Progress, step: usize) -> Fate {
         State::Backoff(_) | State::Waiting(_) => Fate::GoesOn,
         State::Pending => {
             let blocked = known.needs.iter().any(|need| {
-                matches!(fate(track, progress, *need), Fate::Stays | Fate::InDoubt(SettleBy::Person))
+                let before = fate(track, progress, *need);
+                matches!(before, Fate::Stays | Fate::Blocked | Fate::InDoubt(SettleBy::Person))
             });
-            if blocked { Fate::Stays } else { Fate::NeverRan }
+            if blocked { Fate::Blocked } else { Fate::NeverRan }
         }
     }
 }
@@ -101,7 +104,7 @@ pub fn revival(track: &Track, progress: &Progress) -> Vec<(usize, Kind)> {
             Fate::InDoubt(settle) => {
                 progress.cells[*step].state == State::InDoubt(None) && settle != SettleBy::Person
             }
-            Fate::Reuse | Fate::NeverRan | Fate::GoesOn | Fate::Stays => false,
+            Fate::Reuse | Fate::NeverRan | Fate::GoesOn | Fate::Stays | Fate::Blocked => false,
         })
         .map(|step| (step, Kind::Revived))
         .collect()
@@ -188,9 +191,9 @@ impl<'a> Planner<'a> {
                     Share { step: known.name.clone(), items: *items, reason: fate.reason().to_owned() };
                 match fate {
                     Fate::Reuse => plan.reuse.push(share),
-                    Fate::Stays => plan.stays.push(share),
+                    Fate::Stays | Fate::Blocked => plan.stays.push(share),
                     Fate::Failed | Fate::NeverRan | Fate::GoesOn | Fate::InDoubt(_) => {
-                        plan.execute.push(share)
+                        plan.execute.push(share);
                     }
                 }
             }
@@ -210,6 +213,13 @@ pub struct TrackPlan {
     hash: String,
 }
 
+impl TrackPlan {
+    fn tells_of(&self, step: &str) -> bool {
+        let mut shares = self.reuse.iter().chain(&self.execute).chain(&self.stays);
+        shares.any(|share| share.step == step)
+    }
+}
+
 impl Fate {
     fn letter(self) -> u8 {
         match self {
@@ -221,6 +231,7 @@ impl Fate {
             Self::InDoubt(SettleBy::Repeat) => b'a',
             Self::InDoubt(SettleBy::Person) => b'd',
             Self::Stays => b's',
+            Self::Blocked => b'b',
         }
     }
 
@@ -235,12 +246,21 @@ impl Fate {
             Self::InDoubt(SettleBy::Repeat) => "in doubt: repeated, which is declared harmless",
             Self::InDoubt(SettleBy::Person) => "in doubt: a person decides",
             Self::Stays => "same content would be refused again",
+            Self::Blocked => "a step before it stays as it is",
         }
     }
 }
 
-/// Joins the plans of the tracks of a run.
-pub fn join(run: RunId, tracks: Vec<TrackPlan>) -> ResumePlan {
+/// Joins the plans of the tracks of a run. The source is a step of both: once there are items it
+/// is told by them, so that no step is counted twice.
+pub fn join(run: RunId, mut tracks: Vec<TrackPlan>) -> ResumePlan {
+    if let Some((of_items, others)) = tracks.split_last_mut() {
+        for track in others {
+            for shares in [&mut track.reuse, &mut track.execute, &mut track.stays] {
+                shares.retain(|share| !of_items.tells_of(&share.step));
+            }
+        }
+    }
     let mut digest = Sha256::new();
     let mut plan = ResumePlan {
         run,

@@ -63,11 +63,11 @@ pub async fn revive(journal: &dyn Journal, plan: &Plan, run: &Run, now: Timestam
     let given_up = standing.dead_lettered + standing.in_doubt + standing.cancelled > 0;
     let mut revived: Vec<(u64, Progress)> = Vec::new();
     let mut first: Option<u64> = None;
-    let mut from = 0;
-    while given_up {
-        let items = journal.items(run.id, from, SCAN)?;
+    let mut from = given_up.then_some(0);
+    while let Some(begin) = from.take() {
+        let items = journal.items(run.id, begin, SCAN)?;
         let Some((last, _)) = items.last() else { break };
-        from = last + 1;
+        from = Some(last + 1);
         for (position, mut progress) in items {
             let events = resume::revival(&plan.items, &progress);
             if events.is_empty() {
