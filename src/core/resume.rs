@@ -28,8 +28,10 @@ pub enum Fate {
     GoesOn,
     /// It is in doubt and settled in this way.
     InDoubt(SettleBy),
-    /// Nothing: the same content would be refused again, or a step before it stays as it is.
+    /// Nothing: the same content would be refused again.
     Stays,
+    /// Nothing: a step before it stays as it is.
+    Blocked,
 }
 
 /// What a resume will do.
@@ -91,9 +93,10 @@ pub fn fates(track: &Track, progress: &Progress) -> Vec<Fate> {
             State::DeadLettered | State::Cancelled => Fate::Failed,
             State::Backoff(_) | State::Waiting(_) => Fate::GoesOn,
             State::Pending => {
-                let blocks =
-                    |need: &usize| matches!(fates[*need], Fate::Stays | Fate::InDoubt(SettleBy::Person));
-                if known.needs.iter().any(blocks) { Fate::Stays } else { Fate::NeverRan }
+                let blocks = |need: &usize| {
+                    matches!(fates[*need], Fate::Stays | Fate::Blocked | Fate::InDoubt(SettleBy::Person))
+                };
+                if known.needs.iter().any(blocks) { Fate::Blocked } else { Fate::NeverRan }
             }
         });
     }
@@ -110,7 +113,7 @@ pub fn revival(track: &Track, progress: &Progress) -> Vec<(usize, Kind)> {
             Fate::InDoubt(settle) => {
                 progress.cells[*step].state == State::InDoubt(None) && *settle != SettleBy::Person
             }
-            Fate::Reuse | Fate::NeverRan | Fate::GoesOn | Fate::Stays => false,
+            Fate::Reuse | Fate::NeverRan | Fate::GoesOn | Fate::Stays | Fate::Blocked => false,
         })
         .map(|(step, _)| (step, Kind::Revived))
         .collect()
@@ -201,7 +204,7 @@ impl<'a> Planner<'a> {
                     Share { step: known.name.clone(), items: *items, reason: fate.reason().to_owned() };
                 match fate {
                     Fate::Reuse => plan.reuse.push(share),
-                    Fate::Stays => plan.stays.push(share),
+                    Fate::Stays | Fate::Blocked => plan.stays.push(share),
                     Fate::Failed | Fate::NeverRan | Fate::GoesOn | Fate::InDoubt(_) => {
                         plan.execute.push(share);
                     }
@@ -223,6 +226,13 @@ pub struct TrackPlan {
     hash: String,
 }
 
+impl TrackPlan {
+    fn tells_of(&self, step: &str) -> bool {
+        let mut shares = self.reuse.iter().chain(&self.execute).chain(&self.stays);
+        shares.any(|share| share.step == step)
+    }
+}
+
 impl Fate {
     fn letter(self) -> u8 {
         match self {
@@ -234,6 +244,7 @@ impl Fate {
             Self::InDoubt(SettleBy::Repeat) => b'a',
             Self::InDoubt(SettleBy::Person) => b'd',
             Self::Stays => b's',
+            Self::Blocked => b'b',
         }
     }
 
@@ -248,12 +259,21 @@ impl Fate {
             Self::InDoubt(SettleBy::Repeat) => "in doubt: repeated, which is declared harmless",
             Self::InDoubt(SettleBy::Person) => "in doubt: a person decides",
             Self::Stays => "same content would be refused again",
+            Self::Blocked => "a step before it stays as it is",
         }
     }
 }
 
-/// Joins the plans of the tracks of a run.
-pub fn join(run: RunId, tracks: Vec<TrackPlan>) -> ResumePlan {
+/// Joins the plans of the tracks of a run. The source is a step of both: once there are items it
+/// is told by them, so that no step is counted twice.
+pub fn join(run: RunId, mut tracks: Vec<TrackPlan>) -> ResumePlan {
+    if let Some((of_items, others)) = tracks.split_last_mut() {
+        for track in others {
+            for shares in [&mut track.reuse, &mut track.execute, &mut track.stays] {
+                shares.retain(|share| !of_items.tells_of(&share.step));
+            }
+        }
+    }
     let mut digest = Sha256::new();
     let mut plan = ResumePlan {
         run,

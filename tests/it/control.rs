@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::site::outside::Outside;
 use super::site::relay::{Moment, Relay};
-use super::{SAMPLE, Site, WORKFLOW, tame};
+use super::{SAMPLE, Site, WORKFLOW, talk, tame};
 
 fn totals(site: &Site, run: &str) -> (String, u64) {
     let shown: Value = site.json(&["show", run, "--json"]).remove(0);
@@ -21,8 +21,8 @@ fn a_second_engine_is_told_who_holds_the_state_while_everything_can_be_read() {
     relay.reached();
     let second = site.milepost(&["run", WORKFLOW]);
     assert_eq!(second.code, Some(4));
-    insta::assert_snapshot!(tame(&site, &second.stderr), @r#"
-error[E1101]: the state directory is held by another engine (pid PID)
+    insta::assert_snapshot!(second.stderr.replace(&format!("pid {}", working.pid), "pid OF THE FIRST").trim(), @r#"
+error[E1101]: the state directory is held by another engine (pid OF THE FIRST)
   reading works meanwhile; a second engine needs its own --state
 next: milepost list
 "#);
@@ -52,7 +52,7 @@ fn ctrl_c_waits_for_what_is_out_says_how_to_resume_and_the_resume_finishes() {
     relay.go_on(false, false);
     let told = working.wait();
     assert_eq!(told.code, Some(3), "{told:?}");
-    insta::assert_snapshot!(tame(&site, &told.stderr), @r#"
+    insta::assert_snapshot!(talk(&site, &told), @r#"
 stopping: no new calls; waiting for those that are out. Ctrl-C again ends at once, and nothing is lost either
 
 

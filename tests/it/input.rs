@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use super::{Site, WORKFLOW, summary, tame};
+use super::{Site, WORKFLOW, summary, talk, tame};
 
 /// Runs the product workflow on this source, which must fail, and returns why. No product effect
 /// may have happened.
@@ -68,7 +68,7 @@ RUN  product-sync  failed
 
 validate: ValidationError: 3 of 200 records are invalid: record 33 (line 35, byte 94513): /final_price: -3 is less than the minimum of 0; record 99 (line 101, byte 280476…
 "#);
-    insta::assert_snapshot!(tame(&site, &told.stderr), @r#"
+    insta::assert_snapshot!(talk(&site, &told), @r#"
 alert: RUN needs attention
 
 

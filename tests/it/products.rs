@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::{SAMPLE, Site, WORKFLOW, amounts, held, product, summary, tame};
+use super::{SAMPLE, Site, WORKFLOW, amounts, held, product, summary, talk};
 
 #[test]
 fn the_sample_ends_in_both_systems_and_three_products_are_dead_letters_with_reasons() {
@@ -26,7 +26,7 @@ items  step      first     error
     1  validate  31000698  InvalidRecord: /product_name: null is not of type "string"
     1  validate  31001160  InvalidRecord: /currency: "US Dollar" does not match "^[A-Z]{3}$"
 "#);
-    insta::assert_snapshot!(tame(&site, &told.stderr), @"next: milepost items RUN --status dead_lettered");
+    insta::assert_snapshot!(talk(&site, &told), @"next: milepost items RUN --status dead_lettered");
     assert_eq!(amounts(&held(&site)), [SAMPLE[1]; 4]);
 }
 

@@ -3,6 +3,8 @@
 //!
 //! `MILEPOST_KILLS=30` asks for more kills, `MILEPOST_SEED` for the same ones again.
 
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests may, as tests may")]
+
 #[path = "../../examples/products/product.rs"]
 mod product;
 #[path = "../site/mod.rs"]
@@ -18,7 +20,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 use site::Site;
-use site::outside::Outside;
+use site::outside::{Outside, faults};
 use site::relay::{Moment, Relay};
 
 const WORKFLOW: &str = "workflows/product-sync.yaml";
@@ -115,8 +117,8 @@ fn killed_at(kill: u64, moment: Moment, call: u64, loses: bool) {
     let relay = Relay::to(&outside.pim, &outside.shop);
     let site = Site::reaching(&relay.pim, &relay.shop);
     // Every fourth time answers get lost by themselves, too.
-    let drops = if kill % 4 == 0 { 0.05 } else { 0.0 };
-    outside.faults(&outside.pim, &json!({ "drops": drops, "seed": call }));
+    let drops = if kill.is_multiple_of(4) { 0.05 } else { 0.0 };
+    faults(&outside.pim, &json!({ "drops": drops, "seed": call }));
     relay.stop_at(moment, call);
     let working = site.start(&["run", WORKFLOW]);
     let run = working.run.clone();

@@ -195,7 +195,10 @@ impl Case {
     fn untouchable(&self) -> Vec<(usize, Unit)> {
         let track = &self.plan().items;
         let kept = |progress: &Progress, step: usize| {
-            matches!(fate(track, progress, step), Fate::Reuse | Fate::Stays | Fate::InDoubt(SettleBy::Person))
+            matches!(
+                fate(track, progress, step),
+                Fate::Reuse | Fate::Stays | Fate::Blocked | Fate::InDoubt(SettleBy::Person)
+            )
         };
         let items = self.items();
         let pairs = items.iter().flat_map(|(item, progress)| {

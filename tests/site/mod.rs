@@ -98,7 +98,7 @@ impl Site {
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut first = String::new();
         stdout.read_line(&mut first).unwrap();
-        Working { run: first.trim().to_owned(), child, stdout, talk }
+        Working { run: first.trim().to_owned(), pid: child.id(), child, stdout, talk }
     }
 }
 
@@ -126,6 +126,8 @@ pub(crate) struct Told {
 pub(crate) struct Working {
     /// The run's ID: its first line.
     pub(crate) run: String,
+    /// Its process.
+    pub(crate) pid: u32,
     child: Child,
     stdout: BufReader<ChildStdout>,
     talk: JoinHandle<String>,
@@ -134,8 +136,7 @@ pub(crate) struct Working {
 impl Working {
     /// Sends it a signal by name: `INT` is Ctrl-C, `KILL` leaves it no last word.
     pub(crate) fn signal(&self, name: &str) {
-        let sent =
-            Command::new("sh").args(["-c", &format!("kill -{name} {}", self.child.id())]).status().unwrap();
+        let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.pid)]).status().unwrap();
         assert!(sent.success());
     }
 

@@ -38,22 +38,6 @@ impl Outside {
     pub(crate) fn calls(&self) -> (Vec<Entry>, Vec<Entry>) {
         sandbox::entries(self.dir.path()).unwrap()
     }
-
-    /// Replaces how one of them fails; `{}` heals.
-    pub(crate) fn faults(&self, url: &str, faults: &Value) {
-        let address = url.strip_prefix("http://").unwrap();
-        let mut stream = TcpStream::connect(address).unwrap();
-        let body = faults.to_string();
-        write!(
-            stream,
-            "POST /sandbox/faults HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
-             content-length: {}\r\nconnection: close\r\n\r\n{body}",
-            body.len()
-        )
-        .unwrap();
-        let answer = message(&mut BufReader::new(stream)).unwrap();
-        assert!(answer.starts_with(b"HTTP/1.1 204"), "{}", String::from_utf8_lossy(&answer));
-    }
 }
 
 impl Drop for Outside {
@@ -62,4 +46,20 @@ impl Drop for Outside {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Replaces how the stand-in at this address fails; `{}` heals.
+pub(crate) fn faults(url: &str, faults: &Value) {
+    let address = url.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    let body = faults.to_string();
+    write!(
+        stream,
+        "POST /sandbox/faults HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let answer = message(&mut BufReader::new(stream)).unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 204"), "{}", String::from_utf8_lossy(&answer));
 }
