@@ -39,6 +39,8 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,7 +74,28 @@ struct Inner {
     bells: Bells,
     clock: Arc<dyn Clock>,
     _mark: HolderMark,
-    rows: Rows,
+    rows: LastHold,
+}
+
+/// The last to let go of sled. It syncs once more then, and panics when the disk is gone; whoever
+/// lost the store was told so by the write that failed.
+struct LastHold(Option<Rows>);
+
+impl Deref for LastHold {
+    type Target = Rows;
+
+    fn deref(&self) -> &Rows {
+        self.0.as_ref().expect("it is only taken when it is dropped")
+    }
+}
+
+impl Drop for LastHold {
+    fn drop(&mut self) {
+        let rows = self.0.take();
+        if catch_unwind(AssertUnwindSafe(|| drop(rows))).is_err() {
+            tracing::error!("the journal could not be synced when it was closed");
+        }
+    }
 }
 
 impl Store {
@@ -101,7 +124,8 @@ impl Store {
         let (bells, health) = (Bells::default(), Health::default());
         let writer =
             Writer::start(stage, sync(opened.sync), bells.clone(), health.clone()).map_err(failed)?;
-        let inner = Inner { writer, health, bells, clock, _mark: opened.mark, rows: opened.rows };
+        let inner =
+            Inner { writer, health, bells, clock, _mark: opened.mark, rows: LastHold(Some(opened.rows)) };
         Ok(Self(Arc::new(inner)))
     }
 

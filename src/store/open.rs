@@ -58,8 +58,8 @@ pub enum OpenError {
     },
     /// It cannot be read. It was moved aside, whole, so that nothing overwrites it.
     #[error(
-        "the journal in {} cannot be opened ({cause}); it was moved to {}; \
-         `milepost state restore` puts back a backup",
+        "the journal in {} cannot be opened ({cause}); it was moved, whole, to {}; \
+         put back a copy of the state directory if there is one",
         dir.display(), moved_to.display()
     )]
     Damaged {
@@ -73,8 +73,8 @@ pub enum OpenError {
     /// A damaged journal was moved aside earlier and none was put in its place. Beginning with
     /// nothing would forget which effects were done, so that is left to a person.
     #[error(
-        "the journal in {} was damaged and moved to {}; `milepost state restore` puts back a backup; \
-         to begin with an empty state, move the damaged journal out of the state directory",
+        "the journal in {} was damaged and moved to {}; put back a copy of the state directory; \
+         to begin with an empty state instead, move the damaged journal out of the state directory",
         dir.display(), moved_to.display()
     )]
     MovedAside {
@@ -85,7 +85,8 @@ pub enum OpenError {
     },
     /// It was written by another version.
     #[error(
-        "state directory {} has format {found}; this version of milepost reads format {FORMAT}",
+        "state directory {} has format {found}; this version of milepost reads format {FORMAT}; \
+         open it with the version that wrote it, or give another directory with --state",
         dir.display()
     )]
     Format {
@@ -120,6 +121,7 @@ pub(super) fn open(dir: &Path, clock: &dyn Clock) -> Result<Opened, OpenError> {
     {
         return Err(OpenError::MovedAside { dir: dir.to_owned(), moved_to });
     }
+    let made = missing_above(&journal);
     fs::create_dir_all(&journal)
         .map_err(Error::io(format!("create {}", journal.display())))
         .map_err(failed)?;
@@ -131,10 +133,21 @@ pub(super) fn open(dir: &Path, clock: &dyn Clock) -> Result<Opened, OpenError> {
     let mut opened = Opened { rows, sync, mark };
     check_format(dir, &mut opened)?;
     // The names of what was created above; everything after that is inside the files.
-    for made in [&*journal, dir, dir.parent().filter(|parent| parent.is_dir()).unwrap_or(dir)] {
-        sync_dir(made).map_err(failed)?;
+    for dir in [&*journal, dir].into_iter().chain(made.iter().filter_map(|made| parent_of(made))) {
+        sync_dir(dir).map_err(failed)?;
     }
     Ok(opened)
+}
+
+/// The directories that have to be made before `path` can be, and `path` itself.
+fn missing_above(path: &Path) -> Vec<PathBuf> {
+    let missing = path.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.exists());
+    missing.map(Path::to_owned).collect()
+}
+
+/// Where the name of a path is kept; for a bare name that is the working directory.
+fn parent_of(path: &Path) -> Option<&Path> {
+    path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
 }
 
 /// The words of a panic.
@@ -155,7 +168,7 @@ fn open_sled(dir: &Path, journal: &Path, clock: &dyn Clock) -> Result<sled::Db, 
                 std::thread::park_timeout(LOCK_PAUSE);
             }
             // The journal may be whole: permissions, a full disk.
-            Ok(Err(error @ sled::Error::Io(_))) => {
+            Ok(Err(sled::Error::Io(error))) => {
                 return Err(OpenError::Failed { dir: dir.to_owned(), cause: error.to_string() });
             }
             Ok(Err(error)) => return Err(move_aside(dir, journal, clock, error.to_string())),
@@ -253,6 +266,11 @@ fn check_format(dir: &Path, opened: &mut Opened) -> Result<(), OpenError> {
             return Ok(());
         }
         return Err(OpenError::Format { dir: dir.to_owned(), found });
+    }
+    if !rows.db.is_empty() {
+        // The format is the first row ever written, so this was written by something else.
+        let cause = format!("{} holds rows that milepost did not write", dir.join(JOURNAL).display());
+        return Err(OpenError::Failed { dir: dir.to_owned(), cause });
     }
     let mut payload = Vec::new();
     put_number(&mut payload, u64::from(FORMAT));

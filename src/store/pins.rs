@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 
@@ -26,6 +27,7 @@ const BUFFER_BYTES: usize = 64 << 10;
 pub(super) struct Files {
     dir: PathBuf,
     next: AtomicU64,
+    shelves: Arc<Mutex<()>>,
 }
 
 impl Files {
@@ -40,7 +42,7 @@ impl Files {
             fs::remove_file(&path).map_err(Error::io(format!("remove {}", path.display())))?;
         }
         sync_dir(dir)?;
-        Ok(Self { dir: dir.to_owned(), next: AtomicU64::new(0) })
+        Ok(Self { dir: dir.to_owned(), next: AtomicU64::new(0), shelves: Arc::default() })
     }
 
     /// Keeps bytes durably.
@@ -57,6 +59,7 @@ impl Files {
         let file = File::create_new(&path).map_err(Error::io(format!("create {}", path.display())))?;
         Ok(Unfinished {
             dir: self.dir.clone(),
+            shelves: Arc::clone(&self.shelves),
             path,
             file: BufWriter::with_capacity(BUFFER_BYTES, file),
             hash: Sha256::new(),
@@ -94,6 +97,7 @@ impl Files {
 /// A file that has no address yet.
 pub(super) struct Unfinished {
     dir: PathBuf,
+    shelves: Arc<Mutex<()>>,
     path: PathBuf,
     file: BufWriter<File>,
     hash: Sha256,
@@ -107,10 +111,13 @@ impl Unfinished {
         let address = hex(&self.hash.finalize_reset());
         let target = path_of(&self.dir, &address).expect("a digest is a good address");
         let parent = target.parent().expect("an address has a directory");
-        if !parent.is_dir() {
-            // Another thread may make it in between, which is as good.
-            fs::create_dir_all(parent).map_err(Error::io(format!("create {}", parent.display())))?;
-            sync_dir(&self.dir)?;
+        {
+            // One at a time: a directory that another thread has only just made is not durable yet.
+            let _alone = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
+            if !parent.is_dir() {
+                fs::create_dir(parent).map_err(Error::io(format!("create {}", parent.display())))?;
+                sync_dir(&self.dir)?;
+            }
         }
         // The same bytes may lie there already; then this replaces them by the same.
         fs::rename(&self.path, &target).map_err(io("rename"))?;

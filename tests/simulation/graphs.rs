@@ -107,7 +107,8 @@ pub(crate) fn random(rng: &mut StdRng, world: &Arc<World>, run: RunId, count: u6
         }
         if publish_at == Some(at) {
             let effect = SimEffect { world: Arc::clone(world), step: at, sends: Some(run) };
-            steps.push(step(&name, Role::Effect { probes: false }, needs, SettleBy::Repeat));
+            let settle = if rng.random_bool(0.3) { SettleBy::Person } else { SettleBy::Repeat };
+            steps.push(step(&name, Role::Effect { probes: false }, needs, settle));
             stations.push(station(Worker::Effect(Arc::new(effect)), None));
             let mut receive = step(&format!("s{}", at + 1), Role::Receive, vec![at], SettleBy::Repeat);
             receive.delete_after = Some(at + 1);

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use milepost::core::catalog::Role;
 use milepost::core::cell::{SettleBy, State};
 use milepost::core::change::Change;
 use milepost::core::desk::Limits;
@@ -150,12 +151,13 @@ impl Case {
     fn check_ledger(&self) {
         for (item, progress) in self.items() {
             for (step, known) in self.plan().items.steps.iter().enumerate() {
-                if !matches!(known.role, milepost::core::catalog::Role::Effect { .. }) {
+                if !matches!(known.role, Role::Effect { .. }) {
                     continue;
                 }
                 let applied = self.world.applied(step, Unit::Item(item));
                 let state = progress.cells[step].state;
-                let perhaps = known.settle == SettleBy::Repeat
+                // A harmless repeat, or a message, may have settled what nobody could look up.
+                let perhaps = known.settle != SettleBy::Probe
                     && self.world.book.lock().unwrap().unclear.contains_key(&(step, Unit::Item(item)));
                 if state == State::Succeeded && applied == 0 && !perhaps {
                     self.fail(&format!("item {item} step {step} is recorded as done, but never happened"));
@@ -194,11 +196,18 @@ impl Case {
     /// What may be called in the next life: everything whose fate is not to stay as it is.
     fn untouchable(&self) -> Vec<(usize, Unit)> {
         let track = &self.plan().items;
-        let kept = |progress: &Progress, step: usize| {
-            matches!(
-                fate(track, progress, step),
-                Fate::Reuse | Fate::Stays | Fate::Blocked | Fate::InDoubt(SettleBy::Person)
-            )
+        let in_doubt =
+            |progress: &Progress, step: usize| fate(track, progress, step) == Fate::InDoubt(SettleBy::Person);
+        // A message can settle what only a person could otherwise; then the steps behind it go on.
+        let message_may_settle = |progress: &Progress| {
+            track.steps.iter().any(|known| {
+                known.role == Role::Receive && known.needs.iter().any(|need| in_doubt(progress, *need))
+            })
+        };
+        let kept = |progress: &Progress, step: usize| match fate(track, progress, step) {
+            Fate::Reuse | Fate::InDoubt(SettleBy::Person) => true,
+            Fate::Stays | Fate::Blocked => !message_may_settle(progress),
+            Fate::Failed | Fate::NeverRan | Fate::GoesOn | Fate::InDoubt(_) => false,
         };
         let items = self.items();
         let pairs = items.iter().flat_map(|(item, progress)| {

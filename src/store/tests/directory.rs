@@ -73,12 +73,22 @@ fn what_cannot_be_opened_is_moved_aside_and_stays_there() {
     fs::write(&conf, b"this is not what sled wrote").unwrap();
     let Err(error) = Store::open(dir.path(), clock()) else { panic!("it was opened") };
     let OpenError::Damaged { ref moved_to, .. } = error else { panic!("{error}") };
-    assert!(error.to_string().contains("`milepost state restore`"), "{error}");
+    assert!(error.to_string().contains("a copy of the state directory"), "{error}");
     assert_eq!(fs::read(moved_to.join("conf")).unwrap(), b"this is not what sled wrote");
     let Err(again) = Store::open(dir.path(), clock()) else { panic!("it began with nothing") };
     assert!(matches!(&again, OpenError::MovedAside { moved_to: found, .. } if found == moved_to), "{again}");
     fs::remove_dir_all(moved_to).unwrap();
     open(dir.path());
+}
+
+#[test]
+fn rows_that_somebody_else_wrote_are_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let other = sled::open(dir.path().join("journal")).unwrap();
+    other.insert("key", "value").unwrap();
+    drop(other);
+    let Err(error) = Store::open(dir.path(), clock()) else { panic!("it was opened") };
+    assert!(error.to_string().contains("milepost did not write"), "{error}");
 }
 
 #[test]
@@ -151,7 +161,7 @@ async fn a_damaged_row_is_named_and_stops_the_writer() {
     drop(store);
     let store = open(dir.path());
     let error = store.progress(RUN, Unit::Item(3)).unwrap_err().to_string();
-    assert!(error.contains("checksum") && error.contains("state verify"), "{error}");
+    assert!(error.contains("checksum") && error.contains("put back a copy"), "{error}");
     assert!(store.commit(put(3)).await.is_err(), "it is not overwritten");
     assert_eq!(store.0.rows.run(RUN).unwrap(), None);
 }

@@ -1,7 +1,11 @@
-//! The store across processes: what a killed writer had acknowledged is there, whole; a second
-//! process is told who holds the directory.
+//! The store across processes, power cuts and disks that refuse: what a writer had acknowledged is
+//! there, whole; a second process is told who holds the directory.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod disk;
+mod full;
+mod power_cut;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -26,6 +30,8 @@ use milepost::store::{OpenError, Store};
 const CHILD: &str = "MILEPOST_STORE_CHILD";
 const WRITERS: u64 = 8;
 const ROUNDS: u64 = 8;
+/// Every so many items one is too long for a row and becomes a content-addressed file.
+const LONG_EVERY: u64 = 50;
 
 /// Time that does not pass; nothing here waits for it.
 struct Still;
@@ -52,7 +58,10 @@ fn run_of(round: u64) -> RunId {
 /// One commit that touches every kind of record: an item, an event, a message, run steps.
 fn commit_of(run: RunId, writer: u64, number: u64) -> Vec<Change> {
     let item = number * WRITERS + writer;
-    let facts = Facts::from([("id".to_owned(), json!(format!("{item:032x}")))]);
+    let mut facts = Facts::from([("id".to_owned(), json!(format!("{item:032x}")))]);
+    if item.is_multiple_of(LONG_EVERY) {
+        facts.insert("answer".to_owned(), json!("long ".repeat(1_000)));
+    }
     let cell =
         |facts| Cell { state: State::Succeeded, attempts: 1, at: Still.now(), facts, ..Cell::default() };
     let message = Message {
@@ -108,16 +117,16 @@ fn spawn(task: &str, dir: &Path) -> Child {
         .unwrap()
 }
 
-/// Kills a writer after `lines` acknowledgements; all the items it said were acknowledged.
-fn write_and_kill(dir: &Path, round: u64, lines: usize) -> Vec<u64> {
+/// Ends a writer after `lines` acknowledgements; all the items it said were acknowledged.
+fn write_and_end(dir: &Path, round: u64, lines: usize, end: impl FnOnce(&mut Child)) -> Vec<u64> {
     let mut child = spawn(&round.to_string(), dir);
     let output = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
     let mut acknowledged =
         output.filter_map(|line| line.strip_prefix("acknowledged ")?.strip_suffix('.')?.parse().ok());
     let mut items: Vec<u64> = acknowledged.by_ref().take(lines).collect();
     assert_eq!(items.len(), lines, "the child ended by itself");
-    child.kill().unwrap();
-    // What it had still said before the kill; the full stop tells a whole line from a cut one.
+    end(&mut child);
+    // What it had still said before its end; the full stop tells a whole line from a cut one.
     items.extend(acknowledged);
     child.wait().unwrap();
     items
@@ -164,7 +173,7 @@ async fn what_was_acknowledged_survives_a_kill() {
     let mut rounds = Vec::new();
     for round in 0..ROUNDS {
         let lines = rand::random_range(1..1_500);
-        let acknowledged = write_and_kill(dir.path(), round, lines);
+        let acknowledged = write_and_end(dir.path(), round, lines, |child| child.kill().unwrap());
         let store = open(dir.path()).unwrap();
         check(&store, run_of(round), &acknowledged).await;
         rounds.push((round, acknowledged));
