@@ -162,9 +162,15 @@ fn doubt(settle: SettleBy, retry: &Retry, spent: u32, now: Timestamp, chance: f6
 mod tests {
     use super::*;
 
+    const NOW: Timestamp = Timestamp(5_000);
+
+    fn plainly() -> Retry {
+        Retry { jitter: Jitter::None, ..Retry::default() }
+    }
+
     #[test]
     fn pauses_grow_to_the_cap_and_jitter_spreads_them() {
-        let retry = Retry { jitter: Jitter::None, ..Retry::default() };
+        let retry = plainly();
         let pauses: Vec<u64> = (1..=7).map(|failed| retry.pause(failed, 0.9).as_secs()).collect();
         assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
         let full = Retry::default();
@@ -183,5 +189,72 @@ mod tests {
             let Kind::Refused { until, .. } = kind else { panic!("{kind:?}") };
             assert_eq!(until.is_some(), spent < 2);
         }
+    }
+
+    #[test]
+    fn what_the_other_side_says_about_later_is_done() {
+        let judged = |again| {
+            let fault = Fault::new("X", "no");
+            let cell = Cell::default();
+            judge(Outcome::Refused { fault, again }, &cell, &plainly(), SettleBy::Person, NOW, 0.5)
+        };
+        let until = |kind| match kind {
+            Kind::Refused { until, .. } => until,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(until(judged(Again::Never)), None, "the content is at fault");
+        assert_eq!(until(judged(Again::Later)), Some(NOW.after(Duration::from_secs(1))));
+        assert_eq!(
+            until(judged(Again::After(Duration::from_secs(77)))),
+            Some(NOW.after(Duration::from_secs(77)))
+        );
+    }
+
+    #[test]
+    fn a_doubt_is_looked_at_after_a_pause_unless_only_a_person_can() {
+        let judged = |settle| {
+            let unclear = Outcome::Unclear(Fault::new("Timeout", "?"));
+            judge(unclear, &Cell::default(), &plainly(), settle, NOW, 0.5)
+        };
+        for (settle, until) in [
+            (SettleBy::Probe, Some(NOW.after(Duration::from_secs(1)))),
+            (SettleBy::Repeat, Some(NOW.after(Duration::from_secs(1)))),
+            (SettleBy::Person, None),
+        ] {
+            assert_eq!(
+                judged(settle),
+                Kind::Unclear { fault: Fault::new("Timeout", "?"), until },
+                "{settle:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_surely_not_there_is_tried_again_only_within_the_budget() {
+        let fault = Some(Fault::new("Timeout", "the last one"));
+        let probed = |spent, fault: &Option<Fault>| {
+            let cell = Cell { spent, fault: fault.clone(), ..Cell::default() };
+            judge_probe(Probed::Absent, &cell, &plainly(), NOW, 0.5)
+        };
+        assert_eq!(probed(2, &fault), Kind::Reopened { until: NOW });
+        let given_up = |fault: Option<Fault>| Kind::Refused { fault: fault.unwrap(), until: None };
+        assert_eq!(probed(3, &fault), given_up(fault.clone()), "three attempts are three calls");
+        let Kind::Refused { fault, until: None } = probed(3, &None) else { panic!("it goes on") };
+        assert_eq!(fault.name, super::super::fault::name::LOST, "an intent whose engine died has no fault");
+    }
+
+    #[test]
+    fn a_look_that_fails_is_repeated_as_often_as_an_attempt() {
+        let looked = |looks| {
+            let cell = Cell { looks, ..Cell::default() };
+            let unknown = Probed::Unknown(Fault::new("Unreachable", "?"));
+            match judge_probe(unknown, &cell, &plainly(), NOW, 0.5) {
+                Kind::Unsettled { until, .. } => until,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(looked(0), Some(NOW.after(Duration::from_secs(1))));
+        assert_eq!(looked(1), Some(NOW.after(Duration::from_secs(2))));
+        assert_eq!(looked(2), None, "then a person decides");
     }
 }

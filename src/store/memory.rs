@@ -272,6 +272,8 @@ impl Journal for MemoryStore {
         if changes.is_empty() {
             return self.read(|_| ());
         }
+        // A sync takes a moment; whatever was set off before it goes on meanwhile.
+        tokio::task::yield_now().await;
         self.write(|kept| changes.into_iter().for_each(|change| kept.apply(change)))
     }
 

@@ -8,6 +8,7 @@
 
 mod clock;
 mod graphs;
+mod mailbox;
 mod world;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use clock::{InPlace, SimClock};
+use mailbox::Mailbox;
 use world::World;
 
 /// Lives after which everything goes well, so that every case ends.
@@ -100,10 +102,13 @@ impl Case {
         self.store = self.store.survivor(move |number| if number < cut { Write::Kept } else { last });
         let store = Arc::new(self.store.clone());
         *self.world.queue.lock().unwrap() = Some(Arc::clone(&store) as Arc<dyn Queue>);
+        *self.world.journal.lock().unwrap() = Some(Arc::clone(&store) as Arc<dyn Journal>);
+        let served_by = self.plan().items.steps.iter().find_map(|step| step.delete_after);
+        let mailbox = Mailbox::new(store.clone(), Arc::clone(&self.world), served_by.unwrap_or(0));
         let limits = Limits { window: self.rng.random_range(2..30), patience: Duration::from_millis(300) };
         let ports = Ports {
             journal: Arc::clone(&store) as Arc<dyn Journal>,
-            queue: Arc::clone(&store) as Arc<dyn Queue>,
+            queue: Arc::new(mailbox),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             pins: store as Arc<dyn milepost::ports::Pins>,
             compute: Arc::new(InPlace),
@@ -149,6 +154,9 @@ impl Case {
 
     /// What the ledger says must agree with what happened outside.
     fn check_ledger(&self) {
+        if let Some(what) = self.world.book.lock().unwrap().premature.first() {
+            self.fail(&format!("premature: {what}"));
+        }
         for (item, progress) in self.items() {
             for (step, known) in self.plan().items.steps.iter().enumerate() {
                 if !matches!(known.role, Role::Effect { .. }) {

@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use milepost::core::cell::Facts;
+use milepost::core::cell::{Facts, State};
 use milepost::core::change::Message;
 use milepost::core::fault::Fault;
 use milepost::core::id::{RunId, Unit};
+use milepost::core::progress::Progress;
 use milepost::core::retry::{Again, Outcome, Probed};
 use milepost::core::scope::Scope;
-use milepost::ports::{Call, Clock, Effect, Prepare, Queue, Verdicts};
+use milepost::ports::{Call, Clock, Effect, Journal, Prepare, Queue, Verdicts};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
@@ -26,6 +27,8 @@ pub(crate) struct Book {
     pub(crate) asked: BTreeMap<(usize, Unit), u32>,
     /// How often an answer was unclear or lost.
     pub(crate) unclear: BTreeMap<(usize, Unit), u32>,
+    /// What was done before the record that it rests on was durable.
+    pub(crate) premature: Vec<String>,
 }
 
 /// The outside world.
@@ -37,6 +40,8 @@ pub(crate) struct World {
     pub(crate) kind: Mutex<bool>,
     /// The queue of the present life.
     pub(crate) queue: Mutex<Option<Arc<dyn Queue>>>,
+    /// What is durable in the present life.
+    pub(crate) journal: Mutex<Option<Arc<dyn Journal>>>,
 }
 
 impl World {
@@ -48,6 +53,7 @@ impl World {
             clock,
             kind: Mutex::new(false),
             queue: Mutex::new(None),
+            journal: Mutex::new(None),
         })
     }
 
@@ -62,6 +68,15 @@ impl World {
 
     fn note(&self, map: fn(&mut Book) -> &mut BTreeMap<(usize, Unit), u32>, step: usize, unit: Unit) {
         *map(&mut self.book.lock().unwrap()).entry((step, unit)).or_default() += 1;
+    }
+
+    /// Holds what is about to be done against what is durable. After a crash nobody can tell.
+    pub(crate) fn check_durable(&self, what: &str, run: RunId, unit: Unit, holds: impl FnOnce(&Progress) -> bool) {
+        let journal = self.journal.lock().unwrap().clone();
+        let Some(Ok(progress)) = journal.map(|journal| journal.progress(run, unit)) else { return };
+        if !progress.as_ref().is_some_and(holds) {
+            self.book.lock().unwrap().premature.push(format!("{what} of {unit} at {progress:?}"));
+        }
     }
 
     pub(crate) fn applied(&self, step: usize, unit: Unit) -> u32 {
@@ -131,6 +146,8 @@ impl Effect for SimEffect {
     async fn call(&self, calls: &[Call]) -> Verdicts {
         for call in calls {
             self.world.note(|book| &mut book.asked, self.step, call.unit);
+            let intended = |progress: &Progress| progress.cells[self.step].state == State::Running;
+            self.world.check_durable("a call", call.run, call.unit, intended);
         }
         let mut outcomes = Vec::new();
         for call in calls {
