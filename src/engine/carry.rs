@@ -8,12 +8,14 @@ use crate::core::arrival::{Arrival, Request};
 use crate::core::decide::Dispatch;
 use crate::core::fault::{Fault, name};
 use crate::core::id::Unit;
+use crate::core::progress::Progress;
 use crate::core::retry::{Outcome, Probed};
 use crate::core::survey::Survey;
 use crate::ports::{Call, Source, SurveyOf, Worker};
 
 use super::context::{Common, Context};
-use super::drive::{Drive, Note};
+use super::drive::Drive;
+use super::note::Note;
 use super::prepare::prepare;
 
 /// Units in one computing job: enough to outweigh the hand-over, few enough to spread.
@@ -23,26 +25,48 @@ const JOB_UNITS: usize = 16;
 /// (look up, write, read back, halve a batch). This is only the guard against one that hangs.
 const CALL_TIMEOUTS_MAX: u32 = 20;
 
+/// One unit's part of a computing job.
+struct Preparation {
+    unit: Unit,
+    context: Arc<Context>,
+    progress: Progress,
+    steps: Vec<usize>,
+}
+
 impl Drive {
-    pub(super) fn carry_out(&mut self, dispatch: Dispatch) {
-        match dispatch {
-            Dispatch::Fetch(units) => {
-                for chunk in units.chunks(JOB_UNITS) {
-                    self.fetch(chunk.to_vec());
+    pub(super) fn carry_out(&mut self, dispatches: Vec<Dispatch>) {
+        let mut preparations = Vec::new();
+        for dispatch in dispatches {
+            match dispatch {
+                Dispatch::Fetch(units) => {
+                    for chunk in units.chunks(JOB_UNITS) {
+                        self.fetch(chunk.to_vec());
+                    }
                 }
+                Dispatch::Prepare { unit, progress, steps } => {
+                    let Some(context) = self.contexts.get(&unit).map(Arc::clone) else { continue };
+                    preparations.push(Preparation { unit, context, progress, steps });
+                }
+                Dispatch::Call { step, units } => self.call(step, &units),
+                Dispatch::Look { step, unit } => self.look(step, unit),
             }
-            Dispatch::Prepare { unit, progress, steps } => {
-                let Some(context) = self.contexts.get(&unit).map(Arc::clone) else { return };
-                let (common, sender) = (Arc::clone(&self.common), self.sender.clone());
-                self.ports.compute.submit(Box::new(move || {
-                    let ready = prepare(&common, &context, progress, &steps);
-                    // Nobody listens any more only when the engine itself has stopped.
-                    let _ = sender.send(Note::Arrival(Arrival::Prepared { unit, steps, ready }));
-                }));
-            }
-            Dispatch::Call { step, units } => self.call(step, &units),
-            Dispatch::Look { step, unit } => self.look(step, unit),
         }
+        while !preparations.is_empty() {
+            let rest = preparations.split_off(preparations.len().min(JOB_UNITS));
+            self.prepare(std::mem::replace(&mut preparations, rest));
+        }
+    }
+
+    fn prepare(&self, preparations: Vec<Preparation>) {
+        let (common, sender) = (Arc::clone(&self.common), self.sender.clone());
+        self.ports.compute.submit(Box::new(move || {
+            let prepared = |Preparation { unit, context, progress, steps }| {
+                let ready = prepare(&common, &context, progress, &steps);
+                Arrival::Prepared { unit, steps, ready }
+            };
+            // Nobody listens any more only when the engine itself has stopped.
+            let _ = sender.send(Note::Arrivals(preparations.into_iter().map(prepared).collect()));
+        }));
     }
 
     fn call(&mut self, step: usize, units: &[(Unit, u32)]) {
@@ -96,7 +120,7 @@ impl Drive {
                     Probed::Unknown(Fault::new(name::TIMEOUT, format!("no answer within {timeout:?}")))
                 }
             };
-            let _ = sender.send(Note::Arrival(Arrival::Looked { step, unit, probed }));
+            let _ = sender.send(Note::Arrivals(vec![Arrival::Looked { step, unit, probed }]));
         });
     }
 
@@ -123,7 +147,7 @@ impl Drive {
             (Arc::clone(&self.common), self.sender.clone(), Arc::clone(&self.ports.pins));
         self.ports.compute.submit(Box::new(move || {
             let context = Context::new(&common, Unit::Run, Ok(Arc::new(Value::Null)));
-            let progress = crate::core::progress::Progress::new(&common.assembly.plan.run);
+            let progress = Progress::new(&common.assembly.plan.run);
             let result = context.scope(&common, step, &progress).and_then(|scope| {
                 let survey = |position: u64, record: &Arc<Value>| survey(&common, position, record);
                 let survey: &SurveyOf<'_> = &survey;
@@ -137,7 +161,7 @@ impl Drive {
 /// What is known of a record: what the pure steps say that see it first.
 fn survey(common: &Common, position: u64, record: &Arc<Value>) -> Survey {
     let context = Context::new(common, Unit::Item(position), Ok(Arc::clone(record)));
-    let progress = crate::core::progress::Progress::new(&common.assembly.plan.items);
+    let progress = Progress::new(&common.assembly.plan.items);
     let mut survey = Survey::default();
     for (step, station) in common.assembly.items.iter().enumerate() {
         if let (Worker::Pure(pure), None) = (&station.worker, station.item_from)

@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::sync::mpsc;
 
-use crate::core::arrival::{Arrival, Ready, Setback};
+use crate::core::arrival::{Arrival, Setback};
 use crate::core::cell::IllegalTransition;
 use crate::core::change::Change;
 use crate::core::decide::decide;
@@ -19,13 +19,14 @@ use crate::core::retry::{Again, Outcome};
 use crate::core::run::{Event, IllegalRunEvent, Run, RunEvent};
 use crate::core::tally::Calls;
 use crate::core::time::Timestamp;
-use crate::ports::{Clock, Compute, Delivery, Journal, Pinned, Pins, Queue, Records, StoreError};
+use crate::ports::{Clock, Compute, Journal, Pinned, Pins, Queue, Records, StoreError};
 
 use super::assembly::Assembly;
 use super::context::{self, Common, Context};
 use super::control::Control;
 use super::finish::{self, Ending};
 use super::mail::Mail;
+use super::note::{Fetched, Note};
 use super::recover;
 
 /// The outside of the engine.
@@ -59,32 +60,6 @@ pub enum Error {
     /// The pinned source cannot be read.
     #[error("the pinned source cannot be read: {0}")]
     Source(Fault),
-}
-
-/// What comes back from everything that takes time.
-pub(super) enum Note {
-    Arrival(Arrival),
-    Fetched {
-        unit: Unit,
-        progress: Option<Progress>,
-        ready: Vec<(usize, Ready)>,
-        context: Option<Arc<Context>>,
-    },
-    Ended {
-        step: usize,
-        outcomes: Vec<(Unit, Outcome)>,
-        calls: u64,
-    },
-    Pinned {
-        step: usize,
-        result: Result<Pinned, Fault>,
-    },
-    Delivered {
-        step: usize,
-        delivery: Delivery,
-    },
-    QueueDone(Result<(), StoreError>),
-    Failed(StoreError),
 }
 
 /// One run while it is driven.
@@ -204,9 +179,7 @@ impl Drive {
             }
             self.commit().await?;
             let heard = self.review_mail(now)?;
-            for dispatch in decision.dispatch {
-                self.carry_out(dispatch);
-            }
+            self.carry_out(decision.dispatch);
             if heard {
                 continue;
             }
@@ -233,14 +206,19 @@ impl Drive {
                 .into_iter()
                 .map(|((unit, step), calls)| Change::Calls(id, unit, step, calls)),
         );
+        let mut gone = Vec::new();
         for (unit, progress) in moved {
             if self.desk.progress(unit).is_none() {
-                self.contexts.remove(&unit);
+                gone.extend(self.contexts.remove(&unit));
                 self.mail.note_rest(unit, &progress);
             } else {
                 self.mail.note_change(unit);
             }
             changes.push(Change::Progress(id, unit, progress));
+        }
+        if !gone.is_empty() {
+            // To free a product takes nearly as long as to make it: not on this thread.
+            self.ports.compute.submit(Box::new(move || drop(gone)));
         }
         let watermark = self.desk.watermark();
         if watermark >= self.watermark + WATERMARK_STEP {
@@ -285,33 +263,41 @@ impl Drive {
     }
 
     fn hear(&mut self, note: Note, now: Timestamp) -> Result<(), Error> {
-        let arrival = match note {
-            Note::Arrival(arrival) => arrival,
-            Note::Fetched { unit, progress, ready, context } => {
-                match context {
-                    Some(context) => drop(self.contexts.insert(unit, context)),
-                    None => self.mail.note_found(unit, progress.as_ref()),
+        match note {
+            Note::Arrivals(arrivals) => {
+                arrivals.into_iter().try_for_each(|arrival| self.arrived(arrival, now))
+            }
+            Note::Fetched(fetched) => {
+                for Fetched { unit, progress, ready, context } in fetched {
+                    match context {
+                        Some(context) => drop(self.contexts.insert(unit, context)),
+                        None => self.mail.note_found(unit, progress.as_ref()),
+                    }
+                    self.arrived(Arrival::Fetched { unit, progress, ready }, now)?;
                 }
-                Arrival::Fetched { unit, progress, ready }
+                Ok(())
             }
             Note::Ended { step, outcomes, calls } => {
                 self.count(step, &outcomes, calls);
                 for message in outcomes.iter().filter_map(|(_, outcome)| alert(outcome)) {
                     self.tell(RunEvent::Alert { message })?;
                 }
-                Arrival::Ended { step, outcomes }
+                self.arrived(Arrival::Ended { step, outcomes }, now)
             }
-            Note::Pinned { step, result } => return self.pinned(step, result, now),
-            Note::Delivered { step, delivery } => {
-                self.mail.delivered(step, delivery, now);
-                return Ok(());
+            Note::Pinned { step, result } => self.pinned(step, result, now),
+            Note::Delivered { step, deliveries } => {
+                deliveries.into_iter().for_each(|delivery| self.mail.delivered(step, delivery, now));
+                Ok(())
             }
             Note::QueueDone(result) => {
                 self.mail.queue_done();
-                return result.map_err(Error::Store);
+                result.map_err(Error::Store)
             }
-            Note::Failed(error) => return Err(Error::Store(error)),
-        };
+            Note::Failed(error) => Err(Error::Store(error)),
+        }
+    }
+
+    fn arrived(&mut self, arrival: Arrival, now: Timestamp) -> Result<(), Error> {
         let chance = self.chance.random::<f64>();
         Ok(self.desk.hear(arrival, now, chance)?)
     }

@@ -10,7 +10,8 @@ use crate::core::progress::Progress;
 use crate::ports::{Journal, Records, StoreError};
 
 use super::context::{Common, Context};
-use super::drive::{Drive, Note};
+use super::drive::Drive;
+use super::note::{Fetched, Note};
 use super::prepare::{first_steps, prepare};
 
 impl Drive {
@@ -27,10 +28,11 @@ impl Drive {
                     return;
                 }
             };
-            for (unit, progress) in units.into_iter().zip(found) {
+            let fetched = units.into_iter().zip(found).map(|(unit, progress)| {
                 let record = || content(&common, unit, records.as_deref(), failure.as_ref());
-                let _ = sender.send(fetched(&common, unit, progress, record));
-            }
+                fetched(&common, unit, progress, record)
+            });
+            let _ = sender.send(Note::Fetched(fetched.collect()));
         }));
     }
 }
@@ -40,11 +42,11 @@ fn fetched(
     unit: Unit,
     progress: Option<Progress>,
     record: impl FnOnce() -> Result<Arc<Value>, Fault>,
-) -> Note {
+) -> Fetched {
     let at_rest =
         progress.as_ref().is_some_and(|progress| progress.is_at_rest(common.assembly.plan.track(unit)));
     if at_rest {
-        return Note::Fetched { unit, progress, ready: Vec::new(), context: None };
+        return Fetched { unit, progress, ready: Vec::new(), context: None };
     }
     let context = Arc::new(Context::new(common, unit, record()));
     let ready = if progress.is_none() {
@@ -53,7 +55,7 @@ fn fetched(
     } else {
         Vec::new()
     };
-    Note::Fetched { unit, progress, ready, context: Some(context) }
+    Fetched { unit, progress, ready, context: Some(context) }
 }
 
 fn content(

@@ -24,10 +24,12 @@ use crate::core::time::Timestamp;
 use crate::ports::{Delivery, Queue, Receive, StoreError, Worker};
 
 use super::context::{Common, Context};
-use super::drive::{Drive, Error, Note, Ports};
+use super::drive::{Drive, Error, Ports};
+use super::note::Note;
 
-/// Most messages per receive, as on SQS.
-const RECEIVE_MAX: usize = 10;
+/// Most messages per receive: each receive is a commit. A queue that gives fewer at once, as SQS
+/// does, returns fewer.
+const RECEIVE_MAX: usize = 100;
 
 /// The messages of one run.
 pub(super) struct Mail {
@@ -276,11 +278,10 @@ impl Drive {
     fn take(&mut self, unit: Unit, step: usize, now: Timestamp) -> Result<(), Error> {
         let Some(delivery) = self.mail.held.get(&(unit, step)) else { return Ok(()) };
         let message = &delivery.message;
-        let progress = self.desk.progress(unit).cloned().unwrap_or_default();
-        let expected = self
-            .contexts
-            .get(&unit)
-            .and_then(|context| expected_digest(&self.common, context, step, &progress));
+        let expected = match (self.contexts.get(&unit), self.desk.progress(unit)) {
+            (Some(context), Some(progress)) => expected_digest(&self.common, context, step, progress),
+            _ => None,
+        };
         let content = match expected {
             Some(expected) if expected != message.digest => Err(Fault::new(
                 name::PAYLOAD_MISMATCH,
@@ -303,12 +304,9 @@ fn facts_of(delivery: &Delivery) -> Facts {
     Facts::from([("event_id".to_owned(), Value::from(event_id))])
 }
 
+/// Made when the step was prepared; made here only for an item that waited before the engine began.
 fn expected_digest(common: &Common, context: &Context, step: usize, progress: &Progress) -> Option<String> {
-    let scope = context.scope(common, step, progress).ok()?;
-    match &common.assembly.items[step].worker {
-        Worker::Pure(receiver) => receiver.prepare(&scope).ok()?.get("digest")?.as_str().map(str::to_owned),
-        Worker::Source(_) | Worker::Effect(_) => None,
-    }
+    context.output(common, step, progress).ok()?.get("digest")?.as_str().map(str::to_owned)
 }
 
 /// How a step receives, from what its worker prepares without an item.
@@ -317,6 +315,7 @@ fn parameters(common: &Common, step: usize) -> Option<Receive> {
     let progress = Progress::new(&common.assembly.plan.items);
     let mut scope = nobody.scope(common, 0, &progress).ok()?;
     scope.item = Arc::new(Value::Null);
+    scope.digest = Arc::default();
     let Worker::Pure(receiver) = &common.assembly.items[step].worker else { return None };
     let body = receiver.prepare(&scope).ok()?;
     let millis = |field: &str| body.get(field).and_then(Value::as_u64).map(Duration::from_millis);
@@ -342,13 +341,11 @@ async fn poll(
         let Ok(mut permit) = Arc::clone(&permits).acquire_many_owned(wanted).await else { return };
         match queue.receive(&receive).await {
             Ok(deliveries) => {
-                for delivery in deliveries {
-                    if let Some(used) = permit.split(1) {
-                        used.forget();
-                    }
-                    if sender.send(Note::Delivered { step, delivery }).is_err() {
-                        return;
-                    }
+                if let Some(used) = permit.split(deliveries.len()) {
+                    used.forget();
+                }
+                if !deliveries.is_empty() && sender.send(Note::Delivered { step, deliveries }).is_err() {
+                    return;
                 }
             }
             Err(error) => {

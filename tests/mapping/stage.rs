@@ -36,6 +36,7 @@ pub(crate) fn scope_of(item: Arc<Value>) -> Scope {
         unit: Unit::Item(0),
         input: Arc::new(Value::Null),
         item,
+        digest: Arc::default(),
         steps: Arc::new(Value::Null),
     }
 }

@@ -71,7 +71,13 @@ impl World {
     }
 
     /// Holds what is about to be done against what is durable. After a crash nobody can tell.
-    pub(crate) fn check_durable(&self, what: &str, run: RunId, unit: Unit, holds: impl FnOnce(&Progress) -> bool) {
+    pub(crate) fn check_durable(
+        &self,
+        what: &str,
+        run: RunId,
+        unit: Unit,
+        holds: impl FnOnce(&Progress) -> bool,
+    ) {
         let journal = self.journal.lock().unwrap().clone();
         let Some(Ok(progress)) = journal.map(|journal| journal.progress(run, unit)) else { return };
         if !progress.as_ref().is_some_and(holds) {
