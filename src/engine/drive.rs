@@ -286,7 +286,9 @@ impl Drive {
             }
             Note::Pinned { step, result } => self.pinned(step, result, now),
             Note::Delivered { step, deliveries } => {
-                deliveries.into_iter().for_each(|delivery| self.mail.delivered(step, delivery, now));
+                for delivery in deliveries {
+                    self.mail.delivered(step, delivery, now);
+                }
                 Ok(())
             }
             Note::QueueDone(result) => {
