@@ -177,6 +177,13 @@ pub struct IllegalRunEvent {
 }
 
 impl Run {
+    /// The number of the closing whose `on_failure` was begun and not ended, because the engine died
+    /// or was stopped in it.
+    pub fn open_closing(&self) -> Option<u32> {
+        let cut_short = matches!(self.status, Status::Running | Status::Interrupted);
+        (cut_short && self.fault.is_some()).then_some(self.closings)
+    }
+
     /// Applies one event.
     ///
     /// # Errors

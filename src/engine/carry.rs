@@ -1,6 +1,9 @@
 //! Carrying out what was decided. Every intent is durable before this is reached.
 
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -11,7 +14,7 @@ use crate::core::id::Unit;
 use crate::core::progress::Progress;
 use crate::core::retry::{Outcome, Probed};
 use crate::core::survey::Survey;
-use crate::ports::{Call, Source, SurveyOf, Worker};
+use crate::ports::{Call, Clock, Source, StoreError, SurveyOf, Worker};
 
 use super::context::{Common, Context};
 use super::drive::Drive;
@@ -57,16 +60,28 @@ impl Drive {
         }
     }
 
-    fn prepare(&self, preparations: Vec<Preparation>) {
-        let (common, sender) = (Arc::clone(&self.common), self.sender.clone());
+    /// Runs a job on a computing thread. One that panics is a defect that ends the run, not one
+    /// that leaves it waiting for ever.
+    pub(super) fn compute(&self, job: impl FnOnce() -> Note + Send + 'static) {
+        let sender = self.sender.clone();
         self.ports.compute.submit(Box::new(move || {
+            let note = catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|_| {
+                Note::Failed(StoreError("a defect of Milepost: a computing job panicked".to_owned()))
+            });
+            // Nobody listens any more only when the engine itself has stopped.
+            let _ = sender.send(note);
+        }));
+    }
+
+    fn prepare(&self, preparations: Vec<Preparation>) {
+        let common = Arc::clone(&self.common);
+        self.compute(move || {
             let prepared = |Preparation { unit, context, progress, steps }| {
                 let ready = prepare(&common, &context, progress, &steps);
                 Arrival::Prepared { unit, steps, ready }
             };
-            // Nobody listens any more only when the engine itself has stopped.
-            let _ = sender.send(Note::Arrivals(preparations.into_iter().map(prepared).collect()));
-        }));
+            Note::Arrivals(preparations.into_iter().map(prepared).collect())
+        });
     }
 
     fn call(&mut self, step: usize, units: &[(Unit, u32)]) {
@@ -80,20 +95,15 @@ impl Drive {
                 let (effect, clock) = (Arc::clone(effect), Arc::clone(&self.ports.clock));
                 let timeout = self.desk.plan().track(*first).steps[step].timeout * CALL_TIMEOUTS_MAX;
                 tokio::spawn(async move {
-                    let until = clock.now().after(timeout);
-                    let verdicts = tokio::select! {
-                        verdicts = effect.call(&calls) => Some(verdicts),
-                        () = clock.sleep_until(until) => None,
-                    };
-                    let (mut outcomes, sent) = match verdicts {
-                        Some(verdicts) => (verdicts.outcomes, verdicts.calls),
-                        None => (vec![], 1),
+                    let units: Vec<Unit> = calls.iter().map(|call| call.unit).collect();
+                    let work = async move { effect.call(&calls).await };
+                    let (mut outcomes, sent, fault) = match bounded(work, clock.as_ref(), timeout).await {
+                        Ok(verdicts) => (verdicts.outcomes, verdicts.calls, no_verdict()),
+                        Err(fault) => (Vec::new(), 1, fault),
                     };
                     // A unit without a verdict is one that nobody knows anything about.
-                    outcomes.resize_with(calls.len(), || {
-                        Outcome::Unclear(Fault::new(name::TIMEOUT, format!("no answer within {timeout:?}")))
-                    });
-                    let outcomes = calls.iter().map(|call| call.unit).zip(outcomes).collect();
+                    outcomes.resize_with(units.len(), || Outcome::Unclear(fault.clone()));
+                    let outcomes = units.into_iter().zip(outcomes).collect();
                     let _ = sender.send(Note::Ended { step, outcomes, calls: sent });
                 });
             }
@@ -113,13 +123,8 @@ impl Drive {
             (Arc::clone(effect), Arc::clone(&self.ports.clock), self.sender.clone());
         let timeout = self.desk.plan().track(unit).steps[step].timeout * CALL_TIMEOUTS_MAX;
         tokio::spawn(async move {
-            let until = clock.now().after(timeout);
-            let probed = tokio::select! {
-                probed = effect.probe(&call) => probed,
-                () = clock.sleep_until(until) => {
-                    Probed::Unknown(Fault::new(name::TIMEOUT, format!("no answer within {timeout:?}")))
-                }
-            };
+            let work = async move { effect.probe(&call).await };
+            let probed = bounded(work, clock.as_ref(), timeout).await.unwrap_or_else(Probed::Unknown);
             let _ = sender.send(Note::Arrivals(vec![Arrival::Looked { step, unit, probed }]));
         });
     }
@@ -143,9 +148,8 @@ impl Drive {
 
     /// Pins the source: the gate.
     fn pin(&self, step: usize, source: Arc<dyn Source>) {
-        let (common, sender, pins) =
-            (Arc::clone(&self.common), self.sender.clone(), Arc::clone(&self.ports.pins));
-        self.ports.compute.submit(Box::new(move || {
+        let (common, pins) = (Arc::clone(&self.common), Arc::clone(&self.ports.pins));
+        self.compute(move || {
             let context = Context::new(&common, Unit::Run, Ok(Arc::new(Value::Null)));
             let progress = Progress::new(&common.assembly.plan.run);
             let result = context.scope(&common, step, &progress).and_then(|scope| {
@@ -153,8 +157,8 @@ impl Drive {
                 let survey: &SurveyOf<'_> = &survey;
                 source.pin(&scope, pins.as_ref(), survey)
             });
-            let _ = sender.send(Note::Pinned { step, result });
-        }));
+            Note::Pinned { step, result }
+        });
     }
 }
 
@@ -171,6 +175,28 @@ fn survey(common: &Common, position: u64, record: &Arc<Value>) -> Survey {
         }
     }
     survey
+}
+
+/// Runs a connector's work on a task of its own, so that neither a hanging nor a panicking
+/// connector takes the run with it.
+async fn bounded<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+    clock: &dyn Clock,
+    timeout: Duration,
+) -> Result<T, Fault> {
+    let mut task = tokio::spawn(work);
+    let until = clock.now().after(timeout);
+    tokio::select! {
+        ended = &mut task => ended.map_err(|error| Fault::new(name::DEFECT, format!("a defect of this connector: {error}"))),
+        () = clock.sleep_until(until) => {
+            task.abort();
+            Err(Fault::new(name::TIMEOUT, format!("no answer within {timeout:?}")))
+        }
+    }
+}
+
+fn no_verdict() -> Fault {
+    Fault::new(name::DEFECT, "a defect of this connector: it gave no verdict on this item")
 }
 
 /// The stable ID of an effect: the same for every attempt, another for every step and unit.

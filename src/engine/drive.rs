@@ -70,6 +70,8 @@ pub(super) struct Drive {
     pub(super) ports: Ports,
     pub(super) contexts: HashMap<Unit, Arc<Context>>,
     pub(super) records: Option<Arc<dyn Records>>,
+    /// Why the run is being closed as failed, for the steps of `on_failure`.
+    pub(super) failure: Option<Fault>,
     pub(super) mail: Mail,
     pub(super) sender: mpsc::UnboundedSender<Note>,
     inbox: mpsc::UnboundedReceiver<Note>,
@@ -102,16 +104,18 @@ pub async fn drive(
     let mut drive = Drive::new(run, assembly, ports, control, limits, seed);
     drive.begin(plan)?;
     drive.flow().await?;
-    let ending = finish::judge(&drive)?;
+    let mut ending = finish::judge(&drive)?;
     if let Ending::Failed(fault) = &ending
         && !drive.common.assembly.closing.is_empty()
-        && !drive.desk.is_stopping()
     {
+        drive.failure = Some(fault.clone());
         drive.tell(RunEvent::Closing { fault: fault.clone() })?;
         drive.desk.want(Unit::Closing(drive.run.closings));
         drive.flow().await?;
     }
-    if !drive.desk.is_stopping() {
+    if drive.desk.is_stopping() {
+        ending = Ending::Interrupted;
+    } else {
         drive.mail.close(&drive.ports, &drive.common, &drive.run).await?;
     }
     drive.tell(ending.event())?;
@@ -134,6 +138,7 @@ impl Drive {
         let total = if plan.source().is_none() { Some(0) } else { None };
         Self {
             common: Arc::new(Common { run: run.clone(), input, assembly, run_facts: OnceLock::new() }),
+            failure: run.fault.clone(),
             run,
             desk: Desk::new(plan, limits, total, 0),
             contexts: HashMap::new(),
@@ -151,6 +156,8 @@ impl Drive {
     }
 
     fn begin(&mut self, plan: Option<String>) -> Result<(), Error> {
+        // Its steps are finished beside the resumed work: each closing is told of once (rule R11).
+        let closing = self.run.open_closing();
         match plan {
             None => self.tell(RunEvent::Started)?,
             Some(plan) => self.tell(RunEvent::Resumed { plan })?,
@@ -166,6 +173,9 @@ impl Drive {
             self.open_gate(source.count, &progress);
         }
         self.desk.want(Unit::Run);
+        if let Some(number) = closing {
+            self.desk.want(Unit::Closing(number));
+        }
         Ok(())
     }
 
@@ -274,6 +284,8 @@ impl Drive {
                         None => self.mail.note_found(unit, progress.as_ref()),
                     }
                     self.arrived(Arrival::Fetched { unit, progress, ready }, now)?;
+                    // A message may have come before its item.
+                    self.mail.note_change(unit);
                 }
                 Ok(())
             }
@@ -364,6 +376,8 @@ impl Drive {
     fn count(&mut self, step: usize, outcomes: &[(Unit, Outcome)], calls: u64) {
         let Some((unit, _)) = outcomes.first() else { return };
         let accepted = outcomes.iter().filter(|(_, outcome)| is_accepted(outcome)).count() as u64;
+        let refused =
+            outcomes.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Refused { .. })).count() as u64;
         // One row per track is enough: any unit of it names it.
         let track = match unit {
             Unit::Item(_) => Unit::Item(0),
@@ -373,7 +387,7 @@ impl Drive {
         sum.batches += 1;
         sum.calls += calls;
         sum.accepted += accepted;
-        sum.refused += outcomes.len() as u64 - accepted;
+        sum.refused += refused;
     }
 }
 

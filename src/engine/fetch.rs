@@ -17,23 +17,20 @@ use super::prepare::{first_steps, prepare};
 impl Drive {
     /// Reads units in on a computing thread.
     pub(super) fn fetch(&self, units: Vec<Unit>) {
-        let (common, sender) = (Arc::clone(&self.common), self.sender.clone());
+        let common = Arc::clone(&self.common);
         let (journal, records) = (Arc::clone(&self.ports.journal), self.records.clone());
-        let failure = self.run.fault.clone();
-        self.ports.compute.submit(Box::new(move || {
+        let failure = self.failure.clone();
+        self.compute(move || {
             let found = match progress_of(journal.as_ref(), &common, &units) {
                 Ok(found) => found,
-                Err(error) => {
-                    let _ = sender.send(Note::Failed(error));
-                    return;
-                }
+                Err(error) => return Note::Failed(error),
             };
             let fetched = units.into_iter().zip(found).map(|(unit, progress)| {
                 let record = || content(&common, unit, records.as_deref(), failure.as_ref());
                 fetched(&common, unit, progress, record)
             });
-            let _ = sender.send(Note::Fetched(fetched.collect()));
-        }));
+            Note::Fetched(fetched.collect())
+        });
     }
 }
 

@@ -31,19 +31,29 @@ use super::note::Note;
 /// does, returns fewer.
 const RECEIVE_MAX: usize = 100;
 
+/// Most messages in one change of the queue: each is a row of one commit.
+const CHANGES_MAX: usize = 400;
+
 /// The messages of one run.
 pub(super) struct Mail {
-    held: BTreeMap<(Unit, usize), Delivery>,
+    held: BTreeMap<(Unit, usize), Held>,
     /// Held messages whose item moved, or that are new.
     review: BTreeSet<Unit>,
     /// Items that left memory, as they were last seen.
     rest: BTreeMap<Unit, Progress>,
     pollers: Vec<JoinHandle<()>>,
-    /// Bounds what is received ahead: a message costs a permit until it is let go.
+    /// Bounds what is received ahead: a message costs a permit until its item takes it.
     permits: Arc<Semaphore>,
     queues: BTreeMap<usize, Receive>,
     outstanding: usize,
     extend_at: Option<Timestamp>,
+}
+
+/// A message that was received and is not let go yet.
+struct Held {
+    delivery: Delivery,
+    /// Its item took it; it is only kept until the step that it is deleted after.
+    taken: bool,
 }
 
 impl Mail {
@@ -83,14 +93,17 @@ impl Mail {
     }
 
     pub(super) fn delivered(&mut self, step: usize, delivery: Delivery, now: Timestamp) {
-        let Some(unit) = delivery.message.item.map(Unit::Item) else { return };
-        if self.held.insert((unit, step), delivery).is_some() {
+        let Some(unit) = delivery.message.item.map(Unit::Item) else {
+            // About the run, or foreign: left to the queue's redrive policy.
             self.permits.add_permits(1);
+            return;
+        };
+        if let Some(before) = self.held.insert((unit, step), Held { delivery, taken: false }) {
+            self.permits.add_permits(usize::from(!before.taken));
         }
         self.review.insert(unit);
-        if self.extend_at.is_none() {
-            self.extend_at = self.queues.get(&step).map(|receive| now.after(receive.visibility / 2));
-        }
+        let half_way = self.queues.get(&step).map(|receive| now.after(receive.visibility / 2));
+        self.extend_at = [self.extend_at, half_way].into_iter().flatten().min();
     }
 
     pub(super) fn note_change(&mut self, unit: Unit) {
@@ -137,11 +150,14 @@ impl Mail {
                 .held
                 .iter()
                 .filter(|((_, at), _)| *at == step)
-                .map(|(_, delivery)| delivery.message.receipt())
+                .map(|(_, held)| held.delivery.message.receipt())
                 .collect();
             if !receipts.is_empty() {
-                self.extend_at = Some(now.after(visibility / 2));
-                self.hide(ports, receipts, visibility, sender);
+                let half_way = now.after(visibility / 2);
+                self.extend_at = Some(self.extend_at.map_or(half_way, |at| at.min(half_way)));
+            }
+            for receipts in receipts.chunks(CHANGES_MAX) {
+                self.hide(ports, receipts.to_vec(), visibility, sender);
             }
         }
     }
@@ -196,9 +212,9 @@ impl Mail {
     }
 
     fn let_go_of(&mut self, unit: Unit, step: usize) -> Option<Receipt> {
-        let delivery = self.held.remove(&(unit, step))?;
-        self.permits.add_permits(1);
-        Some(delivery.message.receipt())
+        let held = self.held.remove(&(unit, step))?;
+        self.permits.add_permits(usize::from(!held.taken));
+        Some(held.delivery.message.receipt())
     }
 
     fn hide(
@@ -276,7 +292,10 @@ impl Drive {
     }
 
     fn take(&mut self, unit: Unit, step: usize, now: Timestamp) -> Result<(), Error> {
-        let Some(delivery) = self.mail.held.get(&(unit, step)) else { return Ok(()) };
+        let Some(held) = self.mail.held.get_mut(&(unit, step)) else { return Ok(()) };
+        self.mail.permits.add_permits(usize::from(!held.taken));
+        held.taken = true;
+        let Held { delivery, .. } = held;
         let message = &delivery.message;
         let expected = match (self.contexts.get(&unit), self.desk.progress(unit)) {
             (Some(context), Some(progress)) => expected_digest(&self.common, context, step, progress),
@@ -293,7 +312,7 @@ impl Drive {
     }
 
     fn prove(&mut self, unit: Unit, step: usize, need: usize, now: Timestamp) -> Result<(), Error> {
-        let Some(delivery) = self.mail.held.get(&(unit, step)) else { return Ok(()) };
+        let Some(Held { delivery, .. }) = self.mail.held.get(&(unit, step)) else { return Ok(()) };
         let facts = facts_of(delivery);
         Ok(self.desk.hear(Arrival::Proven { step: need, unit, facts }, now, 0.0)?)
     }

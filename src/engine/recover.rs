@@ -7,6 +7,7 @@ use crate::core::plan::Plan;
 use crate::core::progress::Progress;
 use crate::core::resume::{self, Planner, ResumePlan};
 use crate::core::run::Run;
+use crate::core::tally::Counts;
 use crate::core::time::Timestamp;
 use crate::ports::{Journal, StoreError};
 
@@ -39,7 +40,15 @@ pub fn plan(journal: &dyn Journal, plan: &Plan, run: &Run) -> Result<ResumePlan,
     })?;
     let total = run.source.as_ref().map_or(0, |source| source.count);
     let run_units = u64::from(!plan.run.steps.is_empty());
-    Ok(resume::join(run.id, vec![of_run.finish(run_units), of_items.finish(total)]))
+    let mut tracks = vec![of_run.finish(run_units), of_items.finish(total)];
+    if let Some(number) = run.open_closing() {
+        let mut of_closing = Planner::new(&plan.closing, run.id, run.epoch);
+        if let Some(progress) = journal.progress(run.id, Unit::Closing(number))? {
+            of_closing.add(Unit::Closing(number), &progress);
+        }
+        tracks.push(of_closing.finish(1));
+    }
+    Ok(resume::join(run.id, tracks))
 }
 
 /// Gives new budgets to what was given up, as the plan said. When it returns, the run's records
@@ -58,9 +67,12 @@ pub async fn revive(journal: &dyn Journal, plan: &Plan, run: &Run, now: Timestam
             pending.push(Change::Progress(run.id, Unit::Run, progress));
         }
     }
-    let standing = journal.tally(run.id, Unit::Item(0))?.units;
+    let steps = journal.tally(run.id, Unit::Item(0))?.steps;
+    let unfinished = |units: &Counts| {
+        units.dead_lettered + units.in_doubt + units.cancelled + units.backoff + units.waiting > 0
+    };
     // Without any of these no record changes, and a million items need not be read.
-    if standing.dead_lettered + standing.in_doubt + standing.cancelled > 0 {
+    if steps.iter().any(|step| unfinished(&step.units)) {
         revive_items(journal, plan, run, now, &mut pending).await?;
     }
     if !pending.is_empty() {

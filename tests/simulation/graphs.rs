@@ -82,6 +82,7 @@ fn step(name: &str, role: Role, needs: Vec<usize>, settle: SettleBy) -> PlanStep
         linger: Duration::ZERO,
         concurrency: 4,
         settle,
+        tolerant: false,
         delete_after: None,
     }
 }
