@@ -104,19 +104,16 @@ closed - failed -
 "#);
 }
 
+/// The exit code and what was said.
+fn answer(site: &Site, line: &[&str]) -> String {
+    let told = site.milepost(line);
+    format!("exit {}\n{}", told.code.unwrap(), tame(site, &told.stderr))
+}
+
 #[test]
-fn what_is_wrong_with_the_command_is_said_and_nothing_is_started() {
+fn every_variable_that_a_profile_lacks_is_named_at_once() {
     let site = Site::new();
-    let told = |line: &[&str]| {
-        let told = site.milepost(line);
-        format!("exit {}\n{}", told.code.unwrap(), tame(&site, &told.stderr))
-    };
-    insta::assert_snapshot!(told(&["run", WORKFLOW, "--input", "sorce=x.json"]), @r#"
-exit 2
-error[E1021]: the workflow has no input 'sorce': it takes source
-next: milepost run --help
-"#);
-    insta::assert_snapshot!(told(&["run", WORKFLOW, "--profile", "production"]), @r#"
+    insta::assert_snapshot!(answer(&site, &["run", WORKFLOW, "--profile", "production"]), @r#"
 exit 2
 error[E801]: step 'pim': the environment variable PIMCORE_URL is not set
   --> workflows/product-sync.yaml:22:12
@@ -161,6 +158,18 @@ error[E801]: step 'medusa': the environment variable MEDUSA_PASSWORD is not set
 workflows/product-sync.yaml: 5 mistakes
 next: milepost check workflows/product-sync.yaml --profile production
 "#);
+    assert!(!site.path("state/sandbox").exists(), "something was started");
+}
+
+#[test]
+fn what_is_wrong_with_the_command_is_said_and_nothing_is_started() {
+    let site = Site::new();
+    let told = |line: &[&str]| answer(&site, line);
+    insta::assert_snapshot!(told(&["run", WORKFLOW, "--input", "sorce=x.json"]), @r#"
+exit 2
+error[E1021]: the workflow has no input 'sorce': it takes source
+next: milepost run --help
+"#);
     insta::assert_snapshot!(told(&["run", WORKFLOW, "--profile", "prodction"]), @r#"
 exit 2
 error[E307]: there is no profile 'prodction'
@@ -194,10 +203,7 @@ next: milepost list
 #[test]
 fn a_run_that_is_not_there_or_not_to_be_resumed_is_said_with_what_to_type() {
     let site = Site::new();
-    let told = |line: &[&str]| {
-        let told = site.milepost(line);
-        format!("exit {}\n{}", told.code.unwrap(), tame(&site, &told.stderr))
-    };
+    let told = |line: &[&str]| answer(&site, line);
     assert_eq!(site.milepost(&["run", "workflows/hello.yaml"]).code, Some(0));
     insta::assert_snapshot!(told(&["show", "run_0000"]), @r#"
 exit 5
