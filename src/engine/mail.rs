@@ -42,9 +42,8 @@ pub(super) struct Mail {
     /// Items that left memory, as they were last seen.
     rest: BTreeMap<Unit, Progress>,
     pollers: Vec<JoinHandle<()>>,
-    /// Bounds what is received ahead: a message costs a permit until its item takes it.
-    permits: Arc<Semaphore>,
-    queues: BTreeMap<usize, Receive>,
+    inlets: BTreeMap<usize, Inlet>,
+    window: usize,
     outstanding: usize,
     extend_at: Option<Timestamp>,
 }
@@ -56,6 +55,13 @@ struct Held {
     taken: bool,
 }
 
+/// Where messages come in, one for each step that receives.
+struct Inlet {
+    receive: Receive,
+    /// Bounds what is received ahead: a message costs a permit until its item takes it.
+    permits: Arc<Semaphore>,
+}
+
 impl Mail {
     pub(super) fn new(window: usize) -> Self {
         Self {
@@ -63,8 +69,8 @@ impl Mail {
             review: BTreeSet::new(),
             rest: BTreeMap::new(),
             pollers: Vec::new(),
-            permits: Arc::new(Semaphore::new(window.max(RECEIVE_MAX))),
-            queues: BTreeMap::new(),
+            inlets: BTreeMap::new(),
+            window,
             outstanding: 0,
             extend_at: None,
         }
@@ -77,9 +83,10 @@ impl Mail {
                 continue;
             }
             let Some(receive) = parameters(common, step) else { continue };
-            self.queues.insert(step, receive.clone());
-            let poller =
-                poll(step, receive, Arc::clone(&ports.queue), Arc::clone(&self.permits), sender.clone());
+            let permits = Arc::new(Semaphore::new(self.window.max(RECEIVE_MAX)));
+            let (queue, inlet) = (Arc::clone(&ports.queue), Arc::clone(&permits));
+            let poller = poll(step, receive.clone(), queue, inlet, sender.clone());
+            self.inlets.insert(step, Inlet { receive, permits });
             self.pollers.push(tokio::spawn(poller));
         }
     }
@@ -95,14 +102,14 @@ impl Mail {
     pub(super) fn delivered(&mut self, step: usize, delivery: Delivery, now: Timestamp) {
         let Some(unit) = delivery.message.item.map(Unit::Item) else {
             // About the run, or foreign: left to the queue's redrive policy.
-            self.permits.add_permits(1);
+            self.give_back(step, 1);
             return;
         };
         if let Some(before) = self.held.insert((unit, step), Held { delivery, taken: false }) {
-            self.permits.add_permits(usize::from(!before.taken));
+            self.give_back(step, usize::from(!before.taken));
         }
         self.review.insert(unit);
-        let half_way = self.queues.get(&step).map(|receive| now.after(receive.visibility / 2));
+        let half_way = self.inlets.get(&step).map(|inlet| now.after(inlet.receive.visibility / 2));
         self.extend_at = [self.extend_at, half_way].into_iter().flatten().min();
     }
 
@@ -144,7 +151,7 @@ impl Mail {
         }
         self.extend_at = None;
         let steps: Vec<(usize, Duration)> =
-            self.queues.iter().map(|(step, receive)| (*step, receive.visibility)).collect();
+            self.inlets.iter().map(|(step, inlet)| (*step, inlet.receive.visibility)).collect();
         for (step, visibility) in steps {
             let receipts: Vec<Receipt> = self
                 .held
@@ -166,8 +173,8 @@ impl Mail {
     pub(super) async fn close(&mut self, ports: &Ports, common: &Common, run: &Run) -> Result<(), Error> {
         self.stop();
         let plan = Arc::clone(&common.assembly.plan);
-        for (step, receive) in &self.queues {
-            let receive = Receive { wait: Duration::ZERO, ..receive.clone() };
+        for (step, inlet) in &self.inlets {
+            let receive = Receive { wait: Duration::ZERO, ..inlet.receive.clone() };
             loop {
                 let deliveries = ports.queue.receive(&receive).await?;
                 if deliveries.is_empty() {
@@ -211,9 +218,15 @@ impl Mail {
         self.held.range((unit, 0)..=(unit, usize::MAX)).next().is_some()
     }
 
+    fn give_back(&self, step: usize, permits: usize) {
+        if let Some(inlet) = self.inlets.get(&step) {
+            inlet.permits.add_permits(permits);
+        }
+    }
+
     fn let_go_of(&mut self, unit: Unit, step: usize) -> Option<Receipt> {
         let held = self.held.remove(&(unit, step))?;
-        self.permits.add_permits(usize::from(!held.taken));
+        self.give_back(step, usize::from(!held.taken));
         Some(held.delivery.message.receipt())
     }
 
@@ -293,9 +306,9 @@ impl Drive {
 
     fn take(&mut self, unit: Unit, step: usize, now: Timestamp) -> Result<(), Error> {
         let Some(held) = self.mail.held.get_mut(&(unit, step)) else { return Ok(()) };
-        self.mail.permits.add_permits(usize::from(!held.taken));
-        held.taken = true;
-        let Held { delivery, .. } = held;
+        let first_time = !std::mem::replace(&mut held.taken, true);
+        self.mail.give_back(step, usize::from(first_time));
+        let Some(Held { delivery, .. }) = self.mail.held.get(&(unit, step)) else { return Ok(()) };
         let message = &delivery.message;
         let expected = match (self.contexts.get(&unit), self.desk.progress(unit)) {
             (Some(context), Some(progress)) => expected_digest(&self.common, context, step, progress),
@@ -356,9 +369,13 @@ async fn poll(
     sender: mpsc::UnboundedSender<Note>,
 ) {
     loop {
-        let wanted = u32::try_from(receive.max).unwrap_or(1);
+        // What is free, but at least one: to wait for all of them would starve the queue as long as
+        // a single message is held.
+        let more = permits.available_permits().saturating_sub(1).min(receive.max.saturating_sub(1));
+        let max = 1 + more;
+        let wanted = u32::try_from(max).unwrap_or(1);
         let Ok(mut permit) = Arc::clone(&permits).acquire_many_owned(wanted).await else { return };
-        match queue.receive(&receive).await {
+        match queue.receive(&Receive { max, ..receive.clone() }).await {
             Ok(deliveries) => {
                 if let Some(used) = permit.split(deliveries.len()) {
                     used.forget();

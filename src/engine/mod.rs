@@ -18,6 +18,7 @@ mod finish;
 mod mail;
 mod note;
 pub mod prepare;
+mod record;
 pub mod recover;
 
 pub use control::{Control, Stop};
