@@ -112,9 +112,9 @@ fn summary(plan: &PlanView) -> String {
         0 => "nothing is in doubt".to_owned(),
         some => format!("{} in doubt", phrase::count(some, "effect is", "effects are")),
     };
-    format!(
-        "{} of {} done; {doubts}",
-        phrase::number(plan.items_done),
-        phrase::count(plan.items, "item", "items"),
-    )
+    if plan.items == 0 {
+        return doubts;
+    }
+    let items = phrase::count(plan.items, "item", "items");
+    format!("{} of {items} done; {doubts}", phrase::number(plan.items_done))
 }

@@ -105,6 +105,20 @@ mod tests {
     }
 
     #[test]
+    fn a_run_step_in_doubt_fails_the_run() {
+        let items = [(S::Succeeded, 1), (S::DeadLettered, 0), (S::InDoubt(None), 0)];
+        assert_eq!(name_of(judged(Tolerance::Count(0), S::InDoubt(None), items, 1)), name::IN_DOUBT);
+    }
+
+    #[test]
+    fn a_doubt_in_one_branch_is_not_hidden_by_a_dead_letter_in_another() {
+        let mut tally = Tally::default();
+        tally.shift(None, &standing_at(&[S::DeadLettered, S::InDoubt(None)]));
+        let plan = Plan { tolerate: Tolerance::Count(9), ..plan(Track::default(), Track::default()) };
+        assert_eq!(name_of(judge(&plan, &standing_at(&[]), &tally, 100)), name::IN_DOUBT);
+    }
+
+    #[test]
     fn dead_letters_are_weighed_against_all_records() {
         let judged = |tolerate, dead, total| {
             let items = [(S::DeadLettered, dead), (S::Succeeded, 1), (S::InDoubt(None), 0)];
