@@ -121,6 +121,7 @@ pub fn random(rng: &mut StdRng, world: &Arc<World>, run: RunId, count: u64) -> A
         steps.push(made);
         stations.push(station(worker, when));
     }
+    hold_longer(rng, &mut steps);
     let items = Track::new(steps);
     let gate = Track::new(vec![step("source", Role::Source, vec![], SettleBy::Repeat)]);
     Assembly {
@@ -135,6 +136,18 @@ pub fn random(rng: &mut StdRng, world: &Arc<World>, run: RunId, count: u64) -> A
         items: stations,
         closing: Vec::new(),
     }
+}
+
+/// Now and then a message is held until a later step is passed.
+fn hold_longer(rng: &mut StdRng, steps: &mut [PlanStep]) {
+    let Some(receive) = steps.iter().position(|step| step.role == Role::Receive) else { return };
+    let mut behind = vec![receive];
+    for (at, step) in steps.iter().enumerate() {
+        if step.needs.iter().any(|need| behind.contains(need)) {
+            behind.push(at);
+        }
+    }
+    steps[receive].delete_after = Some(behind[rng.random_range(0..behind.len())]);
 }
 
 fn random_step(
