@@ -242,8 +242,12 @@ impl Drive {
             }
             changes.push(Change::Progress(id, unit, progress));
         }
+        let proven = self.mail.take_proven();
         let watermark = self.desk.watermark();
-        if watermark >= self.watermark + WATERMARK_STEP {
+        // Without this a crash would forget an item that went on from below the mark.
+        let is_back = !proven.is_empty() && watermark < self.watermark;
+        changes.extend(proven.into_iter().map(|(unit, progress)| Change::Progress(id, unit, progress)));
+        if is_back || watermark >= self.watermark + WATERMARK_STEP {
             self.watermark = watermark;
             changes.push(Change::Watermark(id, watermark));
         }
@@ -372,7 +376,7 @@ impl Drive {
 
     fn count(&mut self, step: usize, outcomes: &[(Unit, Outcome)], calls: u64) {
         let Some((unit, _)) = outcomes.first() else { return };
-        let accepted = outcomes.iter().filter(|(_, outcome)| is_accepted(outcome)).count() as u64;
+        let accepted = outcomes.iter().filter(|(_, outcome)| outcome.is_accepted()).count() as u64;
         // One row per track is enough: any unit of it names it.
         let track = match unit {
             Unit::Item(_) => Unit::Item(0),
@@ -384,10 +388,6 @@ impl Drive {
         sum.accepted += accepted;
         sum.refused += outcomes.len() as u64 - accepted;
     }
-}
-
-fn is_accepted(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Done(_) | Outcome::Skipped(_))
 }
 
 /// The text of an alert, when a step returned one.

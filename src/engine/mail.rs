@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::core::arrival::Arrival;
 use crate::core::catalog::Role;
-use crate::core::cell::Facts;
+use crate::core::cell::{Facts, Kind};
 use crate::core::change::Receipt;
 use crate::core::fault::{Fault, name};
 use crate::core::id::Unit;
@@ -36,6 +36,8 @@ pub(super) struct Mail {
     review: BTreeSet<Unit>,
     /// Items that left memory, as they were last seen.
     rest: BTreeMap<Unit, Progress>,
+    /// Items that left memory with a doubt that their message settled; not yet committed.
+    proven: Vec<(Unit, Progress)>,
     pollers: Vec<JoinHandle<()>>,
     /// Bounds what is received ahead: a message costs a permit until it is let go.
     permits: Arc<Semaphore>,
@@ -50,6 +52,7 @@ impl Mail {
             held: BTreeMap::new(),
             review: BTreeSet::new(),
             rest: BTreeMap::new(),
+            proven: Vec::new(),
             pollers: Vec::new(),
             permits: Arc::new(Semaphore::new(window.max(RECEIVE_MAX))),
             queues: BTreeMap::new(),
@@ -108,6 +111,10 @@ impl Mail {
         if let Some(progress) = progress {
             self.note_rest(unit, progress);
         }
+    }
+
+    pub(super) fn take_proven(&mut self) -> Vec<(Unit, Progress)> {
+        std::mem::take(&mut self.proven)
     }
 
     pub(super) fn queue_done(&mut self) {
@@ -294,7 +301,16 @@ impl Drive {
     fn prove(&mut self, unit: Unit, step: usize, need: usize, now: Timestamp) -> Result<(), Error> {
         let Some(delivery) = self.mail.held.get(&(unit, step)) else { return Ok(()) };
         let facts = facts_of(delivery);
-        Ok(self.desk.hear(Arrival::Proven { step: need, unit, facts }, now, 0.0)?)
+        if self.desk.progress(unit).is_some() {
+            return Ok(self.desk.hear(Arrival::Proven { step: need, unit, facts }, now, 0.0)?);
+        }
+        // A doubt that only a person could settle had put the item to rest; it is read in again
+        // after the commit.
+        let Some(mut progress) = self.mail.rest.remove(&unit) else { return Ok(()) };
+        progress.apply(&self.desk.plan().items, need, Kind::Done { facts }, now)?;
+        self.mail.proven.push((unit, progress));
+        self.desk.want(unit);
+        Ok(())
     }
 }
 
