@@ -63,7 +63,7 @@ impl Records for SimRecords {
     }
 }
 
-fn step(name: &str, role: Role, needs: Vec<usize>, settle: SettleBy) -> PlanStep {
+pub fn step(name: &str, role: Role, needs: Vec<usize>, settle: SettleBy) -> PlanStep {
     PlanStep {
         name: name.to_owned(),
         role,
@@ -86,7 +86,7 @@ fn step(name: &str, role: Role, needs: Vec<usize>, settle: SettleBy) -> PlanStep
     }
 }
 
-fn station(worker: Worker, when: Option<&str>) -> Station {
+pub fn station(worker: Worker, when: Option<&str>) -> Station {
     let when = when.map(|text| Expression::parse(text).expect("a plain path"));
     Station { worker, when, key: None, item_from: None }
 }
@@ -123,6 +123,11 @@ pub fn random(rng: &mut StdRng, world: &Arc<World>, run: RunId, count: u64) -> A
     }
     hold_longer(rng, &mut steps);
     let items = Track::new(steps);
+    assembly(items, stations, count)
+}
+
+/// A workflow with these item steps behind its gate.
+pub fn assembly(items: Track, stations: Vec<Station>, count: u64) -> Assembly {
     let gate = Track::new(vec![step("source", Role::Source, vec![], SettleBy::Repeat)]);
     Assembly {
         plan: Arc::new(Plan {

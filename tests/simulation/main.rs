@@ -6,6 +6,7 @@
 mod clock;
 mod graphs;
 mod mailbox;
+mod proof;
 mod world;
 
 use std::collections::BTreeMap;
