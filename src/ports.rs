@@ -14,6 +14,7 @@ use crate::core::progress::Progress;
 use crate::core::retry::{Outcome, Probed};
 use crate::core::run::{Event, Run};
 use crate::core::scope::Scope;
+use crate::core::survey::{Remark, Survey};
 use crate::core::tally::Tally;
 use crate::core::time::Timestamp;
 
@@ -144,10 +145,10 @@ pub trait Prepare: Send + Sync {
     /// A fault of the content: the unit is a dead letter at this step.
     fn prepare(&self, scope: &Scope) -> Result<Value, Fault>;
 
-    /// The values of this step's output that no other item of the run may share, by field name
-    /// (rule R1), computed without the rest of the output. Most steps have none.
-    fn unique(&self, _scope: &Scope) -> Vec<(String, String)> {
-        Vec::new()
+    /// What can be said of an item at the gate, computed without the rest of the output. Most
+    /// steps have nothing to say.
+    fn survey(&self, _scope: &Scope) -> Survey {
+        Survey::default()
     }
 }
 
@@ -193,18 +194,18 @@ pub trait Effect: Prepare {
 /// A received source: what the gate needs from a step that yields items.
 pub trait Source: Prepare {
     /// Reads the whole source once, keeps its records under content addresses, and checks each.
-    /// `unique` computes the values that no two items may share. Runs on a computing thread.
+    /// `survey` says what the steps behind it know of a record. Runs on a computing thread.
     ///
     /// # Errors
     /// A fault that ends the run before any item exists.
-    fn pin(&self, scope: &Scope, pins: &dyn Pins, unique: &UniqueOf<'_>) -> Result<Pinned, Fault>;
+    fn pin(&self, scope: &Scope, pins: &dyn Pins, survey: &SurveyOf<'_>) -> Result<Pinned, Fault>;
 
     /// The source opened again for reading single records.
     fn open(&self, source: &crate::core::run::Source, pins: &dyn Pins) -> Result<Arc<dyn Records>, Fault>;
 }
 
-/// Computes the values that no two items may share from an item's record.
-pub type UniqueOf<'a> = dyn Fn(u64, &Arc<Value>) -> Vec<(String, String)> + Sync + 'a;
+/// Says what is known of the record at a position.
+pub type SurveyOf<'a> = dyn Fn(u64, &Arc<Value>) -> Survey + Sync + 'a;
 
 /// What pinning came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -213,6 +214,8 @@ pub struct Pinned {
     pub source: crate::core::run::Source,
     /// Records that are dead letters from the start.
     pub rejected: u64,
+    /// What a person may want to mend, the most frequent first.
+    pub remarks: Vec<Remark>,
 }
 
 /// The records of a pinned source. Reads are pure: the bytes never change.

@@ -1,6 +1,8 @@
 //! The shape of the code, as a test: who may know whom, what the core must not know, how long
 //! things may grow. Every rule lists all its offenders at once.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -46,7 +48,7 @@ const IMPURE: &[&str] = &[
     "async fn",
     ".await",
     "SystemTime",
-    "Instant::",
+    "Instant::now",
     "std::fs",
     "std::net",
     "rand::",
@@ -126,6 +128,11 @@ impl Source {
     }
 }
 
+/// Whether the line says the word itself, and not only another one that ends like it.
+fn says(line: &str, word: &str) -> bool {
+    line.match_indices(word).any(|(at, _)| !line[..at].ends_with(|before: char| before.is_alphanumeric()))
+}
+
 fn report(rule: &str, offenders: &[String]) {
     assert!(offenders.is_empty(), "{rule}:\n  {}", offenders.join("\n  "));
 }
@@ -186,7 +193,7 @@ fn pure_parts_do_nothing_but_compute() {
     let mut offenders = Vec::new();
     for source in sources("src").iter().filter(|source| PURE.contains(&source.part())) {
         for (number, line) in source.code() {
-            for word in IMPURE.iter().filter(|word| line.contains(**word)) {
+            for word in IMPURE.iter().filter(|word| says(line, word)) {
                 offenders.push(format!("src/{}:{number} mentions {word}", source.path));
             }
         }

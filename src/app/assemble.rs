@@ -91,7 +91,7 @@ fn worker(
     let connection =
         step.connection.as_ref().and_then(|name| definition.checked.workflow.connections.get(name));
     let settings = match connection {
-        Some(connection) => settings(step, connection, surroundings).map_err(|fault| vec![fault])?,
+        Some(connection) => settings(step, connection, surroundings)?,
         None => Map::new(),
     };
     connectors::build(&Site {
@@ -108,7 +108,7 @@ fn settings(
     step: &Step,
     connection: &Connection,
     surroundings: &Surroundings<'_>,
-) -> Result<Map<String, Value>, BuildFault> {
+) -> Result<Map<String, Value>, Vec<BuildFault>> {
     let mut settings = environment::resolve(&connection.fields, surroundings.environment)?;
     if is_stand_in(connection) && !settings.contains_key("url") {
         let (system, _) = step.uses.split_once('.').unwrap_or((step.uses.as_str(), ""));

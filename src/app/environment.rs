@@ -20,23 +20,25 @@ const OPEN: &str = "${env:";
 /// The fields with every `${env:NAME}` replaced.
 ///
 /// # Errors
-/// Names a variable that is not set.
+/// Names every field with a variable that is not set, so that a person exports them all at once.
 pub(super) fn resolve(
     fields: &Map<String, Value>,
     from: &Environment,
-) -> Result<Map<String, Value>, BuildFault> {
-    fields
-        .iter()
-        .map(|(name, value)| {
-            let value = replaced(value, from).map_err(|variable| BuildFault {
+) -> Result<Map<String, Value>, Vec<BuildFault>> {
+    let mut resolved = Map::new();
+    let mut faults = Vec::new();
+    for (name, value) in fields {
+        match replaced(value, from) {
+            Ok(value) => drop(resolved.insert(name.clone(), value)),
+            Err(variable) => faults.push(BuildFault {
                 field: Some(name.clone()),
                 place: None,
                 message: format!("the environment variable {variable} is not set"),
                 hint: Some(format!("export {variable}=… and start again")),
-            })?;
-            Ok((name.clone(), value))
-        })
-        .collect()
+            }),
+        }
+    }
+    if faults.is_empty() { Ok(resolved) } else { Err(faults) }
 }
 
 fn replaced(value: &Value, from: &Environment) -> Result<Value, String> {
@@ -76,11 +78,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_variable_that_is_not_set_is_named_with_its_field() {
-        let fields = serde_json::json!({ "url": "${env:MILEPOST_NEVER_SET}/api" });
-        let fault = resolve(fields.as_object().unwrap(), &Environment::Process).unwrap_err();
-        assert_eq!(fault.field.as_deref(), Some("url"));
-        assert!(fault.message.contains("MILEPOST_NEVER_SET"));
+    fn every_variable_that_is_not_set_is_named_with_its_field() {
+        let fields = serde_json::json!({ "url": "${env:MILEPOST_NEVER_SET}/api", "key": "${env:NOR_THIS}" });
+        let faults = resolve(fields.as_object().unwrap(), &Environment::Process).unwrap_err();
+        let named: Vec<_> = faults.iter().map(|fault| fault.field.as_deref()).collect();
+        assert_eq!(named, [Some("url"), Some("key")]);
+        assert!(faults[0].message.contains("MILEPOST_NEVER_SET"));
         let checked = resolve(fields.as_object().unwrap(), &Environment::Absent).unwrap();
         assert_eq!(checked["url"], "http://absent.invalid/api");
     }

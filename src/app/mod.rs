@@ -24,6 +24,7 @@ use crate::connectors::sandbox::{self, Faults, Sandbox};
 use crate::core::change::Change;
 use crate::core::desk::Limits;
 use crate::core::id::RunId;
+use crate::core::plan::Plan;
 use crate::core::resume::ResumePlan;
 use crate::core::run::{Run, Status};
 use crate::core::workflow::Workflow;
@@ -222,8 +223,12 @@ impl Engine {
         let run = self.resumable(run)?;
         let catalog = connectors::catalog();
         let definition = Definition::from_pins(&run, &self.store, &catalog)?;
-        let plan = crate::core::plan::Plan::of(&definition.checked.workflow, &catalog);
-        recover::plan(&self.store, &plan, &run).map_err(|error| ResumeError::Broken(error.to_string()))
+        let plan = Plan::of(&definition.checked.workflow, &catalog);
+        let store = self.store.clone();
+        let planned = tokio::task::spawn_blocking(move || recover::plan(&store, &plan, &run)).await;
+        let planned =
+            planned.map_err(|error| ResumeError::Broken(format!("a defect of Milepost: {error}")))?;
+        planned.map_err(|error| ResumeError::Broken(error.to_string()))
     }
 
     /// Goes on with a run, exactly as [`Engine::plan`] says.

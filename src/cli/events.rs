@@ -89,6 +89,7 @@ fn words(event: &EventView) -> String {
     parts.extend(event.status.clone());
     parts.extend(event.attempt.map(|attempt| format!("attempt {attempt}")));
     parts.extend(event.plan.as_ref().map(|plan| format!("plan {plan}")));
+    parts.extend(event.items.map(|items| phrase::count(items, "item", "items")));
     parts.extend(event.message.clone());
     parts.extend(event.error.as_ref().map(ToString::to_string));
     parts.join("  ")

@@ -81,7 +81,7 @@ fn works(plan: &PlanView) -> Table {
         table.row(work(&kept.step, row[0], kept.items, row[1]));
     }
     for doing in &plan.execute {
-        table.row(work(&doing.step, "done now", doing.items, &doing.reason));
+        table.row(work(&doing.step, "to do", doing.items, &doing.reason));
     }
     for left in &plan.left {
         table.row(work(&left.step, "left", left.items, &left.reason));

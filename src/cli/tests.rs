@@ -275,15 +275,15 @@ exit 0
 run_00000100000000000000000000  plan 4f1c2a
   3 kept, 1 to work on, 1 in doubt
 
-step      what      items  why
-publish   kept          3  done before
-pim       kept          2  done before
-pim       done now      1  never ran
-validate  left          1  InvalidRecord: the record will not change
+step      what   items  why
+publish   kept       3  done before
+pim       kept       2  done before
+pim       to do      1  never ran
+validate  left       1  InvalidRecord: the record will not change
 
 in doubt
-item  step     effect                        settled by
-K3    publish  PutEvents of ProductIngested  repeat
+item  step     effect     settled by
+K3    publish  attempt 1  repeat
 --- stderr
 
 next: milepost resume run_00000100000000000000000000 --state DIR

@@ -65,6 +65,7 @@ const CONNECTORS: &[Entry] = &[
     (builtin::delay::DESCRIPTOR, builtin::delay::build),
     (builtin::fail::DESCRIPTOR, builtin::fail::build),
     (builtin::alert::DESCRIPTOR, builtin::alert::build),
+    (builtin::nothing::DESCRIPTOR, builtin::nothing::build),
 ];
 
 /// Every kind of connection of this binary.

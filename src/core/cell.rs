@@ -174,6 +174,9 @@ pub enum Kind {
         /// When the wait ends.
         until: Timestamp,
     },
+    /// What it sent was lost on the way: a resume sends it again, under the same ID. From
+    /// succeeded.
+    Resent,
     /// A resume gives a new budget. From dead-lettered, cancelled, in-doubt, backoff or waiting.
     Revived,
     /// The run was cancelled. From every state that is not final, but running.
@@ -234,6 +237,10 @@ impl Cell {
             (S::InDoubt(_), Kind::Reopened { until }) => S::Backoff(until),
             (S::Pending, Kind::Parked { until }) => S::Waiting(until),
             (S::DeadLettered | S::Cancelled | S::Backoff(_) | S::Waiting(_), Kind::Revived) => {
+                self.spent = 0;
+                S::Pending
+            }
+            (S::Succeeded, Kind::Resent) => {
                 self.spent = 0;
                 S::Pending
             }

@@ -1,5 +1,6 @@
 //! How a run ends (rule R11): judged once, over all records.
 
+use super::cell::State;
 use super::fault::{Fault, name};
 use super::plan::Plan;
 use super::progress::Progress;
@@ -27,16 +28,25 @@ impl Verdict {
 
 /// Judges a run whose work is finished. `total` is the number of records in the source.
 pub fn judge(plan: &Plan, run: &Progress, items: &Tally, total: u64) -> Verdict {
-    let failed = run.cells.iter().zip(&plan.run.steps).find_map(|(cell, step)| {
-        let fault = cell.fault.clone().filter(|_| !cell.state.is_passed())?;
-        Some(Fault::new(fault.name, format!("step '{}': {}", step.name, fault.message)))
-    });
-    if let Some(fault) = failed {
-        return Verdict::Failed(fault);
+    let stuck = |state: fn(State) -> bool| {
+        run.cells
+            .iter()
+            .zip(&plan.run.steps)
+            .find(|(cell, _)| state(cell.state))
+            .map(|(cell, step)| (cell, &step.name))
+    };
+    if let Some((cell, step)) = stuck(|state| matches!(state, State::DeadLettered | State::Cancelled)) {
+        let fault = cell.fault.clone().unwrap_or_else(|| Fault::new(name::REFUSED, "it did not succeed"));
+        return Verdict::Failed(Fault::new(fault.name, format!("step '{step}': {}", fault.message)));
     }
-    if items.units.in_doubt > 0 {
-        let message =
-            format!("{} effects may or may not have happened; a person must decide", items.units.in_doubt);
+    if let Some((_, step)) = stuck(|state| matches!(state, State::InDoubt(_))) {
+        let message = format!("step '{step}' may or may not have happened; a person must decide");
+        return Verdict::Failed(Fault::new(name::IN_DOUBT, message));
+    }
+    // By step: an item that is a dead letter in one branch may be in doubt in another.
+    let in_doubt: u64 = items.steps.iter().map(|step| step.units.in_doubt).sum();
+    if in_doubt > 0 {
+        let message = format!("{in_doubt} effects may or may not have happened; a person must decide");
         return Verdict::Failed(Fault::new(name::IN_DOUBT, message));
     }
     let dead = items.units.dead_lettered;

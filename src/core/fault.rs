@@ -55,6 +55,8 @@ pub mod name {
     pub const MESSAGE_LOST: &str = "MessageLost";
     /// The engine died between the intent and the outcome.
     pub const LOST: &str = "EngineDied";
+    /// A connector panicked, or gave no verdict: a defect, never of the content.
+    pub const DEFECT: &str = "Defect";
     /// More items failed than `tolerate` allows.
     pub const NOT_TOLERATED: &str = "ToleranceExceeded";
     /// Effects are in doubt and nobody but a person can settle them.

@@ -24,6 +24,7 @@ pub mod resume;
 pub mod retry;
 pub mod run;
 pub mod scope;
+pub mod survey;
 pub mod tally;
 pub mod time;
 pub mod workflow;

@@ -61,6 +61,8 @@ pub struct PlanStep {
     pub concurrency: usize,
     /// How an effect in doubt is settled.
     pub settle: SettleBy,
+    /// It goes on when what it needs has ended, however that ended: the steps of `on_failure`.
+    pub tolerant: bool,
     /// For a step that receives: the message is deleted when this step is passed.
     pub delete_after: Option<usize>,
 }
@@ -95,7 +97,9 @@ impl Plan {
             first.role = Role::Pure;
         }
         let closing_graph = Graph::new(&closing_needs);
-        let closing = steps_of(workflow, &workflow.on_failure, &closing_order, &closing_graph, catalog);
+        let mut closing = steps_of(workflow, &workflow.on_failure, &closing_order, &closing_graph, catalog);
+        // One that fails must not silence those after it.
+        closing.iter_mut().for_each(|step| step.tolerant = true);
         Self {
             workflow: workflow.name.clone(),
             run: Track::new(steps_of(workflow, &workflow.steps, &run, &graph, catalog)),
@@ -177,6 +181,7 @@ fn steps_of(
                 linger: step.batch.linger,
                 concurrency: concurrency(workflow, step, descriptor),
                 settle: settle(step, descriptor),
+                tolerant: false,
                 delete_after: step.with.get("delete_after").and_then(|name| named(name.as_str()?)),
             }
         })

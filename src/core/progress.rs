@@ -52,10 +52,19 @@ impl Progress {
         Ok(())
     }
 
-    /// Whether every step that `step` needs is passed.
+    /// Whether every step that `step` needs is passed; for a tolerant step, whether each has ended.
     pub fn is_ready(&self, track: &Track, step: usize) -> bool {
-        self.cells[step].state == State::Pending
-            && track.steps[step].needs.iter().all(|need| self.cells[*need].state.is_passed())
+        let known = &track.steps[step];
+        let lets_on = |need: &usize| match self.cells[*need].state {
+            State::Succeeded | State::Skipped(_) => true,
+            State::DeadLettered | State::Cancelled | State::InDoubt(None) => known.tolerant,
+            State::Pending
+            | State::Running
+            | State::Backoff(_)
+            | State::Waiting(_)
+            | State::InDoubt(Some(_)) => false,
+        };
+        self.cells[step].state == State::Pending && known.needs.iter().all(lets_on)
     }
 
     /// Whether `step` is ready, but only because everything before it was skipped by condition.
@@ -102,8 +111,9 @@ impl Progress {
 
     /// A pending step can still be reached when no step before it ended without being passed.
     fn is_reachable(&self, track: &Track, step: usize) -> bool {
-        track.steps[step].needs.iter().all(|need| match self.cells[*need].state {
-            State::DeadLettered | State::Cancelled | State::InDoubt(None) => false,
+        let known = &track.steps[step];
+        known.needs.iter().all(|need| match self.cells[*need].state {
+            State::DeadLettered | State::Cancelled | State::InDoubt(None) => known.tolerant,
             State::Pending => self.is_reachable(track, *need),
             State::Running | State::Backoff(_) | State::Waiting(_) | State::InDoubt(Some(_)) => true,
             State::Succeeded | State::Skipped(_) => true,

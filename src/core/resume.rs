@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::catalog::Role;
 use super::cell::{Cell, Kind, SettleBy, State};
+use super::fault::name;
 use super::id::{RunId, Unit};
 use super::plan::{PlanStep, Track};
 use super::progress::Progress;
@@ -24,12 +25,16 @@ pub enum Fate {
     Failed,
     /// It never ran.
     NeverRan,
-    /// It was between attempts, or waiting: it goes on.
+    /// It was between attempts, or waiting: it goes on, with a new budget.
     GoesOn,
+    /// It is done, but what it sent was lost on the way: it is sent again under the same ID.
+    SentAgain,
     /// It is in doubt and settled in this way.
     InDoubt(SettleBy),
-    /// Nothing: the same content would be refused again, or a step before it stays as it is.
+    /// Nothing: the same content would be refused again.
     Stays,
+    /// Nothing: a step before it stays as it is.
+    Blocked,
 }
 
 /// What a resume will do.
@@ -43,8 +48,12 @@ pub struct ResumePlan {
     pub reuse: Vec<Share>,
     /// Work that is done.
     pub execute: Vec<Share>,
-    /// Effects that are settled first.
+    /// Effects in doubt, one by one; at most 10,000 of them.
     pub in_doubt: Vec<Doubt>,
+    /// How many effects are in doubt.
+    pub doubts: u64,
+    /// Items that are done at every step.
+    pub done: u64,
     /// Units that stay as they are.
     pub stays: Vec<Share>,
 }
@@ -91,13 +100,34 @@ pub fn fates(track: &Track, progress: &Progress) -> Vec<Fate> {
             State::DeadLettered | State::Cancelled => Fate::Failed,
             State::Backoff(_) | State::Waiting(_) => Fate::GoesOn,
             State::Pending => {
-                let blocks =
-                    |need: &usize| matches!(fates[*need], Fate::Stays | Fate::InDoubt(SettleBy::Person));
-                if known.needs.iter().any(blocks) { Fate::Stays } else { Fate::NeverRan }
+                let blocks = |need: &usize| {
+                    matches!(fates[*need], Fate::Stays | Fate::Blocked | Fate::InDoubt(SettleBy::Person))
+                };
+                if !known.tolerant && known.needs.iter().any(blocks) { Fate::Blocked } else { Fate::NeverRan }
             }
         });
     }
+    for step in 0..fates.len() {
+        if is_lost(track, progress, step) {
+            for need in &track.steps[step].needs {
+                // Only where a repeat is harmless; else the step waits for what may still come.
+                let known = &track.steps[*need];
+                let sends = matches!(known.role, Role::Effect { .. }) && known.settle == SettleBy::Repeat;
+                if sends && fates[*need] == Fate::Reuse {
+                    fates[*need] = Fate::SentAgain;
+                }
+            }
+        }
+    }
     fates
+}
+
+/// A message that a step waited for did not come (rule R5).
+fn is_lost(track: &Track, progress: &Progress, step: usize) -> bool {
+    let cell = &progress.cells[step];
+    track.steps[step].role == Role::Receive
+        && cell.state == State::DeadLettered
+        && cell.fault.as_ref().is_some_and(|fault| fault.name == name::MESSAGE_LOST)
 }
 
 /// The events that a resume records for a unit before it goes on, by step.
@@ -105,14 +135,18 @@ pub fn revival(track: &Track, progress: &Progress) -> Vec<(usize, Kind)> {
     fates(track, progress)
         .into_iter()
         .enumerate()
-        .filter(|(step, fate)| match fate {
-            Fate::Failed => true,
-            Fate::InDoubt(settle) => {
-                progress.cells[*step].state == State::InDoubt(None) && *settle != SettleBy::Person
+        .filter_map(|(step, fate)| match (fate, progress.cells[step].state) {
+            (Fate::Failed, _) | (Fate::GoesOn, State::Backoff(_)) => Some((step, Kind::Revived)),
+            // The message may have been there all along, and nobody to receive it.
+            (Fate::GoesOn, State::Waiting(_)) if track.steps[step].role == Role::Receive => {
+                Some((step, Kind::Revived))
             }
-            Fate::Reuse | Fate::NeverRan | Fate::GoesOn | Fate::Stays => false,
+            (Fate::InDoubt(SettleBy::Probe | SettleBy::Repeat), State::InDoubt(_)) => {
+                Some((step, Kind::Revived))
+            }
+            (Fate::SentAgain, _) => Some((step, Kind::Resent)),
+            _ => None,
         })
-        .map(|(step, _)| (step, Kind::Revived))
         .collect()
 }
 
@@ -141,12 +175,14 @@ pub struct Planner<'a> {
     track: &'a Track,
     counts: Vec<BTreeMap<Fate, u64>>,
     doubts: Vec<Doubt>,
+    doubt_count: u64,
+    done: u64,
     recorded: u64,
     digest: Sha256,
 }
 
 /// Most effects in doubt that a plan lists one by one; the counts are always whole.
-const DOUBTS_LISTED_MAX: usize = 1_000;
+const DOUBTS_LISTED_MAX: usize = 10_000;
 
 impl<'a> Planner<'a> {
     /// A planner for the units of one track of a run in this epoch.
@@ -158,6 +194,8 @@ impl<'a> Planner<'a> {
             track,
             counts: vec![BTreeMap::new(); track.steps.len()],
             doubts: Vec::new(),
+            doubt_count: 0,
+            done: 0,
             recorded: 0,
             digest,
         }
@@ -172,11 +210,13 @@ impl<'a> Planner<'a> {
         };
         self.digest.update(item.unwrap_or(u64::MAX).to_be_bytes());
         let fates = fates(self.track, progress);
+        self.done += u64::from(item.is_some() && fates.iter().all(|fate| *fate == Fate::Reuse));
         for (step, (known, fate)) in self.track.steps.iter().zip(fates).enumerate() {
             *self.counts[step].entry(fate).or_default() += 1;
             self.digest.update([fate.letter()]);
             if let Fate::InDoubt(settle_by) = fate {
                 self.digest.update(progress.cells[step].attempts.to_be_bytes());
+                self.doubt_count += 1;
                 if self.doubts.len() < DOUBTS_LISTED_MAX {
                     let attempt = progress.cells[step].attempts + 1;
                     self.doubts.push(Doubt { step: known.name.clone(), item, attempt, settle_by });
@@ -189,18 +229,29 @@ impl<'a> Planner<'a> {
     pub fn finish(mut self, total: u64) -> TrackPlan {
         let unrecorded = total.saturating_sub(self.recorded);
         self.digest.update(total.to_be_bytes());
-        let mut plan = TrackPlan { doubts: self.doubts, ..TrackPlan::default() };
+        let mut plan = TrackPlan {
+            doubts: self.doubts,
+            doubt_count: self.doubt_count,
+            done: self.done,
+            ..TrackPlan::default()
+        };
         for (step, known) in self.track.steps.iter().enumerate() {
             *self.counts[step].entry(Fate::NeverRan).or_default() += unrecorded;
             for (fate, items) in self.counts[step].iter().filter(|(_, items)| **items > 0) {
+                // A source that is pinned shows in its items, which have its name.
+                if known.role == Role::Source && *fate == Fate::Reuse {
+                    continue;
+                }
                 let share =
                     Share { step: known.name.clone(), items: *items, reason: fate.reason().to_owned() };
                 match fate {
                     Fate::Reuse => plan.reuse.push(share),
-                    Fate::Stays => plan.stays.push(share),
-                    Fate::Failed | Fate::NeverRan | Fate::GoesOn | Fate::InDoubt(_) => {
-                        plan.execute.push(share)
-                    }
+                    Fate::Stays | Fate::Blocked | Fate::InDoubt(SettleBy::Person) => plan.stays.push(share),
+                    Fate::Failed
+                    | Fate::NeverRan
+                    | Fate::GoesOn
+                    | Fate::SentAgain
+                    | Fate::InDoubt(SettleBy::Probe | SettleBy::Repeat) => plan.execute.push(share),
                 }
             }
         }
@@ -216,7 +267,16 @@ pub struct TrackPlan {
     execute: Vec<Share>,
     stays: Vec<Share>,
     doubts: Vec<Doubt>,
+    doubt_count: u64,
+    done: u64,
     hash: String,
+}
+
+impl TrackPlan {
+    fn tells_of(&self, step: &str) -> bool {
+        let mut shares = self.reuse.iter().chain(&self.execute).chain(&self.stays);
+        shares.any(|share| share.step == step)
+    }
 }
 
 impl Fate {
@@ -226,10 +286,12 @@ impl Fate {
             Self::Failed => b'f',
             Self::NeverRan => b'n',
             Self::GoesOn => b'g',
+            Self::SentAgain => b'm',
             Self::InDoubt(SettleBy::Probe) => b'p',
             Self::InDoubt(SettleBy::Repeat) => b'a',
             Self::InDoubt(SettleBy::Person) => b'd',
             Self::Stays => b's',
+            Self::Blocked => b'b',
         }
     }
 
@@ -240,16 +302,26 @@ impl Fate {
             Self::Failed => "failed",
             Self::NeverRan => "never ran",
             Self::GoesOn => "was between attempts or waiting",
+            Self::SentAgain => "republish: message lost",
             Self::InDoubt(SettleBy::Probe) => "in doubt: looked up first",
             Self::InDoubt(SettleBy::Repeat) => "in doubt: repeated, which is declared harmless",
             Self::InDoubt(SettleBy::Person) => "in doubt: a person decides",
             Self::Stays => "same content would be refused again",
+            Self::Blocked => "a step before it stays as it is",
         }
     }
 }
 
-/// Joins the plans of the tracks of a run.
-pub fn join(run: RunId, tracks: Vec<TrackPlan>) -> ResumePlan {
+/// Joins the plans of the tracks of a run. The source is a step of both: once there are items it
+/// is told by them, so that no step is counted twice.
+pub fn join(run: RunId, mut tracks: Vec<TrackPlan>) -> ResumePlan {
+    if let Some((of_items, others)) = tracks.split_last_mut() {
+        for track in others {
+            for shares in [&mut track.reuse, &mut track.execute, &mut track.stays] {
+                shares.retain(|share| !of_items.tells_of(&share.step));
+            }
+        }
+    }
     let mut digest = Sha256::new();
     let mut plan = ResumePlan {
         run,
@@ -257,6 +329,8 @@ pub fn join(run: RunId, tracks: Vec<TrackPlan>) -> ResumePlan {
         reuse: Vec::new(),
         execute: Vec::new(),
         in_doubt: Vec::new(),
+        doubts: 0,
+        done: 0,
         stays: Vec::new(),
     };
     for track in tracks {
@@ -264,6 +338,8 @@ pub fn join(run: RunId, tracks: Vec<TrackPlan>) -> ResumePlan {
         plan.execute.extend(track.execute);
         plan.stays.extend(track.stays);
         plan.in_doubt.extend(track.doubts);
+        plan.doubts += track.doubt_count;
+        plan.done += track.done;
         digest.update(track.hash.as_bytes());
     }
     plan.hash = hex(&digest.finalize()[..PLAN_HASH_BYTES]);

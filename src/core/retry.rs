@@ -90,7 +90,7 @@ pub enum Again {
     Never,
     /// Yes, after the policy's pause.
     Later,
-    /// Yes, after this pause: the other side said so.
+    /// Yes, after this pause, which the other side asked for; at most a quarter of an hour.
     After(Duration),
 }
 
@@ -104,6 +104,10 @@ pub enum Probed {
     /// The look itself failed.
     Unknown(Fault),
 }
+
+/// The longest pause that the other side can ask for. What asks for more is better left to a
+/// person who resumes the run.
+const RETRY_AFTER_MAX: Duration = Duration::from_mins(15);
 
 /// Turns the outcome of an attempt that is running into the event to record.
 pub fn judge(
@@ -122,7 +126,7 @@ pub fn judge(
             let pause = match again {
                 Again::Never => None,
                 Again::Later => Some(retry.pause(spent, chance)),
-                Again::After(pause) => Some(pause),
+                Again::After(pause) => Some(pause.min(RETRY_AFTER_MAX)),
             };
             let until = pause.filter(|_| spent < retry.attempts).map(|pause| now.after(pause));
             Kind::Refused { fault, until }

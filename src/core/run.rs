@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::fault::Fault;
 use super::id::RunId;
+use super::survey::Remark;
 use super::time::Timestamp;
 
 /// Where a run stands.
@@ -111,6 +112,12 @@ pub enum RunEvent {
         /// Records that are dead letters from the start.
         rejected: u64,
     },
+    /// The gate has something to say that a person may want to mend; changes nothing. From any
+    /// state.
+    Remarked {
+        /// What, and about how many records.
+        remark: Remark,
+    },
     /// An engine goes on with it. From running (its engine died), interrupted, paused or failed.
     Resumed {
         /// The plan that was carried out.
@@ -170,6 +177,13 @@ pub struct IllegalRunEvent {
 }
 
 impl Run {
+    /// The number of the closing whose `on_failure` was begun and not ended, because the engine died
+    /// or was stopped in it.
+    pub fn open_closing(&self) -> Option<u32> {
+        let cut_short = matches!(self.status, Status::Running | Status::Interrupted);
+        (cut_short && self.fault.is_some()).then_some(self.closings)
+    }
+
     /// Applies one event.
     ///
     /// # Errors
@@ -202,7 +216,7 @@ impl Run {
                 self.fault.clone_from(fault);
                 *status
             }
-            (status, RunEvent::Alert { .. } | RunEvent::Setback { .. }) => status,
+            (status, RunEvent::Alert { .. } | RunEvent::Remarked { .. } | RunEvent::Setback { .. }) => status,
             (status, what) => return Err(IllegalRunEvent { status, event: Box::new(what.clone()) }),
         };
         Ok(())

@@ -1,6 +1,6 @@
 //! What expressions and mappings may look at when a step is prepared for a unit.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
@@ -22,6 +22,9 @@ pub struct Scope {
     /// The item as this step sees it (`item`): the output of the nearest mapping before it, else
     /// the record of the source; null on the run track.
     pub item: Arc<Value>,
+    /// The digest of `item`, once a step made it: one that publishes and one that consumes want the
+    /// same, and to make it takes as long as to parse the item.
+    pub digest: Arc<OnceLock<String>>,
     /// The facts that each effect before this step returned (`steps.NAME.FACT`). Outputs of pure
     /// steps are not in here: they reach a step as `item`, without a copy.
     pub steps: Arc<Value>,

@@ -74,7 +74,7 @@ pub struct Calls {
     pub calls: u64,
     /// Units whose effect was accepted.
     pub accepted: u64,
-    /// Units whose effect was refused or came into doubt.
+    /// Units whose effect was refused.
     pub refused: u64,
 }
 

@@ -1,6 +1,9 @@
 //! Carrying out what was decided. Every intent is durable before this is reached.
 
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -8,11 +11,14 @@ use crate::core::arrival::{Arrival, Request};
 use crate::core::decide::Dispatch;
 use crate::core::fault::{Fault, name};
 use crate::core::id::Unit;
+use crate::core::progress::Progress;
 use crate::core::retry::{Outcome, Probed};
-use crate::ports::{Call, Source, UniqueOf, Worker};
+use crate::core::survey::Survey;
+use crate::ports::{Call, Clock, Source, StoreError, SurveyOf, Worker};
 
 use super::context::{Common, Context};
-use super::drive::{Drive, Note};
+use super::drive::Drive;
+use super::note::Note;
 use super::prepare::prepare;
 
 /// Units in one computing job: enough to outweigh the hand-over, few enough to spread.
@@ -22,26 +28,60 @@ const JOB_UNITS: usize = 16;
 /// (look up, write, read back, halve a batch). This is only the guard against one that hangs.
 const CALL_TIMEOUTS_MAX: u32 = 20;
 
+/// One unit's part of a computing job.
+struct Preparation {
+    unit: Unit,
+    context: Arc<Context>,
+    progress: Progress,
+    steps: Vec<usize>,
+}
+
 impl Drive {
-    pub(super) fn carry_out(&mut self, dispatch: Dispatch) {
-        match dispatch {
-            Dispatch::Fetch(units) => {
-                for chunk in units.chunks(JOB_UNITS) {
-                    self.fetch(chunk.to_vec());
+    pub(super) fn carry_out(&mut self, dispatches: Vec<Dispatch>) {
+        let mut preparations = Vec::new();
+        for dispatch in dispatches {
+            match dispatch {
+                Dispatch::Fetch(units) => {
+                    for chunk in units.chunks(JOB_UNITS) {
+                        self.fetch(chunk.to_vec());
+                    }
                 }
+                Dispatch::Prepare { unit, progress, steps } => {
+                    let Some(context) = self.contexts.get(&unit).map(Arc::clone) else { continue };
+                    preparations.push(Preparation { unit, context, progress, steps });
+                }
+                Dispatch::Call { step, units } => self.call(step, &units),
+                Dispatch::Look { step, unit } => self.look(step, unit),
             }
-            Dispatch::Prepare { unit, progress, steps } => {
-                let Some(context) = self.contexts.get(&unit).map(Arc::clone) else { return };
-                let (common, sender) = (Arc::clone(&self.common), self.sender.clone());
-                self.ports.compute.submit(Box::new(move || {
-                    let ready = prepare(&common, &context, progress, &steps);
-                    // Nobody listens any more only when the engine itself has stopped.
-                    let _ = sender.send(Note::Arrival(Arrival::Prepared { unit, steps, ready }));
-                }));
-            }
-            Dispatch::Call { step, units } => self.call(step, &units),
-            Dispatch::Look { step, unit } => self.look(step, unit),
         }
+        while !preparations.is_empty() {
+            let rest = preparations.split_off(preparations.len().min(JOB_UNITS));
+            self.prepare(std::mem::replace(&mut preparations, rest));
+        }
+    }
+
+    /// Runs a job on a computing thread. One that panics is a defect that ends the run, not one
+    /// that leaves it waiting for ever.
+    pub(super) fn compute(&self, job: impl FnOnce() -> Note + Send + 'static) {
+        let sender = self.sender.clone();
+        self.ports.compute.submit(Box::new(move || {
+            let note = catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|_| {
+                Note::Failed(StoreError("a defect of Milepost: a computing job panicked".to_owned()))
+            });
+            // Nobody listens any more only when the engine itself has stopped.
+            let _ = sender.send(note);
+        }));
+    }
+
+    fn prepare(&self, preparations: Vec<Preparation>) {
+        let common = Arc::clone(&self.common);
+        self.compute(move || {
+            let prepared = |Preparation { unit, context, progress, steps }| {
+                let ready = prepare(&common, &context, progress, &steps);
+                Arrival::Prepared { unit, steps, ready }
+            };
+            Note::Arrivals(preparations.into_iter().map(prepared).collect())
+        });
     }
 
     fn call(&mut self, step: usize, units: &[(Unit, u32)]) {
@@ -55,20 +95,15 @@ impl Drive {
                 let (effect, clock) = (Arc::clone(effect), Arc::clone(&self.ports.clock));
                 let timeout = self.desk.plan().track(*first).steps[step].timeout * CALL_TIMEOUTS_MAX;
                 tokio::spawn(async move {
-                    let until = clock.now().after(timeout);
-                    let verdicts = tokio::select! {
-                        verdicts = effect.call(&calls) => Some(verdicts),
-                        () = clock.sleep_until(until) => None,
-                    };
-                    let (mut outcomes, sent) = match verdicts {
-                        Some(verdicts) => (verdicts.outcomes, verdicts.calls),
-                        None => (vec![], 1),
+                    let units: Vec<Unit> = calls.iter().map(|call| call.unit).collect();
+                    let work = async move { effect.call(&calls).await };
+                    let (mut outcomes, sent, fault) = match bounded(work, clock.as_ref(), timeout).await {
+                        Ok(verdicts) => (verdicts.outcomes, verdicts.calls, no_verdict()),
+                        Err(fault) => (Vec::new(), 1, fault),
                     };
                     // A unit without a verdict is one that nobody knows anything about.
-                    outcomes.resize_with(calls.len(), || {
-                        Outcome::Unclear(Fault::new(name::TIMEOUT, format!("no answer within {timeout:?}")))
-                    });
-                    let outcomes = calls.iter().map(|call| call.unit).zip(outcomes).collect();
+                    outcomes.resize_with(units.len(), || Outcome::Unclear(fault.clone()));
+                    let outcomes = units.into_iter().zip(outcomes).collect();
                     let _ = sender.send(Note::Ended { step, outcomes, calls: sent });
                 });
             }
@@ -88,14 +123,9 @@ impl Drive {
             (Arc::clone(effect), Arc::clone(&self.ports.clock), self.sender.clone());
         let timeout = self.desk.plan().track(unit).steps[step].timeout * CALL_TIMEOUTS_MAX;
         tokio::spawn(async move {
-            let until = clock.now().after(timeout);
-            let probed = tokio::select! {
-                probed = effect.probe(&call) => probed,
-                () = clock.sleep_until(until) => {
-                    Probed::Unknown(Fault::new(name::TIMEOUT, format!("no answer within {timeout:?}")))
-                }
-            };
-            let _ = sender.send(Note::Arrival(Arrival::Looked { step, unit, probed }));
+            let work = async move { effect.probe(&call).await };
+            let probed = bounded(work, clock.as_ref(), timeout).await.unwrap_or_else(Probed::Unknown);
+            let _ = sender.send(Note::Arrivals(vec![Arrival::Looked { step, unit, probed }]));
         });
     }
 
@@ -118,35 +148,55 @@ impl Drive {
 
     /// Pins the source: the gate.
     fn pin(&self, step: usize, source: Arc<dyn Source>) {
-        let (common, sender, pins) =
-            (Arc::clone(&self.common), self.sender.clone(), Arc::clone(&self.ports.pins));
-        self.ports.compute.submit(Box::new(move || {
+        let (common, pins) = (Arc::clone(&self.common), Arc::clone(&self.ports.pins));
+        self.compute(move || {
             let context = Context::new(&common, Unit::Run, Ok(Arc::new(Value::Null)));
-            let progress = crate::core::progress::Progress::new(&common.assembly.plan.run);
+            let progress = Progress::new(&common.assembly.plan.run);
             let result = context.scope(&common, step, &progress).and_then(|scope| {
-                let unique = |position: u64, record: &Arc<Value>| unique_values(&common, position, record);
-                let unique: &UniqueOf<'_> = &unique;
-                source.pin(&scope, pins.as_ref(), unique)
+                let survey = |position: u64, record: &Arc<Value>| survey(&common, position, record);
+                let survey: &SurveyOf<'_> = &survey;
+                source.pin(&scope, pins.as_ref(), survey)
             });
-            let _ = sender.send(Note::Pinned { step, result });
-        }));
+            Note::Pinned { step, result }
+        });
     }
 }
 
-/// The values of a record that no two items may share: those of the pure steps that see it first.
-fn unique_values(common: &Common, position: u64, record: &Arc<Value>) -> Vec<(String, String)> {
-    let unit = Unit::Item(position);
-    let context = Context::new(common, unit, Ok(Arc::clone(record)));
-    let progress = crate::core::progress::Progress::new(&common.assembly.plan.items);
-    let mut values = Vec::new();
+/// What is known of a record: what the pure steps say that see it first.
+fn survey(common: &Common, position: u64, record: &Arc<Value>) -> Survey {
+    let context = Context::new(common, Unit::Item(position), Ok(Arc::clone(record)));
+    let progress = Progress::new(&common.assembly.plan.items);
+    let mut survey = Survey::default();
     for (step, station) in common.assembly.items.iter().enumerate() {
         if let (Worker::Pure(pure), None) = (&station.worker, station.item_from)
             && let Ok(scope) = context.scope(common, step, &progress)
         {
-            values.extend(pure.unique(&scope));
+            survey.extend(pure.survey(&scope));
         }
     }
-    values
+    survey
+}
+
+/// Runs a connector's work on a task of its own, so that neither a hanging nor a panicking
+/// connector takes the run with it.
+async fn bounded<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+    clock: &dyn Clock,
+    timeout: Duration,
+) -> Result<T, Fault> {
+    let mut task = tokio::spawn(work);
+    let until = clock.now().after(timeout);
+    tokio::select! {
+        ended = &mut task => ended.map_err(|error| Fault::new(name::DEFECT, format!("a defect of this connector: {error}"))),
+        () = clock.sleep_until(until) => {
+            task.abort();
+            Err(Fault::new(name::TIMEOUT, format!("no answer within {timeout:?}")))
+        }
+    }
+}
+
+fn no_verdict() -> Fault {
+    Fault::new(name::DEFECT, "a defect of this connector: it gave no verdict on this item")
 }
 
 /// The stable ID of an effect: the same for every attempt, another for every step and unit.

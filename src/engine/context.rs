@@ -32,15 +32,20 @@ pub struct Context {
     pub unit: Unit,
     /// The record of the source, or why it is a dead letter; null on the run track.
     pub record: Result<Arc<Value>, Fault>,
-    /// Outputs of pure steps, by step.
+    /// Outputs of pure steps, and what receivers expect, by step.
     outputs: Vec<OnceLock<Result<Arc<Value>, Fault>>>,
+    /// Digests of those outputs, as far as somebody made them, and that of the record.
+    digests: Vec<Arc<OnceLock<String>>>,
+    record_digest: Arc<OnceLock<String>>,
 }
 
 impl Context {
     /// The context of a unit whose record was read.
     pub fn new(common: &Common, unit: Unit, record: Result<Arc<Value>, Fault>) -> Self {
-        let outputs = common.assembly.stations(unit).iter().map(|_| OnceLock::new()).collect();
-        Self { unit, record, outputs }
+        let stations = common.assembly.stations(unit);
+        let outputs = stations.iter().map(|_| OnceLock::new()).collect();
+        let digests = stations.iter().map(|_| Arc::default()).collect();
+        Self { unit, record, outputs, digests, record_digest: Arc::default() }
     }
 
     /// What a step of this unit may look at. Pure outputs are computed on the way, once.
@@ -48,9 +53,9 @@ impl Context {
     /// # Errors
     /// The fault of the record, or of a pure step before this one.
     pub fn scope(&self, common: &Common, step: usize, progress: &Progress) -> Result<Scope, Fault> {
-        let item = match common.assembly.stations(self.unit)[step].item_from {
-            Some(before) => self.output(common, before, progress)?,
-            None => self.record.clone()?,
+        let (item, digest) = match common.assembly.stations(self.unit)[step].item_from {
+            Some(before) => (self.output(common, before, progress)?, &self.digests[before]),
+            None => (self.record.clone()?, &self.record_digest),
         };
         let mut steps = match self.unit {
             Unit::Item(_) => common.run_facts.get().cloned().unwrap_or_default(),
@@ -63,11 +68,12 @@ impl Context {
             unit: self.unit,
             input: Arc::clone(&common.input),
             item,
+            digest: Arc::clone(digest),
             steps: Arc::new(Value::Object(steps)),
         })
     }
 
-    /// The output of a pure step.
+    /// The output of a pure step, or the parameters of a receiver; made once.
     ///
     /// # Errors
     /// The fault of that step, or of one before it.

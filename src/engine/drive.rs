@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::sync::mpsc;
 
-use crate::core::arrival::{Arrival, Ready, Setback};
+use crate::core::arrival::{Arrival, Setback};
 use crate::core::cell::IllegalTransition;
 use crate::core::change::Change;
 use crate::core::decide::decide;
@@ -19,13 +19,14 @@ use crate::core::retry::{Again, Outcome};
 use crate::core::run::{Event, IllegalRunEvent, Run, RunEvent};
 use crate::core::tally::Calls;
 use crate::core::time::Timestamp;
-use crate::ports::{Clock, Compute, Delivery, Journal, Pinned, Pins, Queue, Records, StoreError};
+use crate::ports::{Clock, Compute, Journal, Pinned, Pins, Queue, Records, StoreError};
 
 use super::assembly::Assembly;
 use super::context::{self, Common, Context};
 use super::control::Control;
 use super::finish::{self, Ending};
 use super::mail::Mail;
+use super::note::{Fetched, Note};
 use super::recover;
 
 /// The outside of the engine.
@@ -61,32 +62,6 @@ pub enum Error {
     Source(Fault),
 }
 
-/// What comes back from everything that takes time.
-pub(super) enum Note {
-    Arrival(Arrival),
-    Fetched {
-        unit: Unit,
-        progress: Option<Progress>,
-        ready: Vec<(usize, Ready)>,
-        context: Option<Arc<Context>>,
-    },
-    Ended {
-        step: usize,
-        outcomes: Vec<(Unit, Outcome)>,
-        calls: u64,
-    },
-    Pinned {
-        step: usize,
-        result: Result<Pinned, Fault>,
-    },
-    Delivered {
-        step: usize,
-        delivery: Delivery,
-    },
-    QueueDone(Result<(), StoreError>),
-    Failed(StoreError),
-}
-
 /// One run while it is driven.
 pub(super) struct Drive {
     pub(super) common: Arc<Common>,
@@ -95,6 +70,8 @@ pub(super) struct Drive {
     pub(super) ports: Ports,
     pub(super) contexts: HashMap<Unit, Arc<Context>>,
     pub(super) records: Option<Arc<dyn Records>>,
+    /// Why the run is being closed as failed, for the steps of `on_failure`.
+    pub(super) failure: Option<Fault>,
     pub(super) mail: Mail,
     pub(super) sender: mpsc::UnboundedSender<Note>,
     inbox: mpsc::UnboundedReceiver<Note>,
@@ -127,16 +104,18 @@ pub async fn drive(
     let mut drive = Drive::new(run, assembly, ports, control, limits, seed);
     drive.begin(plan)?;
     drive.flow().await?;
-    let ending = finish::judge(&drive)?;
+    let mut ending = finish::judge(&drive)?;
     if let Ending::Failed(fault) = &ending
         && !drive.common.assembly.closing.is_empty()
-        && !drive.desk.is_stopping()
     {
+        drive.failure = Some(fault.clone());
         drive.tell(RunEvent::Closing { fault: fault.clone() })?;
         drive.desk.want(Unit::Closing(drive.run.closings));
         drive.flow().await?;
     }
-    if !drive.desk.is_stopping() {
+    if drive.desk.is_stopping() {
+        ending = Ending::Interrupted;
+    } else {
         drive.mail.close(&drive.ports, &drive.common, &drive.run).await?;
     }
     drive.tell(ending.event())?;
@@ -159,6 +138,7 @@ impl Drive {
         let total = if plan.source().is_none() { Some(0) } else { None };
         Self {
             common: Arc::new(Common { run: run.clone(), input, assembly, run_facts: OnceLock::new() }),
+            failure: run.fault.clone(),
             run,
             desk: Desk::new(plan, limits, total, 0),
             contexts: HashMap::new(),
@@ -176,6 +156,8 @@ impl Drive {
     }
 
     fn begin(&mut self, plan: Option<String>) -> Result<(), Error> {
+        // Its steps are finished beside the resumed work: each closing is told of once (rule R11).
+        let closing = self.run.open_closing();
         match plan {
             None => self.tell(RunEvent::Started)?,
             Some(plan) => self.tell(RunEvent::Resumed { plan })?,
@@ -191,6 +173,9 @@ impl Drive {
             self.open_gate(source.count, &progress);
         }
         self.desk.want(Unit::Run);
+        if let Some(number) = closing {
+            self.desk.want(Unit::Closing(number));
+        }
         Ok(())
     }
 
@@ -204,9 +189,7 @@ impl Drive {
             }
             self.commit().await?;
             let heard = self.review_mail(now)?;
-            for dispatch in decision.dispatch {
-                self.carry_out(dispatch);
-            }
+            self.carry_out(decision.dispatch);
             if heard {
                 continue;
             }
@@ -233,14 +216,19 @@ impl Drive {
                 .into_iter()
                 .map(|((unit, step), calls)| Change::Calls(id, unit, step, calls)),
         );
+        let mut gone = Vec::new();
         for (unit, progress) in moved {
             if self.desk.progress(unit).is_none() {
-                self.contexts.remove(&unit);
+                gone.extend(self.contexts.remove(&unit));
                 self.mail.note_rest(unit, &progress);
             } else {
                 self.mail.note_change(unit);
             }
             changes.push(Change::Progress(id, unit, progress));
+        }
+        if !gone.is_empty() {
+            // To free a product takes nearly as long as to make it: not on this thread.
+            self.ports.compute.submit(Box::new(move || drop(gone)));
         }
         let proven = self.mail.take_proven();
         let watermark = self.desk.watermark();
@@ -289,33 +277,45 @@ impl Drive {
     }
 
     fn hear(&mut self, note: Note, now: Timestamp) -> Result<(), Error> {
-        let arrival = match note {
-            Note::Arrival(arrival) => arrival,
-            Note::Fetched { unit, progress, ready, context } => {
-                match context {
-                    Some(context) => drop(self.contexts.insert(unit, context)),
-                    None => self.mail.note_found(unit, progress.as_ref()),
+        match note {
+            Note::Arrivals(arrivals) => {
+                arrivals.into_iter().try_for_each(|arrival| self.arrived(arrival, now))
+            }
+            Note::Fetched(fetched) => {
+                for Fetched { unit, progress, ready, context } in fetched {
+                    match context {
+                        Some(context) => drop(self.contexts.insert(unit, context)),
+                        None => self.mail.note_found(unit, progress.as_ref()),
+                    }
+                    self.arrived(Arrival::Fetched { unit, progress, ready }, now)?;
+                    // A message may have come before its item.
+                    self.mail.note_change(unit);
                 }
-                Arrival::Fetched { unit, progress, ready }
+                Ok(())
             }
             Note::Ended { step, outcomes, calls } => {
                 self.count(step, &outcomes, calls);
                 for message in outcomes.iter().filter_map(|(_, outcome)| alert(outcome)) {
                     self.tell(RunEvent::Alert { message })?;
                 }
-                Arrival::Ended { step, outcomes }
+                self.arrived(Arrival::Ended { step, outcomes }, now)
             }
-            Note::Pinned { step, result } => return self.pinned(step, result, now),
-            Note::Delivered { step, delivery } => {
-                self.mail.delivered(step, delivery, now);
-                return Ok(());
+            Note::Pinned { step, result } => self.pinned(step, result, now),
+            Note::Delivered { step, deliveries } => {
+                for delivery in deliveries {
+                    self.mail.delivered(step, delivery, now);
+                }
+                Ok(())
             }
             Note::QueueDone(result) => {
                 self.mail.queue_done();
-                return result.map_err(Error::Store);
+                result.map_err(Error::Store)
             }
-            Note::Failed(error) => return Err(Error::Store(error)),
-        };
+            Note::Failed(error) => Err(Error::Store(error)),
+        }
+    }
+
+    fn arrived(&mut self, arrival: Arrival, now: Timestamp) -> Result<(), Error> {
         let chance = self.chance.random::<f64>();
         Ok(self.desk.hear(arrival, now, chance)?)
     }
@@ -324,7 +324,7 @@ impl Drive {
     fn pinned(&mut self, step: usize, result: Result<Pinned, Fault>, now: Timestamp) -> Result<(), Error> {
         let mut opened = None;
         let outcome = match result {
-            Ok(Pinned { source, rejected }) => {
+            Ok(Pinned { source, rejected, remarks }) => {
                 if let Some(worker) = self.common.assembly.source() {
                     let records = worker.open(&source, self.ports.pins.as_ref()).map_err(Error::Source)?;
                     self.records = Some(records);
@@ -333,6 +333,9 @@ impl Drive {
                 let facts =
                     [("records".to_owned(), source.count.into()), ("rejected".to_owned(), rejected.into())];
                 self.tell(RunEvent::Pinned { source, rejected })?;
+                for remark in remarks {
+                    self.tell(RunEvent::Remarked { remark })?;
+                }
                 Outcome::Done(facts.into())
             }
             Err(fault) => Outcome::Refused { fault, again: Again::Never },
@@ -377,6 +380,8 @@ impl Drive {
     fn count(&mut self, step: usize, outcomes: &[(Unit, Outcome)], calls: u64) {
         let Some((unit, _)) = outcomes.first() else { return };
         let accepted = outcomes.iter().filter(|(_, outcome)| outcome.is_accepted()).count() as u64;
+        let refused =
+            outcomes.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Refused { .. })).count() as u64;
         // One row per track is enough: any unit of it names it.
         let track = match unit {
             Unit::Item(_) => Unit::Item(0),
@@ -386,7 +391,7 @@ impl Drive {
         sum.batches += 1;
         sum.calls += calls;
         sum.accepted += accepted;
-        sum.refused += outcomes.len() as u64 - accepted;
+        sum.refused += refused;
     }
 }
 

@@ -10,28 +10,27 @@ use crate::core::progress::Progress;
 use crate::ports::{Journal, Records, StoreError};
 
 use super::context::{Common, Context};
-use super::drive::{Drive, Note};
+use super::drive::Drive;
+use super::note::{Fetched, Note};
 use super::prepare::{first_steps, prepare};
 
 impl Drive {
     /// Reads units in on a computing thread.
     pub(super) fn fetch(&self, units: Vec<Unit>) {
-        let (common, sender) = (Arc::clone(&self.common), self.sender.clone());
+        let common = Arc::clone(&self.common);
         let (journal, records) = (Arc::clone(&self.ports.journal), self.records.clone());
-        let failure = self.run.fault.clone();
-        self.ports.compute.submit(Box::new(move || {
+        let failure = self.failure.clone();
+        self.compute(move || {
             let found = match progress_of(journal.as_ref(), &common, &units) {
                 Ok(found) => found,
-                Err(error) => {
-                    let _ = sender.send(Note::Failed(error));
-                    return;
-                }
+                Err(error) => return Note::Failed(error),
             };
-            for (unit, progress) in units.into_iter().zip(found) {
+            let fetched = units.into_iter().zip(found).map(|(unit, progress)| {
                 let record = || content(&common, unit, records.as_deref(), failure.as_ref());
-                let _ = sender.send(fetched(&common, unit, progress, record));
-            }
-        }));
+                fetched(&common, unit, progress, record)
+            });
+            Note::Fetched(fetched.collect())
+        });
     }
 }
 
@@ -40,11 +39,11 @@ fn fetched(
     unit: Unit,
     progress: Option<Progress>,
     record: impl FnOnce() -> Result<Arc<Value>, Fault>,
-) -> Note {
+) -> Fetched {
     let at_rest =
         progress.as_ref().is_some_and(|progress| progress.is_at_rest(common.assembly.plan.track(unit)));
     if at_rest {
-        return Note::Fetched { unit, progress, ready: Vec::new(), context: None };
+        return Fetched { unit, progress, ready: Vec::new(), context: None };
     }
     let context = Arc::new(Context::new(common, unit, record()));
     let ready = if progress.is_none() {
@@ -53,7 +52,7 @@ fn fetched(
     } else {
         Vec::new()
     };
-    Note::Fetched { unit, progress, ready, context: Some(context) }
+    Fetched { unit, progress, ready, context: Some(context) }
 }
 
 fn content(

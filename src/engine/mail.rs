@@ -24,14 +24,19 @@ use crate::core::time::Timestamp;
 use crate::ports::{Delivery, Queue, Receive, StoreError, Worker};
 
 use super::context::{Common, Context};
-use super::drive::{Drive, Error, Note, Ports};
+use super::drive::{Drive, Error, Ports};
+use super::note::Note;
 
-/// Most messages per receive, as on SQS.
-const RECEIVE_MAX: usize = 10;
+/// Most messages per receive: each receive is a commit. A queue that gives fewer at once, as SQS
+/// does, returns fewer.
+const RECEIVE_MAX: usize = 100;
+
+/// Most messages in one change of the queue: each is a row of one commit.
+const CHANGES_MAX: usize = 400;
 
 /// The messages of one run.
 pub(super) struct Mail {
-    held: BTreeMap<(Unit, usize), Delivery>,
+    held: BTreeMap<(Unit, usize), Held>,
     /// Held messages whose item moved, or that are new.
     review: BTreeSet<Unit>,
     /// Items that left memory, as they were last seen.
@@ -39,11 +44,18 @@ pub(super) struct Mail {
     /// Items that left memory with a doubt that their message settled; not yet committed.
     proven: Vec<(Unit, Progress)>,
     pollers: Vec<JoinHandle<()>>,
-    /// Bounds what is received ahead: a message costs a permit until it is let go.
+    /// Bounds what is received ahead: a message costs a permit until its item takes it.
     permits: Arc<Semaphore>,
     queues: BTreeMap<usize, Receive>,
     outstanding: usize,
     extend_at: Option<Timestamp>,
+}
+
+/// A message that was received and is not let go yet.
+struct Held {
+    delivery: Delivery,
+    /// Its item took it; it is only kept until the step that it is deleted after.
+    taken: bool,
 }
 
 impl Mail {
@@ -84,14 +96,17 @@ impl Mail {
     }
 
     pub(super) fn delivered(&mut self, step: usize, delivery: Delivery, now: Timestamp) {
-        let Some(unit) = delivery.message.item.map(Unit::Item) else { return };
-        if self.held.insert((unit, step), delivery).is_some() {
+        let Some(unit) = delivery.message.item.map(Unit::Item) else {
+            // About the run, or foreign: left to the queue's redrive policy.
             self.permits.add_permits(1);
+            return;
+        };
+        if let Some(before) = self.held.insert((unit, step), Held { delivery, taken: false }) {
+            self.permits.add_permits(usize::from(!before.taken));
         }
         self.review.insert(unit);
-        if self.extend_at.is_none() {
-            self.extend_at = self.queues.get(&step).map(|receive| now.after(receive.visibility / 2));
-        }
+        let half_way = self.queues.get(&step).map(|receive| now.after(receive.visibility / 2));
+        self.extend_at = [self.extend_at, half_way].into_iter().flatten().min();
     }
 
     pub(super) fn note_change(&mut self, unit: Unit) {
@@ -142,11 +157,14 @@ impl Mail {
                 .held
                 .iter()
                 .filter(|((_, at), _)| *at == step)
-                .map(|(_, delivery)| delivery.message.receipt())
+                .map(|(_, held)| held.delivery.message.receipt())
                 .collect();
             if !receipts.is_empty() {
-                self.extend_at = Some(now.after(visibility / 2));
-                self.hide(ports, receipts, visibility, sender);
+                let half_way = now.after(visibility / 2);
+                self.extend_at = Some(self.extend_at.map_or(half_way, |at| at.min(half_way)));
+            }
+            for receipts in receipts.chunks(CHANGES_MAX) {
+                self.hide(ports, receipts.to_vec(), visibility, sender);
             }
         }
     }
@@ -201,9 +219,9 @@ impl Mail {
     }
 
     fn let_go_of(&mut self, unit: Unit, step: usize) -> Option<Receipt> {
-        let delivery = self.held.remove(&(unit, step))?;
-        self.permits.add_permits(1);
-        Some(delivery.message.receipt())
+        let held = self.held.remove(&(unit, step))?;
+        self.permits.add_permits(usize::from(!held.taken));
+        Some(held.delivery.message.receipt())
     }
 
     fn hide(
@@ -281,13 +299,15 @@ impl Drive {
     }
 
     fn take(&mut self, unit: Unit, step: usize, now: Timestamp) -> Result<(), Error> {
-        let Some(delivery) = self.mail.held.get(&(unit, step)) else { return Ok(()) };
+        let Some(held) = self.mail.held.get_mut(&(unit, step)) else { return Ok(()) };
+        self.mail.permits.add_permits(usize::from(!held.taken));
+        held.taken = true;
+        let Held { delivery, .. } = held;
         let message = &delivery.message;
-        let progress = self.desk.progress(unit).cloned().unwrap_or_default();
-        let expected = self
-            .contexts
-            .get(&unit)
-            .and_then(|context| expected_digest(&self.common, context, step, &progress));
+        let expected = match (self.contexts.get(&unit), self.desk.progress(unit)) {
+            (Some(context), Some(progress)) => expected_digest(&self.common, context, step, progress),
+            _ => None,
+        };
         let content = match expected {
             Some(expected) if expected != message.digest => Err(Fault::new(
                 name::PAYLOAD_MISMATCH,
@@ -299,7 +319,7 @@ impl Drive {
     }
 
     fn prove(&mut self, unit: Unit, step: usize, need: usize, now: Timestamp) -> Result<(), Error> {
-        let Some(delivery) = self.mail.held.get(&(unit, step)) else { return Ok(()) };
+        let Some(Held { delivery, .. }) = self.mail.held.get(&(unit, step)) else { return Ok(()) };
         let facts = facts_of(delivery);
         if self.desk.progress(unit).is_some() {
             return Ok(self.desk.hear(Arrival::Proven { step: need, unit, facts }, now, 0.0)?);
@@ -319,12 +339,9 @@ fn facts_of(delivery: &Delivery) -> Facts {
     Facts::from([("event_id".to_owned(), Value::from(event_id))])
 }
 
+/// Made when the step was prepared; made here only for an item that waited before the engine began.
 fn expected_digest(common: &Common, context: &Context, step: usize, progress: &Progress) -> Option<String> {
-    let scope = context.scope(common, step, progress).ok()?;
-    match &common.assembly.items[step].worker {
-        Worker::Pure(receiver) => receiver.prepare(&scope).ok()?.get("digest")?.as_str().map(str::to_owned),
-        Worker::Source(_) | Worker::Effect(_) => None,
-    }
+    context.output(common, step, progress).ok()?.get("digest")?.as_str().map(str::to_owned)
 }
 
 /// How a step receives, from what its worker prepares without an item.
@@ -333,6 +350,7 @@ fn parameters(common: &Common, step: usize) -> Option<Receive> {
     let progress = Progress::new(&common.assembly.plan.items);
     let mut scope = nobody.scope(common, 0, &progress).ok()?;
     scope.item = Arc::new(Value::Null);
+    scope.digest = Arc::default();
     let Worker::Pure(receiver) = &common.assembly.items[step].worker else { return None };
     let body = receiver.prepare(&scope).ok()?;
     let millis = |field: &str| body.get(field).and_then(Value::as_u64).map(Duration::from_millis);
@@ -358,13 +376,11 @@ async fn poll(
         let Ok(mut permit) = Arc::clone(&permits).acquire_many_owned(wanted).await else { return };
         match queue.receive(&receive).await {
             Ok(deliveries) => {
-                for delivery in deliveries {
-                    if let Some(used) = permit.split(1) {
-                        used.forget();
-                    }
-                    if sender.send(Note::Delivered { step, delivery }).is_err() {
-                        return;
-                    }
+                if let Some(used) = permit.split(deliveries.len()) {
+                    used.forget();
+                }
+                if !deliveries.is_empty() && sender.send(Note::Delivered { step, deliveries }).is_err() {
+                    return;
                 }
             }
             Err(error) => {

@@ -16,6 +16,7 @@ pub mod drive;
 mod fetch;
 mod finish;
 mod mail;
+mod note;
 pub mod prepare;
 pub mod recover;
 

@@ -83,7 +83,12 @@ fn prepare_one(common: &Common, context: &Context, progress: &Progress, step: us
         Role::Pure => context.output(common, step, progress).map(|_| Ready::Computed),
         Role::Effect { .. } | Role::Source => request(common, station, step, &scope).map(Ready::Request),
         Role::Timer => body(station, &scope).and_then(|wait| pause(&wait)),
-        Role::Receive => Ok(Ready::Wait(common.assembly.plan.track(context.unit).steps[step].timeout)),
+        Role::Receive => {
+            // What the message must carry is made here, so that the driving task need not. When it
+            // cannot be made, any message will do.
+            let _ = context.output(common, step, progress);
+            Ok(Ready::Wait(common.assembly.plan.track(context.unit).steps[step].timeout))
+        }
     };
     made.unwrap_or_else(Ready::Fault)
 }

@@ -7,11 +7,12 @@ use crate::core::plan::Plan;
 use crate::core::progress::Progress;
 use crate::core::resume::{self, Planner, ResumePlan};
 use crate::core::run::Run;
+use crate::core::tally::Counts;
 use crate::core::time::Timestamp;
 use crate::ports::{Journal, StoreError};
 
 /// Items read from the store in one go: a few blocks, so that memory stays flat.
-const SCAN: usize = 1_000;
+const SCAN: usize = 400;
 
 /// A resume cannot be prepared.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -39,7 +40,15 @@ pub fn plan(journal: &dyn Journal, plan: &Plan, run: &Run) -> Result<ResumePlan,
     })?;
     let total = run.source.as_ref().map_or(0, |source| source.count);
     let run_units = u64::from(!plan.run.steps.is_empty());
-    Ok(resume::join(run.id, vec![of_run.finish(run_units), of_items.finish(total)]))
+    let mut tracks = vec![of_run.finish(run_units), of_items.finish(total)];
+    if let Some(number) = run.open_closing() {
+        let mut of_closing = Planner::new(&plan.closing, run.id, run.epoch);
+        if let Some(progress) = journal.progress(run.id, Unit::Closing(number))? {
+            of_closing.add(Unit::Closing(number), &progress);
+        }
+        tracks.push(of_closing.finish(1));
+    }
+    Ok(resume::join(run.id, tracks))
 }
 
 /// Gives new budgets to what was given up, as the plan said. When it returns, the run's records
@@ -58,44 +67,54 @@ pub async fn revive(journal: &dyn Journal, plan: &Plan, run: &Run, now: Timestam
             pending.push(Change::Progress(run.id, Unit::Run, progress));
         }
     }
-    let standing = journal.tally(run.id, Unit::Item(0))?.units;
+    let steps = journal.tally(run.id, Unit::Item(0))?.steps;
+    let unfinished = |units: &Counts| {
+        units.dead_lettered + units.in_doubt + units.cancelled + units.backoff + units.waiting > 0
+    };
     // Without any of these no record changes, and a million items need not be read.
-    let given_up = standing.dead_lettered + standing.in_doubt + standing.cancelled > 0;
-    let mut revived: Vec<(u64, Progress)> = Vec::new();
-    let mut first: Option<u64> = None;
+    if steps.iter().any(|step| unfinished(&step.units)) {
+        revive_items(journal, plan, run, now, &mut pending).await?;
+    }
+    if !pending.is_empty() {
+        journal.commit(pending).await?;
+    }
+    Ok(())
+}
+
+/// The items of a run, in commits of a few hundred. `pending` goes with the first.
+async fn revive_items(
+    journal: &dyn Journal,
+    plan: &Plan,
+    run: &Run,
+    now: Timestamp,
+    pending: &mut Vec<Change>,
+) -> Result<(), Error> {
+    let mut lowered = false;
     let mut from = 0;
-    while given_up {
+    loop {
         let items = journal.items(run.id, from, SCAN)?;
-        let Some((last, _)) = items.last() else { break };
+        let Some((last, _)) = items.last() else { return Ok(()) };
         from = last + 1;
         for (position, mut progress) in items {
             let events = resume::revival(&plan.items, &progress);
             if events.is_empty() {
                 continue;
             }
+            if !lowered {
+                // Before, or with, the first item that is not at rest any more: never after it.
+                let watermark = journal.watermark(run.id)?.min(position);
+                pending.push(Change::Watermark(run.id, watermark));
+                lowered = true;
+            }
             for (step, kind) in events {
                 progress.apply(&plan.items, step, kind, now)?;
             }
-            revived.push((position, progress));
+            pending.push(Change::Progress(run.id, Unit::Item(position), progress));
         }
-        if first.is_none() && !revived.is_empty() {
-            first = revived.first().map(|(position, _)| *position);
-            let watermark = journal.watermark(run.id)?.min(first.unwrap_or(u64::MAX));
-            pending.push(Change::Watermark(run.id, watermark));
-        }
-        pending.extend(
-            revived
-                .drain(..)
-                .map(|(position, progress)| Change::Progress(run.id, Unit::Item(position), progress)),
-        );
         if !pending.is_empty() {
-            journal.commit(std::mem::take(&mut pending)).await?;
+            journal.commit(std::mem::take(pending)).await?;
         }
     }
-    if !pending.is_empty() {
-        journal.commit(pending).await?;
-    }
-    Ok(())
 }
 
 /// The position of an item in the source; none for a unit of another track.

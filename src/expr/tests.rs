@@ -15,6 +15,7 @@ fn scope(item: Value) -> Scope {
         unit: Unit::Item(3),
         input: Arc::new(json!({ "source": "a.json", "limit": 5 })),
         item: Arc::new(item),
+        digest: Arc::default(),
         steps: Arc::new(json!({ "pim": { "id": "p-1" } })),
     }
 }

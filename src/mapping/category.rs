@@ -58,6 +58,13 @@ impl Tree {
     }
 }
 
+/// What is to be said of a category that was placed by default.
+pub(super) fn remark(field: &str, placed: &Value) -> Option<String> {
+    placed.get("unmapped")?;
+    let names: Vec<&str> = placed.get("source")?.as_array()?.iter().filter_map(Value::as_str).collect();
+    Some(format!("{field}: '{}' is not in the category file, the default was taken", names.join(ARROW)))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -68,6 +68,7 @@ use self::rule::{Kind, Rule};
 use self::yaml::{Node, Shape, Word};
 use crate::core::fault::{Fault, name};
 use crate::core::scope::Scope;
+use crate::core::survey::Survey;
 
 /// The keys of a mapping file.
 const KEYS: &[&str] = &["about", "rates", "categories", "unique", "fields"];
@@ -133,17 +134,19 @@ impl Mapping {
         })
     }
 
-    /// The fields that no two items may share, computed without the rest. A field that cannot be
-    /// made is left out: `apply` will say why.
-    pub fn unique(&self, scope: &Scope) -> Vec<(String, String)> {
+    /// What can be said of a record without making the rest: the fields that no two items may
+    /// share, and categories that the category file does not list. A field that cannot be made is
+    /// left out: `apply` will say why.
+    pub fn survey(&self, scope: &Scope) -> Survey {
         let frame = Frame { scope, here: &scope.item };
-        let fields = self.unique.iter().filter_map(|position| self.fields.get(*position));
-        fields
-            .filter_map(|(name, rule)| {
-                let value = make::make(rule, frame, None).ok().flatten()?;
-                Some((name.clone(), text::of(&value)?.into_owned()))
-            })
-            .collect()
+        let value = |rule: &Rule| make::make(rule, frame, None).ok().flatten();
+        let unique = self.unique.iter().filter_map(|position| {
+            let (name, rule) = self.fields.get(*position)?;
+            Some((name.clone(), text::of(&value(rule)?)?.into_owned()))
+        });
+        let categories = self.fields.iter().filter(|(_, rule)| matches!(rule.kind, Kind::Category(..)));
+        let remarks = categories.filter_map(|(name, rule)| category::remark(name, &value(rule)?));
+        Survey { unique: unique.collect(), remarks: remarks.collect() }
     }
 }
 

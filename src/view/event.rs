@@ -33,7 +33,7 @@ pub struct EventView {
     pub event: u64,
     /// When, RFC 3339.
     pub at: String,
-    /// What: `started`, `pinned`, `resumed`, `interrupted`, `closing`, `closed`, `alert` or
+    /// What: `started`, `pinned`, `remarked`, `resumed`, `interrupted`, `closing`, `closed`, `alert` or
     /// `setback`.
     pub kind: String,
     /// The step it happened at.
@@ -57,6 +57,9 @@ pub struct EventView {
     /// Records that are dead letters from the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected: Option<u64>,
+    /// About how many records of the source it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<u64>,
     /// Something to tell people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -90,6 +93,9 @@ impl Archive {
                 rejected: Some(rejected),
                 ..view("pinned")
             },
+            RunEvent::Remarked { remark } => {
+                EventView { items: Some(remark.items), message: Some(remark.text), ..view("remarked") }
+            }
             RunEvent::Resumed { plan } => EventView { plan: Some(plan), ..view("resumed") },
             RunEvent::Interrupted => view("interrupted"),
             RunEvent::Closing { fault } => EventView { error: Some(fault), ..view("closing") },

@@ -39,6 +39,16 @@ async fn an_alert_returns_its_line_as_a_fact() {
     assert!(done(&outcome)["alert"].as_str().unwrap().contains("needs attention"));
 }
 
+#[tokio::test]
+async fn nothing_returns_the_same_id_however_often() {
+    let nothing = effect("nothing", &json!({}));
+    let call = call(&*nothing, Value::Null);
+    let calls = [call.clone(), call];
+    let verdicts = nothing.call(&calls).await;
+    assert_eq!(done(&verdicts.outcomes[0])["id"], done(&verdicts.outcomes[1])["id"]);
+    assert_eq!(verdicts.calls, 0);
+}
+
 #[test]
 fn a_delay_is_milliseconds() {
     let Worker::Pure(delay) = worker("delay", None, &json!({ "for": "1m 30s" })) else {

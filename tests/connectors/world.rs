@@ -144,6 +144,7 @@ pub(crate) fn scope(item: Value) -> Scope {
         unit: Unit::Item(0),
         input: Arc::new(json!({})),
         item: Arc::new(item),
+        digest: Arc::default(),
         steps: Arc::new(json!({})),
     }
 }

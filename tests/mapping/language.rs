@@ -229,6 +229,22 @@ fn unique_values_are_made_without_the_rest() {
     let text = "unique: [sku, handle]\nfields:\n  broken: { number: t, required: true }\n  sku: { text: id }\n  \
                 handle: { slug: t, end: id }\n";
     let mapping = Mapping::compile(text, "m.yaml", &BTreeMap::new()).unwrap();
-    let pairs = mapping.unique(&scope(json!({"id": 5, "t": "A cup"})));
+    let pairs = mapping.survey(&scope(json!({"id": 5, "t": "A cup"}))).unique;
     assert_eq!(pairs, [("sku".to_owned(), "5".to_owned()), ("handle".to_owned(), "a-cup-5".to_owned())]);
+}
+
+#[test]
+fn a_category_that_is_not_listed_is_remarked_with_its_path() {
+    let text = "categories: c.yaml\nfields:\n  category: { category: \"tree[].name\" }\n";
+    let table = b"default: Other\npaths:\n  Home: House\n".to_vec();
+    let mapping = Mapping::compile(text, "m.yaml", &BTreeMap::from([("c.yaml".to_owned(), table)])).unwrap();
+    let remarks = |names: &[&str]| {
+        let tree: Vec<Value> = names.iter().map(|name| json!({ "name": name })).collect();
+        mapping.survey(&scope(json!({ "tree": tree }))).remarks
+    };
+    assert!(remarks(&["Home", "Decor"]).is_empty());
+    assert_eq!(
+        remarks(&["Baby", "Toys"]),
+        ["category: 'Baby > Toys' is not in the category file, the default was taken"]
+    );
 }

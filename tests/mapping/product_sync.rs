@@ -31,7 +31,7 @@ fn every_product_becomes_a_canonical_product() {
         assert!(product["attributes"].is_array());
         assert!(!product["category"]["path"].as_array().unwrap().is_empty());
         assert!(!product["description"].as_str().unwrap().contains('✓'));
-        let unique: BTreeMap<_, _> = mapping.unique(&scope).into_iter().collect();
+        let unique: BTreeMap<_, _> = mapping.survey(&scope).unique.into_iter().collect();
         assert_eq!(
             (unique["sku"].as_str(), unique["handle"].as_str()),
             (product["sku"].as_str().unwrap(), product["handle"].as_str().unwrap())
@@ -52,8 +52,8 @@ fn every_product_passes_the_gate() {
     let with = json!({"source": path, "schema": schema, "item_key": "${{ item.product_id }}"});
     let source = source(&with, &files, &workflows());
     let mapping = shipped("product-sync/mapping.yaml");
-    let unique = |_: u64, item: &Arc<Value>| mapping.unique(&scope_of(Arc::clone(item)));
-    let pinned = source.pin(&scope(Value::Null), &folder, &unique).unwrap();
+    let survey = |_: u64, item: &Arc<Value>| mapping.survey(&scope_of(Arc::clone(item)));
+    let pinned = source.pin(&scope(Value::Null), &folder, &survey).unwrap();
     assert_eq!((pinned.source.count, pinned.rejected), (products.len() as u64, 0));
     let records = source.open(&pinned.source, &folder).unwrap();
     for (position, product) in (0..).zip(&products) {
@@ -129,8 +129,8 @@ fn the_sample_has_three_invalid_products_and_two_of_one_title() {
         json!({"source": "product-sync/sample.json", "schema": schema, "item_key": "${{ item.product_id }}"});
     let source = source(&with, &files, &workflows());
     let mapping = shipped("product-sync/mapping.yaml");
-    let unique = |_: u64, item: &Arc<Value>| mapping.unique(&scope_of(Arc::clone(item)));
-    let pinned = source.pin(&scope(Value::Null), &folder, &unique).unwrap();
+    let survey = |_: u64, item: &Arc<Value>| mapping.survey(&scope_of(Arc::clone(item)));
+    let pinned = source.pin(&scope(Value::Null), &folder, &survey).unwrap();
     assert_eq!((pinned.source.count, pinned.rejected), (200, 3));
     let records = source.open(&pinned.source, &folder).unwrap();
     let reasons: Vec<String> = (0..200)

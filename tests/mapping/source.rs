@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::product::Products;
 use crate::stage::{Folder, Gate, pin, scope, source};
+use milepost::core::survey::{Remark, Survey};
 
 fn with() -> Value {
     json!({"item_key": "${{ item.id }}"})
@@ -65,7 +66,7 @@ fn bad_records_are_dead_letters_with_reasons() {
     let with =
         json!({"source": path, "schema": "s.json", "required": ["name"], "item_key": "${{ item.id }}"});
     let source = source(&with, &files, folder.path());
-    let pinned = source.pin(&scope(Value::Null), &folder, &|_, _| Vec::new()).unwrap();
+    let pinned = source.pin(&scope(Value::Null), &folder, &|_, _| Survey::default()).unwrap();
     let gate = Gate { records: source.open(&pinned.source, &folder).unwrap(), pinned };
     assert_eq!(gate.pinned.rejected, 7);
     insta::assert_snapshot!(gate.verdicts().join("\n"), @r#"
@@ -107,8 +108,11 @@ fn the_first_of_equal_unique_values_wins() {
     let records = json!([{"id": 1, "s": "x"}, {"id": 2, "s": "y"}, {"id": 3, "s": "x"}, {"id": 1, "s": "z"}, {"id": 4, "s": "z"}]);
     let with = json!({"source": folder.write("a.json", records.to_string()), "item_key": "${{ item.id }}"});
     let source = source(&with, &BTreeMap::new(), folder.path());
-    let unique = |_: u64, item: &Arc<Value>| vec![("sku".to_owned(), item["s"].as_str().unwrap().to_owned())];
-    let pinned = source.pin(&scope(Value::Null), &folder, &unique).unwrap();
+    let survey = |_: u64, item: &Arc<Value>| Survey {
+        unique: vec![("sku".to_owned(), item["s"].as_str().unwrap().to_owned())],
+        remarks: vec!["odd".to_owned()],
+    };
+    let pinned = source.pin(&scope(Value::Null), &folder, &survey).unwrap();
     let gate = Gate { records: source.open(&pinned.source, &folder).unwrap(), pinned };
     // The last one is no duplicate: the record that had its value before is a dead letter itself.
     insta::assert_snapshot!(gate.verdicts().join("\n"), @r"
@@ -119,6 +123,8 @@ fn the_first_of_equal_unique_values_wins() {
     4
     ");
     assert_eq!(gate.pinned.rejected, 2);
+    // Counted once for each record that is no dead letter.
+    assert_eq!(gate.pinned.remarks, [Remark { text: "odd".to_owned(), items: 3 }]);
     assert_eq!(
         (gate.records.find("1"), gate.records.find("3"), gate.records.find("9")),
         (Some(0), Some(2), None)

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use milepost::core::survey::Survey;
 use milepost::ports::Worker;
 use serde_json::{Value, json};
 
@@ -91,7 +92,7 @@ fn what_cannot_be_opened_says_why() {
     let open = |path: &str| {
         let with = json!({"source": path, "item_key": "${{ item.id }}"});
         let source = source(&with, &BTreeMap::new(), folder.path());
-        let fault = source.pin(&scope(Value::Null), &folder, &|_, _| Vec::new()).unwrap_err();
+        let fault = source.pin(&scope(Value::Null), &folder, &|_, _| Survey::default()).unwrap_err();
         fault.to_string().replace(&folder.path().display().to_string(), "DIR")
     };
     let faults = [open("missing.json"), open("sub"), open("s3://bucket/key"), open("")];

@@ -7,7 +7,8 @@ use std::io::BufWriter;
 use std::sync::Arc;
 use std::time::Instant;
 
-use milepost::ports::UniqueOf;
+use milepost::core::survey::Survey;
+use milepost::ports::SurveyOf;
 use serde_json::{Value, json};
 
 use crate::product::Products;
@@ -31,20 +32,20 @@ fn the_gate_and_the_mapping() {
     let with = json!({"source": path, "schema": schema, "item_key": "${{ item.product_id }}"});
     let source = source(&with, &files, &workflows());
     let mapping = shipped("product-sync/mapping.yaml");
-    let pin = |name: &str, unique: &UniqueOf<'_>| {
+    let pin = |name: &str, survey: &SurveyOf<'_>| {
         let begin = Watch::start();
-        let pinned = source.pin(&scope(Value::Null), &folder, unique).unwrap();
+        let pinned = source.pin(&scope(Value::Null), &folder, survey).unwrap();
         begin.stop(name, COUNT);
         assert_eq!((pinned.source.count, pinned.rejected), (COUNT, 0));
         pinned
     };
-    pin("gate alone", &|_, _| Vec::new());
-    let pinned = pin("gate with unique", &|_, item| mapping.unique(&scope_of(Arc::clone(item))));
+    pin("gate alone", &|_, _| Survey::default());
+    let pinned = pin("gate with survey", &|_, item| mapping.survey(&scope_of(Arc::clone(item))));
     // Everything that validating and transforming cost together, as the bench P2 has it.
     pin("gate and mapping", &|_, item| {
         let scope = scope_of(Arc::clone(item));
         black_box(mapping.apply(&scope).unwrap());
-        mapping.unique(&scope)
+        mapping.survey(&scope)
     });
 
     let status = fs::read_to_string("/proc/self/status").unwrap();
@@ -72,7 +73,7 @@ fn the_gate_and_the_mapping() {
         }
         begin.stop(name, SINGLE);
     };
-    warm("unique", &|at| drop(black_box(mapping.unique(&scopes[at]))));
+    warm("survey", &|at| drop(black_box(mapping.survey(&scopes[at]))));
     warm("map", &|at| drop(black_box(mapping.apply(&scopes[at]).unwrap())));
     for name in ["product-sync/pimcore.yaml", "product-sync/medusa.yaml"] {
         let mapping = shipped(name);

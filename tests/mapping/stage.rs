@@ -15,6 +15,7 @@ use milepost::core::fault::Fault;
 use milepost::core::id::{RunId, Unit};
 use milepost::core::retry::Retry;
 use milepost::core::scope::Scope;
+use milepost::core::survey::Survey;
 use milepost::core::time::Timestamp;
 use milepost::core::workflow::{Batch, Step};
 use milepost::mapping::{self, Mapping};
@@ -35,6 +36,7 @@ pub(crate) fn scope_of(item: Arc<Value>) -> Scope {
         unit: Unit::Item(0),
         input: Arc::new(Value::Null),
         item,
+        digest: Arc::default(),
         steps: Arc::new(Value::Null),
     }
 }
@@ -209,7 +211,7 @@ pub(crate) fn pin(folder: &Folder, name: &str, bytes: impl AsRef<[u8]>, with: Va
     let mut with = with;
     with["source"] = Value::String(folder.write(name, bytes));
     let source = source(&with, &BTreeMap::new(), folder.path());
-    let pinned = source.pin(&scope(Value::Null), folder, &|_, _| Vec::new())?;
+    let pinned = source.pin(&scope(Value::Null), folder, &|_, _| Survey::default())?;
     let records = source.open(&pinned.source, folder)?;
     Ok(Gate { pinned, records })
 }

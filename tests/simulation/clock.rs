@@ -11,17 +11,17 @@ use tokio::time::Instant;
 
 /// Simulated time: tokio's paused clock, which jumps to the next timer when nothing else is left
 /// to do. It goes on from life to life.
-pub struct SimClock {
+pub(crate) struct SimClock {
     life: Mutex<(Timestamp, Option<Instant>)>,
 }
 
 impl SimClock {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { life: Mutex::new((Timestamp(1_000_000), None)) }
     }
 
     /// A fresh single-threaded runtime for one life.
-    pub fn runtime(&self) -> Runtime {
+    pub(crate) fn runtime(&self) -> Runtime {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         let start = runtime.block_on(async { Instant::now() });
@@ -30,7 +30,7 @@ impl SimClock {
     }
 
     /// Keeps the time at which a life ended.
-    pub fn keep(&self, runtime: &Runtime) {
+    pub(crate) fn keep(&self, runtime: &Runtime) {
         let now = runtime.block_on(async { self.now() });
         *self.life.lock().unwrap() = (now, None);
     }
@@ -52,7 +52,7 @@ impl Clock for SimClock {
 }
 
 /// Computes at once, on the thread that asks.
-pub struct InPlace;
+pub(crate) struct InPlace;
 
 impl Compute for InPlace {
     fn submit(&self, job: Box<dyn FnOnce() + Send>) {

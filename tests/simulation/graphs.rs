@@ -14,7 +14,7 @@ use milepost::core::scope::Scope;
 use milepost::core::workflow::Tolerance;
 use milepost::engine::assembly::{Assembly, Station};
 use milepost::expr::Expression;
-use milepost::ports::{Pinned, Pins, Prepare, Record, Records, Source, UniqueOf, Worker};
+use milepost::ports::{Pinned, Pins, Prepare, Record, Records, Source, SurveyOf, Worker};
 use rand::Rng;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
@@ -22,8 +22,8 @@ use serde_json::{Value, json};
 use crate::world::{SimEffect, SimPure, SimReceiver, SimTimer, World};
 
 /// A source of `count` records; the last one is a dead letter from the start.
-pub struct SimSource {
-    pub count: u64,
+pub(crate) struct SimSource {
+    pub(crate) count: u64,
 }
 
 impl Prepare for SimSource {
@@ -33,10 +33,10 @@ impl Prepare for SimSource {
 }
 
 impl Source for SimSource {
-    fn pin(&self, _: &Scope, _: &dyn Pins, _: &UniqueOf<'_>) -> Result<Pinned, Fault> {
+    fn pin(&self, _: &Scope, _: &dyn Pins, _: &SurveyOf<'_>) -> Result<Pinned, Fault> {
         let source =
             run::Source { uri: "sim".into(), records: "r".into(), index: "i".into(), count: self.count };
-        Ok(Pinned { source, rejected: 1 })
+        Ok(Pinned { source, rejected: 1, remarks: Vec::new() })
     }
 
     fn open(&self, source: &run::Source, _: &dyn Pins) -> Result<Arc<dyn Records>, Fault> {
@@ -53,7 +53,7 @@ impl Records for SimRecords {
         let value = if position + 1 == self.count {
             Err(Fault::new("InvalidRecord", "the last one"))
         } else {
-            Ok(Arc::new(json!({ "n": position, "flag": position % 3 != 0 })))
+            Ok(Arc::new(json!({ "n": position, "flag": !position.is_multiple_of(3) })))
         };
         Record { key: Some(position.to_string()), value }
     }
@@ -77,11 +77,12 @@ pub fn step(name: &str, role: Role, needs: Vec<usize>, settle: SettleBy) -> Plan
             max: Duration::from_secs(1),
             jitter: Jitter::Full,
         },
-        timeout: Duration::from_secs(60),
+        timeout: Duration::from_mins(1),
         batch_max: 1,
         linger: Duration::ZERO,
         concurrency: 4,
         settle,
+        tolerant: false,
         delete_after: None,
     }
 }
@@ -93,7 +94,7 @@ pub fn station(worker: Worker, when: Option<&str>) -> Station {
 
 /// A random workflow: a source, then two to six item steps in a random graph, now and then with a
 /// publish and a receive among them.
-pub fn random(rng: &mut StdRng, world: &Arc<World>, run: RunId, count: u64) -> Assembly {
+pub(crate) fn random(rng: &mut StdRng, world: &Arc<World>, run: RunId, count: u64) -> Assembly {
     let mut steps = vec![step("source", Role::Pure, vec![], SettleBy::Repeat)];
     let mut stations = vec![station(Worker::Source(Arc::new(SimSource { count })), None)];
     let wanted = rng.random_range(2..=6);

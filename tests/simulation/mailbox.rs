@@ -13,7 +13,7 @@ use milepost::ports::{Delivery, Queue, Receive, StoreError};
 use crate::world::World;
 
 /// A queue that tells the world of what is premature.
-pub struct Mailbox {
+pub(crate) struct Mailbox {
     queue: Arc<dyn Queue>,
     world: Arc<World>,
     /// The step after which a message goes.
@@ -22,7 +22,7 @@ pub struct Mailbox {
 }
 
 impl Mailbox {
-    pub fn new(queue: Arc<dyn Queue>, world: Arc<World>, step: usize) -> Self {
+    pub(crate) fn new(queue: Arc<dyn Queue>, world: Arc<World>, step: usize) -> Self {
         Self { queue, world, step, items: Mutex::default() }
     }
 }

@@ -3,6 +3,9 @@
 //! Every case prints its seed when it fails. One case: `SEED=123 cargo test --test simulation`.
 //! More of them: `CASES=100000`.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
+#![expect(clippy::print_stdout, reason = "seeds and traces are what this test says")]
+
 mod clock;
 mod graphs;
 mod mailbox;
@@ -125,10 +128,9 @@ impl Case {
             }
             let (_stop, control) = Control::new();
             let driven = drive(run, plan, assembly, ports, control, limits, seed);
-            match tokio::time::timeout(LIFE_MAX, driven).await {
-                Ok(ended) => ended.inspect_err(|error| trace(error)).ok(),
-                Err(_) => panic!("the engine waits for something that never comes\nreplay: SEED={case}"),
-            }
+            let ended = tokio::time::timeout(LIFE_MAX, driven).await;
+            assert!(ended.is_ok(), "the engine waits for something that never comes\nreplay: SEED={case}");
+            ended.ok()?.inspect_err(|error| trace(error)).ok()
         });
         self.clock.keep(&runtime);
         // Everything that was under way dies here, wherever it was.
@@ -213,8 +215,8 @@ impl Case {
         };
         let kept = |progress: &Progress, step: usize| match fate(track, progress, step) {
             Fate::Reuse | Fate::InDoubt(SettleBy::Person) => true,
-            Fate::Stays => !message_may_settle(progress),
-            _ => false,
+            Fate::Stays | Fate::Blocked => !message_may_settle(progress),
+            Fate::Failed | Fate::NeverRan | Fate::GoesOn | Fate::InDoubt(_) => false,
         };
         let items = self.items();
         let pairs = items.iter().flat_map(|(item, progress)| {

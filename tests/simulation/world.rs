@@ -20,32 +20,32 @@ use serde_json::{Value, json};
 
 /// What happened outside, by step and item.
 #[derive(Default)]
-pub struct Book {
+pub(crate) struct Book {
     /// How often the effect was carried out.
-    pub applied: BTreeMap<(usize, Unit), u32>,
+    pub(crate) applied: BTreeMap<(usize, Unit), u32>,
     /// How often it was asked for in the present life of the engine.
-    pub asked: BTreeMap<(usize, Unit), u32>,
+    pub(crate) asked: BTreeMap<(usize, Unit), u32>,
     /// How often an answer was unclear or lost.
-    pub unclear: BTreeMap<(usize, Unit), u32>,
+    pub(crate) unclear: BTreeMap<(usize, Unit), u32>,
     /// What was done before the record that it rests on was durable.
-    pub premature: Vec<String>,
+    pub(crate) premature: Vec<String>,
 }
 
 /// The outside world.
-pub struct World {
-    pub book: Mutex<Book>,
+pub(crate) struct World {
+    pub(crate) book: Mutex<Book>,
     chance: Mutex<StdRng>,
     clock: Arc<dyn Clock>,
     /// Everything goes well from now on.
-    pub kind: Mutex<bool>,
+    pub(crate) kind: Mutex<bool>,
     /// The queue of the present life.
-    pub queue: Mutex<Option<Arc<dyn Queue>>>,
+    pub(crate) queue: Mutex<Option<Arc<dyn Queue>>>,
     /// What is durable in the present life.
-    pub journal: Mutex<Option<Arc<dyn Journal>>>,
+    pub(crate) journal: Mutex<Option<Arc<dyn Journal>>>,
 }
 
 impl World {
-    pub fn new(seed: u64, clock: Arc<dyn Clock>) -> Arc<Self> {
+    pub(crate) fn new(seed: u64, clock: Arc<dyn Clock>) -> Arc<Self> {
         let chance = Mutex::new(StdRng::seed_from_u64(seed));
         Arc::new(Self {
             book: Mutex::default(),
@@ -62,7 +62,7 @@ impl World {
     }
 
     async fn pause(&self) {
-        let millis = (self.roll() * 40.0) as u64;
+        let millis = self.chance.lock().unwrap().random_range(0..40);
         self.clock.sleep_until(self.clock.now().after(Duration::from_millis(millis))).await;
     }
 
@@ -71,7 +71,13 @@ impl World {
     }
 
     /// Holds what is about to be done against what is durable. After a crash nobody can tell.
-    pub fn check_durable(&self, what: &str, run: RunId, unit: Unit, holds: impl FnOnce(&Progress) -> bool) {
+    pub(crate) fn check_durable(
+        &self,
+        what: &str,
+        run: RunId,
+        unit: Unit,
+        holds: impl FnOnce(&Progress) -> bool,
+    ) {
         let journal = self.journal.lock().unwrap().clone();
         let Some(Ok(progress)) = journal.map(|journal| journal.progress(run, unit)) else { return };
         if !progress.as_ref().is_some_and(holds) {
@@ -79,17 +85,17 @@ impl World {
         }
     }
 
-    pub fn applied(&self, step: usize, unit: Unit) -> u32 {
+    pub(crate) fn applied(&self, step: usize, unit: Unit) -> u32 {
         self.book.lock().unwrap().applied.get(&(step, unit)).copied().unwrap_or(0)
     }
 }
 
 /// An effect of the simulated world.
-pub struct SimEffect {
-    pub world: Arc<World>,
-    pub step: usize,
+pub(crate) struct SimEffect {
+    pub(crate) world: Arc<World>,
+    pub(crate) step: usize,
     /// When set, carrying it out also sends a message for the item to this queue.
-    pub sends: Option<RunId>,
+    pub(crate) sends: Option<RunId>,
 }
 
 impl Prepare for SimEffect {
@@ -180,8 +186,8 @@ impl Effect for SimEffect {
 }
 
 /// A pure step that always gives the same output, or always refuses some items.
-pub struct SimPure {
-    pub refuses: Option<u64>,
+pub(crate) struct SimPure {
+    pub(crate) refuses: Option<u64>,
 }
 
 impl Prepare for SimPure {
@@ -194,7 +200,7 @@ impl Prepare for SimPure {
 }
 
 /// Waits a fixed time.
-pub struct SimTimer;
+pub(crate) struct SimTimer;
 
 impl Prepare for SimTimer {
     fn prepare(&self, _: &Scope) -> Result<Value, Fault> {
@@ -203,7 +209,7 @@ impl Prepare for SimTimer {
 }
 
 /// Receives from the queue `q`.
-pub struct SimReceiver;
+pub(crate) struct SimReceiver;
 
 impl Prepare for SimReceiver {
     fn prepare(&self, _: &Scope) -> Result<Value, Fault> {

@@ -9,6 +9,7 @@ use crate::connectors::{BuildFault, Site};
 use crate::core::catalog::{Descriptor, Field, Kind, Place, Role, always};
 use crate::core::fault::Fault;
 use crate::core::scope::Scope;
+use crate::core::survey::Survey;
 use crate::mapping::Mapping;
 use crate::ports::{Prepare, Worker};
 
@@ -69,7 +70,7 @@ impl Prepare for Step {
         self.mapping.apply(scope)
     }
 
-    fn unique(&self, scope: &Scope) -> Vec<(String, String)> {
-        self.mapping.unique(scope)
+    fn survey(&self, scope: &Scope) -> Survey {
+        self.mapping.survey(scope)
     }
 }

@@ -4,4 +4,5 @@ pub mod alert;
 pub mod delay;
 pub mod fail;
 pub mod map;
+pub mod nothing;
 pub mod source;

@@ -20,7 +20,7 @@ use crate::core::fault::{Fault, name};
 use crate::core::id::Unit;
 use crate::core::retry::{Outcome, Probed};
 use crate::core::scope::Scope;
-use crate::ports::{Call, Effect, Prepare, Queue, Verdicts, Worker};
+use crate::ports::{Call, Effect, Prepare, Queue, StoreError, Verdicts, Worker};
 use request::{Publish, Receive};
 use rules::Rules;
 
@@ -110,11 +110,17 @@ impl Prepare for Publisher {
 impl Effect for Publisher {
     async fn call(&self, calls: &[Call]) -> Verdicts {
         let mut outcomes = Vec::with_capacity(calls.len());
-        let mut sent = 0;
-        for entries in calls.chunks(ENTRIES_MAX) {
+        // All are under way at once, so that the store makes them durable together.
+        let sent = calls.chunks(ENTRIES_MAX).map(|entries| {
             let messages = entries.iter().flat_map(|call| self.messages(call)).collect();
-            sent += 1;
-            match self.queue.send(messages).await {
+            let queue = Arc::clone(&self.queue);
+            (entries, tokio::spawn(async move { queue.send(messages).await }))
+        });
+        let sent: Vec<_> = sent.collect();
+        let requests = sent.len() as u64;
+        for (entries, sending) in sent {
+            let ended = sending.await.unwrap_or_else(|defect| Err(StoreError(defect.to_string())));
+            match ended {
                 Ok(()) => outcomes.extend(entries.iter().map(|call| Outcome::Done(self.facts(call)))),
                 Err(error) => {
                     let fault = Fault::new(name::NO_ANSWER, format!("failed to put events: {error}"));
@@ -122,7 +128,7 @@ impl Effect for Publisher {
                 }
             }
         }
-        Verdicts { outcomes, calls: sent }
+        Verdicts { outcomes, calls: requests }
     }
 
     async fn probe(&self, _call: &Call) -> Probed {

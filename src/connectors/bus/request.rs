@@ -41,7 +41,7 @@ impl Prepare for Publish {
         let mut request = json!({
             "source": rendered["source"].as_str().unwrap_or(SOURCE),
             "detail_type": text_of(&rendered["detail_type"]),
-            "digest": digest(&scope.item),
+            "digest": digest_of_item(scope),
         });
         if let Some(detail) = rendered.get("detail") {
             request["detail"] = detail.clone();
@@ -88,9 +88,13 @@ impl Prepare for Receive {
             "wait_ms": settings::millis(self.wait),
             "visibility_ms": settings::millis(self.visibility),
             "receives_max": self.receives_max,
-            "digest": digest(&scope.item),
+            "digest": digest_of_item(scope),
         }))
     }
+}
+
+fn digest_of_item(scope: &Scope) -> &str {
+    scope.digest.get_or_init(|| digest(&scope.item))
 }
 
 /// The SHA-256, in hexadecimal, of a value's canonical JSON: no spaces, members in the order of
@@ -115,7 +119,7 @@ fn write_canonical(value: &Value, into: &mut Vec<u8>) {
                 if position > 0 {
                     into.push(b',');
                 }
-                into.extend_from_slice(Value::from(name.as_str()).to_string().as_bytes());
+                write_plain(name, into);
                 into.push(b':');
                 write_canonical(member, into);
             }
@@ -131,6 +135,11 @@ fn write_canonical(value: &Value, into: &mut Vec<u8>) {
             }
             into.push(b']');
         }
-        scalar => into.extend_from_slice(scalar.to_string().as_bytes()),
+        scalar => write_plain(scalar, into),
     }
+}
+
+/// Texts, numbers and words are written in one way only.
+fn write_plain(value: &(impl serde::Serialize + ?Sized), into: &mut Vec<u8>) {
+    serde_json::to_writer(into, value).expect("memory takes every text and number");
 }

@@ -53,6 +53,7 @@ fn scope(item: Value) -> Scope {
         unit: Unit::Item(3),
         input: Arc::new(Value::Null),
         item: Arc::new(item),
+        digest: Arc::default(),
         steps: Arc::new(Value::Null),
     }
 }

@@ -40,8 +40,8 @@ pub const CONNECTION: ConnectionKind = ConnectionKind {
     name: "medusa",
     summary: "Medusa, through its admin API",
     fields: &[
-        Field { name: "url", kind: Kind::Secret, required: true },
-        Field { name: "email", kind: Kind::Secret, required: true },
+        Field { name: "url", kind: Kind::Plain, required: true },
+        Field { name: "email", kind: Kind::Plain, required: true },
         Field { name: "password", kind: Kind::Secret, required: true },
     ],
 };

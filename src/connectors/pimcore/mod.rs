@@ -38,8 +38,8 @@ pub const CONNECTION: ConnectionKind = ConnectionKind {
     name: "pimcore",
     summary: "Pimcore, through one Data Hub GraphQL endpoint",
     fields: &[
-        Field { name: "url", kind: Kind::Secret, required: true },
-        Field { name: "endpoint", kind: Kind::Secret, required: true },
+        Field { name: "url", kind: Kind::Plain, required: true },
+        Field { name: "endpoint", kind: Kind::Plain, required: true },
         Field { name: "api_key", kind: Kind::Secret, required: true },
         Field { name: "path", kind: Kind::Plain, required: false },
         Field { name: "class", kind: Kind::Plain, required: false },

@@ -51,7 +51,7 @@ pub const PASSWORD: &str = "sandbox";
 pub const CONNECTION: ConnectionKind = ConnectionKind {
     name: "sandbox",
     summary: "a stand-in for the PIM or the shop, started inside the process unless url is given",
-    fields: &[Field { name: "url", kind: Kind::Secret, required: false }],
+    fields: &[Field { name: "url", kind: Kind::Plain, required: false }],
 };
 
 /// The sandbox cannot work.

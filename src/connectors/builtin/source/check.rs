@@ -139,6 +139,7 @@ fn scope(item: &Arc<Value>) -> Scope {
         unit: Unit::Run,
         input: Arc::clone(&nothing),
         item: Arc::clone(item),
+        digest: Arc::default(),
         steps: nothing,
     }
 }

@@ -30,7 +30,7 @@ use crate::core::fault::{Fault, name};
 use crate::core::run;
 use crate::core::scope::Scope;
 use crate::expr::{Expression, Template};
-use crate::ports::{Pinned, Pins, Prepare, Records, Source, UniqueOf, Worker};
+use crate::ports::{Pinned, Pins, Prepare, Records, Source, SurveyOf, Worker};
 
 /// What `json.validate` declares.
 pub const DESCRIPTOR: Descriptor = Descriptor {
@@ -191,15 +191,15 @@ impl Prepare for Step {
 }
 
 impl Source for Step {
-    fn pin(&self, scope: &Scope, pins: &dyn Pins, unique: &UniqueOf<'_>) -> Result<Pinned, Fault> {
+    fn pin(&self, scope: &Scope, pins: &dyn Pins, survey: &SurveyOf<'_>) -> Result<Pinned, Fault> {
         let uri = self.uri(scope)?;
         let text = open::open(&self.path(&uri)?).map_err(|malformed| malformed.fault(None))?;
         let format = self.format.or_else(|| is_csv(&uri).then_some(Format::Csv));
         let splitter =
             Splitter::new(text, format, self.delimiter).map_err(|malformed| malformed.fault(None))?;
-        let pinned = pin::pin(splitter, &self.checker, unique, self.fail, pins)?;
+        let pinned = pin::pin(splitter, &self.checker, survey, self.fail, pins)?;
         let source = run::Source { uri, records: pinned.records, index: pinned.index, count: pinned.count };
-        Ok(Pinned { source, rejected: pinned.rejected })
+        Ok(Pinned { source, rejected: pinned.rejected, remarks: pinned.remarks })
     }
 
     fn open(&self, source: &run::Source, pins: &dyn Pins) -> Result<Arc<dyn Records>, Fault> {

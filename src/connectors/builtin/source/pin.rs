@@ -2,7 +2,7 @@
 //! threads parse and check, the calling thread puts the results in order and writes them. Nothing
 //! is held but a few batches and the hashes of the unique values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -15,7 +15,8 @@ use super::index::{Entry, Seen, State, claim, key_hash};
 use super::records::reasons;
 use super::split::{Batch, Format, Piece, Splitter};
 use crate::core::fault::{Fault, name};
-use crate::ports::{PinWriter, Pins, UniqueOf};
+use crate::core::survey::{Remark, Survey};
+use crate::ports::{PinWriter, Pins, SurveyOf};
 
 /// A batch goes to a worker when it has so many bytes…
 const BATCH_BYTES: usize = 256 * 1024;
@@ -25,6 +26,10 @@ const BATCH_RECORDS: usize = 256;
 const BATCHES_WAITING: usize = 4;
 /// Invalid records named when they end the run: enough to see the pattern.
 const NAMED_MAX: u64 = 3;
+/// Different remarks that are counted: beyond it only known ones are, so that memory stays bounded.
+const REMARKS_MAX: usize = 10_000;
+/// Remarks that are told: the most frequent ones are worth mending first.
+const REMARKS_TOLD_MAX: usize = 20;
 /// Workers, whatever the machine: the calling thread cannot write for more.
 const WORKERS_MAX: usize = 16;
 
@@ -34,14 +39,15 @@ pub(super) struct Pinned {
     pub(super) index: String,
     pub(super) count: u64,
     pub(super) rejected: u64,
+    pub(super) remarks: Vec<Remark>,
 }
 
 /// What a worker found out about one record.
 struct Finding {
     state: State,
     key: Option<String>,
-    /// Its unique values beside the key.
-    unique: Vec<(String, String)>,
+    /// What the steps behind the source know of it.
+    survey: Survey,
 }
 
 /// A batch on its way.
@@ -63,7 +69,7 @@ struct Examined {
 pub(super) fn pin(
     splitter: Splitter,
     checker: &Checker,
-    unique: &UniqueOf<'_>,
+    survey: &SurveyOf<'_>,
     fail: bool,
     pins: &dyn Pins,
 ) -> Result<Pinned, Fault> {
@@ -80,7 +86,7 @@ pub(super) fn pin(
             let (shared, to_writer) = (&shared, to_writer.clone());
             scope.spawn(move || {
                 while let Some(numbered) = receive(shared) {
-                    if to_writer.send(examine(numbered, checker, unique, strict)).is_err() {
+                    if to_writer.send(examine(numbered, checker, survey, strict)).is_err() {
                         break;
                     }
                 }
@@ -135,21 +141,21 @@ fn cut(
     }
 }
 
-fn examine(numbered: Numbered, checker: &Checker, unique: &UniqueOf<'_>, strict: bool) -> Examined {
+fn examine(numbered: Numbered, checker: &Checker, survey: &SurveyOf<'_>, strict: bool) -> Examined {
     let mut findings = Vec::with_capacity(numbered.batch.pieces.len());
     let mut malformed = None;
     for (piece, position) in numbered.batch.pieces.iter().zip(numbered.first..) {
         let finding = match checker.check(&numbered.batch.bytes[piece.start..piece.end]) {
             Ok(Checked { key, value, valid }) if valid && piece.note.is_none() => {
-                Finding { state: State::Valid, key, unique: unique(position, &value) }
+                Finding { state: State::Valid, key, survey: survey(position, &value) }
             }
-            Ok(Checked { key, .. }) => Finding { state: State::Invalid, key, unique: Vec::new() },
+            Ok(Checked { key, .. }) => Finding { state: State::Invalid, key, survey: Survey::default() },
             // Inside an array a broken element leaves no trust in where the next one begins.
             Err(error) if strict && !error.too_deep => {
                 malformed = Some(Malformed { at: Some(piece.at), message: error.message });
                 break;
             }
-            Err(_) => Finding { state: State::Invalid, key: None, unique: Vec::new() },
+            Err(_) => Finding { state: State::Invalid, key: None, survey: Survey::default() },
         };
         findings.push(finding);
     }
@@ -169,6 +175,7 @@ struct Writer<'a> {
     duplicates: u64,
     /// The first invalid records, in words.
     named: Vec<String>,
+    remarks: HashMap<String, u64>,
 }
 
 impl<'a> Writer<'a> {
@@ -184,6 +191,7 @@ impl<'a> Writer<'a> {
             invalid: 0,
             duplicates: 0,
             named: Vec::new(),
+            remarks: HashMap::new(),
         })
     }
 
@@ -243,7 +251,7 @@ impl<'a> Writer<'a> {
         }
         let key = finding.key.as_deref().unwrap_or_default();
         let own = std::iter::once(("", key));
-        let unique = finding.unique.iter().map(|(field, value)| (field.as_str(), value.as_str()));
+        let unique = finding.survey.unique.iter().map(|(field, value)| (field.as_str(), value.as_str()));
         let claims: Vec<_> =
             own.chain(unique).map(|(field, value)| (field, value, claim(field, value))).collect();
         if let Some((field, value, _)) = claims.iter().find(|(_, _, hash)| self.seen.has(*hash)) {
@@ -253,6 +261,11 @@ impl<'a> Writer<'a> {
         }
         for (_, _, hash) in claims {
             self.seen.keep(hash);
+        }
+        for remark in &finding.survey.remarks {
+            if self.remarks.len() < REMARKS_MAX || self.remarks.contains_key(remark) {
+                *self.remarks.entry(remark.clone()).or_default() += 1;
+            }
         }
         (State::Valid, None)
     }
@@ -268,13 +281,23 @@ impl<'a> Writer<'a> {
             );
             return Err(Fault::new(name::VALIDATION, message));
         }
+        let remarks = most_frequent(self.remarks);
         Ok(Pinned {
             records: self.records.finish().map_err(|error| store_fault(&error))?,
             index: self.index.finish().map_err(|error| store_fault(&error))?,
             count: self.count,
             rejected: self.invalid + self.duplicates,
+            remarks,
         })
     }
+}
+
+/// The remarks worth telling, the most frequent first.
+fn most_frequent(counted: HashMap<String, u64>) -> Vec<Remark> {
+    let mut remarks: Vec<Remark> = counted.into_iter().map(|(text, items)| Remark { text, items }).collect();
+    remarks.sort_by(|one, other| other.items.cmp(&one.items).then_with(|| one.text.cmp(&other.text)));
+    remarks.truncate(REMARKS_TOLD_MAX);
+    remarks
 }
 
 /// As much of a note as an entry can measure.

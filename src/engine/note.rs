@@ -1,0 +1,31 @@
+//! How what takes time answers the driving task.
+
+use std::sync::Arc;
+
+use crate::core::arrival::{Arrival, Ready};
+use crate::core::fault::Fault;
+use crate::core::id::Unit;
+use crate::core::progress::Progress;
+use crate::core::retry::Outcome;
+use crate::ports::{Delivery, Pinned, StoreError};
+
+use super::context::Context;
+
+/// What comes back from everything that takes time.
+pub(super) enum Note {
+    Arrivals(Vec<Arrival>),
+    Fetched(Vec<Fetched>),
+    Ended { step: usize, outcomes: Vec<(Unit, Outcome)>, calls: u64 },
+    Pinned { step: usize, result: Result<Pinned, Fault> },
+    Delivered { step: usize, deliveries: Vec<Delivery> },
+    QueueDone(Result<(), StoreError>),
+    Failed(StoreError),
+}
+
+/// A unit that was read in; without a context it is at rest.
+pub(super) struct Fetched {
+    pub(super) unit: Unit,
+    pub(super) progress: Option<Progress>,
+    pub(super) ready: Vec<(usize, Ready)>,
+    pub(super) context: Option<Arc<Context>>,
+}

@@ -1,0 +1,84 @@
+//! Stories with the real binary: what a person types, what they read, and what then is in the
+//! stand-ins. Times and run IDs are taken out of what is compared.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests may, as tests may")]
+
+#[path = "../../examples/products/product.rs"]
+mod product;
+#[path = "../site/mod.rs"]
+mod site;
+
+mod control;
+mod failures;
+mod input;
+mod products;
+mod reads;
+mod workflows;
+
+use serde_json::Value;
+use site::{Site, Told};
+
+const WORKFLOW: &str = "workflows/product-sync.yaml";
+/// The shipped sample: all, those that pass the gate, those that do not.
+const SAMPLE: [u64; 3] = [200, 197, 3];
+
+/// A text without what differs from one execution to the next.
+fn tame(site: &Site, text: &str) -> String {
+    let folder = site.path("").to_string_lossy().trim_end_matches('/').to_owned();
+    let text = text.replace(&folder, "SITE");
+    let lines = text.lines().map(|line| match line.split_once(", took ") {
+        Some((before, _)) => format!("{before}, took TIME"),
+        None => line.to_owned(),
+    });
+    let text = lines.collect::<Vec<_>>().join("\n");
+    let text = masked(&text, "run_??????????????????????????", "RUN");
+    masked(&text, "####-##-## ##:##:##Z", "TIME").trim().to_owned()
+}
+
+/// Replaces what looks like `shape` (`#` a digit, `?` a letter or digit).
+fn masked(text: &str, shape: &str, word: &str) -> String {
+    let fits = |candidate: &str| {
+        candidate.chars().count() >= shape.len()
+            && candidate.chars().zip(shape.chars()).all(|(found, shape)| match shape {
+                '#' => found.is_ascii_digit(),
+                '?' => found.is_ascii_alphanumeric(),
+                plain => found == plain,
+            })
+    };
+    let mut result = String::new();
+    let mut rest = text;
+    while let Some(next) = rest.chars().next() {
+        if fits(rest) {
+            result.push_str(word);
+            rest = &rest[shape.len()..];
+        } else {
+            result.push(next);
+            rest = &rest[next.len_utf8()..];
+        }
+    }
+    result
+}
+
+/// What a run said at its end, without the table of steps, whose numbers of calls differ.
+fn summary(site: &Site, told: &Told) -> String {
+    let paragraphs: Vec<&str> = told.stdout.split("\n\n").collect();
+    let kept = paragraphs.iter().filter(|paragraph| !paragraph.trim_start().starts_with("step "));
+    tame(site, &kept.copied().collect::<Vec<_>>().join("\n\n"))
+}
+
+/// What was said besides, without the lines of progress, which slow machines have more of.
+fn talk(site: &Site, told: &Told) -> String {
+    let lines = told.stderr.lines().filter(|line| !line.starts_with("validate "));
+    tame(site, &lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// What the stand-ins of the state directory hold.
+fn held(site: &Site) -> Value {
+    site.json(&["sandbox", "show", "--json"]).remove(0)
+}
+
+/// Products and writes of both.
+fn amounts(held: &Value) -> [u64; 4] {
+    [&held["pim"]["products"], &held["pim"]["writes"], &held["shop"]["products"], &held["shop"]["writes"]]
+        .map(|value| value.as_u64().unwrap())
+}

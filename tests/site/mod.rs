@@ -1,0 +1,150 @@
+//! A place to run the real binary in: a folder of its own with a copy of the shipped workflows, a
+//! state directory, stand-ins as their own process, and a relay between them that can stop time.
+
+pub(crate) mod outside;
+pub(crate) mod relay;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread::JoinHandle;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Makes retries fast and names the stand-ins' addresses from outside, in the shipped workflow.
+pub(crate) const OUTSIDE: &[(&str, &str)] = &[
+    ("pim: { use: sandbox }", "pim: { use: sandbox, url: \"${env:PIM_URL}\" }"),
+    ("shop: { use: sandbox }", "shop: { use: sandbox, url: \"${env:SHOP_URL}\" }"),
+    ("initial: 1s", "initial: 10ms"),
+    ("max: 30s", "max: 40ms"),
+];
+
+/// A folder with workflows and a state directory.
+pub(crate) struct Site {
+    dir: TempDir,
+    env: Vec<(&'static str, String)>,
+}
+
+impl Site {
+    /// A site with the shipped workflows and no state.
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("workflows"), &dir.path().join("workflows"));
+        Self { dir, env: Vec::new() }
+    }
+
+    /// A site whose product workflow reaches its systems under these addresses.
+    pub(crate) fn reaching(pim: &str, shop: &str) -> Self {
+        let mut site = Self::new();
+        site.env = vec![("PIM_URL", pim.to_owned()), ("SHOP_URL", shop.to_owned())];
+        site.edit("product-sync.yaml", OUTSIDE);
+        site
+    }
+
+    /// A path in the site.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Replaces text of a workflow; each must be there.
+    pub(crate) fn edit(&self, workflow: &str, edits: &[(&str, &str)]) {
+        let path = self.path("workflows").join(workflow);
+        let mut text = fs::read_to_string(&path).unwrap();
+        for (old, new) in edits {
+            assert!(text.contains(old), "{workflow} no longer says {old}");
+            text = text.replace(old, new);
+        }
+        fs::write(path, text).unwrap();
+    }
+
+    fn command(&self, line: &[&str]) -> Command {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("milepost"));
+        command.args(line).current_dir(self.dir.path()).envs(self.env.iter().cloned());
+        command.env_remove("MILEPOST_STATE").env_remove("MILEPOST_LOG").stdin(Stdio::null());
+        command
+    }
+
+    /// Executes a command to its end.
+    pub(crate) fn milepost(&self, line: &[&str]) -> Told {
+        let output = self.command(line).output().unwrap();
+        Told {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// What a command answers, one JSON value per line or one over many lines.
+    pub(crate) fn json(&self, line: &[&str]) -> Vec<Value> {
+        let told = self.milepost(line);
+        let values = serde_json::Deserializer::from_str(&told.stdout).into_iter::<Value>();
+        let values = values.collect::<Result<Vec<_>, _>>().unwrap_or_default();
+        assert!(told.code == Some(0) && !values.is_empty(), "{line:?}: {told:?}");
+        values
+    }
+
+    /// Starts `run` or `resume` and returns once it has said the run's ID.
+    pub(crate) fn start(&self, line: &[&str]) -> Working {
+        let mut command = self.command(line);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = child.stderr.take().unwrap();
+        let talk = std::thread::spawn(move || {
+            let mut text = String::new();
+            stderr.read_to_string(&mut text).unwrap();
+            text
+        });
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut first = String::new();
+        stdout.read_line(&mut first).unwrap();
+        Working { run: first.trim().to_owned(), pid: child.id(), child, stdout, talk }
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let (path, to) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copy(&path, &to);
+        } else {
+            fs::copy(path, to).unwrap();
+        }
+    }
+}
+
+/// How a command ended and what it said.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// A process that works on a run.
+pub(crate) struct Working {
+    /// The run's ID: its first line.
+    pub(crate) run: String,
+    /// Its process.
+    pub(crate) pid: u32,
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    talk: JoinHandle<String>,
+}
+
+impl Working {
+    /// Sends it a signal by name: `INT` is Ctrl-C, `KILL` leaves it no last word.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.pid)]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(mut self) -> Told {
+        let mut stdout = String::new();
+        self.stdout.read_to_string(&mut stdout).unwrap();
+        let code = self.child.wait().unwrap().code();
+        Told { code, stdout, stderr: self.talk.join().unwrap() }
+    }
+}
