@@ -32,6 +32,9 @@ pub enum StartError {
     /// The input is wrong.
     #[error("{0}")]
     Input(String),
+    /// The stand-ins of this state directory are served by another process.
+    #[error("{0}")]
+    Busy(String),
     /// Anything else.
     #[error("{0}")]
     Broken(String),
@@ -76,7 +79,7 @@ impl From<AssembleError> for StartError {
     fn from(error: AssembleError) -> Self {
         match error {
             AssembleError::Mistakes(report) => Self::Mistakes(*report),
-            AssembleError::Sandbox(why) => Self::Broken(why),
+            AssembleError::Sandbox(why) => Self::Busy(why),
         }
     }
 }

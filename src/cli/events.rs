@@ -35,12 +35,20 @@ pub(super) struct Args {
 }
 
 pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) -> Result<Exit, Failure> {
-    let reader = Reader::open(context).await?;
+    let mut reader = Reader::open(context).await?;
     // `@latest` must not become another run while we follow.
     let run = reader.show(&args.run).await?.run.to_string();
     let mut from = 0;
     loop {
-        let page = reader.events(&run, from).await?;
+        let page = match reader.events(&run, from).await {
+            Ok(page) => page,
+            // The engine that answered has ended with its run: the rest is in the store.
+            Err(_) if args.follow && reader.is_beside() => {
+                reader = Reader::open(context).await?;
+                continue;
+            }
+            Err(failure) => return Err(failure),
+        };
         for event in &page.events {
             if args.json { output.json_line(event)? } else { output.line(&line(event, output))? }
         }

@@ -95,7 +95,9 @@ impl From<OpenError> for Failure {
             OpenError::Held { .. } => Problem::new(ProblemKind::Refused, code::STATE_HELD, error.to_string())
                 .candidates(["reading works meanwhile; a second engine needs its own --state".to_owned()])
                 .next("milepost list"),
-            OpenError::Broken(_) => Problem::new(ProblemKind::Internal, code::STATE_OPEN, error.to_string()),
+            OpenError::Broken(_) => Problem::new(ProblemKind::Internal, code::STATE_OPEN, error.to_string())
+                .candidates(["mend the cause, or name another directory with --state".to_owned()])
+                .next("milepost list"),
         };
         Self::Problem(Exit::StateUnavailable, problem)
     }
@@ -108,6 +110,13 @@ impl From<StartError> for Failure {
             StartError::Input(detail) => Problem::new(ProblemKind::Invalid, code::START_REFUSED, detail)
                 .next("milepost run --help")
                 .into(),
+            StartError::Busy(detail) => {
+                let hint = "use those stand-ins (pim: { use: sandbox, url: … }), or another --state";
+                let problem = Problem::new(ProblemKind::Refused, code::SANDBOX, detail)
+                    .candidates([hint.to_owned()])
+                    .next("milepost sandbox --help");
+                Self::Problem(Exit::StateUnavailable, problem)
+            }
             StartError::Broken(detail) => {
                 Problem::new(ProblemKind::Internal, code::INTERNAL, detail).next("milepost list").into()
             }

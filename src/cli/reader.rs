@@ -82,6 +82,11 @@ impl Reader {
         }
     }
 
+    /// Whether a running engine answers.
+    pub(super) fn is_beside(&self) -> bool {
+        matches!(self, Self::Beside(_))
+    }
+
     /// The runs, newest first.
     pub(super) async fn runs(&self, filter: &RunFilter) -> Result<RunList, Failure> {
         match self {

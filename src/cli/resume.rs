@@ -63,8 +63,9 @@ async fn show_plan(args: &Args, context: &Context, output: &mut Output) -> Resul
     if !plan.in_doubt.is_empty() {
         let table = doubts(&plan).render(output);
         output.line(&format!("\n{}\n{table}", output.paint(BOLD, "in doubt")))?;
-        if plan.in_doubt.len() > DOUBTS_MAX {
-            output.line(&format!("and {} more (--json lists all)", plan.in_doubt.len() - DOUBTS_MAX))?;
+        if plan.doubts > DOUBTS_MAX as u64 {
+            let more = phrase::number(plan.doubts - DOUBTS_MAX as u64);
+            output.line(&format!("and {more} more (--json lists up to 10,000)"))?;
         }
     }
     output.flush()?;
@@ -107,11 +108,13 @@ fn doubts(plan: &PlanView) -> Table {
 }
 
 fn summary(plan: &PlanView) -> String {
-    let doubts = plan.in_doubt.len() as u64;
+    let doubts = match plan.doubts {
+        0 => "nothing is in doubt".to_owned(),
+        some => format!("{} in doubt", phrase::count(some, "effect is", "effects are")),
+    };
     format!(
-        "{} kept, {} to work on, {} in doubt",
-        phrase::number(plan.reused()),
-        phrase::number(plan.executed()),
-        phrase::number(doubts),
+        "{} of {} done; {doubts}",
+        phrase::number(plan.items_done),
+        phrase::count(plan.items, "item", "items"),
     )
 }

@@ -92,6 +92,8 @@ fn plan(run: crate::core::id::RunId) -> ResumePlan {
             attempt: 1,
             settle_by: SettleBy::Repeat,
         }],
+        doubts: 1,
+        done: 0,
         stays: vec![Share {
             step: "validate".into(),
             items: 1,
@@ -273,7 +275,7 @@ async fn a_plan_is_shown_before_anything_is_done() {
 exit 0
 --- stdout
 run_00000100000000000000000000  plan 4f1c2a
-  3 kept, 1 to work on, 1 in doubt
+  0 of 6 items done; 1 effect is in doubt
 
 step      what   items  why
 publish   kept       3  done before

@@ -99,7 +99,9 @@ impl Plan {
         let closing_graph = Graph::new(&closing_needs);
         let mut closing = steps_of(workflow, &workflow.on_failure, &closing_order, &closing_graph, catalog);
         // One that fails must not silence those after it.
-        closing.iter_mut().for_each(|step| step.tolerant = true);
+        for step in &mut closing {
+            step.tolerant = true;
+        }
         Self {
             workflow: workflow.name.clone(),
             run: Track::new(steps_of(workflow, &workflow.steps, &run, &graph, catalog)),

@@ -7,9 +7,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::sync::mpsc;
 
-use crate::core::arrival::{Arrival, Setback};
+use crate::core::arrival::Arrival;
 use crate::core::cell::IllegalTransition;
-use crate::core::change::Change;
 use crate::core::decide::decide;
 use crate::core::desk::{Desk, Limits};
 use crate::core::fault::Fault;
@@ -27,7 +26,6 @@ use super::control::Control;
 use super::finish::{self, Ending};
 use super::mail::Mail;
 use super::note::{Fetched, Note};
-use super::recover;
 
 /// The outside of the engine.
 #[derive(Clone)]
@@ -78,14 +76,10 @@ pub(super) struct Drive {
     control: Control,
     chance: StdRng,
     /// Recorded about the run as a whole, not yet committed.
-    events: Vec<Event>,
-    calls: BTreeMap<(Unit, usize), Calls>,
-    watermark: u64,
+    pub(super) events: Vec<Event>,
+    pub(super) calls: BTreeMap<(Unit, usize), Calls>,
+    pub(super) watermark: u64,
 }
-
-/// Items between two records of the watermark: a resume looks at this many finished items at most
-/// in vain, and a commit seldom carries one more row.
-const WATERMARK_STEP: u64 = 64;
 
 /// Drives a run until it ends or is stopped, and returns its last record. A run that is queued is
 /// started; any other is resumed by `plan` (its hash), which was carried out on the store before.
@@ -200,51 +194,6 @@ impl Drive {
         }
     }
 
-    /// Makes durable whatever was recorded since the last commit.
-    async fn commit(&mut self) -> Result<(), Error> {
-        let (moved, setbacks) = self.desk.take_changes();
-        let id = self.run.id;
-        let mut changes: Vec<Change> = Vec::with_capacity(moved.len() + 4);
-        let now = self.ports.clock.now();
-        let setbacks = setbacks.into_iter().map(|setback| self.setback(setback, now)).collect::<Vec<_>>();
-        if !self.events.is_empty() {
-            changes.push(Change::Run(Box::new(self.run.clone())));
-        }
-        changes.extend(self.events.drain(..).chain(setbacks).map(|event| Change::Event(id, event)));
-        changes.extend(
-            std::mem::take(&mut self.calls)
-                .into_iter()
-                .map(|((unit, step), calls)| Change::Calls(id, unit, step, calls)),
-        );
-        let mut gone = Vec::new();
-        for (unit, progress) in moved {
-            if self.desk.progress(unit).is_none() {
-                gone.extend(self.contexts.remove(&unit));
-                self.mail.note_rest(unit, &progress);
-            } else {
-                self.mail.note_change(unit);
-            }
-            changes.push(Change::Progress(id, unit, progress));
-        }
-        if !gone.is_empty() {
-            // To free a product takes nearly as long as to make it: not on this thread.
-            self.ports.compute.submit(Box::new(move || drop(gone)));
-        }
-        let proven = self.mail.take_proven();
-        let watermark = self.desk.watermark();
-        // Without this a crash would forget an item that went on from below the mark.
-        let is_back = !proven.is_empty() && watermark < self.watermark;
-        changes.extend(proven.into_iter().map(|(unit, progress)| Change::Progress(id, unit, progress)));
-        if is_back || watermark >= self.watermark + WATERMARK_STEP {
-            self.watermark = watermark;
-            changes.push(Change::Watermark(id, watermark));
-        }
-        if changes.is_empty() {
-            return Ok(());
-        }
-        Ok(self.ports.journal.commit(changes).await?)
-    }
-
     /// Waits for the first note, or until it is time, and takes in all that is there.
     async fn listen(&mut self, wake_at: Option<Timestamp>) -> Result<(), Error> {
         let wake_at = [wake_at, self.mail.extend_at()].into_iter().flatten().min();
@@ -353,45 +302,6 @@ impl Drive {
         let _ = self.common.run_facts.set(context::facts(&self.common.assembly.plan.run, run));
         self.desk.open_gate(total);
         self.mail.open(&self.ports, &self.common, &self.sender);
-    }
-
-    /// Applies an event to the run; it is durable with the next commit.
-    pub(super) fn tell(&mut self, what: RunEvent) -> Result<(), Error> {
-        let event = Event { at: self.ports.clock.now(), what };
-        self.run.apply(&event)?;
-        self.events.push(event);
-        Ok(())
-    }
-
-    fn setback(&self, setback: Setback, at: Timestamp) -> Event {
-        let step = &self.desk.plan().track(setback.unit).steps[setback.step];
-        Event {
-            at,
-            what: RunEvent::Setback {
-                step: step.name.clone(),
-                item: recover::position(setback.unit),
-                state: setback.state.word().to_owned(),
-                attempt: setback.attempt,
-                fault: setback.fault,
-            },
-        }
-    }
-
-    fn count(&mut self, step: usize, outcomes: &[(Unit, Outcome)], calls: u64) {
-        let Some((unit, _)) = outcomes.first() else { return };
-        let accepted = outcomes.iter().filter(|(_, outcome)| outcome.is_accepted()).count() as u64;
-        let refused =
-            outcomes.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Refused { .. })).count() as u64;
-        // One row per track is enough: any unit of it names it.
-        let track = match unit {
-            Unit::Item(_) => Unit::Item(0),
-            Unit::Run | Unit::Closing(_) => *unit,
-        };
-        let sum = self.calls.entry((track, step)).or_default();
-        sum.batches += 1;
-        sum.calls += calls;
-        sum.accepted += accepted;
-        sum.refused += refused;
     }
 }
 

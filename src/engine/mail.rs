@@ -21,15 +21,12 @@ use crate::core::plan::Plan;
 use crate::core::progress::Progress;
 use crate::core::run::Run;
 use crate::core::time::Timestamp;
-use crate::ports::{Delivery, Queue, Receive, StoreError, Worker};
+use crate::ports::{Delivery, Receive};
 
 use super::context::{Common, Context};
 use super::drive::{Drive, Error, Ports};
 use super::note::Note;
-
-/// Most messages per receive: each receive is a commit. A queue that gives fewer at once, as SQS
-/// does, returns fewer.
-const RECEIVE_MAX: usize = 100;
+use super::poll::{RECEIVE_MAX, parameters, poll};
 
 /// Most messages in one change of the queue: each is a row of one commit.
 const CHANGES_MAX: usize = 400;
@@ -44,9 +41,8 @@ pub(super) struct Mail {
     /// Items that left memory with a doubt that their message settled; not yet committed.
     proven: Vec<(Unit, Progress)>,
     pollers: Vec<JoinHandle<()>>,
-    /// Bounds what is received ahead: a message costs a permit until its item takes it.
-    permits: Arc<Semaphore>,
-    queues: BTreeMap<usize, Receive>,
+    inlets: BTreeMap<usize, Inlet>,
+    window: usize,
     outstanding: usize,
     extend_at: Option<Timestamp>,
 }
@@ -58,6 +54,13 @@ struct Held {
     taken: bool,
 }
 
+/// Where messages come in, one for each step that receives.
+struct Inlet {
+    receive: Receive,
+    /// Bounds what is received ahead: a message costs a permit until its item takes it.
+    permits: Arc<Semaphore>,
+}
+
 impl Mail {
     pub(super) fn new(window: usize) -> Self {
         Self {
@@ -66,8 +69,8 @@ impl Mail {
             rest: BTreeMap::new(),
             proven: Vec::new(),
             pollers: Vec::new(),
-            permits: Arc::new(Semaphore::new(window.max(RECEIVE_MAX))),
-            queues: BTreeMap::new(),
+            inlets: BTreeMap::new(),
+            window,
             outstanding: 0,
             extend_at: None,
         }
@@ -80,9 +83,10 @@ impl Mail {
                 continue;
             }
             let Some(receive) = parameters(common, step) else { continue };
-            self.queues.insert(step, receive.clone());
-            let poller =
-                poll(step, receive, Arc::clone(&ports.queue), Arc::clone(&self.permits), sender.clone());
+            let permits = Arc::new(Semaphore::new(self.window.max(RECEIVE_MAX)));
+            let (queue, inlet) = (Arc::clone(&ports.queue), Arc::clone(&permits));
+            let poller = poll(step, receive.clone(), queue, inlet, sender.clone());
+            self.inlets.insert(step, Inlet { receive, permits });
             self.pollers.push(tokio::spawn(poller));
         }
     }
@@ -98,14 +102,14 @@ impl Mail {
     pub(super) fn delivered(&mut self, step: usize, delivery: Delivery, now: Timestamp) {
         let Some(unit) = delivery.message.item.map(Unit::Item) else {
             // About the run, or foreign: left to the queue's redrive policy.
-            self.permits.add_permits(1);
+            self.give_back(step, 1);
             return;
         };
         if let Some(before) = self.held.insert((unit, step), Held { delivery, taken: false }) {
-            self.permits.add_permits(usize::from(!before.taken));
+            self.give_back(step, usize::from(!before.taken));
         }
         self.review.insert(unit);
-        let half_way = self.queues.get(&step).map(|receive| now.after(receive.visibility / 2));
+        let half_way = self.inlets.get(&step).map(|inlet| now.after(inlet.receive.visibility / 2));
         self.extend_at = [self.extend_at, half_way].into_iter().flatten().min();
     }
 
@@ -151,7 +155,7 @@ impl Mail {
         }
         self.extend_at = None;
         let steps: Vec<(usize, Duration)> =
-            self.queues.iter().map(|(step, receive)| (*step, receive.visibility)).collect();
+            self.inlets.iter().map(|(step, inlet)| (*step, inlet.receive.visibility)).collect();
         for (step, visibility) in steps {
             let receipts: Vec<Receipt> = self
                 .held
@@ -173,8 +177,8 @@ impl Mail {
     pub(super) async fn close(&mut self, ports: &Ports, common: &Common, run: &Run) -> Result<(), Error> {
         self.stop();
         let plan = Arc::clone(&common.assembly.plan);
-        for (step, receive) in &self.queues {
-            let receive = Receive { wait: Duration::ZERO, ..receive.clone() };
+        for (step, inlet) in &self.inlets {
+            let receive = Receive { wait: Duration::ZERO, ..inlet.receive.clone() };
             loop {
                 let deliveries = ports.queue.receive(&receive).await?;
                 if deliveries.is_empty() {
@@ -218,9 +222,15 @@ impl Mail {
         self.held.range((unit, 0)..=(unit, usize::MAX)).next().is_some()
     }
 
+    fn give_back(&self, step: usize, permits: usize) {
+        if let Some(inlet) = self.inlets.get(&step) {
+            inlet.permits.add_permits(permits);
+        }
+    }
+
     fn let_go_of(&mut self, unit: Unit, step: usize) -> Option<Receipt> {
         let held = self.held.remove(&(unit, step))?;
-        self.permits.add_permits(usize::from(!held.taken));
+        self.give_back(step, usize::from(!held.taken));
         Some(held.delivery.message.receipt())
     }
 
@@ -300,9 +310,9 @@ impl Drive {
 
     fn take(&mut self, unit: Unit, step: usize, now: Timestamp) -> Result<(), Error> {
         let Some(held) = self.mail.held.get_mut(&(unit, step)) else { return Ok(()) };
-        self.mail.permits.add_permits(usize::from(!held.taken));
-        held.taken = true;
-        let Held { delivery, .. } = held;
+        let first_time = !std::mem::replace(&mut held.taken, true);
+        self.mail.give_back(step, usize::from(first_time));
+        let Some(Held { delivery, .. }) = self.mail.held.get(&(unit, step)) else { return Ok(()) };
         let message = &delivery.message;
         let expected = match (self.contexts.get(&unit), self.desk.progress(unit)) {
             (Some(context), Some(progress)) => expected_digest(&self.common, context, step, progress),
@@ -342,55 +352,4 @@ fn facts_of(delivery: &Delivery) -> Facts {
 /// Made when the step was prepared; made here only for an item that waited before the engine began.
 fn expected_digest(common: &Common, context: &Context, step: usize, progress: &Progress) -> Option<String> {
     context.output(common, step, progress).ok()?.get("digest")?.as_str().map(str::to_owned)
-}
-
-/// How a step receives, from what its worker prepares without an item.
-fn parameters(common: &Common, step: usize) -> Option<Receive> {
-    let nobody = Context::new(common, Unit::Item(0), Ok(Arc::new(Value::Null)));
-    let progress = Progress::new(&common.assembly.plan.items);
-    let mut scope = nobody.scope(common, 0, &progress).ok()?;
-    scope.item = Arc::new(Value::Null);
-    scope.digest = Arc::default();
-    let Worker::Pure(receiver) = &common.assembly.items[step].worker else { return None };
-    let body = receiver.prepare(&scope).ok()?;
-    let millis = |field: &str| body.get(field).and_then(Value::as_u64).map(Duration::from_millis);
-    Some(Receive {
-        queue: body.get("queue")?.as_str()?.to_owned(),
-        run: common.run.id,
-        max: RECEIVE_MAX,
-        wait: millis("wait_ms")?,
-        visibility: millis("visibility_ms")?,
-        receives_max: u32::try_from(body.get("receives_max")?.as_u64()?).ok()?,
-    })
-}
-
-async fn poll(
-    step: usize,
-    receive: Receive,
-    queue: Arc<dyn Queue>,
-    permits: Arc<Semaphore>,
-    sender: mpsc::UnboundedSender<Note>,
-) {
-    loop {
-        let wanted = u32::try_from(receive.max).unwrap_or(1);
-        let Ok(mut permit) = Arc::clone(&permits).acquire_many_owned(wanted).await else { return };
-        match queue.receive(&receive).await {
-            Ok(deliveries) => {
-                if let Some(used) = permit.split(deliveries.len()) {
-                    used.forget();
-                }
-                if !deliveries.is_empty() && sender.send(Note::Delivered { step, deliveries }).is_err() {
-                    return;
-                }
-            }
-            Err(error) => {
-                report(error, &sender);
-                return;
-            }
-        }
-    }
-}
-
-fn report(error: StoreError, sender: &mpsc::UnboundedSender<Note>) {
-    let _ = sender.send(Note::Failed(error));
 }

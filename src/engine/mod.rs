@@ -17,7 +17,9 @@ mod fetch;
 mod finish;
 mod mail;
 mod note;
+mod poll;
 pub mod prepare;
+mod record;
 pub mod recover;
 
 pub use control::{Control, Stop};

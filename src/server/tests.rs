@@ -23,6 +23,8 @@ fn service() -> Service {
                     reuse: vec![],
                     execute: vec![],
                     in_doubt: vec![],
+                    doubts: 1,
+                    done: 0,
                     stays: vec![],
                 })
             } else {

@@ -2,14 +2,10 @@
 //! the real store, so that each can be held against the other.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
-use std::io::{self, Seek, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sha2::{Digest, Sha256};
 
 use crate::core::change::{Change, Message, Receipt};
 use crate::core::id::{RunId, Unit};
@@ -17,10 +13,9 @@ use crate::core::progress::Progress;
 use crate::core::run::{Event, Run};
 use crate::core::tally::Tally;
 use crate::core::time::Timestamp;
-use crate::ports::{Clock, Delivery, Journal, PinWriter, Pins, Queue, Receive, StoreError};
+use crate::ports::{Clock, Delivery, Journal, Queue, Receive, StoreError};
 
 use super::bells::Bells;
-use super::pins::hex;
 use super::queue::{Taken, hidden_until, long_poll};
 use super::racks::dead_letter_queue;
 
@@ -46,8 +41,8 @@ pub struct MemoryStore {
     inner: Arc<Mutex<Inner>>,
 }
 
-struct Inner {
-    kept: Kept,
+pub(super) struct Inner {
+    pub(super) kept: Kept,
     writes: u64,
     dead: bool,
     fates: Fates,
@@ -55,14 +50,14 @@ struct Inner {
 
 /// All that is durable.
 #[derive(Clone, Default)]
-struct Kept {
+pub(super) struct Kept {
     runs: BTreeMap<RunId, Run>,
     events: HashMap<RunId, Vec<Event>>,
     units: BTreeMap<(RunId, Unit), Progress>,
     tallies: HashMap<(RunId, Track), Tally>,
     watermarks: HashMap<RunId, u64>,
     queues: BTreeMap<(String, RunId), Vec<Waiting>>,
-    pins: HashMap<String, Arc<[u8]>>,
+    pub(super) pins: HashMap<String, Arc<[u8]>>,
     /// Queues that the present write has changed.
     stirred: Vec<(String, RunId)>,
 }
@@ -113,7 +108,7 @@ impl MemoryStore {
         Self { clock, bells: Bells::default(), inner: Arc::new(Mutex::new(inner)) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -342,61 +337,5 @@ impl Queue for MemoryStore {
     async fn hide(&self, receipts: Vec<Receipt>, visibility: Duration) -> Result<(), StoreError> {
         let until = self.clock.now().after(visibility);
         self.commit(receipts.into_iter().map(|receipt| Change::Hide { receipt, until }).collect()).await
-    }
-}
-
-impl Pins for MemoryStore {
-    fn put(&self, bytes: &[u8]) -> Result<String, StoreError> {
-        let address = hex(&Sha256::digest(bytes));
-        self.lock().kept.pins.insert(address.clone(), bytes.into());
-        Ok(address)
-    }
-
-    fn create(&self) -> Result<Box<dyn PinWriter>, StoreError> {
-        Ok(Box::new(Unfinished { store: self.clone(), bytes: Vec::new() }))
-    }
-
-    fn get(&self, address: &str) -> Result<Vec<u8>, StoreError> {
-        let bytes = self.lock().kept.pins.get(address).cloned();
-        let bytes = bytes.ok_or_else(|| StoreError(format!("nothing is kept at the address '{address}'")))?;
-        Ok(bytes.to_vec())
-    }
-
-    fn open(&self, address: &str) -> Result<File, StoreError> {
-        let failed = |error: io::Error| StoreError(format!("failed to make a passing file: {error}"));
-        nameless_file(&self.get(address)?).map_err(failed)
-    }
-}
-
-/// A file with these bytes that nobody else can open: its name is removed at once.
-fn nameless_file(bytes: &[u8]) -> io::Result<File> {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let path = std::env::temp_dir().join(format!("milepost-pin-{}-{number}", std::process::id()));
-    let mut file = File::options().read(true).write(true).create_new(true).open(&path)?;
-    fs::remove_file(&path)?;
-    file.write_all(bytes)?;
-    file.rewind()?;
-    Ok(file)
-}
-
-struct Unfinished {
-    store: MemoryStore,
-    bytes: Vec<u8>,
-}
-
-impl Write for Unfinished {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.bytes.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl PinWriter for Unfinished {
-    fn finish(self: Box<Self>) -> Result<String, StoreError> {
-        self.store.put(&self.bytes)
     }
 }

@@ -24,6 +24,7 @@ mod codec;
 mod error;
 mod keys;
 mod memory;
+mod memory_pins;
 mod messages;
 mod open;
 mod pack;

@@ -18,8 +18,14 @@ pub struct PlanView {
     pub reuse: Vec<PlanReuse>,
     /// Work that will be done.
     pub execute: Vec<PlanExecute>,
-    /// Effects that were perhaps done.
+    /// Effects that were perhaps done; at most 10,000 of them.
     pub in_doubt: Vec<PlanDoubt>,
+    /// How many effects were perhaps done.
+    pub doubts: u64,
+    /// Items that are done at every step.
+    pub items_done: u64,
+    /// Items of the run.
+    pub items: u64,
     /// Work that stays undone.
     pub left: Vec<PlanLeft>,
 }
@@ -69,20 +75,6 @@ pub struct PlanLeft {
 }
 
 impl PlanView {
-    /// Items that are kept, at the step that keeps most.
-    pub fn reused(&self) -> u64 {
-        self.reuse.iter().map(|reuse| reuse.items).max().unwrap_or(0)
-    }
-
-    /// Items that will be worked on, at the step that works most.
-    pub fn executed(&self) -> u64 {
-        let steps = self.execute.iter().map(|execute| &execute.step);
-        let of_step = |step: &String| {
-            self.execute.iter().filter(|execute| execute.step == *step).map(|execute| execute.items).sum()
-        };
-        steps.map(of_step).max().unwrap_or(0)
-    }
-
     /// Whether a resume would do nothing at all.
     pub fn is_empty(&self) -> bool {
         self.execute.is_empty() && self.in_doubt.is_empty()
@@ -116,6 +108,9 @@ impl Archive {
             reuse: reuse.collect(),
             execute: execute.collect(),
             in_doubt: in_doubt.collect(),
+            doubts: plan.doubts,
+            items_done: plan.done,
+            items: run.source.as_ref().map_or(0, |source| source.count),
             left: left.collect(),
         })
     }

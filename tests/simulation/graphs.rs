@@ -63,7 +63,7 @@ impl Records for SimRecords {
     }
 }
 
-pub fn step(name: &str, role: Role, needs: Vec<usize>, settle: SettleBy) -> PlanStep {
+pub(crate) fn step(name: &str, role: Role, needs: Vec<usize>, settle: SettleBy) -> PlanStep {
     PlanStep {
         name: name.to_owned(),
         role,
@@ -87,7 +87,7 @@ pub fn step(name: &str, role: Role, needs: Vec<usize>, settle: SettleBy) -> Plan
     }
 }
 
-pub fn station(worker: Worker, when: Option<&str>) -> Station {
+pub(crate) fn station(worker: Worker, when: Option<&str>) -> Station {
     let when = when.map(|text| Expression::parse(text).expect("a plain path"));
     Station { worker, when, key: None, item_from: None }
 }
@@ -128,7 +128,7 @@ pub(crate) fn random(rng: &mut StdRng, world: &Arc<World>, run: RunId, count: u6
 }
 
 /// A workflow with these item steps behind its gate.
-pub fn assembly(items: Track, stations: Vec<Station>, count: u64) -> Assembly {
+pub(crate) fn assembly(items: Track, stations: Vec<Station>, count: u64) -> Assembly {
     let gate = Track::new(vec![step("source", Role::Source, vec![], SettleBy::Repeat)]);
     Assembly {
         plan: Arc::new(Plan {

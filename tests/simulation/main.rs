@@ -20,6 +20,7 @@ use milepost::core::catalog::Role;
 use milepost::core::cell::{SettleBy, State};
 use milepost::core::change::Change;
 use milepost::core::desk::Limits;
+use milepost::core::fault::{Fault, name};
 use milepost::core::id::{RunId, Unit};
 use milepost::core::plan::Plan;
 use milepost::core::progress::Progress;
@@ -216,7 +217,7 @@ impl Case {
         let kept = |progress: &Progress, step: usize| match fate(track, progress, step) {
             Fate::Reuse | Fate::InDoubt(SettleBy::Person) => true,
             Fate::Stays | Fate::Blocked => !message_may_settle(progress),
-            Fate::Failed | Fate::NeverRan | Fate::GoesOn | Fate::InDoubt(_) => false,
+            Fate::Failed | Fate::NeverRan | Fate::GoesOn | Fate::SentAgain | Fate::InDoubt(_) => false,
         };
         let items = self.items();
         let pairs = items.iter().flat_map(|(item, progress)| {
@@ -264,6 +265,15 @@ impl Case {
             self.fail(&format!("{} of {total} items have a record at the end", items.len()));
         }
         for (item, progress) in items {
+            // The simulated queue never loses a message, so none may be given up as lost.
+            let lost = |fault: &Fault| fault.name == name::MESSAGE_LOST;
+            if progress
+                .cells
+                .iter()
+                .any(|cell| cell.state == State::DeadLettered && cell.fault.as_ref().is_some_and(lost))
+            {
+                self.fail(&format!("item {item} gave up a message that was there: {progress:?}"));
+            }
             if !progress.is_at_rest(&self.plan().items) {
                 self.fail(&format!("item {item} is not at rest: {progress:?}"));
             }

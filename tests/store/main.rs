@@ -1,7 +1,11 @@
 //! The store across processes, power cuts and disks that refuse: what a writer had acknowledged is
 //! there, whole; a second process is told who holds the directory.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "in a test a panic is the report, and figures are told"
+)]
 
 mod disk;
 mod full;

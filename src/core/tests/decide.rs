@@ -243,7 +243,7 @@ fn an_item_that_waits_long_gives_up_its_place_and_is_woken_in_time() {
 fn without_anybody_who_wants_in_nobody_has_to_go() {
     let mut desk = desk(vec![step("wait", Role::Timer, &[])], 1, 1);
     at(&mut desk, 0);
-    let ready = vec![(0, Ready::Wait(Duration::from_secs(60)))];
+    let ready = vec![(0, Ready::Wait(Duration::from_mins(1)))];
     hear(&mut desk, Arrival::Fetched { unit: Unit::Item(0), progress: None, ready }, 0);
     at(&mut desk, 0);
     desk.take_changes();

@@ -2,6 +2,7 @@
 
 use crate::core::catalog::Role;
 use crate::core::cell::{Kind, SettleBy, SkipReason, State as S};
+use crate::core::fault::{Fault, name};
 use crate::core::id::{RunId, Unit};
 use crate::core::plan::{PlanStep, Track};
 use crate::core::progress::Progress;
@@ -67,8 +68,8 @@ fn what_stands_behind_something_that_stays_stays_too() {
         (0..4).map(|step| fate(&track, &progress, step)).collect::<Vec<_>>()
     };
     let doubt = Fate::InDoubt(SettleBy::Person);
-    assert_eq!(fates(S::InDoubt(None)), [doubt, Fate::Stays, Fate::Stays, Fate::NeverRan]);
-    assert_eq!(fates(S::DeadLettered), [Fate::Stays, Fate::Stays, Fate::Stays, Fate::NeverRan]);
+    assert_eq!(fates(S::InDoubt(None)), [doubt, Fate::Blocked, Fate::Blocked, Fate::NeverRan]);
+    assert_eq!(fates(S::DeadLettered), [Fate::Stays, Fate::Blocked, Fate::Blocked, Fate::NeverRan]);
     assert_eq!(fates(S::Cancelled), [Fate::Failed, Fate::NeverRan, Fate::NeverRan, Fate::NeverRan]);
 }
 
@@ -87,7 +88,7 @@ fn a_graph_with_many_paths_is_walked_once() {
     assert!(!progress.is_at_rest(&track));
     let mut dead = progress;
     dead.cells[0] = super::cell(S::DeadLettered);
-    assert_eq!(fate(&track, &dead, track.steps.len() - 1), Fate::Stays);
+    assert_eq!(fate(&track, &dead, track.steps.len() - 1), Fate::Blocked);
     assert!(dead.is_at_rest(&track));
 }
 
@@ -99,9 +100,33 @@ fn a_resume_gives_new_budgets_only_where_its_plan_says_so() {
     assert_eq!(revived(SettleBy::Probe, S::Cancelled), once);
     assert_eq!(revived(SettleBy::Probe, S::InDoubt(None)), once, "the looks were used up");
     assert_eq!(revived(SettleBy::Person, S::InDoubt(None)), [], "nothing but a person");
-    for goes_on in [S::Succeeded, S::Pending, S::Running, S::Backoff(AT), S::InDoubt(Some(AT))] {
-        assert_eq!(revived(SettleBy::Probe, goes_on), [], "{goes_on:?}");
+    for unfinished in [S::Backoff(AT), S::InDoubt(Some(AT))] {
+        assert_eq!(revived(SettleBy::Probe, unfinished), once, "a new budget for {unfinished:?}");
     }
+    for as_it_is in [S::Succeeded, S::Pending, S::Running] {
+        assert_eq!(revived(SettleBy::Probe, as_it_is), [], "{as_it_is:?}");
+    }
+}
+
+#[test]
+fn a_wait_for_a_message_begins_anew_and_a_lost_message_is_sent_again() {
+    let track = Track::new(vec![
+        effect("publish", &[], SettleBy::Repeat),
+        step("consume", Role::Receive, &[0]),
+        step("delay", Role::Timer, &[0]),
+    ]);
+    let mut progress = standing_at(&[S::Succeeded, S::Waiting(AT), S::Waiting(AT)]);
+    assert_eq!(
+        revival(&track, &progress),
+        [(1, Kind::Revived)],
+        "nobody received; time has passed all the same"
+    );
+    progress.cells[1].state = S::DeadLettered;
+    progress.cells[1].fault = Some(Fault::new(name::MESSAGE_LOST, "it did not come"));
+    assert_eq!(fate(&track, &progress, 0), Fate::SentAgain);
+    assert_eq!(revival(&track, &progress), [(0, Kind::Resent), (1, Kind::Revived)]);
+    progress.cells[1].fault = Some(Fault::new(name::PAYLOAD_MISMATCH, "another product"));
+    assert_eq!(fate(&track, &progress, 0), Fate::Reuse);
 }
 
 #[test]
