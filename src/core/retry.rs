@@ -76,6 +76,13 @@ pub enum Outcome {
     Unclear(Fault),
 }
 
+impl Outcome {
+    /// The other side holds what it should.
+    pub fn is_accepted(&self) -> bool {
+        matches!(self, Self::Done(_) | Self::Skipped(_))
+    }
+}
+
 /// Whether another attempt makes sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Again {

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::core::arrival::Arrival;
 use crate::core::catalog::Role;
-use crate::core::cell::Facts;
+use crate::core::cell::{Facts, Kind};
 use crate::core::change::Receipt;
 use crate::core::fault::{Fault, name};
 use crate::core::id::Unit;
@@ -21,15 +21,12 @@ use crate::core::plan::Plan;
 use crate::core::progress::Progress;
 use crate::core::run::Run;
 use crate::core::time::Timestamp;
-use crate::ports::{Delivery, Queue, Receive, StoreError, Worker};
+use crate::ports::{Delivery, Receive};
 
 use super::context::{Common, Context};
 use super::drive::{Drive, Error, Ports};
 use super::note::Note;
-
-/// Most messages per receive: each receive is a commit. A queue that gives fewer at once, as SQS
-/// does, returns fewer.
-const RECEIVE_MAX: usize = 100;
+use super::poll::{RECEIVE_MAX, parameters, poll};
 
 /// Most messages in one change of the queue: each is a row of one commit.
 const CHANGES_MAX: usize = 400;
@@ -41,6 +38,8 @@ pub(super) struct Mail {
     review: BTreeSet<Unit>,
     /// Items that left memory, as they were last seen.
     rest: BTreeMap<Unit, Progress>,
+    /// Items that left memory with a doubt that their message settled; not yet committed.
+    proven: Vec<(Unit, Progress)>,
     pollers: Vec<JoinHandle<()>>,
     inlets: BTreeMap<usize, Inlet>,
     window: usize,
@@ -68,6 +67,7 @@ impl Mail {
             held: BTreeMap::new(),
             review: BTreeSet::new(),
             rest: BTreeMap::new(),
+            proven: Vec::new(),
             pollers: Vec::new(),
             inlets: BTreeMap::new(),
             window,
@@ -130,6 +130,10 @@ impl Mail {
         if let Some(progress) = progress {
             self.note_rest(unit, progress);
         }
+    }
+
+    pub(super) fn take_proven(&mut self) -> Vec<(Unit, Progress)> {
+        std::mem::take(&mut self.proven)
     }
 
     pub(super) fn queue_done(&mut self) {
@@ -327,7 +331,16 @@ impl Drive {
     fn prove(&mut self, unit: Unit, step: usize, need: usize, now: Timestamp) -> Result<(), Error> {
         let Some(Held { delivery, .. }) = self.mail.held.get(&(unit, step)) else { return Ok(()) };
         let facts = facts_of(delivery);
-        Ok(self.desk.hear(Arrival::Proven { step: need, unit, facts }, now, 0.0)?)
+        if self.desk.progress(unit).is_some() {
+            return Ok(self.desk.hear(Arrival::Proven { step: need, unit, facts }, now, 0.0)?);
+        }
+        // A doubt that only a person could settle had put the item to rest; it is read in again
+        // after the commit.
+        let Some(mut progress) = self.mail.rest.remove(&unit) else { return Ok(()) };
+        progress.apply(&self.desk.plan().items, need, Kind::Done { facts }, now)?;
+        self.mail.proven.push((unit, progress));
+        self.desk.want(unit);
+        Ok(())
     }
 }
 
@@ -339,59 +352,4 @@ fn facts_of(delivery: &Delivery) -> Facts {
 /// Made when the step was prepared; made here only for an item that waited before the engine began.
 fn expected_digest(common: &Common, context: &Context, step: usize, progress: &Progress) -> Option<String> {
     context.output(common, step, progress).ok()?.get("digest")?.as_str().map(str::to_owned)
-}
-
-/// How a step receives, from what its worker prepares without an item.
-fn parameters(common: &Common, step: usize) -> Option<Receive> {
-    let nobody = Context::new(common, Unit::Item(0), Ok(Arc::new(Value::Null)));
-    let progress = Progress::new(&common.assembly.plan.items);
-    let mut scope = nobody.scope(common, 0, &progress).ok()?;
-    scope.item = Arc::new(Value::Null);
-    scope.digest = Arc::default();
-    let Worker::Pure(receiver) = &common.assembly.items[step].worker else { return None };
-    let body = receiver.prepare(&scope).ok()?;
-    let millis = |field: &str| body.get(field).and_then(Value::as_u64).map(Duration::from_millis);
-    Some(Receive {
-        queue: body.get("queue")?.as_str()?.to_owned(),
-        run: common.run.id,
-        max: RECEIVE_MAX,
-        wait: millis("wait_ms")?,
-        visibility: millis("visibility_ms")?,
-        receives_max: u32::try_from(body.get("receives_max")?.as_u64()?).ok()?,
-    })
-}
-
-async fn poll(
-    step: usize,
-    receive: Receive,
-    queue: Arc<dyn Queue>,
-    permits: Arc<Semaphore>,
-    sender: mpsc::UnboundedSender<Note>,
-) {
-    loop {
-        // What is free, but at least one: to wait for all of them would starve the queue as long as
-        // a single message is held.
-        let more = permits.available_permits().saturating_sub(1).min(receive.max.saturating_sub(1));
-        let max = 1 + more;
-        let wanted = u32::try_from(max).unwrap_or(1);
-        let Ok(mut permit) = Arc::clone(&permits).acquire_many_owned(wanted).await else { return };
-        match queue.receive(&Receive { max, ..receive.clone() }).await {
-            Ok(deliveries) => {
-                if let Some(used) = permit.split(deliveries.len()) {
-                    used.forget();
-                }
-                if !deliveries.is_empty() && sender.send(Note::Delivered { step, deliveries }).is_err() {
-                    return;
-                }
-            }
-            Err(error) => {
-                report(error, &sender);
-                return;
-            }
-        }
-    }
-}
-
-fn report(error: StoreError, sender: &mpsc::UnboundedSender<Note>) {
-    let _ = sender.send(Note::Failed(error));
 }

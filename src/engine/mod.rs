@@ -17,6 +17,7 @@ mod fetch;
 mod finish;
 mod mail;
 mod note;
+mod poll;
 pub mod prepare;
 mod record;
 pub mod recover;

@@ -45,8 +45,12 @@ impl Drive {
             // To free a product takes nearly as long as to make it: not on this thread.
             self.ports.compute.submit(Box::new(move || drop(gone)));
         }
+        let proven = self.mail.take_proven();
         let watermark = self.desk.watermark();
-        if watermark >= self.watermark + WATERMARK_STEP {
+        // Without this a crash would forget an item that went on from below the mark.
+        let is_back = !proven.is_empty() && watermark < self.watermark;
+        changes.extend(proven.into_iter().map(|(unit, progress)| Change::Progress(id, unit, progress)));
+        if is_back || watermark >= self.watermark + WATERMARK_STEP {
             self.watermark = watermark;
             changes.push(Change::Watermark(id, watermark));
         }
@@ -80,7 +84,7 @@ impl Drive {
 
     pub(super) fn count(&mut self, step: usize, outcomes: &[(Unit, Outcome)], calls: u64) {
         let Some((unit, _)) = outcomes.first() else { return };
-        let accepted = outcomes.iter().filter(|(_, outcome)| is_accepted(outcome)).count() as u64;
+        let accepted = outcomes.iter().filter(|(_, outcome)| outcome.is_accepted()).count() as u64;
         let refused =
             outcomes.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Refused { .. })).count() as u64;
         // One row per track is enough: any unit of it names it.
@@ -94,8 +98,4 @@ impl Drive {
         sum.accepted += accepted;
         sum.refused += refused;
     }
-}
-
-fn is_accepted(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Done(_) | Outcome::Skipped(_))
 }

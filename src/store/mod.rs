@@ -118,8 +118,7 @@ impl Store {
         sync: impl FnOnce(MakeDurable) -> MakeDurable,
     ) -> Result<Self, OpenError> {
         let opened = open::open(dir, &*clock)?;
-        let failed =
-            |error: error::Error| OpenError::Failed { dir: dir.to_owned(), cause: error.to_string() };
+        let failed = |error: error::Error| OpenError::failed(dir, &error);
         let mut stage = Stage::new(opened.rows.clone());
         stage.load_queues().map_err(failed)?;
         let (bells, health) = (Bells::default(), Health::default());

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -95,14 +96,33 @@ pub enum OpenError {
         /// Its format.
         found: u64,
     },
-    /// The file system refused something.
+    /// The file system refused something. Nothing was changed.
     #[error("failed to open state directory {}: {cause}", dir.display())]
     Failed {
         /// The directory.
         dir: PathBuf,
-        /// What it refused.
+        /// What it refused, and what a person can do about it.
         cause: String,
     },
+}
+
+impl OpenError {
+    pub(super) fn failed(dir: &Path, error: &Error) -> Self {
+        let advice = match error {
+            Error::Io { source, .. } => match source.kind() {
+                ErrorKind::StorageFull => "; make room on the disk",
+                ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+                    "; make it writable, or give another directory with --state"
+                }
+                ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {
+                    "; that is a file: give a directory with --state"
+                }
+                _ => "",
+            },
+            _ => "",
+        };
+        Self::Failed { dir: dir.to_owned(), cause: format!("{error}{advice}") }
+    }
 }
 
 /// What opening came to.
@@ -114,7 +134,7 @@ pub(super) struct Opened {
 
 /// Opens or creates a state directory.
 pub(super) fn open(dir: &Path, clock: &dyn Clock) -> Result<Opened, OpenError> {
-    let failed = |error: Error| OpenError::Failed { dir: dir.to_owned(), cause: error.to_string() };
+    let failed = |error: Error| OpenError::failed(dir, &error);
     let journal = dir.join(JOURNAL);
     if !journal.exists()
         && let Some(moved_to) = damaged_in(dir)
@@ -135,6 +155,11 @@ pub(super) fn open(dir: &Path, clock: &dyn Clock) -> Result<Opened, OpenError> {
     // The names of what was created above; everything after that is inside the files.
     for dir in [&*journal, dir].into_iter().chain(made.iter().filter_map(|made| parent_of(made))) {
         sync_dir(dir).map_err(failed)?;
+    }
+    if let Some(parent) = parent_of(dir) {
+        // An earlier life may have been killed before it came to this. A parent that cannot be
+        // read is none that a life of ours has made.
+        let _ = sync_dir(parent);
     }
     Ok(opened)
 }
@@ -168,9 +193,7 @@ fn open_sled(dir: &Path, journal: &Path, clock: &dyn Clock) -> Result<sled::Db, 
                 std::thread::park_timeout(LOCK_PAUSE);
             }
             // The journal may be whole: permissions, a full disk.
-            Ok(Err(sled::Error::Io(error))) => {
-                return Err(OpenError::Failed { dir: dir.to_owned(), cause: error.to_string() });
-            }
+            Ok(Err(error @ sled::Error::Io(_))) => return Err(OpenError::failed(dir, &error.into())),
             Ok(Err(error)) => return Err(move_aside(dir, journal, clock, error.to_string())),
             Err(panic) => return Err(move_aside(dir, journal, clock, panic_text(panic.as_ref()))),
         }
@@ -252,7 +275,7 @@ impl LargeValues {
 }
 
 fn check_format(dir: &Path, opened: &mut Opened) -> Result<(), OpenError> {
-    let failed = |error: Error| OpenError::Failed { dir: dir.to_owned(), cause: error.to_string() };
+    let failed = |error: Error| OpenError::failed(dir, &error);
     let rows = &opened.rows;
     let payload = match rows.get(keys::META) {
         Err(Error::Format { found, .. }) => {

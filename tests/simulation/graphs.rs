@@ -63,7 +63,7 @@ impl Records for SimRecords {
     }
 }
 
-fn step(name: &str, role: Role, needs: Vec<usize>, settle: SettleBy) -> PlanStep {
+pub(crate) fn step(name: &str, role: Role, needs: Vec<usize>, settle: SettleBy) -> PlanStep {
     PlanStep {
         name: name.to_owned(),
         role,
@@ -87,7 +87,7 @@ fn step(name: &str, role: Role, needs: Vec<usize>, settle: SettleBy) -> PlanStep
     }
 }
 
-fn station(worker: Worker, when: Option<&str>) -> Station {
+pub(crate) fn station(worker: Worker, when: Option<&str>) -> Station {
     let when = when.map(|text| Expression::parse(text).expect("a plain path"));
     Station { worker, when, key: None, item_from: None }
 }
@@ -122,7 +122,13 @@ pub(crate) fn random(rng: &mut StdRng, world: &Arc<World>, run: RunId, count: u6
         steps.push(made);
         stations.push(station(worker, when));
     }
+    hold_longer(rng, &mut steps);
     let items = Track::new(steps);
+    assembly(items, stations, count)
+}
+
+/// A workflow with these item steps behind its gate.
+pub(crate) fn assembly(items: Track, stations: Vec<Station>, count: u64) -> Assembly {
     let gate = Track::new(vec![step("source", Role::Source, vec![], SettleBy::Repeat)]);
     Assembly {
         plan: Arc::new(Plan {
@@ -136,6 +142,18 @@ pub(crate) fn random(rng: &mut StdRng, world: &Arc<World>, run: RunId, count: u6
         items: stations,
         closing: Vec::new(),
     }
+}
+
+/// Now and then a message is held until a later step is passed.
+fn hold_longer(rng: &mut StdRng, steps: &mut [PlanStep]) {
+    let Some(receive) = steps.iter().position(|step| step.role == Role::Receive) else { return };
+    let mut behind = vec![receive];
+    for (at, step) in steps.iter().enumerate() {
+        if step.needs.iter().any(|need| behind.contains(need)) {
+            behind.push(at);
+        }
+    }
+    steps[receive].delete_after = Some(behind[rng.random_range(0..behind.len())]);
 }
 
 fn random_step(

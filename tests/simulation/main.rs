@@ -9,6 +9,7 @@
 mod clock;
 mod graphs;
 mod mailbox;
+mod proof;
 mod world;
 
 use std::collections::BTreeMap;
@@ -275,6 +276,14 @@ impl Case {
             }
             if !progress.is_at_rest(&self.plan().items) {
                 self.fail(&format!("item {item} is not at rest: {progress:?}"));
+            }
+            for known in self.plan().items.steps.iter().filter(|known| known.role == Role::Receive) {
+                for need in &known.needs {
+                    let doubt = matches!(progress.cells[*need].state, State::InDoubt(_));
+                    if doubt && self.world.applied(*need, Unit::Item(item)) > 0 {
+                        self.fail(&format!("item {item}: its message did not settle the publish"));
+                    }
+                }
             }
         }
     }

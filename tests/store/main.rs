@@ -100,7 +100,9 @@ fn child() {
         let store = store.clone();
         runtime.spawn(async move {
             for number in 0.. {
-                store.commit(commit_of(run, writer, number)).await.unwrap();
+                if let Err(error) = store.commit(commit_of(run, writer, number)).await {
+                    return writeln!(std::io::stdout(), "\n{error}").unwrap();
+                }
                 writeln!(std::io::stdout(), "acknowledged {}.", number * WRITERS + writer).unwrap();
             }
         })

@@ -96,7 +96,11 @@ fn a_directory_that_cannot_be_made_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     fs::write(&file, b"").unwrap();
-    assert!(matches!(Store::open(&file, clock()), Err(OpenError::Failed { .. })));
+    for dir in [&file, &file.join("below")] {
+        let Err(error) = Store::open(dir, clock()) else { panic!("it was opened") };
+        assert!(error.to_string().contains("give a directory with --state"), "{error}");
+    }
+    assert_eq!(fs::read(&file).unwrap(), b"");
 }
 
 #[tokio::test]
