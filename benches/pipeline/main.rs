@@ -27,6 +27,10 @@ use child::Figures;
 use floor::Floor;
 use product::Products;
 
+/// The allocator of the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ITEMS_DEFAULT: u64 = 100_000;
 const SEED: u64 = 1;
 /// The argument that makes this program a child; what follows is case, items, directory, URLs.

@@ -45,9 +45,9 @@ use names::PinnedNames;
 
 pub use error::{EngineError, OpenError, ResumeError, StartError};
 
-/// Items of a run in memory at once: 1,000 in flight is where the store is fastest, and with some
-/// 30 KB each they stay far below what a small machine has.
-const WINDOW: usize = 1_000;
+/// Items of a run in memory at once. The store gains little beyond some hundreds in flight, and an
+/// item takes up to 50 KB with its record, its product and its requests.
+const WINDOW: usize = 512;
 /// An item that waits longer than this gives up its place in memory.
 const PATIENCE: Duration = Duration::from_secs(1);
 
