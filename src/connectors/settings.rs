@@ -87,7 +87,10 @@ pub(crate) fn template(with: &Map<String, Value>, names: &[&str]) -> Result<Temp
 pub(crate) fn mapping(site: &Site<'_>) -> Result<Mapping, Vec<BuildFault>> {
     let name = required(&site.step.with, "mapping").map_err(|fault| vec![fault])?;
     let Some(bytes) = site.files.get(name) else {
-        return Err(vec![BuildFault::field("mapping", format!("the file '{name}' is missing"))]);
+        return Err(vec![BuildFault {
+            hint: Some("names begin at the workflow's folder".to_owned()),
+            ..BuildFault::field("mapping", format!("the file '{name}' is not there"))
+        }]);
     };
     let Ok(text) = std::str::from_utf8(bytes) else {
         return Err(vec![BuildFault::field("mapping", format!("the file '{name}' is not UTF-8"))]);
