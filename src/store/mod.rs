@@ -11,6 +11,7 @@
 //! - `codec` says the format, `keys` where each record lies.
 //! - `racks` is what the queues know in memory; `queue` waits for messages; `messages` stores them.
 //! - `open` is about the directory: who holds it, whether it is whole.
+//! - `care` is about the state as a whole: is it sound, what may go, copies of it.
 //! - `memory` is the same ports without a disk, for simulation and tests.
 //!
 //! Absent: retries after an error of a write (the store stops), asynchronous flushes (sled
@@ -19,6 +20,7 @@
 mod bells;
 mod block;
 mod cache;
+mod care;
 mod cells;
 mod codec;
 mod error;
@@ -61,6 +63,7 @@ use rows::Rows;
 use stage::Stage;
 use writer::{Health, MakeDurable, Writer};
 
+pub use care::{DeadLettersOf, Inspection, PlanOf, RestoreError, Retention, restore};
 pub use memory::{Fate, MemoryStore};
 pub use open::{Holder, OpenError};
 
@@ -74,6 +77,8 @@ struct Inner {
     health: Health,
     bells: Bells,
     clock: Arc<dyn Clock>,
+    /// One collection or backup at a time: a backup copies files that a collection may remove.
+    care: tokio::sync::Mutex<()>,
     _mark: HolderMark,
     rows: LastHold,
 }
@@ -124,8 +129,8 @@ impl Store {
         let (bells, health) = (Bells::default(), Health::default());
         let writer =
             Writer::start(stage, sync(opened.sync), bells.clone(), health.clone()).map_err(failed)?;
-        let inner =
-            Inner { writer, health, bells, clock, _mark: opened.mark, rows: LastHold(Some(opened.rows)) };
+        let (care, rows) = (tokio::sync::Mutex::default(), LastHold(Some(opened.rows)));
+        let inner = Inner { writer, health, bells, clock, care, _mark: opened.mark, rows };
         Ok(Self(Arc::new(inner)))
     }
 

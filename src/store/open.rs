@@ -23,11 +23,11 @@ use super::wire::{Input, put_number};
 use super::writer::MakeDurable;
 
 /// sled's own files.
-const JOURNAL: &str = "journal";
+pub(super) const JOURNAL: &str = "journal";
 /// What a journal that cannot be opened is called from then on; a time follows.
-const DAMAGED: &str = "journal.damaged-";
+pub(super) const DAMAGED: &str = "journal.damaged-";
 /// Content-addressed files.
-const PINS: &str = "pins";
+pub(super) const PINS: &str = "pins";
 /// Who holds the directory.
 const HOLDER: &str = "holder";
 /// sled's cache; the resident size is about twice as much.
