@@ -204,6 +204,19 @@ pub enum Kind {
     Cancelled,
 }
 
+impl Kind {
+    /// What went wrong, if something did.
+    pub fn fault(&self) -> Option<&Fault> {
+        match self {
+            Self::Refused { fault, .. }
+            | Self::Faulted { fault }
+            | Self::Unclear { fault, .. }
+            | Self::Unsettled { fault, .. } => Some(fault),
+            _ => None,
+        }
+    }
+}
+
 /// An event that the present state does not accept: a defect of the engine, never of a workflow.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("a cell that is {state:?} does not accept {kind:?}")]
@@ -226,6 +239,9 @@ impl Cell {
                 kind,
                 Kind::Done { .. } | Kind::Skipped { .. } | Kind::Refused { .. } | Kind::Unclear { .. }
             );
+        if let Some(fault) = kind.fault() {
+            self.fault = Some(fault.clone());
+        }
         self.state = match (self.state, kind) {
             (S::Pending | S::Backoff(_), Kind::Intended) => S::Running,
             (S::Running | S::Waiting(_) | S::InDoubt(_) | S::Pending, Kind::Done { facts }) => {
@@ -236,16 +252,9 @@ impl Cell {
                 self.facts = facts;
                 S::Skipped(reason)
             }
-            (S::Running, Kind::Refused { fault, until }) => {
-                self.fault = Some(fault);
-                until.map_or(S::DeadLettered, S::Backoff)
-            }
-            (S::Pending | S::Backoff(_) | S::Waiting(_), Kind::Faulted { fault }) => {
-                self.fault = Some(fault);
-                S::DeadLettered
-            }
-            (S::Running, Kind::Unclear { fault, until }) => {
-                self.fault = Some(fault);
+            (S::Running, Kind::Refused { until, .. }) => until.map_or(S::DeadLettered, S::Backoff),
+            (S::Pending | S::Backoff(_) | S::Waiting(_), Kind::Faulted { .. }) => S::DeadLettered,
+            (S::Running, Kind::Unclear { until, .. }) => {
                 self.looks = 0;
                 S::InDoubt(until)
             }
@@ -254,8 +263,7 @@ impl Cell {
                 self.attempts += 1;
                 S::InDoubt(until)
             }
-            (S::InDoubt(_), Kind::Unsettled { fault, until }) => {
-                self.fault = Some(fault);
+            (S::InDoubt(_), Kind::Unsettled { until, .. }) => {
                 self.looks += 1;
                 S::InDoubt(until)
             }

@@ -191,13 +191,7 @@ impl Desk {
         let plan = Arc::clone(&self.plan);
         let track = plan.track(unit);
         let Some(active) = self.units.get_mut(&unit) else { return Ok(()) };
-        let told = match &kind {
-            Kind::Refused { fault, .. }
-            | Kind::Faulted { fault }
-            | Kind::Unclear { fault, .. }
-            | Kind::Unsettled { fault, .. } => Some(fault.clone()),
-            _ => None,
-        };
+        let told = kind.fault().cloned();
         active.progress.apply(track, step, kind, now)?;
         let cell = &active.progress.cells[step];
         let (state, attempt) = (cell.state, cell.attempts);
