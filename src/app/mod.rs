@@ -210,6 +210,10 @@ impl Engine {
             epoch: 0,
             closings: 0,
             fault: None,
+            key: None,
+            connections: BTreeMap::new(),
+            revisions: BTreeMap::new(),
+            released: None,
         };
         self.store.commit(vec![Change::Run(Box::new(run.clone()))]).await.map_err(broken)?;
         Ok(self.drive(run, None, assembly))

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::fault::Fault;
+use super::fault::{Fault, name};
 use super::time::Timestamp;
 
 /// What an effect returned that later steps or people need: IDs, not products.
@@ -31,7 +31,7 @@ pub enum State {
     Skipped(SkipReason),
     /// Attempts used up, or the content refused. On the run track this is called `failed`.
     DeadLettered,
-    /// The run was cancelled before the unit got here.
+    /// Given up by a person.
     Cancelled,
 }
 
@@ -102,12 +102,19 @@ impl State {
 pub struct Cell {
     /// Where it stands.
     pub state: State,
-    /// Attempts that ended, over the whole life of the run.
+    /// Attempts that are over, over the whole life of the run; one whose engine died is over too.
     pub attempts: u32,
-    /// Attempts that ended in the present budget (rule R4); a resume begins a new one.
+    /// Attempts that ended in the present budget (rule R4); a crash spends none, and a resume begins
+    /// a new budget.
     pub spent: u32,
     /// Looks at the other side that failed since the doubt began.
     pub looks: u32,
+    /// Attempts that perhaps happened, of which nobody will ever know: a harmless repeat left them
+    /// behind, or a person gave the unit up. The present doubt, if there is one, is not counted.
+    pub doubts: u32,
+    /// The revision of the step that the present state was reached under; see
+    /// [`super::plan::PlanStep::revision`].
+    pub revision: u32,
     /// When the state last changed.
     pub at: Timestamp,
     /// What the effect returned.
@@ -127,12 +134,14 @@ pub enum Kind {
         /// What it returned.
         facts: Facts,
     },
-    /// Not needed. From pending or running.
+    /// Not needed. From pending, backoff or running.
     Skipped {
         /// Why.
         reason: SkipReason,
+        /// What the effect returned when it was applied before, if it was.
+        facts: Facts,
     },
-    /// Surely not done. From running; from in-doubt when the budget is used up.
+    /// Surely not done. From running.
     Refused {
         /// Why.
         fault: Fault,
@@ -152,7 +161,7 @@ pub enum Kind {
         /// When it is looked at; `None`: a person decides.
         until: Option<Timestamp>,
     },
-    /// The engine died after the intent. From running; costs no attempt.
+    /// The engine died after the intent. From running; costs nothing of the budget.
     Lost {
         /// When it is looked at; `None`: a person decides.
         until: Option<Timestamp>,
@@ -164,10 +173,21 @@ pub enum Kind {
         /// When it is looked at again; `None`: a person decides.
         until: Option<Timestamp>,
     },
-    /// Surely not done, or harmless to repeat. From in-doubt.
-    Reopened {
-        /// When the next attempt starts.
-        until: Timestamp,
+    /// Surely not there, whatever earlier attempts came to: somebody looked. From in-doubt.
+    Absent {
+        /// When the next attempt starts; `None`: no more attempts.
+        until: Option<Timestamp>,
+    },
+    /// The doubt is left behind, because a repeat is harmless. From in-doubt.
+    Repeated {
+        /// When the next attempt starts; `None`: no more attempts.
+        until: Option<Timestamp>,
+    },
+    /// A person says what became of it. From in-doubt; from dead-lettered, cancelled, backoff or
+    /// succeeded when doubts were left behind.
+    Settled {
+        /// What it returned when it was done; `None`: it was not done.
+        done: Option<Facts>,
     },
     /// Waits for a message or for time. From pending.
     Parked {
@@ -177,10 +197,24 @@ pub enum Kind {
     /// What it sent was lost on the way: a resume sends it again, under the same ID. From
     /// succeeded.
     Resent,
-    /// A resume gives a new budget. From dead-lettered, cancelled, in-doubt, backoff or waiting.
+    /// A resume gives a new budget. From dead-lettered, in-doubt, backoff or waiting.
     Revived,
-    /// The run was cancelled. From every state that is not final, but running.
+    /// A person gave it up. From dead-lettered, and from every state that is not final, but
+    /// running.
     Cancelled,
+}
+
+impl Kind {
+    /// What went wrong, if something did.
+    pub fn fault(&self) -> Option<&Fault> {
+        match self {
+            Self::Refused { fault, .. }
+            | Self::Faulted { fault }
+            | Self::Unclear { fault, .. }
+            | Self::Unsettled { fault, .. } => Some(fault),
+            _ => None,
+        }
+    }
 }
 
 /// An event that the present state does not accept: a defect of the engine, never of a workflow.
@@ -205,42 +239,46 @@ impl Cell {
                 kind,
                 Kind::Done { .. } | Kind::Skipped { .. } | Kind::Refused { .. } | Kind::Unclear { .. }
             );
+        if let Some(fault) = kind.fault() {
+            self.fault = Some(fault.clone());
+        }
         self.state = match (self.state, kind) {
             (S::Pending | S::Backoff(_), Kind::Intended) => S::Running,
             (S::Running | S::Waiting(_) | S::InDoubt(_) | S::Pending, Kind::Done { facts }) => {
                 self.facts = facts;
                 S::Succeeded
             }
-            (S::Pending | S::Running, Kind::Skipped { reason }) => S::Skipped(reason),
-            (S::Running | S::InDoubt(_), Kind::Refused { fault, until }) => {
-                self.fault = Some(fault);
-                until.map_or(S::DeadLettered, S::Backoff)
+            (S::Pending | S::Backoff(_) | S::Running, Kind::Skipped { reason, facts }) => {
+                self.facts = facts;
+                S::Skipped(reason)
             }
-            (S::Pending | S::Backoff(_) | S::Waiting(_), Kind::Faulted { fault }) => {
-                self.fault = Some(fault);
-                S::DeadLettered
-            }
-            (S::Running, Kind::Unclear { fault, until }) => {
-                self.fault = Some(fault);
+            (S::Running, Kind::Refused { until, .. }) => until.map_or(S::DeadLettered, S::Backoff),
+            (S::Pending | S::Backoff(_) | S::Waiting(_), Kind::Faulted { .. }) => S::DeadLettered,
+            (S::Running, Kind::Unclear { until, .. }) => {
                 self.looks = 0;
                 S::InDoubt(until)
             }
             (S::Running, Kind::Lost { until }) => {
                 self.looks = 0;
+                self.attempts += 1;
                 S::InDoubt(until)
             }
-            (S::InDoubt(_), Kind::Unsettled { fault, until }) => {
-                self.fault = Some(fault);
+            (S::InDoubt(_), Kind::Unsettled { until, .. }) => {
                 self.looks += 1;
                 S::InDoubt(until)
             }
-            (S::InDoubt(_), Kind::Reopened { until }) => S::Backoff(until),
-            (S::Pending, Kind::Parked { until }) => S::Waiting(until),
-            (S::DeadLettered | S::Cancelled | S::Backoff(_) | S::Waiting(_), Kind::Revived) => {
-                self.spent = 0;
-                S::Pending
+            (S::InDoubt(_), Kind::Absent { until }) => {
+                self.doubts = 0;
+                self.tried_again(until)
             }
-            (S::Succeeded, Kind::Resent) => {
+            (S::InDoubt(_), Kind::Repeated { until }) => {
+                self.doubts += 1;
+                self.tried_again(until)
+            }
+            (state, Kind::Settled { done }) if self.is_doubtful() => self.settled(state, done),
+            (S::Pending, Kind::Parked { until }) => S::Waiting(until),
+            (S::DeadLettered | S::Backoff(_) | S::Waiting(_), Kind::Revived)
+            | (S::Succeeded, Kind::Resent) => {
                 self.spent = 0;
                 S::Pending
             }
@@ -249,7 +287,11 @@ impl Cell {
                 self.looks = 0;
                 S::InDoubt(Some(at))
             }
-            (S::Pending | S::Backoff(_) | S::Waiting(_) | S::InDoubt(_), Kind::Cancelled) => S::Cancelled,
+            (S::Pending | S::Backoff(_) | S::Waiting(_) | S::DeadLettered, Kind::Cancelled) => S::Cancelled,
+            (S::InDoubt(_), Kind::Cancelled) => {
+                self.doubts += 1;
+                S::Cancelled
+            }
             (state, kind) => return Err(IllegalTransition { state, kind: Box::new(kind) }),
         };
         if ends_attempt {
@@ -258,6 +300,38 @@ impl Cell {
         }
         self.at = at;
         Ok(self)
+    }
+
+    /// Whether an attempt perhaps happened: now, or left behind.
+    pub fn is_doubtful(&self) -> bool {
+        self.doubts > 0 || matches!(self.state, State::InDoubt(_))
+    }
+
+    /// Where a doubt goes that ended without the effect being known as done.
+    fn tried_again(&mut self, until: Option<Timestamp>) -> State {
+        let Some(until) = until else {
+            let lost = || Fault::new(name::LOST, "no attempt left, and nobody knows of the effect");
+            self.fault.get_or_insert_with(lost);
+            return State::DeadLettered;
+        };
+        State::Backoff(until)
+    }
+
+    /// Where a doubtful cell goes when a person says what became of it. One that was given up, or
+    /// has another attempt before it, stays there unless the effect was done.
+    fn settled(&mut self, state: State, done: Option<Facts>) -> State {
+        self.doubts = 0;
+        match (state, done) {
+            (_, Some(facts)) => {
+                self.facts.extend(facts);
+                State::Succeeded
+            }
+            (State::InDoubt(_), None) => {
+                self.spent = 0;
+                State::Pending
+            }
+            (state, None) => state,
+        }
     }
 }
 
@@ -270,14 +344,40 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_is_counted_when_it_ends_and_not_when_the_engine_dies() {
+    fn an_attempt_whose_engine_died_is_over_but_costs_nothing_of_the_budget() {
         let at = Timestamp(5);
         let running = Cell::default().next(Kind::Intended, at).unwrap();
         assert_eq!(running.attempts, 0);
         let lost = running.clone().next(Kind::Lost { until: Some(at) }, at).unwrap();
-        assert_eq!((lost.attempts, lost.state), (0, State::InDoubt(Some(at))));
+        assert_eq!((lost.attempts, lost.spent, lost.state), (1, 0, State::InDoubt(Some(at))));
         let refused = running.next(Kind::Refused { fault: fault(), until: Some(at) }, at).unwrap();
         assert_eq!((refused.attempts, refused.spent), (1, 1));
+    }
+
+    #[test]
+    fn a_doubt_that_is_left_behind_is_never_forgotten_but_by_somebody_who_looked() {
+        let at = Timestamp(5);
+        let apply = |cell: Cell, kinds: &[Kind]| {
+            kinds.iter().fold(cell, |cell, kind| cell.next(kind.clone(), at).unwrap())
+        };
+        let again = Kind::Repeated { until: Some(at) };
+        let unclear = Kind::Unclear { fault: fault(), until: Some(at) };
+        let doubtful = apply(Cell::default(), &[Kind::Intended, unclear.clone(), again, Kind::Intended]);
+        let refused = Kind::Refused { fault: fault(), until: None };
+        let given_up = apply(doubtful.clone(), &[refused]);
+        assert_eq!((given_up.state, given_up.doubts), (State::DeadLettered, 1), "perhaps it happened");
+        assert_eq!(apply(given_up.clone(), &[Kind::Revived]).doubts, 1, "a new budget does not settle it");
+        let looked = apply(doubtful.clone(), &[unclear.clone(), Kind::Absent { until: Some(at) }]);
+        assert_eq!(looked.doubts, 0);
+        let not_done = apply(given_up.clone(), &[Kind::Settled { done: None }]);
+        assert_eq!((not_done.state, not_done.doubts), (State::DeadLettered, 0));
+        let done = apply(given_up, &[Kind::Settled { done: Some(Facts::new()) }]);
+        assert_eq!((done.state, done.doubts), (State::Succeeded, 0));
+        let open = apply(doubtful, &[unclear]);
+        assert_eq!(apply(open.clone(), &[Kind::Settled { done: None }]).state, State::Pending);
+        assert_eq!(apply(open, &[Kind::Cancelled]).doubts, 2);
+        let clear = apply(Cell::default(), &[Kind::Intended, Kind::Done { facts: Facts::new() }]);
+        assert!(clear.next(Kind::Settled { done: None }, at).is_err(), "there is nothing to settle");
     }
 
     #[test]
@@ -289,6 +389,6 @@ mod tests {
         }
         let cell = Cell::default();
         assert!(cell.clone().next(Kind::Unclear { fault: fault(), until: None }, at).is_err());
-        assert!(cell.next(Kind::Reopened { until: at }, at).is_err());
+        assert!(cell.next(Kind::Absent { until: Some(at) }, at).is_err());
     }
 }

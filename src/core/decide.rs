@@ -7,7 +7,7 @@ use super::desk::{Desk, Stage, TrackName};
 use super::fault::{Fault, name};
 use super::id::Unit;
 use super::progress::Progress;
-use super::retry::reopened;
+use super::retry::next_attempt;
 use super::time::Timestamp;
 
 /// Most items asked for at once: enough to keep the computing threads busy, few enough that the
@@ -138,8 +138,8 @@ impl Desk {
                     Ok(())
                 }
                 SettleBy::Repeat => {
-                    let kind = reopened(cell, &known.retry, now);
-                    self.record(unit, step, kind, now)
+                    let until = next_attempt(cell, &known.retry, now);
+                    self.record(unit, step, Kind::Repeated { until }, now)
                 }
                 SettleBy::Person => {
                     let fault = Fault::new(name::IN_DOUBT, "only a person can settle this effect");

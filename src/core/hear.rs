@@ -91,7 +91,9 @@ impl Desk {
         for (step, ready) in ready {
             match ready {
                 Ready::Computed => self.computed(unit, step, now)?,
-                Ready::Skip(reason) => self.note(unit, step, Kind::Skipped { reason }, now)?,
+                Ready::Skip(reason) => {
+                    self.note(unit, step, Kind::Skipped { reason, facts: Facts::new() }, now)?;
+                }
                 Ready::Fault(fault) => {
                     let kind = match self.progress(unit).map(|progress| progress.cells[step].state) {
                         Some(State::InDoubt(_)) => Kind::Unsettled { fault, until: None },
@@ -189,16 +191,12 @@ impl Desk {
         let plan = Arc::clone(&self.plan);
         let track = plan.track(unit);
         let Some(active) = self.units.get_mut(&unit) else { return Ok(()) };
-        let told = match &kind {
-            Kind::Refused { fault, .. }
-            | Kind::Faulted { fault }
-            | Kind::Unclear { fault, .. }
-            | Kind::Unsettled { fault, .. } => Some(fault.clone()),
-            _ => None,
-        };
+        let told = kind.fault().cloned();
         active.progress.apply(track, step, kind, now)?;
         let cell = &active.progress.cells[step];
         let (state, attempt) = (cell.state, cell.attempts);
+        // One whose doubt ended without an attempt left brings no fault of its own.
+        let told = told.or_else(|| cell.fault.clone().filter(|_| state == State::DeadLettered));
         if let Some(fault) = told {
             self.setbacks.push(Setback { unit, step, attempt, state, fault });
         }

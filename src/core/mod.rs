@@ -18,6 +18,7 @@ pub mod fault;
 pub mod graph;
 pub mod hear;
 pub mod id;
+pub mod ledger;
 pub mod mail;
 pub mod plan;
 pub mod progress;

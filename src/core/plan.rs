@@ -65,6 +65,9 @@ pub struct PlanStep {
     pub tolerant: bool,
     /// For a step that receives: the message is deleted when this step is passed.
     pub delete_after: Option<usize>,
+    /// How often what the step does was changed under this run (0: never). A cell that was reached
+    /// under an earlier revision is out of date.
+    pub revision: u32,
 }
 
 impl Plan {
@@ -185,6 +188,7 @@ fn steps_of(
                 settle: settle(step, descriptor),
                 tolerant: false,
                 delete_after: step.with.get("delete_after").and_then(|name| named(name.as_str()?)),
+                revision: 0,
             }
         })
         .collect()

@@ -41,11 +41,17 @@ impl Progress {
         kind: Kind,
         at: Timestamp,
     ) -> Result<(), IllegalTransition> {
+        let before = self.cells[step].state;
         self.cells[step] = self.cells[step].clone().next(kind, at)?;
+        // Whatever begins now, begins under the definition of now.
+        if matches!(before, State::Pending | State::Backoff(_)) {
+            self.cells[step].revision = track.steps[step].revision;
+        }
         for pure in &track.steps[step].implied {
             let cell = &mut self.cells[*pure];
             if cell.state == State::Pending {
                 cell.state = State::Succeeded;
+                cell.revision = track.steps[*pure].revision;
                 cell.at = at;
             }
         }
@@ -219,7 +225,7 @@ mod tests {
         let states: Vec<State> = progress.cells.iter().map(|cell| cell.state).collect();
         assert_eq!(states, [S::Succeeded, S::Succeeded, S::Running, S::Pending]);
         let before = progress.clone();
-        assert!(progress.apply(&track, 2, Kind::Reopened { until: AT }, AT).is_err());
+        assert!(progress.apply(&track, 2, Kind::Absent { until: Some(AT) }, AT).is_err());
         assert!(progress.apply(&track, 0, Kind::Done { facts: Facts::new() }, AT).is_err());
         assert_eq!(progress, before, "what is refused changes nothing");
     }

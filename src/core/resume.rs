@@ -33,6 +33,8 @@ pub enum Fate {
     InDoubt(SettleBy),
     /// Nothing: the same content would be refused again.
     Stays,
+    /// Nothing: a person gave it up.
+    GivenUp,
     /// Nothing: a step before it stays as it is.
     Blocked,
 }
@@ -97,11 +99,15 @@ pub fn fates(track: &Track, progress: &Progress) -> Vec<Fate> {
             State::Succeeded | State::Skipped(_) => Fate::Reuse,
             State::Running | State::InDoubt(_) => Fate::InDoubt(known.settle),
             State::DeadLettered if is_recomputed(known, cell) => Fate::Stays,
-            State::DeadLettered | State::Cancelled => Fate::Failed,
+            State::DeadLettered => Fate::Failed,
+            State::Cancelled => Fate::GivenUp,
             State::Backoff(_) | State::Waiting(_) => Fate::GoesOn,
             State::Pending => {
                 let blocks = |need: &usize| {
-                    matches!(fates[*need], Fate::Stays | Fate::Blocked | Fate::InDoubt(SettleBy::Person))
+                    matches!(
+                        fates[*need],
+                        Fate::Stays | Fate::GivenUp | Fate::Blocked | Fate::InDoubt(SettleBy::Person)
+                    )
                 };
                 if !known.tolerant && known.needs.iter().any(blocks) { Fate::Blocked } else { Fate::NeverRan }
             }
@@ -218,7 +224,8 @@ impl<'a> Planner<'a> {
                 self.digest.update(progress.cells[step].attempts.to_be_bytes());
                 self.doubt_count += 1;
                 if self.doubts.len() < DOUBTS_LISTED_MAX {
-                    let attempt = progress.cells[step].attempts + 1;
+                    let cell = &progress.cells[step];
+                    let attempt = cell.attempts + u32::from(cell.state == State::Running);
                     self.doubts.push(Doubt { step: known.name.clone(), item, attempt, settle_by });
                 }
             }
@@ -246,7 +253,9 @@ impl<'a> Planner<'a> {
                     Share { step: known.name.clone(), items: *items, reason: fate.reason().to_owned() };
                 match fate {
                     Fate::Reuse => plan.reuse.push(share),
-                    Fate::Stays | Fate::Blocked | Fate::InDoubt(SettleBy::Person) => plan.stays.push(share),
+                    Fate::Stays | Fate::GivenUp | Fate::Blocked | Fate::InDoubt(SettleBy::Person) => {
+                        plan.stays.push(share);
+                    }
                     Fate::Failed
                     | Fate::NeverRan
                     | Fate::GoesOn
@@ -291,6 +300,7 @@ impl Fate {
             Self::InDoubt(SettleBy::Repeat) => b'a',
             Self::InDoubt(SettleBy::Person) => b'd',
             Self::Stays => b's',
+            Self::GivenUp => b'c',
             Self::Blocked => b'b',
         }
     }
@@ -307,6 +317,7 @@ impl Fate {
             Self::InDoubt(SettleBy::Repeat) => "in doubt: repeated, which is declared harmless",
             Self::InDoubt(SettleBy::Person) => "in doubt: a person decides",
             Self::Stays => "same content would be refused again",
+            Self::GivenUp => "given up by a person",
             Self::Blocked => "a step before it stays as it is",
         }
     }

@@ -121,7 +121,7 @@ pub fn judge(
     let spent = cell.spent + 1;
     match outcome {
         Outcome::Done(facts) => Kind::Done { facts },
-        Outcome::Skipped(reason) => Kind::Skipped { reason },
+        Outcome::Skipped(reason) => Kind::Skipped { reason, facts: Facts::new() },
         Outcome::Refused { fault, again } => {
             let pause = match again {
                 Again::Never => None,
@@ -139,7 +139,7 @@ pub fn judge(
 pub fn judge_probe(probed: Probed, cell: &Cell, retry: &Retry, now: Timestamp, chance: f64) -> Kind {
     match probed {
         Probed::Done(facts) => Kind::Done { facts },
-        Probed::Absent => reopened(cell, retry, now),
+        Probed::Absent => Kind::Absent { until: next_attempt(cell, retry, now) },
         Probed::Unknown(fault) => {
             let looks = cell.looks + 1;
             let until = (looks < retry.attempts).then(|| now.after(retry.pause(looks, chance)));
@@ -148,16 +148,10 @@ pub fn judge_probe(probed: Probed, cell: &Cell, retry: &Retry, now: Timestamp, c
     }
 }
 
-/// The event for an effect that is known not to be there, or whose repeat is harmless.
-pub fn reopened(cell: &Cell, retry: &Retry, now: Timestamp) -> Kind {
-    if cell.spent < retry.attempts {
-        Kind::Reopened { until: now }
-    } else {
-        let fault = cell.fault.clone().unwrap_or_else(|| {
-            Fault::new(super::fault::name::LOST, "no attempt left, and the effect is not there")
-        });
-        Kind::Refused { fault, until: None }
-    }
+/// When an effect in doubt that is to be carried out after all is tried again; `None`: its budget
+/// is used up.
+pub fn next_attempt(cell: &Cell, retry: &Retry, now: Timestamp) -> Option<Timestamp> {
+    (cell.spent < retry.attempts).then_some(now)
 }
 
 /// When an effect that just came into doubt is looked at: after a pause, because the other side
@@ -242,16 +236,12 @@ mod tests {
 
     #[test]
     fn what_is_surely_not_there_is_tried_again_only_within_the_budget() {
-        let fault = Some(Fault::new("Timeout", "the last one"));
-        let probed = |spent, fault: &Option<Fault>| {
-            let cell = Cell { spent, fault: fault.clone(), ..Cell::default() };
+        let probed = |spent| {
+            let cell = Cell { spent, ..Cell::default() };
             judge_probe(Probed::Absent, &cell, &plainly(), NOW, 0.5)
         };
-        assert_eq!(probed(2, &fault), Kind::Reopened { until: NOW });
-        let given_up = |fault: Option<Fault>| Kind::Refused { fault: fault.unwrap(), until: None };
-        assert_eq!(probed(3, &fault), given_up(fault.clone()), "three attempts are three calls");
-        let Kind::Refused { fault, until: None } = probed(3, &None) else { panic!("it goes on") };
-        assert_eq!(fault.name, super::super::fault::name::LOST, "an intent whose engine died has no fault");
+        assert_eq!(probed(2), Kind::Absent { until: Some(NOW) });
+        assert_eq!(probed(3), Kind::Absent { until: None }, "three attempts are three calls");
     }
 
     #[test]

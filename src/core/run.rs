@@ -84,6 +84,39 @@ pub struct Run {
     pub closings: u32,
     /// Why it failed, if it did.
     pub fault: Option<Fault>,
+    /// The key it was started under, if one was given: it names the start, once and for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// What identifies each outside system, without secrets, as it was pinned (rule R8).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub connections: BTreeMap<String, Map<String, Value>>,
+    /// The steps whose doing was changed since the start, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub revisions: BTreeMap<String, Revision>,
+    /// When a person let it go for good: it is not resumed any more (rule R9).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub released: Option<Timestamp>,
+}
+
+/// How often, and last why, what a step does was changed under a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revision {
+    /// The number of the present revision, from 1.
+    pub number: u32,
+    /// Why there is one.
+    pub cause: Cause,
+}
+
+/// Why what was done at a step is out of date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The step itself, or a file it names, was changed.
+    Definition,
+    /// A step before it was changed.
+    Upstream,
+    /// The outside system it works with is another one.
+    Connection,
 }
 
 /// A pinned source.
@@ -136,6 +169,17 @@ pub enum RunEvent {
         status: Status,
         /// Why it failed, if it did.
         fault: Option<Fault>,
+    },
+    /// A person let it go for good. From failed, interrupted, paused, succeeded or cancelled.
+    Released,
+    /// A person said what became of an effect; changes nothing about the run. From any state.
+    Settled {
+        /// The step.
+        step: String,
+        /// The item's position in the source; `None` for a run step.
+        item: Option<u64>,
+        /// Whether the effect was done.
+        done: bool,
     },
     /// Something to tell people; changes nothing. From any state.
     Alert {
@@ -216,7 +260,17 @@ impl Run {
                 self.fault.clone_from(fault);
                 *status
             }
-            (status, RunEvent::Alert { .. } | RunEvent::Remarked { .. } | RunEvent::Setback { .. }) => status,
+            (S::Failed | S::Interrupted | S::Paused | S::Succeeded | S::Cancelled, RunEvent::Released) => {
+                self.released = Some(event.at);
+                self.status
+            }
+            (
+                status,
+                RunEvent::Alert { .. }
+                | RunEvent::Remarked { .. }
+                | RunEvent::Settled { .. }
+                | RunEvent::Setback { .. },
+            ) => status,
             (status, what) => return Err(IllegalRunEvent { status, event: Box::new(what.clone()) }),
         };
         Ok(())

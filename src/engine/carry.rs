@@ -117,7 +117,7 @@ impl Drive {
 
     fn look(&mut self, step: usize, unit: Unit) {
         let attempts = self.desk.progress(unit).map_or(0, |progress| progress.cells[step].attempts);
-        let call = self.one_call(unit, step, attempts + 1);
+        let call = self.one_call(unit, step, attempts);
         let Worker::Effect(effect) = &self.common.assembly.stations(unit)[step].worker else { return };
         let (effect, clock, sender) =
             (Arc::clone(effect), Arc::clone(&self.ports.clock), self.sender.clone());

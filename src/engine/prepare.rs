@@ -41,7 +41,7 @@ pub fn prepare(
         };
         let passes = match &ready {
             Ready::Computed => Some(Kind::Done { facts: Facts::new() }),
-            Ready::Skip(reason) => Some(Kind::Skipped { reason: *reason }),
+            Ready::Skip(reason) => Some(Kind::Skipped { reason: *reason, facts: Facts::new() }),
             Ready::Fault(_) | Ready::Request(_) | Ready::Wait(_) => None,
         };
         results.push((step, ready));

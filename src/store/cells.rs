@@ -23,6 +23,7 @@ const FRESH: u8 = 15;
 const STATE_BITS: u8 = 0x0f;
 const ONE_ATTEMPT: u8 = 0x10;
 const COUNTERS: u8 = 0x20;
+const ALL_COUNTERS: u8 = ONE_ATTEMPT | COUNTERS;
 const FACTS: u8 = 0x40;
 const FAULT: u8 = 0x80;
 
@@ -105,10 +106,11 @@ fn put_cell(out: &mut Vec<u8>, words: &mut Words, cell: &Cell, before: &mut u64)
         return;
     }
     let (code, until) = state_code(cell.state);
-    let counters = match (cell.attempts, cell.spent, cell.looks) {
-        (0, 0, 0) => 0,
-        (1, 1, 0) => ONE_ATTEMPT,
-        _ => COUNTERS,
+    let counters = match (cell.attempts, cell.spent, cell.looks, cell.doubts, cell.revision) {
+        (0, 0, 0, 0, 0) => 0,
+        (1, 1, 0, 0, 0) => ONE_ATTEMPT,
+        (_, _, _, 0, 0) => COUNTERS,
+        _ => ALL_COUNTERS,
     };
     let facts = if cell.facts.is_empty() { 0 } else { FACTS };
     let fault = if cell.fault.is_none() { 0 } else { FAULT };
@@ -118,10 +120,13 @@ fn put_cell(out: &mut Vec<u8>, words: &mut Words, cell: &Cell, before: &mut u64)
     if let Some(until) = until {
         put_distance(out, cell.at.0, until.0);
     }
-    if counters == COUNTERS {
-        for counter in [cell.attempts, cell.spent, cell.looks] {
-            put_number(out, u64::from(counter));
-        }
+    let written: &[u32] = match counters {
+        ALL_COUNTERS => &[cell.attempts, cell.spent, cell.looks, cell.doubts, cell.revision],
+        COUNTERS => &[cell.attempts, cell.spent, cell.looks],
+        _ => &[],
+    };
+    for counter in written {
+        put_number(out, u64::from(*counter));
     }
     if facts != 0 {
         put_number(out, cell.facts.len() as u64);
@@ -144,11 +149,7 @@ fn cell(input: &mut Input<'_>, words: &Words, before: &mut u64) -> Result<Cell, 
     let at = input.distance(*before)?;
     *before = at;
     let state = state(head & STATE_BITS, at, input)?;
-    let (attempts, spent, looks) = match head & (COUNTERS | ONE_ATTEMPT) {
-        0 => (0, 0, 0),
-        ONE_ATTEMPT => (1, 1, 0),
-        _ => (input.small()?, input.small()?, input.small()?),
-    };
+    let [attempts, spent, looks, doubts, revision] = counters(head & ALL_COUNTERS, input)?;
     let mut facts = Facts::new();
     if head & FACTS != 0 {
         for _ in 0..input.length()? {
@@ -161,7 +162,21 @@ fn cell(input: &mut Input<'_>, words: &Words, before: &mut u64) -> Result<Cell, 
     } else {
         Some(Fault { name: words.get(input)?, message: input.text()?.to_owned() })
     };
-    Ok(Cell { state, attempts, spent, looks, at: Timestamp(at), facts, fault })
+    Ok(Cell { state, attempts, spent, looks, doubts, revision, at: Timestamp(at), facts, fault })
+}
+
+fn counters(form: u8, input: &mut Input<'_>) -> Result<[u32; 5], Damage> {
+    let count = match form {
+        0 => 0,
+        ONE_ATTEMPT => return Ok([1, 1, 0, 0, 0]),
+        COUNTERS => 3,
+        _ => 5,
+    };
+    let mut counters = [0; 5];
+    for counter in &mut counters[..count] {
+        *counter = input.small()?;
+    }
+    Ok(counters)
 }
 
 fn state_code(state: State) -> (u8, Option<Timestamp>) {

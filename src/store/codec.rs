@@ -10,7 +10,7 @@
 //! bytes    = number (length), bytes                      word     = number: 0 and bytes | place + 1
 //!
 //! key                                  payload
-//! M                                    number: the format of the store as a whole, now 1
+//! M                                    number: the format of the store as a whole, now 2
 //! R run(16)                            value: the run as JSON, packed (`pack.rs`)
 //! V run number(8)                      value: an event as JSON, packed
 //! W run                                number: every item before it is at rest
@@ -29,8 +29,12 @@
 //! progress = number (count of cells), cells
 //! cell     = head(1: state in the low four bits, counters in two, facts, fault)
 //!            distance (when, from the cell before), [distance (until, from when)],
-//!            [attempts spent looks], [number, (word value) each], [word bytes]
+//!            [attempts spent looks [doubts revision]], [number, (word value) each], [word bytes]
+//!            counters: 0 none | 1 one attempt, spent | 2 the first three | 3 all five (format 2)
 //! ```
+//!
+//! Format 2 added the fourth form of counters; a store of format 1 is read as it is and is called
+//! format 2 from then on, so that an older milepost refuses it instead of misreading a cell.
 //!
 //! All numbers in keys are big endian. A change to any of this takes a new version and a reader
 //! for the old one; the tests below hold stored bytes.
@@ -41,7 +45,9 @@ use super::error::{Damage, Error};
 use super::keys;
 use super::pins::{DIGEST_LENGTH, Files};
 
-/// The format this version of milepost writes.
+/// The format of the store as a whole that this version of milepost writes.
+pub(super) const STORE_FORMAT: u64 = 2;
+/// The version of every row.
 pub(super) const FORMAT: u8 = 1;
 /// Longest row. sled keeps larger values in files that it never syncs, so none may be larger.
 pub(super) const ROW_BYTES_MAX: usize = 4096;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::core::time::Timestamp;
 use crate::ports::Clock;
 
-use super::codec::{self, FORMAT};
+use super::codec::{self, STORE_FORMAT};
 use super::error::Error;
 use super::keys;
 use super::pins::{Files, sync_dir};
@@ -86,7 +86,7 @@ pub enum OpenError {
     },
     /// It was written by another version.
     #[error(
-        "state directory {} has format {found}; this version of milepost reads format {FORMAT}; \
+        "state directory {} has format {found}; this version of milepost reads formats up to {STORE_FORMAT}; \
          open it with the version that wrote it, or give another directory with --state",
         dir.display()
     )]
@@ -285,18 +285,19 @@ fn check_format(dir: &Path, opened: &mut Opened) -> Result<(), OpenError> {
     };
     if let Some(payload) = payload {
         let found = Input::new(&payload).number().map_err(codec::at(keys::META)).map_err(failed)?;
-        if found == u64::from(FORMAT) {
+        if found == STORE_FORMAT {
             return Ok(());
         }
-        return Err(OpenError::Format { dir: dir.to_owned(), found });
-    }
-    if !rows.db.is_empty() {
+        if !(1..STORE_FORMAT).contains(&found) {
+            return Err(OpenError::Format { dir: dir.to_owned(), found });
+        }
+    } else if !rows.db.is_empty() {
         // The format is the first row ever written, so this was written by something else.
         let cause = format!("{} holds rows that milepost did not write", dir.join(JOURNAL).display());
         return Err(OpenError::Failed { dir: dir.to_owned(), cause });
     }
     let mut payload = Vec::new();
-    put_number(&mut payload, u64::from(FORMAT));
+    put_number(&mut payload, STORE_FORMAT);
     let row = codec::frame(keys::META, &payload, &rows.files).map_err(failed)?;
     rows.db.insert(keys::META, row).map_err(|error| failed(error.into()))?;
     (opened.sync)().map_err(failed)

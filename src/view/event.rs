@@ -33,8 +33,8 @@ pub struct EventView {
     pub event: u64,
     /// When, RFC 3339.
     pub at: String,
-    /// What: `started`, `pinned`, `remarked`, `resumed`, `interrupted`, `closing`, `closed`, `alert` or
-    /// `setback`.
+    /// What: `started`, `pinned`, `remarked`, `resumed`, `interrupted`, `closing`, `closed`, `released`,
+    /// `settled`, `alert` or `setback`.
     pub kind: String,
     /// The step it happened at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -102,6 +102,13 @@ impl Archive {
             RunEvent::Closed { status, fault } => {
                 EventView { status: Some(status.word().to_owned()), error: fault, ..view("closed") }
             }
+            RunEvent::Released => view("released"),
+            RunEvent::Settled { step, item, done } => EventView {
+                step: Some(step),
+                item: item.map(|position| self.label(run, position)),
+                status: Some(if done { "done" } else { "not_done" }.to_owned()),
+                ..view("settled")
+            },
             RunEvent::Alert { message } => EventView { message: Some(message), ..view("alert") },
             RunEvent::Setback { step, item, state, attempt, fault } => EventView {
                 step: Some(step),

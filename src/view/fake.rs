@@ -161,6 +161,7 @@ fn step(name: &str, role: Role, needs: &[usize]) -> PlanStep {
         settle: SettleBy::Probe,
         tolerant: false,
         delete_after: None,
+        revision: 0,
     }
 }
 
@@ -186,6 +187,10 @@ pub(crate) fn run(id: u128, status: Status) -> Run {
         closings: u32::from(status == Status::Failed),
         fault: (status == Status::Failed)
             .then(|| Fault::new("ToleranceExceeded", "2 of 6 items are dead letters, 0 are tolerated")),
+        key: None,
+        connections: BTreeMap::new(),
+        revisions: BTreeMap::new(),
+        released: None,
     }
 }
 

@@ -84,6 +84,7 @@ pub(crate) fn step(name: &str, role: Role, needs: Vec<usize>, settle: SettleBy) 
         settle,
         tolerant: false,
         delete_after: None,
+        revision: 0,
     }
 }
 

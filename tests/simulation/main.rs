@@ -79,6 +79,10 @@ fn new_run(id: RunId) -> Run {
         epoch: 0,
         closings: 0,
         fault: None,
+        key: None,
+        connections: BTreeMap::new(),
+        revisions: BTreeMap::new(),
+        released: None,
     }
 }
 
@@ -215,7 +219,7 @@ impl Case {
             })
         };
         let kept = |progress: &Progress, step: usize| match fate(track, progress, step) {
-            Fate::Reuse | Fate::InDoubt(SettleBy::Person) => true,
+            Fate::Reuse | Fate::GivenUp | Fate::InDoubt(SettleBy::Person) => true,
             Fate::Stays | Fate::Blocked => !message_may_settle(progress),
             Fate::Failed | Fate::NeverRan | Fate::GoesOn | Fate::SentAgain | Fate::InDoubt(_) => false,
         };

@@ -33,6 +33,7 @@ pub(super) fn step(name: &str, role: Role, needs: &[usize]) -> PlanStep {
         settle: SettleBy::Repeat,
         tolerant: false,
         delete_after: None,
+        revision: 0,
     }
 }
 

@@ -37,7 +37,7 @@ fn what_is_done_is_kept_and_what_was_given_up_is_tried_again() {
         (S::Skipped(SkipReason::AlreadyApplied), Fate::Reuse),
         (S::Skipped(SkipReason::Stale), Fate::Reuse),
         (S::DeadLettered, Fate::Failed),
-        (S::Cancelled, Fate::Failed),
+        (S::Cancelled, Fate::GivenUp),
     ];
     for (state, expected) in table {
         assert_eq!(fate(&track, &tried(state), 0), expected, "{state:?}");
@@ -70,7 +70,7 @@ fn what_stands_behind_something_that_stays_stays_too() {
     let doubt = Fate::InDoubt(SettleBy::Person);
     assert_eq!(fates(S::InDoubt(None)), [doubt, Fate::Blocked, Fate::Blocked, Fate::NeverRan]);
     assert_eq!(fates(S::DeadLettered), [Fate::Stays, Fate::Blocked, Fate::Blocked, Fate::NeverRan]);
-    assert_eq!(fates(S::Cancelled), [Fate::Failed, Fate::NeverRan, Fate::NeverRan, Fate::NeverRan]);
+    assert_eq!(fates(S::Cancelled), [Fate::GivenUp, Fate::Blocked, Fate::Blocked, Fate::NeverRan]);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_resume_gives_new_budgets_only_where_its_plan_says_so() {
     let revived = |settle, state| revival(&alone(effect("pim", &[], settle)), &tried(state));
     let once = vec![(0, Kind::Revived)];
     assert_eq!(revived(SettleBy::Probe, S::DeadLettered), once);
-    assert_eq!(revived(SettleBy::Probe, S::Cancelled), once);
+    assert_eq!(revived(SettleBy::Probe, S::Cancelled), [], "a person gave it up");
     assert_eq!(revived(SettleBy::Probe, S::InDoubt(None)), once, "the looks were used up");
     assert_eq!(revived(SettleBy::Person, S::InDoubt(None)), [], "nothing but a person");
     for unfinished in [S::Backoff(AT), S::InDoubt(Some(AT))] {

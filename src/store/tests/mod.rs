@@ -114,12 +114,16 @@ pub(super) fn run_of(id: RunId) -> Run {
         epoch: 1,
         closings: 0,
         fault: None,
+        key: None,
+        connections: BTreeMap::new(),
+        revisions: BTreeMap::new(),
+        released: None,
     }
 }
 
 pub(super) fn cell(state: State, facts: &[(&str, Value)]) -> Cell {
     let facts = facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-    Cell { state, attempts: 1, spent: 1, looks: 0, at: Timestamp(START + 1_234), facts, fault: None }
+    Cell { state, attempts: 1, spent: 1, at: Timestamp(START + 1_234), facts, ..Cell::default() }
 }
 
 pub(super) fn item(states: &[State]) -> Progress {
