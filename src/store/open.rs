@@ -171,7 +171,7 @@ fn missing_above(path: &Path) -> Vec<PathBuf> {
 }
 
 /// Where the name of a path is kept; for a bare name that is the working directory.
-fn parent_of(path: &Path) -> Option<&Path> {
+pub(super) fn parent_of(path: &Path) -> Option<&Path> {
     path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
 }
 

@@ -167,7 +167,8 @@ pub(super) struct Unfinished {
 }
 
 impl Unfinished {
-    fn end(mut self) -> Result<String, Error> {
+    /// Ends the file and returns its address.
+    pub(super) fn end(mut self) -> Result<String, Error> {
         let io = |what: &str| Error::io(format!("{what} {}", self.path.display()));
         self.file.flush().map_err(io("write"))?;
         self.file.get_ref().sync_all().map_err(io("sync"))?;
@@ -227,6 +228,15 @@ pub(super) fn hex(digest: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// The digest that an address spells; `None` if it cannot be an address.
+pub(super) fn digest_of_address(address: &str) -> Option<[u8; DIGEST_LENGTH]> {
+    let mut digest = [0; DIGEST_LENGTH];
+    for (byte, at) in digest.iter_mut().zip((0..).step_by(2)) {
+        *byte = u8::from_str_radix(address.get(at..at + 2)?, 16).ok()?;
+    }
+    (hex(&digest) == address).then_some(digest)
 }
 
 /// Where the content of an address lies; `None` if it cannot be an address (so that no text from

@@ -1,7 +1,7 @@
 //! The format of a backup: one file, with a checksum over all of it.
 //!
 //! ```text
-//! file   = "milepost backup\n" format(1 byte, now 1) rows(1 byte: their format) entry… end
+//! file   = "milepost backup\n" format(1 byte, now 1) rows(8: the format of the store) entry… end
 //! entry  = 'r' length(4) key length(4) row      a row as it lies in the journal
 //!        | 'f' digest(32) length(8) bytes       a content-addressed file
 //! end    = 'e' rows(8) files(8) runs(8) sha256(32, of all before it)
@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 
 use crate::core::care::Backup;
 
-use super::super::codec::{self, FORMAT, ROW_BYTES_MAX};
+use super::super::codec::{self, ROW_BYTES_MAX, STORE_FORMAT};
 use super::super::keys;
 use super::super::pins::{DIGEST_LENGTH, hex};
 use super::words;
@@ -42,7 +42,8 @@ impl Packer {
         let out = BufWriter::with_capacity(BUFFER_BYTES, file);
         let mut packer = Self { out, hash: Sha256::new(), said: Backup::default() };
         packer.put(MAGIC)?;
-        packer.put(&[VERSION, FORMAT])?;
+        packer.put(&[VERSION])?;
+        packer.put(&STORE_FORMAT.to_le_bytes())?;
         Ok(packer)
     }
 
@@ -145,7 +146,7 @@ pub(super) enum Flaw {
     /// It is no backup, or a damaged one: the byte where that was seen, and what.
     Damaged(u64, String),
     /// It was written by a later version; what of it, and which.
-    Version(&'static str, u8),
+    Version(&'static str, u64),
     /// What it is unpacked to failed.
     Failed(String),
 }
@@ -181,11 +182,12 @@ impl Unpacker {
         if magic != MAGIC {
             return Err(Flaw::Damaged(0, "it does not begin like a backup".to_owned()));
         }
-        let [version, rows] = self.array("its format")?;
+        let [version] = self.array("its format")?;
         if version != VERSION {
-            return Err(Flaw::Version("backup", version));
+            return Err(Flaw::Version("a layout", u64::from(version)));
         }
-        if rows > FORMAT {
+        let rows = u64::from_le_bytes(self.array("the format of its rows")?);
+        if rows > STORE_FORMAT {
             return Err(Flaw::Version("rows", rows));
         }
         Ok(())
