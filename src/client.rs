@@ -12,12 +12,16 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::config::Options;
+use crate::core::care::Backup;
+use crate::server::BackupRequest;
 use crate::view::{
     Causes, EventPage, ItemFilter, ItemPage, ItemStory, PlanView, Problem, RunFilter, RunList, RunView,
 };
 
 /// Longest wait for an answer: a plan over a million items takes seconds.
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(2);
+/// Longest wait for a backup: many gigabytes of pinned sources.
+const BACKUP_TIMEOUT: Duration = Duration::from_hours(6);
 /// The host of a URL over a socket means nothing, but there must be one.
 const BASE: &str = "http://milepost";
 
@@ -97,9 +101,19 @@ impl Client {
         self.get(&["runs", run, "plan"], &()).await
     }
 
+    /// Lets the engine write a backup to an absolute path of its machine.
+    pub async fn backup(&self, file: &Path) -> Result<Backup, Error> {
+        let request = self.http.post(url(&["state", "backup"], &())?).timeout(BACKUP_TIMEOUT);
+        let body = serde_json::json!(BackupRequest { file: file.to_owned() });
+        self.answered(request.json(&body)).await
+    }
+
     async fn get<T: DeserializeOwned>(&self, path: &[&str], query: &impl Serialize) -> Result<T, Error> {
-        let url = url(path, query)?;
-        let answer = self.http.get(url).send().await.map_err(|error| {
+        self.answered(self.http.get(url(path, query)?)).await
+    }
+
+    async fn answered<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, Error> {
+        let answer = request.send().await.map_err(|error| {
             if error.is_connect() {
                 Error::Unreachable(self.socket.clone())
             } else {

@@ -54,7 +54,8 @@ impl Site {
     fn new(live: bool) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let planner = Arc::new(|run| -> server::Planning { Box::pin(async move { Ok(plan(run)) }) });
-        let service = Service { archive: fake::archive(live), planner };
+        let keeper = Arc::new(|_| -> server::BackingUp { Box::pin(async { Err(server::ending()) }) });
+        let service = Service { archive: fake::archive(live), planner, keeper };
         let serving = server::listen(&Options::new(directory.path()), service).unwrap();
         Self { directory, _serving: serving }
     }

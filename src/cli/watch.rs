@@ -12,6 +12,7 @@ use super::page;
 use super::progress::Progress;
 use super::reader::open_to_work;
 use super::signals::Signals;
+use super::state::backup_problem;
 use crate::app::{Engine, Running};
 use crate::core::run::Run;
 use crate::server::{self, Service, Serving};
@@ -35,7 +36,19 @@ pub(super) async fn open(
             })
         }
     };
-    let service = Service { archive: engine.archive(), planner: Arc::new(planner) };
+    let keeper = {
+        let engine = Arc::downgrade(&engine);
+        move |file| -> server::BackingUp {
+            let engine = engine.upgrade();
+            Box::pin(async move {
+                match engine {
+                    Some(engine) => engine.backup(file).await.map_err(|error| backup_problem(&error)),
+                    None => Err(server::ending()),
+                }
+            })
+        }
+    };
+    let service = Service { archive: engine.archive(), planner: Arc::new(planner), keeper: Arc::new(keeper) };
     let serving = match server::listen(&context.options, service) {
         Ok(serving) => Some(serving),
         Err(error) => {

@@ -10,10 +10,12 @@
 //! | `/v1/runs/{run}/events?from&limit` | a page of its events |
 //! | `/v1/runs/{run}/causes?limit` | its dead letters and doubts by cause |
 //! | `/v1/runs/{run}/plan` | what a resume would do |
+//! | `POST /v1/state/backup` | writes a backup to `{"file"}`, a path of the engine's machine |
 //!
 //! `{run}` is an ID, a unique prefix, `@latest` or `@failed`. Errors are problem documents
 //! (RFC 9457) with our codes.
 
+mod care;
 mod problem;
 mod reads;
 mod socket;
@@ -21,16 +23,19 @@ mod socket;
 mod tests;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 
+use crate::core::care::Backup;
 use crate::core::id::RunId;
 use crate::core::resume::ResumePlan;
 use crate::view::{Archive, Problem, ProblemKind, code};
 
+pub use care::BackupRequest;
 pub use socket::{Error, Serving, listen};
 
 /// Plans a resume without doing anything.
@@ -39,6 +44,12 @@ pub type Planner = Arc<dyn Fn(RunId) -> Planning + Send + Sync>;
 /// A resume plan that is being made.
 pub type Planning = Pin<Box<dyn Future<Output = Result<ResumePlan, Problem>> + Send>>;
 
+/// Takes a backup to a file.
+pub type Keeper = Arc<dyn Fn(PathBuf) -> BackingUp + Send + Sync>;
+
+/// A backup that is being taken.
+pub type BackingUp = Pin<Box<dyn Future<Output = Result<Backup, Problem>> + Send>>;
+
 /// What the API answers from.
 #[derive(Clone)]
 pub struct Service {
@@ -46,6 +57,8 @@ pub struct Service {
     pub archive: Archive,
     /// Plans resumes.
     pub planner: Planner,
+    /// Takes backups.
+    pub keeper: Keeper,
 }
 
 /// The API.
@@ -58,6 +71,7 @@ pub fn router(service: Service) -> Router {
         .route("/v1/runs/{run}/events", get(reads::events))
         .route("/v1/runs/{run}/causes", get(reads::causes))
         .route("/v1/runs/{run}/plan", get(reads::plan))
+        .route("/v1/state/backup", post(care::backup))
         .fallback(|| async { problem::response(&unknown_path()) })
         .method_not_allowed_fallback(|| async { problem::method_not_allowed() })
         .with_state(service)

@@ -23,6 +23,7 @@ mod cache;
 mod care;
 mod cells;
 mod codec;
+mod durable;
 mod error;
 mod keys;
 mod memory;
@@ -65,7 +66,7 @@ use writer::{Health, MakeDurable, Writer};
 
 pub use care::{DeadLettersOf, Inspection, PlanOf, RestoreError, Retention, restore};
 pub use memory::{Fate, MemoryStore};
-pub use open::{Holder, OpenError};
+pub use open::{Holder, OPENING_THREAD, OpenError};
 
 /// The store of one state directory. Clones share it; the last one to go closes it.
 #[derive(Clone)]
@@ -114,21 +115,21 @@ impl Store {
     /// # Errors
     /// [`OpenError`] names who holds it, or what is wrong with it and what to do.
     pub fn open(dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        Self::open_with(dir, clock, |sync| sync)
+        Self::open_with(dir, clock, |_, sync| sync)
     }
 
     fn open_with(
         dir: &Path,
         clock: Arc<dyn Clock>,
-        sync: impl FnOnce(MakeDurable) -> MakeDurable,
+        sync: impl FnOnce(&sled::Db, MakeDurable) -> MakeDurable,
     ) -> Result<Self, OpenError> {
         let opened = open::open(dir, &*clock)?;
         let failed = |error: error::Error| OpenError::failed(dir, &error);
         let mut stage = Stage::new(opened.rows.clone());
         stage.load_queues().map_err(failed)?;
         let (bells, health) = (Bells::default(), Health::default());
-        let writer =
-            Writer::start(stage, sync(opened.sync), bells.clone(), health.clone()).map_err(failed)?;
+        let sync = sync(&opened.rows.db, opened.sync);
+        let writer = Writer::start(stage, sync, bells.clone(), health.clone()).map_err(failed)?;
         let (care, rows) = (tokio::sync::Mutex::default(), LastHold(Some(opened.rows)));
         let inner = Inner { writer, health, bells, clock, care, _mark: opened.mark, rows };
         Ok(Self(Arc::new(inner)))

@@ -18,7 +18,7 @@ use super::error::Error;
 /// Bytes of a digest; an address has two characters for each.
 pub(super) const DIGEST_LENGTH: usize = 32;
 /// Where files are that are still being written.
-const UNFINISHED: &str = "unfinished";
+pub(super) const UNFINISHED: &str = "unfinished";
 /// Source files are read in large pieces, so they are written in such.
 const BUFFER_BYTES: usize = 64 << 10;
 
@@ -92,8 +92,8 @@ impl Files {
     pub(super) fn check(&self, address: &str) -> Result<u64, Error> {
         let mut file = self.open_address(address)?;
         let mut hash = Sha256::new();
-        let length = io::copy(&mut file, &mut hash)
-            .map_err(Error::io(format!("read the content at {address}")))?;
+        let length =
+            io::copy(&mut file, &mut hash).map_err(Error::io(format!("read the content at {address}")))?;
         if hex(&hash.finalize()) == address { Ok(length) } else { Err(Error::NotGenuine(address.to_owned())) }
     }
 

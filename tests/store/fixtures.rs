@@ -24,7 +24,12 @@ const ITEMS: u64 = 20;
 async fn extend() {
     let dir = PathBuf::from(std::env::var_os(EXTEND).unwrap());
     let store = open(&dir).unwrap();
-    let mut run = store.runs().unwrap().into_iter().find(|run| run.source.is_some() && run.status == Status::Succeeded).unwrap();
+    let mut run = store
+        .runs()
+        .unwrap()
+        .into_iter()
+        .find(|run| run.source.is_some() && run.status == Status::Succeeded)
+        .unwrap();
     let (_, done) = store.items(run.id, 0, 1).unwrap().remove(0);
     (run.id, run.status) = (EXTENDED, Status::Interrupted);
     store.commit(vec![Change::Run(Box::new(run))]).await.unwrap();

@@ -79,15 +79,18 @@ impl Draft {
     fn begin(target: &Path) -> Result<Self, Error> {
         let mut name = std::ffi::OsString::from(".");
         name.push(target.file_name().unwrap_or_default());
-        name.push(format!(".unfinished-{}", std::process::id()));
+        name.push(".unfinished");
         let path = target.with_file_name(name);
         let made = File::create(&path).map_err(Error::io(format!("create {}", path.display())))?;
         Ok(Self { path, file: made })
     }
 
     fn publish(self, target: &Path) -> Result<(), Error> {
-        fs::rename(&self.path, target)
-            .map_err(Error::io(format!("rename {} to {}", self.path.display(), target.display())))?;
+        fs::rename(&self.path, target).map_err(Error::io(format!(
+            "rename {} to {}",
+            self.path.display(),
+            target.display()
+        )))?;
         let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty());
         sync_dir(parent.unwrap_or(Path::new(".")))
     }

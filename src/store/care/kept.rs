@@ -1,18 +1,16 @@
 //! Dead letters that outlive their runs.
 
-use serde_json::Value;
-
 use crate::core::care::KeptDeadLetter;
 use crate::core::id::RunId;
 use crate::ports::StoreError;
 
+use super::super::Store;
 use super::super::cells;
 use super::super::codec;
 use super::super::error::{Damage, Error};
 use super::super::keys;
 use super::super::rows::Rows;
 use super::super::stage::Sweep;
-use super::super::Store;
 use super::words;
 
 /// Spells a kept dead letter.
@@ -50,10 +48,8 @@ impl Store {
 }
 
 fn kept(rows: &Rows, after: Option<(RunId, u64)>, limit: usize) -> Result<Vec<KeptDeadLetter>, Error> {
-    let from = after.map_or_else(
-        || keys::KEPT.to_vec(),
-        |(run, position)| keys::kept(run, position.saturating_add(1)),
-    );
+    let from = after
+        .map_or_else(|| keys::KEPT.to_vec(), |(run, position)| keys::kept(run, position.saturating_add(1)));
     let mut letters = Vec::new();
     for row in rows.range(from, keys::kept(RunId(u128::MAX), u64::MAX)) {
         if letters.len() == limit {
@@ -69,9 +65,4 @@ fn kept(rows: &Rows, after: Option<(RunId, u64)>, limit: usize) -> Result<Vec<Ke
         letters.push(decode(&payload).map_err(codec::at(&key))?);
     }
     Ok(letters)
-}
-
-/// A record as it is kept: its value, or its text when it is not JSON.
-pub(super) fn record_of(bytes: &[u8]) -> Value {
-    serde_json::from_slice(bytes).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(bytes)))
 }

@@ -1,6 +1,6 @@
 //! Whether the state is sound: every row by itself, and what rows and files say of each other.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -375,8 +375,7 @@ impl Check<'_> {
         let journal = dir.join(super::super::open::JOURNAL);
         let unfinished = names(&journal).into_iter().filter(|name| name.ends_with(".generating"));
         let aside = names(dir).into_iter().filter(|name| name.starts_with(DAMAGED));
-        let mut left: Vec<String> =
-            unfinished.map(|name| format!("journal/{name}")).chain(aside).collect();
+        let mut left: Vec<String> = unfinished.map(|name| format!("journal/{name}")).chain(aside).collect();
         left.sort();
         self.found.collectable.leftovers.extend(left);
     }

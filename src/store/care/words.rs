@@ -104,7 +104,10 @@ mod tests {
             (keys::item_block(run, 3), format!("items 48 to 63 of {id}")),
             (keys::event(run, 9), format!("event 9 of {id}")),
             (keys::unit_page(run, Unit::Run, 1), format!("the steps of {id}, page 1")),
-            (keys::unit_page(run, Unit::Closing(300), 0), format!("the steps of closing 300 of {id}, page 0")),
+            (
+                keys::unit_page(run, Unit::Closing(300), 0),
+                format!("the steps of closing 300 of {id}, page 0"),
+            ),
             (keys::queue_block(run, "a.b", 2), format!("block 2 of the queue 'a.b' of {id}")),
             (keys::spill(&keys::item_block(run, 1), 2), format!("the long record of item 18 of {id}")),
             (
