@@ -20,7 +20,7 @@ use super::super::keys;
 use super::super::pins::{digest_of_address, sync_dir};
 use super::super::rows::Rows;
 use super::parcel::Packer;
-use super::{named_by, walk};
+use super::{named_by, walk, words};
 
 impl Store {
     /// Writes a backup of everything that was acknowledged before this call, and perhaps a little
@@ -48,7 +48,7 @@ fn copy_rows(rows: &Rows, file: File) -> Result<(Packer, BTreeSet<String>), Erro
     let mut addresses = BTreeSet::new();
     for raw in walk::rows(rows, b"") {
         let raw = raw?;
-        let damaged = |what| Error::Damaged { key: keys::display(&raw.key), what };
+        let damaged = |what| Error::Damaged { key: words::place(&raw.key), what };
         codec::check(&raw.key, &raw.row).map_err(damaged)?;
         addresses.extend(raw.address());
         if raw.key.starts_with(keys::RUNS) {

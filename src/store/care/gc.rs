@@ -173,6 +173,8 @@ fn plan(rows: &Rows, retention: &Retention<'_>, now: Timestamp) -> Result<Collec
     }
     for raw in walk::rows(rows, b"") {
         let raw = raw?;
+        let damaged = |what| Error::Damaged { key: words::place(&raw.key), what };
+        codec::check(&raw.key, &raw.row).map_err(damaged)?;
         if is_expired(&raw, rows, now) {
             collection.expired_keys += 1;
             collection.rows += 1;

@@ -16,6 +16,9 @@ mod verify;
 mod walk;
 mod words;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

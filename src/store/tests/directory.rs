@@ -165,7 +165,7 @@ async fn a_damaged_row_is_named_and_stops_the_writer() {
     drop(store);
     let store = open(dir.path());
     let error = store.progress(RUN, Unit::Item(3)).unwrap_err().to_string();
-    assert!(error.contains("checksum") && error.contains("put back a copy"), "{error}");
+    assert!(error.contains("checksum") && error.contains("milepost state verify"), "{error}");
     assert!(store.commit(put(3)).await.is_err(), "it is not overwritten");
     assert_eq!(store.0.rows.run(RUN).unwrap(), None);
 }
