@@ -316,7 +316,8 @@ async fn opened<T: Send + 'static>(
         Ok(Err(
             error @ (store::OpenError::Damaged { .. }
             | store::OpenError::MovedAside { .. }
-            | store::OpenError::Lost { .. }),
+            | store::OpenError::Lost { .. }
+            | store::OpenError::Behind { .. }),
         )) => Err(OpenError::Damaged(error.to_string())),
         Ok(Err(error)) => Err(OpenError::Broken(error.to_string())),
         Err(error) => Err(OpenError::Broken(format!("a defect of Milepost: {error}"))),

@@ -11,6 +11,7 @@
 //!
 //! key                                  payload
 //! M                                    number: the format of the store as a whole, now 2
+//! N                                    number: how many batches were written, this one included
 //! R run(16)                            value: the run as JSON, packed (`pack.rs`)
 //! V run number(8)                      value: an event as JSON, packed
 //! W run                                number: every item before it is at rest

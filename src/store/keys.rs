@@ -5,6 +5,8 @@ use crate::core::id::{RunId, Unit};
 
 /// The format of the store as a whole.
 pub(super) const META: &[u8] = b"M";
+/// The number of the last batch.
+pub(super) const LAST: &[u8] = b"N";
 /// All runs.
 pub(super) const RUNS: &[u8] = b"R";
 /// All blocks of all queues.

@@ -38,6 +38,7 @@ mod reader;
 mod rows;
 mod stage;
 mod wire;
+mod witness;
 mod writer;
 
 #[cfg(test)]
@@ -129,7 +130,8 @@ impl Store {
         stage.load_queues().map_err(failed)?;
         let (bells, health) = (Bells::default(), Health::default());
         let sync = sync(&opened.rows.db, opened.sync);
-        let writer = Writer::start(stage, sync, bells.clone(), health.clone()).map_err(failed)?;
+        let writer =
+            Writer::start(stage, sync, opened.witness, bells.clone(), health.clone()).map_err(failed)?;
         let (care, rows) = (tokio::sync::Mutex::default(), LastHold(Some(opened.rows)));
         let inner = Inner { writer, health, bells, clock, care, _mark: opened.mark, rows };
         Ok(Self(Arc::new(inner)))

@@ -19,6 +19,7 @@ use super::keys;
 use super::pins::{Files, UNFINISHED, sync_dir};
 use super::rows::Rows;
 use super::wire::{Input, put_number};
+use super::witness::Witness;
 use super::writer::MakeDurable;
 
 /// sled's own files.
@@ -76,7 +77,7 @@ pub enum OpenError {
     /// nothing would forget which effects were done, so that is left to a person.
     #[error(
         "the journal in {} was damaged and moved to {}; {}; \
-         to begin with an empty state instead, move the damaged journal out of the state directory",
+         to begin with an empty state instead, move the state directory away",
         dir.display(), moved_to.display(), put_back(dir)
     )]
     MovedAside {
@@ -88,17 +89,31 @@ pub enum OpenError {
     /// There are content-addressed files of runs, and no journal that knows of them. Beginning with
     /// nothing would forget which effects were done, so that is left to a person.
     #[error(
-        "the journal in {} is gone: {cause}, though {} holds the files of runs; {}; \
-         to begin with an empty state instead, move {} away",
-        dir.display(), pins.display(), put_back(dir), pins.display()
+        "the journal in {} is gone: {cause}, though there are the files of runs; {}",
+        dir.display(), put_back(dir)
     )]
     Lost {
         /// The directory.
         dir: PathBuf,
-        /// The files of runs.
-        pins: PathBuf,
         /// What is wrong with the journal.
         cause: &'static str,
+    },
+    /// The journal ends before something that was acknowledged: its file was cut, or damaged near
+    /// the end. Going on would do again what is known to be done, so that is left to a person.
+    #[error(
+        "the journal in {} has lost its end: it has {found} batches, and {acknowledged} were acknowledged; {}; \
+         to go on without what was lost, remove {}",
+        dir.display(), put_back(dir), witness.display()
+    )]
+    Behind {
+        /// The directory.
+        dir: PathBuf,
+        /// Batches in the journal.
+        found: u64,
+        /// Batches that were acknowledged.
+        acknowledged: u64,
+        /// The file that says so.
+        witness: PathBuf,
     },
     /// It was written by another version.
     #[error(
@@ -151,6 +166,7 @@ fn put_back(dir: &Path) -> String {
 pub(super) struct Opened {
     pub(super) rows: Rows,
     pub(super) sync: MakeDurable,
+    pub(super) witness: Witness,
     pub(super) mark: HolderMark,
 }
 
@@ -173,8 +189,14 @@ pub(super) fn open(dir: &Path, clock: &dyn Clock) -> Result<Opened, OpenError> {
     let files = Files::open(&dir.join(PINS)).map_err(failed)?;
     let sync = sync_of(&db, &journal).map_err(failed)?;
     let rows = Rows { db, files: Arc::new(files) };
-    let mut opened = Opened { rows, sync, mark };
+    let (witness, acknowledged) = Witness::open(dir).map_err(failed)?;
+    let mut opened = Opened { rows, sync, witness, mark };
     check_format(dir, &mut opened)?;
+    let found = opened.rows.batches().map_err(failed)?;
+    if found < acknowledged {
+        let witness = opened.witness.path().to_owned();
+        return Err(OpenError::Behind { dir: dir.to_owned(), found, acknowledged, witness });
+    }
     // The names of what was created above; everything after that is inside the files.
     for dir in [&*journal, dir].into_iter().chain(made.iter().filter_map(|made| parent_of(made))) {
         sync_dir(dir).map_err(failed)?;
@@ -208,7 +230,7 @@ fn lost_if_pinned(dir: &Path, cause: &'static str) -> Result<(), OpenError> {
         !is_unfinished && fs::read_dir(shelf.path()).is_ok_and(|mut files| files.next().is_some())
     };
     if shelves.into_iter().any(is_filled) {
-        return Err(OpenError::Lost { dir: dir.to_owned(), pins, cause });
+        return Err(OpenError::Lost { dir: dir.to_owned(), cause });
     }
     Ok(())
 }

@@ -12,10 +12,14 @@ use crate::core::time::Timestamp;
 use crate::ports::{Receive, StoreError};
 
 use super::bells::Bells;
+use super::codec;
 use super::error::Error;
+use super::keys;
 use super::queue::Taken;
 use super::rows::Rows;
 use super::stage::{Stage, Sweep};
+use super::wire::put_number;
+use super::witness::Witness;
 
 /// Most jobs that wait; whoever brings one more waits itself.
 const JOBS_MAX: usize = 1024;
@@ -70,11 +74,14 @@ impl Writer {
     pub(super) fn start(
         stage: Stage,
         sync: MakeDurable,
+        witness: Witness,
         bells: Bells,
         health: Health,
     ) -> Result<Self, Error> {
+        let batches = stage.rows.batches()?;
         let (sender, jobs) = mpsc::channel(JOBS_MAX);
-        let desk = Desk { stage, sync, bells, health: health.clone(), jobs, later: None };
+        let health_too = health.clone();
+        let desk = Desk { stage, sync, witness, batches, bells, health: health_too, jobs, later: None };
         let thread = std::thread::Builder::new()
             .name("milepost-store".to_owned())
             .spawn(move || desk.work())
@@ -136,6 +143,8 @@ impl Drop for Writer {
 struct Desk {
     stage: Stage,
     sync: MakeDurable,
+    witness: Witness,
+    batches: u64,
     bells: Bells,
     health: Health,
     jobs: mpsc::Receiver<Job>,
@@ -177,9 +186,15 @@ impl Desk {
             self.add(job, answers)?;
             next = if self.stage.size() < BATCH_ROWS_MAX { self.jobs.try_recv().ok() } else { None };
         }
-        if let Some(batch) = self.stage.finish()? {
-            self.stage.rows.db.apply_batch(batch)?;
+        if let Some(mut batch) = self.stage.finish()? {
+            self.batches += 1;
+            let mut number = Vec::new();
+            put_number(&mut number, self.batches);
+            let rows = &self.stage.rows;
+            batch.insert(keys::LAST, codec::frame(keys::LAST, &number, &rows.files)?);
+            rows.db.apply_batch(batch)?;
             (self.sync)()?;
+            self.witness.tell(self.batches);
         }
         Ok(())
     }

@@ -134,7 +134,7 @@ impl Drop for Building {
 
 fn build(dir: &Path, file: &Path, clock: &dyn Clock) -> Result<(), Flaw> {
     let refused = |error: &dyn std::fmt::Display| Flaw::Failed(error.to_string());
-    let Opened { rows, mut sync, mark } = open::open(dir, clock).map_err(|error| refused(&error))?;
+    let Opened { rows, mut sync, mark, .. } = open::open(dir, clock).map_err(|error| refused(&error))?;
     let rows = LastHold(Some(rows));
     let mut builder = Builder { rows: &rows, batch: sled::Batch::default(), size: 0, file: None };
     parcel::unpack(file, &mut builder)?;

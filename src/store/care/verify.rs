@@ -145,7 +145,7 @@ impl Check<'_> {
         let payload = raw.payload(self.rows)?;
         let at = codec::at(key);
         match key.first() {
-            Some(b'M' | b'W') => drop(Input::new(&payload).number().map_err(at)?),
+            Some(b'M' | b'N' | b'W') => drop(Input::new(&payload).number().map_err(at)?),
             Some(b'R') => {
                 let run: Run = cells::from_json(&payload).map_err(at)?;
                 if keys::run(run.id) != key {

@@ -11,6 +11,7 @@ const KINDS: &[(u8, &str)] = &[
     (b'G', "removals under way"),
     (b'I', "items"),
     (b'M', "format"),
+    (b'N', "number of batches"),
     (b'Q', "queues"),
     (b'R', "runs"),
     (b'S', "long records"),
@@ -29,7 +30,7 @@ pub(super) fn kind(key: &[u8]) -> Option<&'static str> {
 pub(super) fn run_of(key: &[u8]) -> Option<RunId> {
     match key.first()? {
         b'S' => run_of(key.get(1..)?),
-        b'M' | b'D' => None,
+        b'M' | b'N' | b'D' => None,
         _ => run_in(key),
     }
 }
@@ -45,6 +46,7 @@ pub(super) fn place(key: &[u8]) -> String {
     let number = keys::last_number(key).unwrap_or_default();
     match key.first() {
         Some(b'M') => "the format of the store".to_owned(),
+        Some(b'N') => "the number of batches".to_owned(),
         Some(b'R') => format!("the record of {run}"),
         Some(b'W') => format!("the watermark of {run}"),
         Some(b'V') => format!("event {number} of {run}"),

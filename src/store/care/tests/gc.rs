@@ -54,6 +54,8 @@ async fn collect(store: &Store) -> Result<Collection, StoreError> {
 fn contents(dir: &Path) -> (BTreeMap<Vec<u8>, Vec<u8>>, Vec<String>) {
     let inspection = inspect(dir);
     let rows = walk::rows(&inspection.rows, b"").map(Result::unwrap);
+    // Which batch the last one was is no matter here.
+    let rows = rows.filter(|raw| *raw.key != *crate::store::keys::LAST);
     let rows = rows.map(|raw| (raw.key.to_vec(), raw.row.to_vec())).collect();
     let files = inspection.rows.files.all().unwrap().addresses;
     (rows, files.into_iter().map(|(address, _)| address).collect())
