@@ -9,6 +9,7 @@ mod environment;
 mod error;
 mod input;
 mod names;
+mod resume;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -24,12 +25,10 @@ use crate::connectors::sandbox::{self, Faults, Sandbox};
 use crate::core::change::Change;
 use crate::core::desk::Limits;
 use crate::core::id::RunId;
-use crate::core::plan::Plan;
-use crate::core::resume::ResumePlan;
 use crate::core::run::{Run, Status};
 use crate::core::workflow::Workflow;
 use crate::engine::assembly::Assembly;
-use crate::engine::{self, Control, Ports, Stop, recover};
+use crate::engine::{self, Control, Ports, Resumption, Stop};
 use crate::ports::{Clock, Journal, Pins, Queue};
 use crate::spec::Report;
 use crate::store::{self, MemoryStore, Store};
@@ -219,62 +218,6 @@ impl Engine {
         Ok(self.drive(run, None, assembly))
     }
 
-    /// What a resume would do. Changes nothing.
-    ///
-    /// # Errors
-    /// [`ResumeError`].
-    pub async fn plan(&self, run: RunId) -> Result<ResumePlan, ResumeError> {
-        let run = self.resumable(run)?;
-        let catalog = connectors::catalog();
-        let definition = Definition::from_pins(&run, &self.store, &catalog)?;
-        let plan = Plan::of(&definition.checked.workflow, &catalog);
-        let store = self.store.clone();
-        let planned = tokio::task::spawn_blocking(move || recover::plan(&store, &plan, &run)).await;
-        let planned =
-            planned.map_err(|error| ResumeError::Broken(format!("a defect of Milepost: {error}")))?;
-        planned.map_err(|error| ResumeError::Broken(error.to_string()))
-    }
-
-    /// Goes on with a run, exactly as [`Engine::plan`] says.
-    ///
-    /// # Errors
-    /// [`ResumeError`].
-    pub async fn resume(&self, run: RunId) -> Result<Running, ResumeError> {
-        let run = self.resumable(run)?;
-        let definition = Definition::from_pins(&run, &self.store, &connectors::catalog())?;
-        let assembly = self.assemble(&definition).await?;
-        // A run that was recorded, but whose engine died before it began, simply begins.
-        if run.status == Status::Queued {
-            return Ok(self.drive(run, None, assembly));
-        }
-        let broken = |error: String| ResumeError::Broken(error);
-        let plan =
-            recover::plan(&self.store, &assembly.plan, &run).map_err(|error| broken(error.to_string()))?;
-        recover::revive(&self.store, &assembly.plan, &run, self.ports.clock.now())
-            .await
-            .map_err(|error| broken(error.to_string()))?;
-        Ok(self.drive(run, Some(plan.hash), assembly))
-    }
-
-    fn resumable(&self, id: RunId) -> Result<Run, ResumeError> {
-        let run = self.store.run(id).map_err(|error| ResumeError::Broken(error.to_string()))?;
-        let run = run.ok_or(ResumeError::Unknown(id))?;
-        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner).contains(&id);
-        match run.status {
-            _ if live => Err(ResumeError::Refused(format!("{id} is being worked on"))),
-            Status::Succeeded => {
-                Err(ResumeError::Refused(format!("{id} succeeded: there is nothing to resume")))
-            }
-            Status::Cancelled => Err(ResumeError::Refused(format!("{id} was cancelled"))),
-            Status::Queued
-            | Status::Running
-            | Status::Waiting
-            | Status::Paused
-            | Status::Interrupted
-            | Status::Failed => Ok(run),
-        }
-    }
-
     async fn assemble(&self, definition: &Definition) -> Result<Arc<Assembly>, AssembleError> {
         let connections = &definition.checked.workflow.connections;
         let stand_ins = if connections.values().any(assemble::wants_stand_in) {
@@ -297,14 +240,15 @@ impl Engine {
         started.await.map_err(|error| AssembleError::Sandbox(error.to_string()))
     }
 
-    fn drive(&self, run: Run, plan: Option<String>, assembly: Arc<Assembly>) -> Running {
+    fn drive(&self, run: Run, resumption: Option<Resumption>, assembly: Arc<Assembly>) -> Running {
         let id = run.id;
         let (stop, control) = Control::new();
         let limits = Limits { window: WINDOW, patience: PATIENCE };
         let (ports, live) = (self.ports.clone(), Arc::clone(&self.live));
         live.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
         let task = tokio::spawn(async move {
-            let ended = engine::drive(run, plan, assembly, ports, control, limits, rand::random()).await;
+            let ended =
+                engine::drive(run, resumption, assembly, ports, control, limits, rand::random()).await;
             live.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
             ended
         });

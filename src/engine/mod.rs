@@ -23,4 +23,4 @@ mod record;
 pub mod recover;
 
 pub use control::{Control, Stop};
-pub use drive::{Error, Ports, drive};
+pub use drive::{Error, Ports, Resumption, drive};

@@ -9,7 +9,7 @@
 //! | `/v1/runs/{run}/items/{item}` | everything about one item |
 //! | `/v1/runs/{run}/events?from&limit` | a page of its events |
 //! | `/v1/runs/{run}/causes?limit` | its dead letters and doubts by cause |
-//! | `/v1/runs/{run}/plan` | what a resume would do |
+//! | `/v1/runs/{run}/plan?terms` | what a resume on these terms (JSON) would do |
 //!
 //! `{run}` is an ID, a unique prefix, `@latest` or `@failed`. Errors are problem documents
 //! (RFC 9457) with our codes.
@@ -29,12 +29,12 @@ use axum::routing::get;
 
 use crate::core::id::RunId;
 use crate::core::resume::ResumePlan;
-use crate::view::{Archive, Problem, ProblemKind, code};
+use crate::view::{Archive, Problem, ProblemKind, ResumeTerms, code};
 
 pub use socket::{Error, Serving, listen};
 
 /// Plans a resume without doing anything.
-pub type Planner = Arc<dyn Fn(RunId) -> Planning + Send + Sync>;
+pub type Planner = Arc<dyn Fn(RunId, ResumeTerms) -> Planning + Send + Sync>;
 
 /// A resume plan that is being made.
 pub type Planning = Pin<Box<dyn Future<Output = Result<ResumePlan, Problem>> + Send>>;

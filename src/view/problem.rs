@@ -25,6 +25,10 @@ pub mod code {
     pub const START_REFUSED: &str = "E1021";
     /// The run cannot be resumed now.
     pub const RESUME_REFUSED: &str = "E1022";
+    /// The run has no items yet, so none can be selected.
+    pub const NO_ITEMS_YET: &str = "E1031";
+    /// The selected items have nothing to do.
+    pub const NOTHING_TO_DO: &str = "E1032";
     /// Another engine holds the state directory.
     pub const STATE_HELD: &str = "E1101";
     /// The state directory cannot be opened.
