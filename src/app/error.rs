@@ -53,6 +53,14 @@ pub enum ResumeError {
     /// It is refused for a reason with a code and commands of its own.
     #[error(transparent)]
     Problem(#[from] Problem),
+    /// Its end is for good.
+    #[error("{why}")]
+    Over {
+        /// What ended it.
+        why: String,
+        /// What to type instead.
+        next: String,
+    },
     /// The pinned definition cannot be used.
     #[error("the pinned workflow file has mistakes")]
     Mistakes(Report),

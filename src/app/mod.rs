@@ -1,6 +1,7 @@
 //! Wiring: the one part that knows every other. An [`Engine`] holds a state directory, starts and
 //! resumes runs, and answers what can be asked about them.
 
+mod act;
 mod assemble;
 mod clock;
 mod crew;
@@ -8,12 +9,13 @@ mod definition;
 mod environment;
 mod error;
 mod input;
+mod live;
 mod names;
 mod resume;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
@@ -28,7 +30,7 @@ use crate::core::id::RunId;
 use crate::core::run::{Run, Status};
 use crate::core::workflow::Workflow;
 use crate::engine::assembly::Assembly;
-use crate::engine::{self, Control, Ports, Resumption, Stop};
+use crate::engine::{self, Control, Handle, Ports, Resumption};
 use crate::ports::{Clock, Journal, Pins, Queue};
 use crate::spec::Report;
 use crate::store::{self, MemoryStore, Store};
@@ -40,6 +42,7 @@ use crew::Crew;
 use definition::{Definition, DefinitionError};
 use environment::Environment;
 use error::AssembleError;
+use live::{Live, Taken};
 use names::PinnedNames;
 
 pub use error::{EngineError, OpenError, ResumeError, StartError};
@@ -56,7 +59,7 @@ pub struct Engine {
     store: Store,
     ports: Ports,
     names: Arc<PinnedNames>,
-    live: Arc<Mutex<BTreeSet<RunId>>>,
+    live: Live,
     sandbox: OnceCell<Sandbox>,
 }
 
@@ -84,14 +87,14 @@ pub struct Checked {
 pub struct Running {
     /// Its ID.
     pub id: RunId,
-    stop: Stop,
+    handle: Handle,
     task: JoinHandle<Result<Run, engine::Error>>,
 }
 
 impl Running {
     /// Asks it to stop: no new attempt starts, those under way end, the run is interrupted.
     pub fn stop(&self) {
-        self.stop.stop();
+        self.handle.stop();
     }
 
     /// Returns when it ended or was stopped. To be awaited once.
@@ -142,15 +145,15 @@ impl Engine {
             store,
             ports,
             names,
-            live: Arc::default(),
+            live: Live::default(),
             sandbox: OnceCell::new(),
         })
     }
 
     /// What can be asked about runs.
     pub fn archive(&self) -> Archive {
-        let live = Arc::clone(&self.live);
-        let is_live = move |run: RunId| live.lock().unwrap_or_else(PoisonError::into_inner).contains(&run);
+        let live = self.live.clone();
+        let is_live = move |run: RunId| live.handle(run).is_some();
         Archive::new(Arc::clone(&self.ports.journal), Arc::clone(&self.names) as _).with_live(is_live)
     }
 
@@ -214,8 +217,10 @@ impl Engine {
             revisions: BTreeMap::new(),
             released: None,
         };
+        let busy = || StartError::Broken(format!("{} is taken", run.id));
+        let taken = self.live.take(run.id).ok_or_else(busy)?;
         self.store.commit(vec![Change::Run(Box::new(run.clone()))]).await.map_err(broken)?;
-        Ok(self.drive(run, None, assembly))
+        Ok(self.drive(run, None, assembly, taken))
     }
 
     async fn assemble(&self, definition: &Definition) -> Result<Arc<Assembly>, AssembleError> {
@@ -240,20 +245,28 @@ impl Engine {
         started.await.map_err(|error| AssembleError::Sandbox(error.to_string()))
     }
 
-    fn drive(&self, run: Run, resumption: Option<Resumption>, assembly: Arc<Assembly>) -> Running {
-        let id = run.id;
-        let (stop, control) = Control::new();
+    fn drive(
+        &self,
+        run: Run,
+        resumption: Option<Resumption>,
+        assembly: Arc<Assembly>,
+        (taken, control): (Taken, Control),
+    ) -> Running {
+        let (id, handle) = (run.id, taken.handle.clone());
         let limits = Limits { window: WINDOW, patience: PATIENCE };
-        let (ports, live) = (self.ports.clone(), Arc::clone(&self.live));
-        live.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+        let ports = self.ports.clone();
         let task = tokio::spawn(async move {
             let ended =
                 engine::drive(run, resumption, assembly, ports, control, limits, rand::random()).await;
-            live.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+            drop(taken);
             ended
         });
-        Running { id, stop, task }
+        Running { id, handle, task }
     }
+}
+
+fn busy(id: RunId) -> ResumeError {
+    ResumeError::Refused(format!("{id} is being worked on"))
 }
 
 /// What `check` puts in the place of stand-ins, which it does not start.

@@ -1,6 +1,6 @@
 //! Resuming a run: what it would do, and doing exactly that.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use crate::connectors;
 use crate::core::id::RunId;
@@ -14,7 +14,7 @@ use crate::view::{ITEMS_DEAD_LETTERED, ITEMS_FAILED, Problem, ProblemKind, Resum
 
 use super::definition::Definition;
 use super::error::ResumeError;
-use super::{Engine, Running};
+use super::{Engine, Running, busy};
 
 impl Engine {
     /// What a resume on these terms would do. Changes nothing.
@@ -22,7 +22,7 @@ impl Engine {
     /// # Errors
     /// [`ResumeError`].
     pub async fn plan(&self, run: RunId, terms: &ResumeTerms) -> Result<ResumePlan, ResumeError> {
-        let run = self.resumable(run, terms)?;
+        let run = self.at_rest(run, terms)?;
         let catalog = connectors::catalog();
         let definition = Definition::from_pins(&run, &self.store, &catalog)?;
         let plan = Plan::of(&definition.checked.workflow, &catalog);
@@ -40,13 +40,14 @@ impl Engine {
     /// # Errors
     /// [`ResumeError`]; nothing was changed then.
     pub async fn resume(&self, run: RunId, terms: &ResumeTerms) -> Result<Running, ResumeError> {
+        let taken = self.live.take(run).ok_or_else(|| busy(run))?;
         let run = self.resumable(run, terms)?;
         let selection = self.selection(&run, terms)?;
         let definition = Definition::from_pins(&run, &self.store, &connectors::catalog())?;
         let assembly = self.assemble(&definition).await?;
         // A run that was recorded, but whose engine died before it began, simply begins.
         if run.status == Status::Queued {
-            return Ok(self.drive(run, None, assembly));
+            return Ok(self.drive(run, None, assembly, taken));
         }
         let broken = |error: String| ResumeError::Broken(error);
         let plan = recover::plan_of(&self.store, &assembly.plan, &run, &selection)
@@ -59,18 +60,24 @@ impl Engine {
             .await
             .map_err(|error| broken(error.to_string()))?;
         let resumption = Resumption { plan: plan.hash, chosen: chosen.map(Arc::new) };
-        Ok(self.drive(run, Some(resumption), assembly))
+        Ok(self.drive(run, Some(resumption), assembly, taken))
     }
 
+    /// A run that could be resumed, and that nobody works on.
+    fn at_rest(&self, id: RunId, terms: &ResumeTerms) -> Result<Run, ResumeError> {
+        let run = self.resumable(id, terms)?;
+        if self.live.handle(id).is_some() { Err(busy(id)) } else { Ok(run) }
+    }
+
+    /// A run that may be resumed as far as its record says.
     fn resumable(&self, id: RunId, terms: &ResumeTerms) -> Result<Run, ResumeError> {
         let run = self.store.run(id).map_err(|error| ResumeError::Broken(error.to_string()))?;
         let run = run.ok_or(ResumeError::Unknown(id))?;
-        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner).contains(&id);
+        if run.released.is_some() {
+            let why = format!("{id} was closed for good: it can be read, and is not resumed any more");
+            return Err(ResumeError::Over { why, next: format!("milepost run {}", run.file) });
+        }
         match run.status {
-            _ if live => Err(ResumeError::Refused(format!("{id} is being worked on"))),
-            _ if run.released.is_some() => {
-                Err(ResumeError::Refused(format!("{id} was closed: it is not resumed any more")))
-            }
             Status::Succeeded if terms.items.is_empty() => {
                 let detail = format!("{id} succeeded: there is nothing to resume");
                 let again = format!("milepost resume {id} --items {ITEMS_DEAD_LETTERED} --plan");

@@ -157,7 +157,7 @@ pub enum RunEvent {
         /// The plan that was carried out.
         plan: String,
     },
-    /// The engine was asked to stop. From running or waiting.
+    /// The engine was asked to stop, or is gone. From queued, running, waiting or paused.
     Interrupted,
     /// `on_failure` begins. From running; the run stays running until it is closed.
     Closing {
@@ -171,8 +171,12 @@ pub enum RunEvent {
         /// Why it failed, if it did.
         fault: Option<Fault>,
     },
-    /// A person let it go for good. From failed, interrupted, paused, succeeded or cancelled.
-    Released,
+    /// A person let it go for good. From failed, interrupted, succeeded or cancelled.
+    Released {
+        /// Who.
+        #[serde(default)]
+        by: String,
+    },
     /// A person said what became of an effect; changes nothing about the run. From any state.
     Settled {
         /// The step.
@@ -253,7 +257,7 @@ impl Run {
                 self.fault = None;
                 S::Running
             }
-            (S::Running | S::Waiting, RunEvent::Interrupted) => S::Interrupted,
+            (S::Queued | S::Running | S::Waiting | S::Paused, RunEvent::Interrupted) => S::Interrupted,
             (S::Running, RunEvent::Closing { fault }) => {
                 self.closings += 1;
                 self.fault = Some(fault.clone());
@@ -264,7 +268,7 @@ impl Run {
                 self.fault.clone_from(fault);
                 *status
             }
-            (S::Failed | S::Interrupted | S::Paused | S::Succeeded | S::Cancelled, RunEvent::Released) => {
+            (S::Failed | S::Interrupted | S::Succeeded | S::Cancelled, RunEvent::Released { .. }) => {
                 self.released = Some(event.at);
                 self.status
             }

@@ -4,8 +4,9 @@
 //!
 //! Read in this order: `archive` (what can be asked), `reference` (how a run is named), `status`
 //! and `counts` (the words and numbers), then one file per answer: `run`, `item`, `event`,
-//! `cause`, `plan`. What is refused is a [`Problem`].
+//! `cause`, `plan`; what can be done is in `action`. What is refused is a [`Problem`].
 
+mod action;
 mod archive;
 mod cause;
 mod counts;
@@ -25,6 +26,7 @@ mod terms;
 mod tests;
 mod when;
 
+pub use action::{Acted, Action, Order};
 pub use archive::{Archive, Names};
 pub use cause::{Cause, Causes};
 pub use counts::ItemCounts;
