@@ -1,4 +1,4 @@
-//! The reads of the HTTP API, for a command beside a running engine.
+//! The HTTP API, for a command beside a running engine.
 
 use std::ffi::OsString;
 use std::fs;
@@ -15,7 +15,8 @@ use crate::config::Options;
 use crate::core::care::Backup;
 use crate::server::BackupRequest;
 use crate::view::{
-    Causes, EventPage, ItemFilter, ItemPage, ItemStory, PlanView, Problem, RunFilter, RunList, RunView,
+    Acted, Causes, EventPage, ItemFilter, ItemPage, ItemStory, Order, PlanView, Problem, ResumeTerms,
+    RunFilter, RunList, RunView,
 };
 
 /// Longest wait for an answer: a plan over a million items takes seconds.
@@ -96,23 +97,29 @@ impl Client {
         self.get(&["runs", run, "causes"], &serde_json::json!({ "limit": limit })).await
     }
 
-    /// What a resume would do.
-    pub async fn plan(&self, run: &str) -> Result<PlanView, Error> {
-        self.get(&["runs", run, "plan"], &()).await
+    /// What a resume on these terms would do.
+    pub async fn plan(&self, run: &str, terms: &ResumeTerms) -> Result<PlanView, Error> {
+        let terms = serde_json::to_string(terms).map_err(|error| Error::Broken(error.to_string()))?;
+        self.get(&["runs", run, "plan"], &serde_json::json!({ "terms": terms })).await
+    }
+
+    /// Does something to a run. When it returns, what was done is durable.
+    pub async fn act(&self, run: &str, order: &Order) -> Result<Acted, Error> {
+        self.answer(self.http.post(url(&["runs", run, "actions"], &())?).json(order)).await
     }
 
     /// Lets the engine write a backup to an absolute path of its machine.
     pub async fn backup(&self, file: &Path) -> Result<Backup, Error> {
         let request = self.http.post(url(&["state", "backup"], &())?).timeout(BACKUP_TIMEOUT);
         let body = serde_json::json!(BackupRequest { file: file.to_owned() });
-        self.answered(request.json(&body)).await
+        self.answer(request.json(&body)).await
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &[&str], query: &impl Serialize) -> Result<T, Error> {
-        self.answered(self.http.get(url(path, query)?)).await
+        self.answer(self.http.get(url(path, query)?)).await
     }
 
-    async fn answered<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, Error> {
+    async fn answer<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, Error> {
         let answer = request.send().await.map_err(|error| {
             if error.is_connect() {
                 Error::Unreachable(self.socket.clone())

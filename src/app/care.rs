@@ -1,7 +1,7 @@
 //! Care for the state: what store and definitions say together.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -95,7 +95,7 @@ impl Engine {
     /// # Errors
     /// When a run is being worked on, or the store failed.
     pub async fn collect(&self, collection: Collection) -> Result<Collection, StoreError> {
-        if !self.live.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+        if !self.live.is_idle() {
             return Err(StoreError("a run is being worked on".to_owned()));
         }
         let letters = |run: &Run, from, limit| self.dead_letters_of(run, from, limit);
