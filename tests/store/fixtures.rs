@@ -54,6 +54,7 @@ fn receive(queue: &str, max: usize, receives_max: u32) -> Receive {
     Receive {
         queue: queue.to_owned(),
         run: EXTENDED,
+        items: None,
         max,
         wait: std::time::Duration::ZERO,
         visibility: std::time::Duration::ZERO,
