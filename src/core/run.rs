@@ -246,7 +246,11 @@ impl Run {
             (S::Running | S::Waiting | S::Interrupted | S::Paused | S::Failed, RunEvent::Resumed { .. }) => {
                 self.epoch += 1;
                 self.ended_at = None;
-                self.fault = None;
+                // A closing that was cut short stays open until the run is closed: this engine may
+                // die before it has finished it, too.
+                if self.open_closing().is_none() {
+                    self.fault = None;
+                }
                 S::Running
             }
             (S::Running | S::Waiting, RunEvent::Interrupted) => S::Interrupted,

@@ -58,13 +58,14 @@ pub fn plan(journal: &dyn Journal, plan: &Plan, run: &Run) -> Result<ResumePlan,
 /// [`Error`]; what was committed before stays.
 pub async fn revive(journal: &dyn Journal, plan: &Plan, run: &Run, now: Timestamp) -> Result<(), Error> {
     let mut pending: Vec<Change> = Vec::new();
-    if let Some(mut progress) = journal.progress(run.id, Unit::Run)? {
-        let events = resume::revival(&plan.run, &progress);
+    for unit in [Unit::Run].into_iter().chain(run.open_closing().map(Unit::Closing)) {
+        let Some(mut progress) = journal.progress(run.id, unit)? else { continue };
+        let events = resume::revival(plan.track(unit), &progress);
         if !events.is_empty() {
             for (step, kind) in events {
-                progress.apply(&plan.run, step, kind, now)?;
+                progress.apply(plan.track(unit), step, kind, now)?;
             }
-            pending.push(Change::Progress(run.id, Unit::Run, progress));
+            pending.push(Change::Progress(run.id, unit, progress));
         }
     }
     let steps = journal.tally(run.id, Unit::Item(0))?.steps;
