@@ -275,16 +275,10 @@ impl Cell {
                 self.doubts += 1;
                 self.tried_again(until)
             }
-            (state, Kind::Settled { done }) if self.is_doubtful() => {
-                self.doubts = 0;
-                self.settled(state, done)
-            }
+            (state, Kind::Settled { done }) if self.is_doubtful() => self.settled(state, done),
             (S::Pending, Kind::Parked { until }) => S::Waiting(until),
-            (S::DeadLettered | S::Backoff(_) | S::Waiting(_), Kind::Revived) => {
-                self.spent = 0;
-                S::Pending
-            }
-            (S::Succeeded, Kind::Resent) => {
+            (S::DeadLettered | S::Backoff(_) | S::Waiting(_), Kind::Revived)
+            | (S::Succeeded, Kind::Resent) => {
                 self.spent = 0;
                 S::Pending
             }
@@ -326,6 +320,7 @@ impl Cell {
     /// Where a doubtful cell goes when a person says what became of it. One that was given up, or
     /// has another attempt before it, stays there unless the effect was done.
     fn settled(&mut self, state: State, done: Option<Facts>) -> State {
+        self.doubts = 0;
         match (state, done) {
             (_, Some(facts)) => {
                 self.facts.extend(facts);
