@@ -110,8 +110,8 @@ pub struct Cell {
     /// Looks at the other side that failed since the doubt began.
     pub looks: u32,
     /// Attempts that perhaps happened, of which nobody will ever know: a harmless repeat left them
-    /// behind, or a person gave the unit up. One whose message was lost counts, too. The present
-    /// doubt, if there is one, is not counted.
+    /// behind, or a person gave the unit up. One that was sent again counts: it is never said not to
+    /// have happened. The present doubt, if there is one, is not counted.
     pub doubts: u32,
     /// The revision of the step that the present state was reached under; see
     /// [`super::plan::PlanStep::revision`].
@@ -278,15 +278,10 @@ impl Cell {
             }
             (state, Kind::Settled { done }) if self.is_doubtful() => self.settled(state, done),
             (S::Pending, Kind::Parked { until }) => S::Waiting(until),
-            (S::DeadLettered | S::Backoff(_) | S::Waiting(_), Kind::Revived) => {
+            (S::DeadLettered | S::Backoff(_) | S::Waiting(_), Kind::Revived)
+            | (S::Succeeded, Kind::Resent) => {
+                self.doubts += u32::from(self.state == S::Succeeded);
                 self.spent = 0;
-                S::Pending
-            }
-            // It was done once, and whatever becomes of the next attempt, it is never said that it
-            // was not.
-            (S::Succeeded, Kind::Resent) => {
-                self.spent = 0;
-                self.doubts += 1;
                 S::Pending
             }
             (S::InDoubt(_), Kind::Revived) => {

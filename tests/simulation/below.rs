@@ -20,7 +20,7 @@ use crate::case::new_run;
 use crate::clock::{InPlace, SimClock};
 use crate::effects::SimReceiver;
 use crate::graphs::{assembly, effect, source, station, step};
-use crate::world::{Life, Mood, World};
+use crate::world::{Life, World};
 use milepost::ports::Worker;
 
 const RUN: RunId = RunId(7);
@@ -104,7 +104,6 @@ fn an_item_that_a_message_brings_back_from_below_the_watermark_is_never_forgotte
     loop {
         let clock = Arc::new(SimClock::new());
         let world = World::new(cut, Arc::clone(&clock) as Arc<dyn Clock>);
-        world.set_mood(Mood { kind: true, ..Mood::default() });
         let first = MemoryStore::new(Arc::clone(&clock) as Arc<dyn Clock>);
         clock.runtime().block_on(first.commit(records())).unwrap();
         let first = first.survivor(move |write| if write < cut { Fate::Kept } else { Fate::Lost });

@@ -22,7 +22,7 @@ use crate::clock::{InPlace, SimClock};
 use crate::graphs;
 use crate::mailbox::Mailbox;
 use crate::planned::Planned;
-use crate::world::{self, Mood, World};
+use crate::world::{self, Temper, World};
 
 /// Lives after which everything goes well, so that every case ends.
 const ROUGH_LIVES: u32 = 9;
@@ -40,7 +40,7 @@ pub(crate) struct Case {
     pub(crate) run: RunId,
     count: u64,
     /// How the world is when it is not kind.
-    temper: Mood,
+    temper: Temper,
     pub(crate) score: Score,
 }
 
@@ -110,8 +110,7 @@ impl Case {
         let own = if rng.random_bool(0.05) { rng.random_range(65..=200) } else { rng.random_range(3..=24) };
         let count = items.unwrap_or(own);
         let assembly = Arc::new(graphs::random(&mut rng, &world, count));
-        let temper = Mood {
-            kind: false,
+        let temper = Temper {
             lies: rng.random_bool(0.15),
             loses_mail: rng.random_bool(0.2),
             shuffles_mail: rng.random_bool(0.5),
@@ -139,10 +138,6 @@ impl Case {
         items.chain(others).collect()
     }
 
-    pub(crate) fn fail(&self, what: &str) -> ! {
-        panic!("{what}")
-    }
-
     /// Lives until the run has ended, and holds every life against what happened outside.
     pub(crate) fn run_to_the_end(&mut self) {
         let changes = vec![Change::Run(Box::new(new_run(self.run)))];
@@ -161,9 +156,7 @@ impl Case {
             if status == Status::Succeeded || (status.is_ended() && life >= ROUGH_LIVES) {
                 return self.check_end();
             }
-            if life > ROUGH_LIVES + 3 {
-                self.fail("the run does not end");
-            }
+            assert!(life <= ROUGH_LIVES + 3, "the run does not end");
         }
     }
 
@@ -183,7 +176,7 @@ impl Case {
     /// One life of the engine. Returns whether it came to the end of its work.
     fn live(&mut self, life: u32, fortune: Fortune, plan: Option<String>) -> bool {
         trace(&format!("seed {} life {life}: {fortune:?}", self.seed));
-        self.world.set_mood(Mood { kind: fortune.kind, ..self.temper });
+        self.world.set_temper((!fortune.kind).then_some(self.temper));
         let Fortune { cut, last, .. } = fortune;
         self.store = self.store.survivor(move |number| if number < cut { Write::Kept } else { last });
         let store = Arc::new(self.store.clone());

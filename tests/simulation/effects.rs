@@ -71,7 +71,7 @@ impl SimEffect {
                 detail_type: "T".into(),
                 digest: "d".into(),
             };
-            if self.world.mood().loses_mail && self.world.now_and_then(0.1) {
+            if self.world.is_rough(|temper| temper.loses_mail, 0.1) {
                 self.world.book().entry(effect).mail.lost += 1;
             } else {
                 self.world.book().entry(effect).mail.open = true;
@@ -153,7 +153,7 @@ impl Effect for SimEffect {
         }
         self.world.pause(BRISK).await;
         // A connector that forgets a unit: it may not be, and must be survived.
-        if !self.world.mood().kind && self.world.now_and_then(0.005) {
+        if self.world.is_rough(|_| true, 0.005) {
             outcomes.truncate(outcomes.len() - 1);
         }
         Verdicts { outcomes, calls: calls.len() as u64 }
@@ -163,14 +163,13 @@ impl Effect for SimEffect {
         let effect = (call.unit, self.step);
         self.world.book().entry(effect).life.looked += 1;
         self.world.pause(BRISK).await;
-        let mood = self.world.mood();
-        if !mood.kind && self.world.now_and_then(0.1) {
+        if self.world.is_rough(|_| true, 0.1) {
             return Probed::Unknown(Fault::new("Unreachable", "cannot look"));
         }
         if self.world.entry(effect).applied == 0 {
             return Probed::Absent;
         }
-        if !mood.kind && mood.lies && self.world.now_and_then(0.1) {
+        if self.world.is_rough(|temper| temper.lies, 0.1) {
             self.world.book().entry(effect).lies += 1;
             return Probed::Absent;
         }

@@ -28,7 +28,7 @@ impl Mailbox {
     }
 
     fn is_rough(&self, share: f64) -> bool {
-        self.world.mood().shuffles_mail && self.world.now_and_then(share)
+        self.world.is_rough(|temper| temper.shuffles_mail, share)
     }
 
     fn shuffle(&self, deliveries: &mut Vec<Delivery>, max: usize) {

@@ -72,15 +72,17 @@ impl Planned {
         let after = case.units();
         for effect in called.union(&looked) {
             let fate = self.fate(*effect);
-            if !is_executed(fate) && !self.was_let_on(case, *effect, &after) {
-                case.fail(&format!("{effect:?} was called, and the plan says {fate:?}"));
-            }
+            assert!(
+                is_executed(fate) || self.was_let_on(case, *effect, &after),
+                "{effect:?} was called, and the plan says {fate:?}"
+            );
             self.check_budget(case, *effect, &after, complete);
         }
         for effect in called.difference(&looked) {
-            if self.fates.get(effect) == Some(&Fate::InDoubt(SettleBy::Probe)) {
-                case.fail(&format!("{effect:?} was in doubt, and was repeated without a look"));
-            }
+            assert!(
+                self.fates.get(effect) != Some(&Fate::InDoubt(SettleBy::Probe)),
+                "{effect:?} was in doubt, and was repeated without a look"
+            );
         }
         if complete {
             self.check_pinned(case);
@@ -112,19 +114,18 @@ impl Planned {
                 planned(|fate| fate == Fate::Reuse),
                 planned(|fate| fate != Fate::Reuse),
             ];
-            if told != meant {
-                case.fail(&format!("step {}: the plan shows {told:?} and means {meant:?}", known.name));
-            }
+            assert!(told == meant, "step {}: the plan shows {told:?} and means {meant:?}", known.name);
         }
         let events = case.store.events(case.run, 0, usize::MAX).unwrap();
-        let resumed = events.iter().filter_map(|(_, event)| match &event.what {
+        let mut resumed = events.iter().filter_map(|(_, event)| match &event.what {
             RunEvent::Resumed { plan } => Some(plan),
             _ => None,
         });
         // A crash may come before the event.
-        if case.record().epoch > self.run.epoch && resumed.last() != Some(&plan.hash) {
-            case.fail("the resume does not name the plan that was fixed before it");
-        }
+        assert!(
+            case.record().epoch == self.run.epoch || resumed.next_back() == Some(&plan.hash),
+            "the resume does not name the plan that was fixed before it"
+        );
     }
 
     /// What the plan says of an effect.
@@ -158,29 +159,29 @@ impl Planned {
         // A crash spends nothing, and gives nothing back.
         let before = self.before.get(&unit).map(|progress| &progress.cells[step]);
         let spent = before.filter(|cell| cell.state == State::Running).map_or(0, |cell| cell.spent);
-        if life.asked + spent > attempts {
-            case.fail(&format!(
-                "{effect:?} was called {} times in a budget of {attempts}",
-                life.asked + spent
-            ));
-        }
+        assert!(
+            life.asked + spent <= attempts,
+            "{effect:?} was called {} times in a budget of {attempts}",
+            life.asked + spent
+        );
         let given_up =
             after.get(&unit).is_some_and(|progress| progress.cells[step].state == State::DeadLettered);
-        if complete && given_up && life.asked > 0 && !life.never && life.asked + spent < attempts {
-            case.fail(&format!(
-                "{effect:?} was given up after {} calls: {:?}",
-                life.asked + spent,
-                after.get(&unit)
-            ));
-        }
+        assert!(
+            !complete || !given_up || life.asked == 0 || life.never || life.asked + spent == attempts,
+            "{effect:?} was given up after {} calls: {:?}",
+            life.asked + spent,
+            after.get(&unit)
+        );
     }
 
     /// The source is pinned once, at the gate.
     fn check_pinned(&self, case: &Case) {
         let pinned = case.world.book().pinned;
-        if pinned > u32::from(self.run.source.is_none()) {
-            case.fail(&format!("the source was pinned {pinned} times, and was there: {:?}", self.run.source));
-        }
+        assert!(
+            pinned <= u32::from(self.run.source.is_none()),
+            "the source was pinned {pinned} times, and was there: {:?}",
+            self.run.source
+        );
     }
 
     /// Everything that was planned was done, or its record says why it was not.
@@ -193,13 +194,12 @@ impl Planned {
     ) {
         for effect in self.planned(case) {
             let done = called.contains(&effect) || looked.contains(&effect);
-            if !done && !self.has_reason(case, effect, after) {
-                case.fail(&format!(
-                    "{effect:?} was planned ({:?}), and nothing was done: {:?}",
-                    self.fate(effect),
-                    after.get(&effect.0)
-                ));
-            }
+            assert!(
+                !(!done && !self.has_reason(case, effect, after)),
+                "{effect:?} was planned ({:?}), and nothing was done: {:?}",
+                self.fate(effect),
+                after.get(&effect.0)
+            );
         }
     }
 
@@ -251,15 +251,13 @@ impl Planned {
             let was_there = self.book.get(&effect).is_some_and(|entry| entry.applied > 0);
             let wanted = (u32::from(!by_look || !was_there), by_look);
             let got = (case.world.entry(effect).life.asked, looked.contains(&effect));
-            if got != wanted {
-                case.fail(&format!("{effect:?} ({fate:?}): wanted calls and look {wanted:?}, got {got:?}"));
-            }
+            assert!(got == wanted, "{effect:?} ({fate:?}): wanted calls and look {wanted:?}, got {got:?}");
         }
         let refused = called.iter().find(|(unit, step)| {
             after.get(unit).is_some_and(|progress| progress.cells[*step].state == State::DeadLettered)
         });
         if let Some(effect) = refused {
-            case.fail(&format!("{effect:?} was given up in a kind world"));
+            panic!("{effect:?} was given up in a kind world");
         }
     }
 }

@@ -23,17 +23,15 @@ pub(crate) struct World {
     book: Mutex<Book>,
     chance: Mutex<StdRng>,
     clock: Arc<dyn Clock>,
-    /// How it behaves.
-    mood: Mutex<Mood>,
+    /// How it behaves; none: everything goes well.
+    temper: Mutex<Option<Temper>>,
     /// The engine's side of the present life.
     life: Mutex<Option<Life>>,
 }
 
-/// How the world behaves.
+/// How the world behaves while it is not kind.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Mood {
-    /// Everything goes well.
-    pub(crate) kind: bool,
+pub(crate) struct Temper {
     /// It lies now and then.
     pub(crate) lies: bool,
     /// Messages are lost now and then.
@@ -76,7 +74,7 @@ impl World {
             book: Mutex::default(),
             chance: Mutex::new(StdRng::seed_from_u64(seed)),
             clock,
-            mood: Mutex::default(),
+            temper: Mutex::default(),
             life: Mutex::new(None),
         })
     }
@@ -89,12 +87,13 @@ impl World {
         self.book().of(effect)
     }
 
-    pub(crate) fn mood(&self) -> Mood {
-        *self.mood.lock().unwrap()
+    /// How it behaves; none: everything goes well.
+    pub(crate) fn temper(&self) -> Option<Temper> {
+        *self.temper.lock().unwrap()
     }
 
-    pub(crate) fn set_mood(&self, mood: Mood) {
-        *self.mood.lock().unwrap() = mood;
+    pub(crate) fn set_temper(&self, temper: Option<Temper>) {
+        *self.temper.lock().unwrap() = temper;
     }
 
     /// A new life of the engine begins, with this queue and these records.
@@ -111,6 +110,11 @@ impl World {
         self.chance.lock().unwrap().random_bool(share)
     }
 
+    /// Now and then, when this is in its temper.
+    pub(crate) fn is_rough(&self, trait_of: fn(Temper) -> bool, share: f64) -> bool {
+        self.temper().is_some_and(trait_of) && self.now_and_then(share)
+    }
+
     pub(crate) fn below(&self, end: usize) -> usize {
         self.chance.lock().unwrap().random_range(0..end)
     }
@@ -124,10 +128,7 @@ impl World {
 
     /// What becomes of the next call.
     pub(crate) fn turn(&self) -> Turn {
-        let Mood { kind, lies, .. } = self.mood();
-        if kind {
-            return Turn::Done;
-        }
+        let Some(temper) = self.temper() else { return Turn::Done };
         let again = if self.now_and_then(0.12) { Again::Never } else { Again::Later };
         match self.below(100) {
             0..13 => Turn::Refused(again),
@@ -136,7 +137,7 @@ impl World {
             25 => Turn::Late,
             26 => Turn::Hangs,
             27 => Turn::HeldAlready,
-            28..33 if lies => Turn::RefusedAndDone(again),
+            28..33 if temper.lies => Turn::RefusedAndDone(again),
             _ => Turn::Done,
         }
     }
