@@ -140,8 +140,12 @@ pub(super) fn resume_problem(error: &ResumeError) -> Problem {
         ResumeError::Unknown(_) => {
             Problem::new(ProblemKind::NotFound, code::RUN_UNKNOWN, detail).next("milepost list")
         }
+        ResumeError::Problem(problem) => problem.clone(),
         ResumeError::Refused(_) => {
             Problem::new(ProblemKind::Refused, code::RESUME_REFUSED, detail).next("milepost list")
+        }
+        ResumeError::Over { next, .. } => {
+            Problem::new(ProblemKind::Refused, code::RESUME_REFUSED, detail).next(next)
         }
         ResumeError::Mistakes(_) | ResumeError::Broken(_) => {
             Problem::new(ProblemKind::Internal, code::INTERNAL, detail).next("milepost list")

@@ -2,8 +2,10 @@
 //! through `reader`, from a running engine or from the store; what it writes goes through
 //! `output`; how it can end is in `exit` and `failure`.
 
+mod actor;
 mod args;
 mod check;
+mod close;
 mod events;
 mod exit;
 mod failure;
@@ -97,6 +99,7 @@ pub async fn execute(cli: Cli, output: &mut Output) -> Exit {
         Verb::Show(args) => show::execute(args, &context, output).await,
         Verb::Items(args) => items::execute(args, &context, output).await,
         Verb::Events(args) => events::execute(args, &context, output).await,
+        Verb::Close(args) => close::execute(args, &context, output).await,
         Verb::Check(args) => check::execute(&args, output),
         Verb::Graph(args) => graph::execute(&args, output),
         Verb::Sandbox(args) => sandbox::execute(args, &context, output).await,

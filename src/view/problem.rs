@@ -25,6 +25,12 @@ pub mod code {
     pub const START_REFUSED: &str = "E1021";
     /// The run cannot be resumed now.
     pub const RESUME_REFUSED: &str = "E1022";
+    /// The action does not fit where the run stands.
+    pub const ACT_REFUSED: &str = "E1023";
+    /// The run has no items yet, so none can be selected.
+    pub const NO_ITEMS_YET: &str = "E1031";
+    /// The selected items have nothing to do.
+    pub const NOTHING_TO_DO: &str = "E1032";
     /// Another engine holds the state directory.
     pub const STATE_HELD: &str = "E1101";
     /// The state directory cannot be opened.
@@ -37,6 +43,8 @@ pub mod code {
     pub const API_METHOD: &str = "E1202";
     /// The query of the path is wrong.
     pub const API_QUERY: &str = "E1203";
+    /// What was sent to the path cannot be read.
+    pub const API_BODY: &str = "E1204";
     /// The engine went away while it answered.
     pub const ENGINE_GONE: &str = "E1301";
     /// The stand-ins cannot work.

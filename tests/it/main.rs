@@ -8,11 +8,13 @@ mod product;
 #[path = "../site/mod.rs"]
 mod site;
 
+mod acts;
 mod control;
 mod failures;
 mod input;
 mod products;
 mod reads;
+mod selection;
 mod workflows;
 
 use serde_json::Value;

@@ -10,9 +10,10 @@ use milepost::core::id::{RunId, Unit};
 use milepost::core::plan::Plan;
 use milepost::core::progress::Progress;
 use milepost::core::run::{Run, Status};
+use milepost::core::selection::{Filter, Selection};
 use milepost::core::time::Timestamp;
 use milepost::engine::assembly::Assembly;
-use milepost::engine::{Control, Ports, drive, recover};
+use milepost::engine::{Control, Ports, Resumption, drive, recover};
 use milepost::ports::{Clock, Journal, Queue, Receive};
 use milepost::store::{Fate as Write, MemoryStore};
 use rand::rngs::StdRng;
@@ -56,7 +57,7 @@ pub(crate) struct Score {
 }
 
 /// How a life of the engine goes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Fortune {
     /// Everything outside goes well.
     pub(crate) kind: bool,
@@ -66,6 +67,8 @@ pub(crate) struct Fortune {
     last: Write,
     /// Somebody presses Ctrl-C after so long.
     stop_after: Option<Duration>,
+    /// What the resume works on.
+    pub(crate) selection: Selection,
 }
 
 /// `TRACE=1` tells why each life ended.
@@ -145,8 +148,8 @@ impl Case {
         self.clock.runtime().block_on(async { store.commit(changes).await }).unwrap();
         for life in 0.. {
             let fortune = self.fortune(life);
-            let planned = Planned::of(self);
-            let complete = self.live(life, fortune, planned.hash());
+            let planned = Planned::of(self, fortune.selection.clone());
+            let complete = self.live(life, &fortune, planned.hash());
             self.check_ledger();
             self.check_tally();
             planned.check(self, complete, fortune.kind);
@@ -170,14 +173,30 @@ impl Case {
             last: if self.rng.random_bool(0.5) { Write::Lost } else { Write::Unheard },
             stop_after: (!calm && self.rng.random_bool(0.1))
                 .then(|| Duration::from_millis(self.rng.random_range(0..2_000))),
+            selection: if calm { Selection::All } else { self.selection() },
+        }
+    }
+
+    /// Now and then a resume works on some items only.
+    fn selection(&mut self) -> Selection {
+        let run = self.record();
+        let total = run.source.map_or(0, |source| source.count);
+        if total == 0 || run.status == Status::Queued || self.rng.random_bool(0.8) {
+            return Selection::All;
+        }
+        match self.rng.random_range(0..3) {
+            0 => Selection::Failed,
+            1 => Selection::DeadLettered(Filter::default()),
+            _ => Selection::Items((0..total).filter(|_| self.rng.random_bool(0.3)).collect()),
         }
     }
 
     /// One life of the engine. Returns whether it came to the end of its work.
-    fn live(&mut self, life: u32, fortune: Fortune, plan: Option<String>) -> bool {
+    fn live(&mut self, life: u32, fortune: &Fortune, plan: Option<String>) -> bool {
         trace(&format!("seed {} life {life}: {fortune:?}", self.seed));
         self.world.set_temper((!fortune.kind).then_some(self.temper));
-        let Fortune { cut, last, .. } = fortune;
+        let &Fortune { cut, last, stop_after, .. } = fortune;
+        let selection = fortune.selection.clone();
         self.store = self.store.survivor(move |number| if number < cut { Write::Kept } else { last });
         let store = Arc::new(self.store.clone());
         self.world.meet(world::Life { queue: store.clone(), journal: store.clone() });
@@ -196,20 +215,23 @@ impl Case {
         let (assembly, clock) = (Arc::clone(&self.assembly), Arc::clone(&self.clock));
         let runtime = self.clock.runtime();
         let ended = runtime.block_on(async move {
-            let now = clock.now();
-            if plan.is_some()
-                && recover::revive(ports.journal.as_ref(), &assembly.plan, &run, now).await.is_err()
-            {
-                return None;
-            }
+            let resumption = match plan {
+                Some(plan) => {
+                    let (journal, plan_of) = (ports.journal.as_ref(), &assembly.plan);
+                    let revived =
+                        recover::revive_chosen(journal, plan_of, &run, clock.now(), &selection).await;
+                    Some(Resumption { plan, chosen: revived.ok()?.map(Arc::new) })
+                }
+                None => None,
+            };
             let (stop, control) = Control::new();
-            if let Some(after) = fortune.stop_after {
+            if let Some(after) = stop_after {
                 tokio::spawn(async move {
                     clock.sleep_until(clock.now().after(after)).await;
                     stop.stop();
                 });
             }
-            let driven = drive(run, plan, assembly, ports, control, limits, seed);
+            let driven = drive(run, resumption, assembly, ports, control, limits, seed);
             let ended = tokio::time::timeout(LIFE_MAX, driven).await;
             assert!(ended.is_ok(), "the engine waits for something that never comes");
             ended.ok()?.inspect_err(|error| trace(error)).ok()
@@ -220,7 +242,9 @@ impl Case {
         self.store = self.store.survivor(|_| Write::Kept);
         self.settle_mail();
         self.score.crashes += u64::from(ended.is_none());
-        ended.is_some_and(|run| run.status.is_ended())
+        // One that works on some items only leaves the run open when others are unfinished.
+        let leaves_open = !fortune.selection.is_all() && stop_after.is_none();
+        ended.is_some_and(|run| run.status.is_ended() || leaves_open)
     }
 
     /// A message that the queue took while it died was sent, even if nobody was told.
@@ -228,6 +252,7 @@ impl Case {
         let all = Receive {
             queue: "q".into(),
             run: self.run,
+            items: None,
             max: usize::MAX,
             wait: Duration::ZERO,
             visibility: Duration::ZERO,

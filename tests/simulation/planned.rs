@@ -6,9 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use milepost::core::catalog::Role;
 use milepost::core::cell::{SettleBy, SkipReason, State};
 use milepost::core::id::Unit;
+use milepost::core::plan::Track;
 use milepost::core::progress::Progress;
-use milepost::core::resume::{Fate, ResumePlan, fates};
+use milepost::core::resume::{Fate, ResumePlan, fates, fates_left_out};
 use milepost::core::run::{Run, RunEvent, Status};
+use milepost::core::selection::Selection;
 use milepost::engine::recover;
 use milepost::ports::Journal;
 
@@ -21,6 +23,8 @@ pub(crate) struct Planned {
     run: Run,
     /// The plan; none for a run that only begins.
     plan: Option<ResumePlan>,
+    /// What it is about.
+    selection: Selection,
     /// The units with a record, as the plan found them.
     before: BTreeMap<Unit, Progress>,
     fates: BTreeMap<Effect, Fate>,
@@ -28,34 +32,22 @@ pub(crate) struct Planned {
     book: BTreeMap<Effect, Entry>,
 }
 
-/// Whether the plan lets the effect be called or looked up.
-fn is_executed(fate: Fate) -> bool {
-    match fate {
-        Fate::Failed
-        | Fate::NeverRan
-        | Fate::GoesOn
-        | Fate::SentAgain
-        | Fate::InDoubt(SettleBy::Probe | SettleBy::Repeat) => true,
-        Fate::Reuse | Fate::InDoubt(SettleBy::Person) | Fate::Stays | Fate::GivenUp | Fate::Blocked => false,
-    }
-}
-
 impl Planned {
     /// Plans the next life of a case. Changes nothing.
-    pub(crate) fn of(case: &Case) -> Self {
+    pub(crate) fn of(case: &Case, selection: Selection) -> Self {
         let run = case.record();
-        let plan =
-            (run.status != Status::Queued).then(|| recover::plan(&case.store, case.plan(), &run).unwrap());
+        let plan = (run.status != Status::Queued)
+            .then(|| recover::plan_of(&case.store, case.plan(), &run, &selection).unwrap());
         let before = case.units();
         let mut known = BTreeMap::new();
         for (unit, progress) in &before {
             let track = case.plan().track(*unit);
-            known.extend(
-                fates(track, progress).into_iter().enumerate().map(|(step, fate)| ((*unit, step), fate)),
-            );
+            let taken = selection.takes(track, *unit, Some(progress));
+            let fates = if taken { fates(track, progress) } else { fates_left_out(track, progress) };
+            known.extend(fates.into_iter().enumerate().map(|(step, fate)| ((*unit, step), fate)));
         }
         let book = case.world.book().entries.clone();
-        Self { run, plan, before, fates: known, book }
+        Self { run, plan, selection, before, fates: known, book }
     }
 
     /// The plan's hash; none for a run that only begins.
@@ -73,7 +65,7 @@ impl Planned {
         for effect in called.union(&looked) {
             let fate = self.fate(*effect);
             assert!(
-                is_executed(fate) || self.was_let_on(case, *effect, &after),
+                fate.acts() || self.was_let_on(case, *effect, &after),
                 "{effect:?} was called, and the plan says {fate:?}"
             );
             self.check_budget(case, *effect, &after, complete);
@@ -110,7 +102,7 @@ impl Planned {
             };
             let told = [shown(&plan.execute), shown(&plan.reuse), shown(&plan.execute) + shown(&plan.stays)];
             let meant = [
-                planned(is_executed),
+                planned(Fate::acts),
                 planned(|fate| fate == Fate::Reuse),
                 planned(|fate| fate != Fate::Reuse),
             ];
@@ -135,7 +127,11 @@ impl Planned {
             // that follows from this life is not known yet.
             Unit::Closing(number) if number > self.run.closings => Fate::NeverRan,
             Unit::Closing(number) if self.run.open_closing() != Some(number) => Fate::Reuse,
-            _ => self.fates.get(&(unit, step)).copied().unwrap_or(Fate::NeverRan),
+            _ => self.fates.get(&(unit, step)).copied().unwrap_or_else(|| {
+                // Without a record: to be begun, unless others were chosen.
+                let taken = self.selection.takes(&Track::default(), unit, None);
+                if taken { Fate::NeverRan } else { Fate::LeftOut }
+            }),
         }
     }
 
@@ -213,7 +209,7 @@ impl Planned {
             let effects = steps.filter(|(_, step)| matches!(step.role, Role::Effect { .. }));
             effects.map(move |(step, _)| (unit, step))
         });
-        effects.filter(|effect| is_executed(self.fate(*effect))).collect()
+        effects.filter(|effect| self.fate(*effect).acts()).collect()
     }
 
     /// Why an effect that was planned was not asked for, as far as the record says so.
