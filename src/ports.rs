@@ -225,6 +225,12 @@ pub trait Records: Send + Sync {
 
     /// The position of the item with this key.
     fn find(&self, key: &str) -> Option<u64>;
+
+    /// The record as it stands in the source, whatever is wrong with it; `None` when it cannot be
+    /// read at all.
+    fn text(&self, position: u64) -> Option<String> {
+        self.record(position).value.ok().map(|value| value.to_string())
+    }
 }
 
 /// One record.

@@ -15,6 +15,7 @@ mod control;
 pub mod drive;
 mod fetch;
 mod finish;
+pub mod key;
 mod mail;
 mod note;
 mod poll;

@@ -144,6 +144,14 @@ impl Names for FakeNames {
     fn position(&self, _: &Run, key: &str) -> Option<u64> {
         key.strip_prefix('K')?.parse().ok()
     }
+
+    fn record(&self, _: &Run, position: u64) -> Option<Value> {
+        Some(json!({ "title": format!("product {position}"), "price": 120_000 }))
+    }
+
+    fn effect_keys(&self, _: &Run, unit: Unit, _: &Progress, steps: &[usize]) -> Vec<Option<String>> {
+        steps.iter().map(|step| (unit != Unit::Item(1)).then(|| format!("sku-{unit}-{step}"))).collect()
+    }
 }
 
 fn step(name: &str, role: Role, needs: &[usize]) -> PlanStep {

@@ -4,11 +4,12 @@
 //!
 //! Read in this order: `archive` (what can be asked), `reference` (how a run is named), `status`
 //! and `counts` (the words and numbers), then one file per answer: `run`, `item`, `event`,
-//! `cause`, `plan`. What is refused is a [`Problem`].
+//! `cause`, `plan`, `effects`. What is refused is a [`Problem`].
 
 mod archive;
 mod cause;
 mod counts;
+mod effects;
 mod event;
 #[cfg(test)]
 pub(crate) mod fake;
@@ -27,6 +28,7 @@ mod when;
 pub use archive::{Archive, Names};
 pub use cause::{Cause, Causes};
 pub use counts::ItemCounts;
+pub use effects::{Doubtful, EffectCounts, EffectFilter, EffectPage, EffectView};
 pub use event::{EventPage, EventView};
 pub use item::{Facts, ItemFilter, ItemPage, ItemStep, ItemStory, ItemView};
 pub use plan::{PlanDoubt, PlanExecute, PlanLeft, PlanReuse, PlanView};

@@ -46,18 +46,29 @@ impl Records for Pinned {
         }
         None
     }
+
+    fn text(&self, position: u64) -> Option<String> {
+        let (_, record, _) = self.bytes(position).ok()?;
+        Some(String::from_utf8_lossy(&record).into_owned())
+    }
 }
 
 impl Pinned {
     fn read(&self, position: u64) -> io::Result<Record> {
+        let (state, record, note) = self.bytes(position)?;
+        Ok(self.judged(state, &record, &String::from_utf8_lossy(&note)))
+    }
+
+    /// How the gate judged a record, its bytes, and the note that was made on it.
+    fn bytes(&self, position: u64) -> io::Result<(State, Vec<u8>, Vec<u8>)> {
         let mut bytes = [0; ENTRY_BYTES];
         self.index.read_exact_at(&mut bytes, position * ENTRY_BYTES as u64)?;
         let entry = Entry::from_bytes(&bytes);
         let length = usize::try_from(entry.length).unwrap_or(usize::MAX);
         let mut bytes = vec![0; length + usize::from(entry.note)];
         self.records.read_exact_at(&mut bytes, entry.offset)?;
-        let (record, note) = bytes.split_at(length);
-        Ok(self.judged(entry.state, record, &String::from_utf8_lossy(note)))
+        let note = bytes.split_off(length);
+        Ok((entry.state, bytes, note))
     }
 
     fn judged(&self, state: State, record: &[u8], note: &str) -> Record {
