@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::config::Options;
 use crate::view::{
-    Causes, EventPage, ItemFilter, ItemPage, ItemStory, PlanView, Problem, RunFilter, RunList, RunView,
+    Causes, EffectCounts, EffectFilter, EffectPage, EventPage, ItemFilter, ItemPage, ItemStory, PlanView, Problem, RunFilter, RunList, RunView,
 };
 
 /// Longest wait for an answer: a plan over a million items takes seconds.
@@ -90,6 +90,16 @@ impl Client {
     /// Dead letters and doubts by cause.
     pub async fn causes(&self, run: &str, limit: usize) -> Result<Causes, Error> {
         self.get(&["runs", run, "causes"], &serde_json::json!({ "limit": limit })).await
+    }
+
+    /// A page of the effect ledger.
+    pub async fn effects(&self, run: &str, filter: &EffectFilter) -> Result<EffectPage, Error> {
+        self.get(&["runs", run, "effects"], filter).await
+    }
+
+    /// How many effects are known how.
+    pub async fn effect_counts(&self, run: &str) -> Result<EffectCounts, Error> {
+        self.get(&["runs", run, "effect-counts"], &()).await
     }
 
     /// What a resume would do.

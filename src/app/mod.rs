@@ -9,6 +9,7 @@ mod environment;
 mod error;
 mod input;
 mod names;
+mod ruling;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

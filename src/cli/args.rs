@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::exit::Exit;
-use super::{check, events, graph, items, list, resume, run, sandbox, show};
+use super::{check, effects, events, graph, items, list, resume, run, sandbox, show};
 use crate::config::STATE_DEFAULT;
 
 const ABOUT: &str = "Runs workflow files, keeps every step, and resumes a failed run by its ID";
@@ -46,6 +46,7 @@ pub(super) enum Verb {
     List(list::Args),
     Show(show::Args),
     Items(items::Args),
+    Effects(effects::Args),
     Events(events::Args),
     Check(check::Args),
     Graph(graph::Args),

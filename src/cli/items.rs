@@ -9,7 +9,7 @@ use super::page::shortened;
 use super::reader::Reader;
 use super::table::{self, Table};
 use super::{Context, phrase};
-use crate::view::{Facts, ItemFilter, ItemStory, ItemView, UnitStatus};
+use crate::view::{ItemFilter, ItemStory, ItemView, UnitStatus};
 
 /// Items on a terminal when nothing else is asked for.
 const LIMIT_DEFAULT: usize = 100;
@@ -139,7 +139,7 @@ fn write_story(story: &ItemStory, output: &mut Output) -> Result<(), Failure> {
             table::status(&status),
             table::number_or_blank(step.attempts.into()),
             table::text(step.at.map_or_else(|| "-".to_owned(), phrase::instant)),
-            table::text(facts(&step.facts)),
+            table::text(phrase::facts(&step.facts)),
         ]);
     }
     let table = table.render(output);
@@ -151,8 +151,4 @@ fn write_story(story: &ItemStory, output: &mut Output) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-fn facts(facts: &Facts) -> String {
-    facts.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
 }

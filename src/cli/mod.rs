@@ -4,6 +4,7 @@
 
 mod args;
 mod check;
+mod effects;
 mod events;
 mod exit;
 mod failure;
@@ -96,6 +97,7 @@ pub async fn execute(cli: Cli, output: &mut Output) -> Exit {
         Verb::List(args) => list::execute(args, &context, output).await,
         Verb::Show(args) => show::execute(args, &context, output).await,
         Verb::Items(args) => items::execute(args, &context, output).await,
+        Verb::Effects(args) => effects::execute(args, &context, output).await,
         Verb::Events(args) => events::execute(args, &context, output).await,
         Verb::Check(args) => check::execute(&args, output),
         Verb::Graph(args) => graph::execute(&args, output),

@@ -11,7 +11,7 @@ use crate::app::{Engine, OpenError};
 use crate::client::{self, Client};
 use crate::config::Options;
 use crate::view::{
-    Archive, Causes, EventPage, ItemFilter, ItemPage, ItemStory, PlanView, Problem, ProblemKind, RunFilter,
+    Archive, Causes, EffectCounts, EffectFilter, EffectPage, EventPage, ItemFilter, ItemPage, ItemStory, PlanView, Problem, ProblemKind, RunFilter,
     RunList, RunView, code,
 };
 
@@ -137,6 +137,24 @@ impl Reader {
         match self {
             Self::Beside(client) => Ok(client.causes(run, limit).await?),
             Self::Store { archive, .. } => Ok(archive.causes(run, limit)?),
+            Self::Nothing(state) => Err(nothing(state)),
+        }
+    }
+
+    /// A page of the effect ledger.
+    pub(super) async fn effects(&self, run: &str, filter: &EffectFilter) -> Result<EffectPage, Failure> {
+        match self {
+            Self::Beside(client) => Ok(client.effects(run, filter).await?),
+            Self::Store { archive, .. } => Ok(archive.effects(run, filter)?),
+            Self::Nothing(state) => Err(nothing(state)),
+        }
+    }
+
+    /// How many effects are known how.
+    pub(super) async fn effect_counts(&self, run: &str) -> Result<EffectCounts, Failure> {
+        match self {
+            Self::Beside(client) => Ok(client.effect_counts(run).await?),
+            Self::Store { archive, .. } => Ok(archive.effect_counts(run)?),
             Self::Nothing(state) => Err(nothing(state)),
         }
     }

@@ -22,6 +22,7 @@ mod poll;
 pub mod prepare;
 mod record;
 pub mod recover;
+pub mod settle;
 
 pub use control::{Control, Stop};
 pub use drive::{Error, Ports, drive};

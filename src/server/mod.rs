@@ -9,6 +9,8 @@
 //! | `/v1/runs/{run}/items/{item}` | everything about one item |
 //! | `/v1/runs/{run}/events?from&limit` | a page of its events |
 //! | `/v1/runs/{run}/causes?limit` | its dead letters and doubts by cause |
+//! | `/v1/runs/{run}/effects?item&step&verdict&doubt&after&limit` | a page of its effect ledger |
+//! | `/v1/runs/{run}/effect-counts` | how many effects are known how |
 //! | `/v1/runs/{run}/plan` | what a resume would do |
 //!
 //! `{run}` is an ID, a unique prefix, `@latest` or `@failed`. Errors are problem documents
@@ -57,6 +59,8 @@ pub fn router(service: Service) -> Router {
         .route("/v1/runs/{run}/items/{item}", get(reads::item))
         .route("/v1/runs/{run}/events", get(reads::events))
         .route("/v1/runs/{run}/causes", get(reads::causes))
+        .route("/v1/runs/{run}/effects", get(reads::effects))
+        .route("/v1/runs/{run}/effect-counts", get(reads::effect_counts))
         .route("/v1/runs/{run}/plan", get(reads::plan))
         .fallback(|| async { problem::response(&unknown_path()) })
         .method_not_allowed_fallback(|| async { problem::method_not_allowed() })

@@ -34,7 +34,7 @@ pub struct EventView {
     /// When, RFC 3339.
     pub at: String,
     /// What: `started`, `pinned`, `remarked`, `resumed`, `interrupted`, `closing`, `closed`, `released`,
-    /// `settled`, `alert` or `setback`.
+    /// `settled`, `dropped`, `alert` or `setback`.
     pub kind: String,
     /// The step it happened at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -108,6 +108,12 @@ impl Archive {
                 item: item.map(|position| self.label(run, position)),
                 status: Some(if done { "done" } else { "not_done" }.to_owned()),
                 ..view("settled")
+            },
+            RunEvent::Dropped { step, item, reason } => EventView {
+                step: Some(step),
+                item: item.map(|position| self.label(run, position)),
+                message: reason,
+                ..view("dropped")
             },
             RunEvent::Alert { message } => EventView { message: Some(message), ..view("alert") },
             RunEvent::Setback { step, item, state, attempt, fault } => EventView {

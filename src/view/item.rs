@@ -171,7 +171,11 @@ impl Archive {
         Ok(ItemStory { item: self.item_view(&run, &plan, position, &progress), steps })
     }
 
-    pub(super) fn position(&self, run: &Run, key: &str) -> Result<u64, Problem> {
+    /// The position of the item with this key, or in the form `#17`.
+    ///
+    /// # Errors
+    /// [`code::ITEM_UNKNOWN`].
+    pub fn position(&self, run: &Run, key: &str) -> Result<u64, Problem> {
         let total = run.source.as_ref().map_or(0, |source| source.count);
         let by_position = || key.strip_prefix('#').and_then(|digits| digits.parse::<u64>().ok());
         self.names().position(run, key).or_else(by_position).filter(|position| *position < total).ok_or_else(

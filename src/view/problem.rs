@@ -25,6 +25,16 @@ pub mod code {
     pub const START_REFUSED: &str = "E1021";
     /// The run cannot be resumed now.
     pub const RESUME_REFUSED: &str = "E1022";
+    /// Nothing about the item is in doubt.
+    pub const NOT_IN_DOUBT: &str = "E1031";
+    /// What the effect returned was not said, or does not fit.
+    pub const EFFECT_FACTS: &str = "E1032";
+    /// Nothing was named, and all was not asked for.
+    pub const NOT_NAMED: &str = "E1033";
+    /// The item is no dead letter, or not one that was meant.
+    pub const NOT_A_DEAD_LETTER: &str = "E1034";
+    /// The run is being worked on, and this cannot be done meanwhile.
+    pub const RUN_BUSY: &str = "E1035";
     /// Another engine holds the state directory.
     pub const STATE_HELD: &str = "E1101";
     /// The state directory cannot be opened.
