@@ -1,4 +1,4 @@
-//! The reads of the HTTP API, for a command beside a running engine.
+//! The HTTP API, for a command beside a running engine.
 
 use std::ffi::OsString;
 use std::fs;
@@ -13,7 +13,8 @@ use serde_json::Value;
 
 use crate::config::Options;
 use crate::view::{
-    Causes, EffectCounts, EffectFilter, EffectPage, EventPage, ItemFilter, ItemPage, ItemStory, PlanView, Problem, RunFilter, RunList, RunView,
+    Acted, Causes, EffectCounts, EffectFilter, EffectPage, EventPage, ItemFilter, ItemPage, ItemStory, Order, PlanView, Problem, RunFilter, RunList,
+    RunView,
 };
 
 /// Longest wait for an answer: a plan over a million items takes seconds.
@@ -107,9 +108,17 @@ impl Client {
         self.get(&["runs", run, "plan"], &()).await
     }
 
+    /// Does something to a run. When it returns, what was done is durable.
+    pub async fn act(&self, run: &str, order: &Order) -> Result<Acted, Error> {
+        self.answer(self.http.post(url(&["runs", run, "actions"], &())?).json(order)).await
+    }
+
     async fn get<T: DeserializeOwned>(&self, path: &[&str], query: &impl Serialize) -> Result<T, Error> {
-        let url = url(path, query)?;
-        let answer = self.http.get(url).send().await.map_err(|error| {
+        self.answer(self.http.get(url(path, query)?)).await
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, Error> {
+        let answer = request.send().await.map_err(|error| {
             if error.is_connect() {
                 Error::Unreachable(self.socket.clone())
             } else {

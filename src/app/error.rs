@@ -49,6 +49,14 @@ pub enum ResumeError {
     /// Its status does not allow it.
     #[error("{0}")]
     Refused(String),
+    /// Its end is for good.
+    #[error("{why}")]
+    Over {
+        /// What ended it.
+        why: String,
+        /// What to type instead.
+        next: String,
+    },
     /// The pinned definition cannot be used.
     #[error("the pinned workflow file has mistakes")]
     Mistakes(Report),

@@ -1,6 +1,7 @@
 //! Wiring: the one part that knows every other. An [`Engine`] holds a state directory, starts and
 //! resumes runs, and answers what can be asked about them.
 
+mod act;
 mod assemble;
 mod clock;
 mod crew;
@@ -8,12 +9,13 @@ mod definition;
 mod environment;
 mod error;
 mod input;
+mod live;
 mod names;
 mod ruling;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
@@ -30,7 +32,7 @@ use crate::core::resume::ResumePlan;
 use crate::core::run::{Run, Status};
 use crate::core::workflow::Workflow;
 use crate::engine::assembly::Assembly;
-use crate::engine::{self, Control, Ports, Stop, recover};
+use crate::engine::{self, Control, Handle, Ports, recover};
 use crate::ports::{Clock, Journal, Pins, Queue};
 use crate::spec::Report;
 use crate::store::{self, MemoryStore, Store};
@@ -42,6 +44,7 @@ use crew::Crew;
 use definition::{Definition, DefinitionError};
 use environment::Environment;
 use error::AssembleError;
+use live::{Live, Taken};
 use names::PinnedNames;
 
 pub use error::{EngineError, OpenError, ResumeError, StartError};
@@ -58,7 +61,7 @@ pub struct Engine {
     store: Store,
     ports: Ports,
     names: Arc<PinnedNames>,
-    live: Arc<Mutex<BTreeSet<RunId>>>,
+    live: Live,
     sandbox: OnceCell<Sandbox>,
 }
 
@@ -86,14 +89,14 @@ pub struct Checked {
 pub struct Running {
     /// Its ID.
     pub id: RunId,
-    stop: Stop,
+    handle: Handle,
     task: JoinHandle<Result<Run, engine::Error>>,
 }
 
 impl Running {
     /// Asks it to stop: no new attempt starts, those under way end, the run is interrupted.
     pub fn stop(&self) {
-        self.stop.stop();
+        self.handle.stop();
     }
 
     /// Returns when it ended or was stopped. To be awaited once.
@@ -144,15 +147,15 @@ impl Engine {
             store,
             ports,
             names,
-            live: Arc::default(),
+            live: Live::default(),
             sandbox: OnceCell::new(),
         })
     }
 
     /// What can be asked about runs.
     pub fn archive(&self) -> Archive {
-        let live = Arc::clone(&self.live);
-        let is_live = move |run: RunId| live.lock().unwrap_or_else(PoisonError::into_inner).contains(&run);
+        let live = self.live.clone();
+        let is_live = move |run: RunId| live.handle(run).is_some();
         Archive::new(Arc::clone(&self.ports.journal), Arc::clone(&self.names) as _).with_live(is_live)
     }
 
@@ -216,8 +219,10 @@ impl Engine {
             revisions: BTreeMap::new(),
             released: None,
         };
+        let busy = || StartError::Broken(format!("{} is taken", run.id));
+        let taken = self.live.take(run.id).ok_or_else(busy)?;
         self.store.commit(vec![Change::Run(Box::new(run.clone()))]).await.map_err(broken)?;
-        Ok(self.drive(run, None, assembly))
+        Ok(self.drive(run, None, assembly, taken))
     }
 
     /// What a resume would do. Changes nothing.
@@ -225,7 +230,7 @@ impl Engine {
     /// # Errors
     /// [`ResumeError`].
     pub async fn plan(&self, run: RunId) -> Result<ResumePlan, ResumeError> {
-        let run = self.resumable(run)?;
+        let run = self.at_rest(run)?;
         let catalog = connectors::catalog();
         let definition = Definition::from_pins(&run, &self.store, &catalog)?;
         let plan = Plan::of(&definition.checked.workflow, &catalog);
@@ -241,12 +246,13 @@ impl Engine {
     /// # Errors
     /// [`ResumeError`].
     pub async fn resume(&self, run: RunId) -> Result<Running, ResumeError> {
+        let taken = self.live.take(run).ok_or_else(|| busy(run))?;
         let run = self.resumable(run)?;
         let definition = Definition::from_pins(&run, &self.store, &connectors::catalog())?;
         let assembly = self.assemble(&definition).await?;
         // A run that was recorded, but whose engine died before it began, simply begins.
         if run.status == Status::Queued {
-            return Ok(self.drive(run, None, assembly));
+            return Ok(self.drive(run, None, assembly, taken));
         }
         let broken = |error: String| ResumeError::Broken(error);
         let plan =
@@ -254,15 +260,24 @@ impl Engine {
         recover::revive(&self.store, &assembly.plan, &run, self.ports.clock.now())
             .await
             .map_err(|error| broken(error.to_string()))?;
-        Ok(self.drive(run, Some(plan.hash), assembly))
+        Ok(self.drive(run, Some(plan.hash), assembly, taken))
     }
 
+    /// A run that could be resumed, and that nobody works on.
+    fn at_rest(&self, id: RunId) -> Result<Run, ResumeError> {
+        let run = self.resumable(id)?;
+        if self.live.handle(id).is_some() { Err(busy(id)) } else { Ok(run) }
+    }
+
+    /// A run that may be resumed as far as its record says.
     fn resumable(&self, id: RunId) -> Result<Run, ResumeError> {
         let run = self.store.run(id).map_err(|error| ResumeError::Broken(error.to_string()))?;
         let run = run.ok_or(ResumeError::Unknown(id))?;
-        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner).contains(&id);
+        if run.released.is_some() {
+            let why = format!("{id} was closed for good: it can be read, and is not resumed any more");
+            return Err(ResumeError::Over { why, next: format!("milepost run {}", run.file) });
+        }
         match run.status {
-            _ if live => Err(ResumeError::Refused(format!("{id} is being worked on"))),
             Status::Succeeded => {
                 Err(ResumeError::Refused(format!("{id} succeeded: there is nothing to resume")))
             }
@@ -298,19 +313,27 @@ impl Engine {
         started.await.map_err(|error| AssembleError::Sandbox(error.to_string()))
     }
 
-    fn drive(&self, run: Run, plan: Option<String>, assembly: Arc<Assembly>) -> Running {
-        let id = run.id;
-        let (stop, control) = Control::new();
+    fn drive(
+        &self,
+        run: Run,
+        plan: Option<String>,
+        assembly: Arc<Assembly>,
+        (taken, control): (Taken, Control),
+    ) -> Running {
+        let (id, handle) = (run.id, taken.handle.clone());
         let limits = Limits { window: WINDOW, patience: PATIENCE };
-        let (ports, live) = (self.ports.clone(), Arc::clone(&self.live));
-        live.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+        let ports = self.ports.clone();
         let task = tokio::spawn(async move {
             let ended = engine::drive(run, plan, assembly, ports, control, limits, rand::random()).await;
-            live.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+            drop(taken);
             ended
         });
-        Running { id, stop, task }
+        Running { id, handle, task }
     }
+}
+
+fn busy(id: RunId) -> ResumeError {
+    ResumeError::Refused(format!("{id} is being worked on"))
 }
 
 /// What `check` puts in the place of stand-ins, which it does not start.

@@ -1,22 +1,31 @@
 //! What a person decides about a run that nobody works on.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::PoisonError;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::connectors;
 use crate::core::cell::Facts;
+use crate::core::id::RunId;
 use crate::core::plan::Plan;
 use crate::core::run::Run;
 use crate::core::workflow::{Step, Workflow};
-use crate::engine::settle::{self, Ruled, Ruling};
+use crate::engine::settle::{self, Decision, Ruled, Ruling};
 use crate::expr::{Expression, Template};
-use crate::ports::Journal;
-use crate::view::{Decided, Dropping, EffectFilter, Names, Problem, ProblemKind, Settling, code};
+use crate::view::{Acted, Dropping, EffectFilter, Names, Problem, ProblemKind, Settling, code};
 
 use super::Engine;
+use super::act::{acted, refused};
 use super::definition::Definition;
+use super::live::Taken;
+
+/// What is decided about.
+struct Case {
+    run: Run,
+    plan: Arc<Plan>,
+    items: Vec<u64>,
+}
 
 impl Engine {
     /// Records what became of effects in doubt. The next resume goes on from there.
@@ -24,18 +33,20 @@ impl Engine {
     /// # Errors
     /// A problem when the run is being worked on, when nothing about a named item is in doubt, or
     /// when a fact is missing that a later step looks at; nothing is recorded then.
-    pub async fn settle(&self, reference: &str, settling: &Settling) -> Result<Decided, Problem> {
-        let run = self.idle(reference)?;
-        let items = self.positions(&run, &settling.items)?;
-        let ruling = Ruling::Settled { done: settling.outcome(), step: settling.step.clone() };
-        let plan = self.names.plan(&run)?;
-        if let Some(step) = &settling.step {
-            known_step(&run, &plan, step)?;
-        }
-        let concerned = settle::concerned(&self.store, &plan, &run, &ruling, &items)
-            .map_err(|error| self.ruling_problem(&run, error))?;
-        self.check_facts(&run, settling, &concerned)?;
-        self.rule(&run, &plan, &ruling, &items).await
+    pub(super) async fn settle(&self, id: RunId, settling: &Settling, by: String) -> Result<Acted, Problem> {
+        let done = settling.done.then(|| settling.facts.clone());
+        let what = Decision::Settled { done, step: settling.step.clone() };
+        let (_taken, case) = self.case(id, &settling.items, settling.step.as_deref())?;
+        let ruling = Ruling { what, by };
+        let concerned = settle::concerned(&self.store, &case.plan, &case.run, &ruling, &case.items)
+            .map_err(|error| self.moot(&case.run, &error))?;
+        self.check_facts(&case.run, settling, &concerned)?;
+        let ruled = self.rule(&case, &ruling).await?;
+        let effects = told(ruled.steps, "effect is", "effects are");
+        let word = if settling.done { "done" } else { "not done" };
+        let message = format!("{effects} settled as {word}, of {}", told(ruled.units, "item", "items"));
+        let next = vec![format!("milepost resume {id} --plan")];
+        Ok(Acted { next, ..acted(&case.run, message) })
     }
 
     /// Gives dead letters up: they are not redriven, and are not dead letters any more.
@@ -43,50 +54,43 @@ impl Engine {
     /// # Errors
     /// A problem when the run is being worked on, or a named item is no dead letter that is meant;
     /// nothing is recorded then.
-    pub async fn give_up(&self, reference: &str, dropping: &Dropping) -> Result<Decided, Problem> {
-        let run = self.idle(reference)?;
-        let items = self.positions(&run, &dropping.items)?;
+    pub(super) async fn give_up(&self, id: RunId, dropping: &Dropping, by: String) -> Result<Acted, Problem> {
+        let (_taken, case) = self.case(id, &dropping.items, dropping.letters.step.as_deref())?;
+        let what = Decision::Dropped { letters: dropping.letters.clone(), reason: dropping.reason.clone() };
+        let ruled = self.rule(&case, &Ruling { what, by }).await?;
+        let letters = told(ruled.steps, "dead letter is", "dead letters are");
+        Ok(acted(&case.run, format!("{letters} given up; the record keeps them")))
+    }
+
+    /// A run that nobody works on meanwhile, and the items of it that are named.
+    fn case(&self, id: RunId, keys: &[String], step: Option<&str>) -> Result<(Taken, Case), Problem> {
+        let Some((taken, _)) = self.live.take(id) else {
+            let detail = format!("{id} is being worked on; stop it, or wait for its end");
+            return Err(refused(detail).next(format!("milepost events {id} --follow")));
+        };
+        let run = self.recorded(id)?;
         let plan = self.names.plan(&run)?;
-        if let Some(step) = &dropping.letters.step {
+        if let Some(step) = step {
             known_step(&run, &plan, step)?;
         }
-        let ruling =
-            Ruling::Dropped { letters: dropping.letters.clone(), reason: dropping.reason.clone() };
-        self.rule(&run, &plan, &ruling, &items).await
-    }
-
-    async fn rule(&self, run: &Run, plan: &Plan, ruling: &Ruling, items: &[u64]) -> Result<Decided, Problem> {
-        let now = self.ports.clock.now();
-        let ruled = settle::rule(&self.store, plan, run, ruling, items, now).await;
-        let Ruled { steps, units } = ruled.map_err(|error| self.ruling_problem(run, error))?;
-        Ok(Decided { run: run.id, decided: steps, items: units })
-    }
-
-    /// The run, if nobody works on it.
-    fn idle(&self, reference: &str) -> Result<Run, Problem> {
-        let run = self.archive().find(reference)?;
-        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner).contains(&run.id);
-        if live {
-            let detail = format!("{} is being worked on; stop it, or wait for its end", run.id);
-            return Err(Problem::new(ProblemKind::Refused, code::RUN_BUSY, detail)
-                .next(format!("milepost events {} --follow", run.id)));
-        }
-        Ok(run)
-    }
-
-    fn positions(&self, run: &Run, keys: &[String]) -> Result<Vec<u64>, Problem> {
         let archive = self.archive();
-        let positions: Result<BTreeSet<u64>, Problem> =
-            keys.iter().map(|key| archive.position(run, key)).collect();
-        Ok(positions?.into_iter().collect())
+        let items: BTreeSet<u64> =
+            keys.iter().map(|key| archive.position(&run, key)).collect::<Result<_, _>>()?;
+        Ok((taken, Case { run, plan, items: items.into_iter().collect() }))
     }
 
-    fn ruling_problem(&self, run: &Run, error: settle::Error) -> Problem {
+    async fn rule(&self, case: &Case, ruling: &Ruling) -> Result<Ruled, Problem> {
+        let now = self.ports.clock.now();
+        let ruled = settle::rule(&self.store, &case.plan, &case.run, ruling, &case.items, now).await;
+        ruled.map_err(|error| self.moot(&case.run, &error))
+    }
+
+    fn moot(&self, run: &Run, error: &settle::Error) -> Problem {
         let settle::Error::Moot(position) = error else {
             return Problem::new(ProblemKind::Internal, code::INTERNAL, error.to_string())
                 .next("milepost list");
         };
-        let item = self.names.key(run, position).unwrap_or_else(|| format!("#{position}"));
+        let item = self.names.key(run, *position).unwrap_or_else(|| format!("#{position}"));
         let filter = EffectFilter { item: Some(item.clone()), ..EffectFilter::default() };
         let known = self.archive().effects(&run.id.to_string(), &filter).map(|page| page.effects);
         let known = known.unwrap_or_default();
@@ -132,6 +136,10 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+fn told(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 fn known_step(run: &Run, plan: &Plan, name: &str) -> Result<(), Problem> {

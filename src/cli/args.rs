@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::exit::Exit;
-use super::{check, effects, events, graph, items, list, resume, run, sandbox, show};
+use super::{check, close, effects, events, graph, items, list, resume, run, sandbox, show};
 use crate::config::STATE_DEFAULT;
 
 const ABOUT: &str = "Runs workflow files, keeps every step, and resumes a failed run by its ID";
@@ -48,6 +48,7 @@ pub(super) enum Verb {
     Items(items::Args),
     Effects(effects::Args),
     Events(events::Args),
+    Close(close::Args),
     Check(check::Args),
     Graph(graph::Args),
     Sandbox(sandbox::Args),
@@ -80,6 +81,7 @@ Commands:
   show     Show one run: its status, its steps, and why items did not succeed
   items    List the items of a run, in the order of the source
   events   Show what happened to a run, in order
+  close    Let a run go for good: it is not resumed any more
   check    Check a workflow file: every mistake at once, with its place and what to write instead
   graph    Show the steps of a workflow file and what needs what
   sandbox  Stand-ins for the PIM and the shop, which fail when told to

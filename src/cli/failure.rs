@@ -143,6 +143,9 @@ pub(super) fn resume_problem(error: &ResumeError) -> Problem {
         ResumeError::Refused(_) => {
             Problem::new(ProblemKind::Refused, code::RESUME_REFUSED, detail).next("milepost list")
         }
+        ResumeError::Over { next, .. } => {
+            Problem::new(ProblemKind::Refused, code::RESUME_REFUSED, detail).next(next)
+        }
         ResumeError::Mistakes(_) | ResumeError::Broken(_) => {
             Problem::new(ProblemKind::Internal, code::INTERNAL, detail).next("milepost list")
         }

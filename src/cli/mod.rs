@@ -2,8 +2,10 @@
 //! through `reader`, from a running engine or from the store; what it writes goes through
 //! `output`; how it can end is in `exit` and `failure`.
 
+mod actor;
 mod args;
 mod check;
+mod close;
 mod effects;
 mod events;
 mod exit;
@@ -19,6 +21,7 @@ mod reader;
 mod resume;
 mod run;
 mod sandbox;
+mod settle;
 mod show;
 mod signals;
 mod table;
@@ -99,6 +102,7 @@ pub async fn execute(cli: Cli, output: &mut Output) -> Exit {
         Verb::Items(args) => items::execute(args, &context, output).await,
         Verb::Effects(args) => effects::execute(args, &context, output).await,
         Verb::Events(args) => events::execute(args, &context, output).await,
+        Verb::Close(args) => close::execute(args, &context, output).await,
         Verb::Check(args) => check::execute(&args, output),
         Verb::Graph(args) => graph::execute(&args, output),
         Verb::Sandbox(args) => sandbox::execute(args, &context, output).await,

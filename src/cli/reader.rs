@@ -173,7 +173,7 @@ impl Reader {
     }
 }
 
-fn nothing(state: &str) -> Failure {
+pub(super) fn nothing(state: &str) -> Failure {
     let detail = format!("there are no runs: the state directory {state} does not exist");
     Problem::new(ProblemKind::NotFound, code::RUN_NONE, detail).next("milepost run FILE").into()
 }

@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
-use super::actor::Actor;
+use super::actor::{self, Target};
 use super::effects::{Args, list};
 use super::exit::Exit;
-use super::failure::{Failure, say_next};
+use super::failure::Failure;
 use super::output::Output;
 use super::reader::Reader;
-use super::{Context, phrase};
-use crate::view::{Doubtful, EffectFilter, Problem, ProblemKind, Settling, code};
+use super::Context;
+use crate::view::{Action, Doubtful, EffectFilter, Problem, ProblemKind, Settling, code};
 
 /// What can be said about an effect.
 pub(super) const WORDS: [&str; 2] = ["done", "not-done"];
@@ -36,18 +36,8 @@ pub(super) async fn execute(args: &Args, context: &Context, output: &mut Output)
         done: args.settle.as_deref() == Some("done"),
         facts: args.fact.iter().cloned().collect(),
     };
-    let decided = Actor::open(context, output).await?.settle(&args.run, &settling).await?;
-    if args.json {
-        output.json(&decided)?;
-        return Ok(Exit::Success);
-    }
-    let effects = phrase::count(decided.decided, "effect", "effects");
-    let items = phrase::count(decided.items, "item", "items");
-    let word = if settling.done { "done" } else { "not done" };
-    output.line(&format!("settled {effects} of {items} as {word}"))?;
-    output.flush()?;
-    say_next(&[format!("milepost resume {} --plan", decided.run)], context, output);
-    Ok(Exit::Success)
+    let target = Target { run: args.run.clone(), json: args.json };
+    actor::execute(&target, Action::Settle(settling), context, output).await
 }
 
 /// Lists what would be settled, and says how to mean it.

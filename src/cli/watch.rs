@@ -17,14 +17,26 @@ use crate::core::run::Run;
 use crate::server::{self, Service, Serving};
 use crate::view::Archive;
 
-/// Opens the state directory to work in it, and serves reads to others meanwhile.
+/// Opens the state directory to work in it, and serves others meanwhile.
 pub(super) async fn open(
     context: &Context,
     output: &mut Output,
 ) -> Result<(Arc<Engine>, Option<Serving>), Failure> {
     let engine = Arc::new(open_to_work(context).await?);
+    let serving = match server::listen(&context.options, service(&engine)) {
+        Ok(serving) => Some(serving),
+        Err(error) => {
+            output.say(&format!("warning: other commands cannot look at this run while it works: {error}"));
+            None
+        }
+    };
+    Ok((engine, serving))
+}
+
+/// What the API answers from. It does not keep the engine from ending.
+fn service(engine: &Arc<Engine>) -> Service {
     let planner = {
-        let engine = Arc::downgrade(&engine);
+        let engine = Arc::downgrade(engine);
         move |run| -> server::Planning {
             let engine = engine.upgrade();
             Box::pin(async move {
@@ -35,15 +47,19 @@ pub(super) async fn open(
             })
         }
     };
-    let service = Service { archive: engine.archive(), planner: Arc::new(planner) };
-    let serving = match server::listen(&context.options, service) {
-        Ok(serving) => Some(serving),
-        Err(error) => {
-            output.say(&format!("warning: other commands cannot look at this run while it works: {error}"));
-            None
+    let actor = {
+        let engine = Arc::downgrade(engine);
+        move |run, order| -> server::Acting {
+            let engine = engine.upgrade();
+            Box::pin(async move {
+                match engine {
+                    Some(engine) => engine.act(run, order).await,
+                    None => Err(server::ending()),
+                }
+            })
         }
     };
-    Ok((engine, serving))
+    Service { archive: engine.archive(), planner: Arc::new(planner), actor: Arc::new(actor) }
 }
 
 /// Shows a run until it ends, or is asked to stop; then sums it up.

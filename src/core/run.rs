@@ -156,7 +156,7 @@ pub enum RunEvent {
         /// The plan that was carried out.
         plan: String,
     },
-    /// The engine was asked to stop. From running or waiting.
+    /// The engine was asked to stop, or is gone. From queued, running, waiting or paused.
     Interrupted,
     /// `on_failure` begins. From running; the run stays running until it is closed.
     Closing {
@@ -170,8 +170,12 @@ pub enum RunEvent {
         /// Why it failed, if it did.
         fault: Option<Fault>,
     },
-    /// A person let it go for good. From failed, interrupted, paused, succeeded or cancelled.
-    Released,
+    /// A person let it go for good. From failed, interrupted, succeeded or cancelled.
+    Released {
+        /// Who.
+        #[serde(default)]
+        by: String,
+    },
     /// A person said what became of an effect; changes nothing about the run. From any state.
     Settled {
         /// The step.
@@ -180,6 +184,9 @@ pub enum RunEvent {
         item: Option<u64>,
         /// Whether the effect was done.
         done: bool,
+        /// Who.
+        #[serde(default)]
+        by: String,
     },
     /// A person gave a dead letter up for good; changes nothing about the run. From any state.
     Dropped {
@@ -189,6 +196,8 @@ pub enum RunEvent {
         item: Option<u64>,
         /// Why, if that was said.
         reason: Option<String>,
+        /// Who.
+        by: String,
     },
     /// Something to tell people; changes nothing. From any state.
     Alert {
@@ -258,7 +267,7 @@ impl Run {
                 self.fault = None;
                 S::Running
             }
-            (S::Running | S::Waiting, RunEvent::Interrupted) => S::Interrupted,
+            (S::Queued | S::Running | S::Waiting | S::Paused, RunEvent::Interrupted) => S::Interrupted,
             (S::Running, RunEvent::Closing { fault }) => {
                 self.closings += 1;
                 self.fault = Some(fault.clone());
@@ -269,7 +278,7 @@ impl Run {
                 self.fault.clone_from(fault);
                 *status
             }
-            (S::Failed | S::Interrupted | S::Paused | S::Succeeded | S::Cancelled, RunEvent::Released) => {
+            (S::Failed | S::Interrupted | S::Succeeded | S::Cancelled, RunEvent::Released { .. }) => {
                 self.released = Some(event.at);
                 self.status
             }

@@ -22,7 +22,7 @@ use crate::ports::{Clock, Compute, Journal, Pinned, Pins, Queue, Records, StoreE
 
 use super::assembly::Assembly;
 use super::context::{self, Common, Context};
-use super::control::Control;
+use super::control::{Answer, Asked, Control, Declined, Request};
 use super::finish::{self, Ending};
 use super::mail::Mail;
 use super::note::{Fetched, Note};
@@ -74,6 +74,8 @@ pub(super) struct Drive {
     pub(super) sender: mpsc::UnboundedSender<Note>,
     inbox: mpsc::UnboundedReceiver<Note>,
     control: Control,
+    /// Whoever asked for something that is not durable yet.
+    pub(super) answers: Vec<Answer>,
     chance: StdRng,
     /// Recorded about the run as a whole, not yet committed.
     pub(super) events: Vec<Event>,
@@ -141,6 +143,7 @@ impl Drive {
             sender,
             inbox,
             control,
+            answers: Vec::new(),
             chance: StdRng::seed_from_u64(seed),
             events: Vec::new(),
             calls: BTreeMap::new(),
@@ -207,9 +210,8 @@ impl Drive {
         let first = tokio::select! {
             biased;
             note = self.inbox.recv() => note,
-            () = self.control.stopped(), if !self.desk.is_stopping() => {
-                self.desk.stop();
-                self.mail.stop();
+            asked = self.control.next() => {
+                self.asked(asked)?;
                 None
             }
             () = timer => None,
@@ -222,6 +224,21 @@ impl Drive {
             self.hear(note, now)?;
         }
         self.mail.extend(&self.ports, now, &self.sender);
+        Ok(())
+    }
+
+    /// Takes in a request; whoever asked is told once what follows from it is durable.
+    fn asked(&mut self, Asked { request, answer }: Asked) -> Result<(), Error> {
+        match request {
+            Request::Stop => {
+                self.desk.stop();
+                self.mail.stop();
+                self.answers.push(answer);
+            }
+            Request::Cancel { .. } | Request::Pause { .. } | Request::Unpause { .. } => {
+                let _ = answer.send(Err(Declined::Unfit("not now".to_owned())));
+            }
+        }
         Ok(())
     }
 

@@ -24,5 +24,5 @@ mod record;
 pub mod recover;
 pub mod settle;
 
-pub use control::{Control, Stop};
+pub use control::{Control, Declined, Handle, Request};
 pub use drive::{Error, Ports, drive};

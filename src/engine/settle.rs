@@ -19,9 +19,18 @@ use super::recover::position;
 /// Items read from the store, and changed, in one go.
 const SCAN: usize = 400;
 
+/// A decision.
+#[derive(Clone, Debug)]
+pub struct Ruling {
+    /// What is decided.
+    pub what: Decision,
+    /// By whom, as the events of the run will name them.
+    pub by: String,
+}
+
 /// What is decided.
 #[derive(Clone, Debug)]
-pub enum Ruling {
+pub enum Decision {
     /// What became of effects in doubt.
     Settled {
         /// What they returned; `None`: they were not done.
@@ -203,30 +212,30 @@ impl Ruling {
     }
 
     fn concerns(&self, step: &PlanStep, cell: &Cell, unit: Unit, named: Named) -> bool {
-        match self {
-            Self::Settled { step: wanted, .. } => {
+        match &self.what {
+            Decision::Settled { step: wanted, .. } => {
                 let meant = match named {
                     Named::Yes => entry(step, cell, false).is_some_and(|entry| entry.is_doubtful()),
                     Named::No => is_left_to_a_person(step, cell, false),
                 };
                 meant && wanted.as_ref().is_none_or(|name| *name == step.name)
             }
-            Self::Dropped { letters, .. } => position(unit).is_some() && letters.picks(step, cell),
+            Decision::Dropped { letters, .. } => position(unit).is_some() && letters.picks(step, cell),
         }
     }
 
     fn kind(&self) -> Kind {
-        match self {
-            Self::Settled { done, .. } => Kind::Settled { done: done.clone() },
-            Self::Dropped { .. } => Kind::Cancelled,
+        match &self.what {
+            Decision::Settled { done, .. } => Kind::Settled { done: done.clone() },
+            Decision::Dropped { .. } => Kind::Cancelled,
         }
     }
 
     fn event(&self, step: &str, item: Option<u64>) -> RunEvent {
-        let step = step.to_owned();
-        match self {
-            Self::Settled { done, .. } => RunEvent::Settled { step, item, done: done.is_some() },
-            Self::Dropped { reason, .. } => RunEvent::Dropped { step, item, reason: reason.clone() },
+        let (step, by) = (step.to_owned(), self.by.clone());
+        match &self.what {
+            Decision::Settled { done, .. } => RunEvent::Settled { step, item, done: done.is_some(), by },
+            Decision::Dropped { reason, .. } => RunEvent::Dropped { step, item, reason: reason.clone(), by },
         }
     }
 }

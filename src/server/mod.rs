@@ -1,4 +1,4 @@
-//! The HTTP API: everything that can be asked about runs. One router, whatever it listens on; now
+//! The HTTP API: everything that can be asked about runs and done to them. One router, whatever it listens on; now
 //! a Unix socket in the state directory.
 //!
 //! | path | answers |
@@ -12,10 +12,12 @@
 //! | `/v1/runs/{run}/effects?item&step&verdict&doubt&after&limit` | a page of its effect ledger |
 //! | `/v1/runs/{run}/effect-counts` | how many effects are known how |
 //! | `/v1/runs/{run}/plan` | what a resume would do |
+//! | POST `/v1/runs/{run}/actions` | takes an [`Order`] such as `{"action": "close", "by": "ana"}` |
 //!
 //! `{run}` is an ID, a unique prefix, `@latest` or `@failed`. Errors are problem documents
 //! (RFC 9457) with our codes.
 
+mod acts;
 mod problem;
 mod reads;
 mod socket;
@@ -27,11 +29,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use crate::core::id::RunId;
 use crate::core::resume::ResumePlan;
-use crate::view::{Archive, Problem, ProblemKind, code};
+use crate::view::{Acted, Archive, Order, Problem, ProblemKind, code};
 
 pub use socket::{Error, Serving, listen};
 
@@ -41,6 +43,12 @@ pub type Planner = Arc<dyn Fn(RunId) -> Planning + Send + Sync>;
 /// A resume plan that is being made.
 pub type Planning = Pin<Box<dyn Future<Output = Result<ResumePlan, Problem>> + Send>>;
 
+/// Does something to a run.
+pub type Actor = Arc<dyn Fn(RunId, Order) -> Acting + Send + Sync>;
+
+/// Something that is being done to a run.
+pub type Acting = Pin<Box<dyn Future<Output = Result<Acted, Problem>> + Send>>;
+
 /// What the API answers from.
 #[derive(Clone)]
 pub struct Service {
@@ -48,6 +56,8 @@ pub struct Service {
     pub archive: Archive,
     /// Plans resumes.
     pub planner: Planner,
+    /// Does what is asked for.
+    pub actor: Actor,
 }
 
 /// The API.
@@ -62,6 +72,7 @@ pub fn router(service: Service) -> Router {
         .route("/v1/runs/{run}/effects", get(reads::effects))
         .route("/v1/runs/{run}/effect-counts", get(reads::effect_counts))
         .route("/v1/runs/{run}/plan", get(reads::plan))
+        .route("/v1/runs/{run}/actions", post(acts::act))
         .fallback(|| async { problem::response(&unknown_path()) })
         .method_not_allowed_fallback(|| async { problem::method_not_allowed() })
         .with_state(service)

@@ -124,7 +124,7 @@ async fn answer<T: Serialize + Send + 'static>(
     }
 }
 
-async fn waiting<T: Send + 'static>(
+pub(super) async fn waiting<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
     tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| {

@@ -10,7 +10,7 @@ use super::*;
 use crate::client::{self, Client};
 use crate::config::Options;
 use crate::core::run::Status;
-use crate::view::{ItemFilter, RunFilter, UnitStatus};
+use crate::view::{Action, ItemFilter, RunFilter, UnitStatus};
 use crate::view::{code, fake};
 
 fn service() -> Service {
@@ -32,7 +32,17 @@ fn service() -> Service {
             }
         })
     });
-    Service { archive: fake::archive(true), planner }
+    let actor: Actor = Arc::new(|run, order| {
+        Box::pin(async move {
+            let Order { action: Action::Close, by } = order;
+            if run == RunId(1 << 100) {
+                Ok(Acted { run, status: Status::Failed, message: format!("closed by {by}"), next: vec![] })
+            } else {
+                Err(Problem::new(ProblemKind::Refused, code::ACT_REFUSED, "it is being worked on"))
+            }
+        })
+    });
+    Service { archive: fake::archive(true), planner, actor }
 }
 
 fn state() -> (TempDir, Options) {
@@ -71,6 +81,20 @@ async fn every_read_comes_back_as_it_was() {
 }
 
 #[tokio::test]
+async fn an_action_is_done_by_whoever_owns_the_run_and_its_refusal_keeps_its_code() {
+    let (_directory, options) = state();
+    let _serving = listen(&options, service()).unwrap();
+    let client = Client::beside(&options).unwrap().unwrap();
+    let order = Order { action: Action::Close, by: "ana".into() };
+    let acted = client.act("@failed", &order).await.unwrap();
+    assert_eq!((acted.run, acted.message.as_str()), (RunId(1 << 100), "closed by ana"));
+    let error = refused(client.act("@latest", &order).await.unwrap_err());
+    assert_eq!((error.kind, error.code.as_str()), (ProblemKind::Refused, code::ACT_REFUSED));
+    let unknown = refused(client.act("run_zzz", &order).await.unwrap_err());
+    assert_eq!(unknown.code, code::RUN_UNKNOWN);
+}
+
+#[tokio::test]
 async fn what_is_refused_keeps_its_code_and_candidates() {
     let (_directory, options) = state();
     let _serving = listen(&options, service()).unwrap();
@@ -88,19 +112,25 @@ async fn what_is_refused_keeps_its_code_and_candidates() {
 async fn mistakes_in_a_request_are_problem_documents_too() {
     let (_directory, options) = state();
     let serving = listen(&options, service()).unwrap();
-    let ask = async |method: &str, path: &str| {
+    let ask = async |method: &str, path: &str, body: &str| {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let mut stream = tokio::net::UnixStream::connect(serving.path()).await.unwrap();
-        let request = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let length = body.len();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+             content-length: {length}\r\nconnection: close\r\n\r\n{body}"
+        );
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         assert!(answer.contains("application/problem+json"), "{answer}");
         answer.split("\r\n\r\n").nth(1).unwrap().to_owned()
     };
-    insta::assert_snapshot!(ask("GET", "/v2").await, @r#"{"title":"Not Found","status":404,"kind":"not_found","code":"E1201","detail":"there is nothing at this path; begin with /v1/runs"}"#);
-    insta::assert_snapshot!(ask("POST", "/v1/runs").await, @r#"{"title":"Method Not Allowed","status":405,"kind":"invalid","code":"E1202","detail":"this path is only read, with GET"}"#);
-    insta::assert_snapshot!(ask("GET", "/v1/runs?stats=failed").await, @r#"{"title":"Bad Request","status":400,"kind":"invalid","code":"E1203","detail":"Failed to deserialize query string: stats: unknown field `stats`, expected one of `status`, `workflow`, `limit`"}"#);
+    insta::assert_snapshot!(ask("GET", "/v2", "").await, @r#"{"title":"Not Found","status":404,"kind":"not_found","code":"E1201","detail":"there is nothing at this path; begin with /v1/runs"}"#);
+    insta::assert_snapshot!(ask("POST", "/v1/runs", "").await, @r#"{"title":"Method Not Allowed","status":405,"kind":"invalid","code":"E1202","detail":"this path is not asked like this: actions take POST, all others GET"}"#);
+    insta::assert_snapshot!(ask("GET", "/v1/runs?stats=failed", "").await, @r#"{"title":"Bad Request","status":400,"kind":"invalid","code":"E1203","detail":"Failed to deserialize query string: stats: unknown field `stats`, expected one of `status`, `workflow`, `limit`"}"#);
+    let wrong = ask("POST", "/v1/runs/@failed/actions", r#"{"action":"explode","by":"ana"}"#).await;
+    assert!(wrong.contains(code::API_BODY) && wrong.contains("unknown variant `explode`"), "{wrong}");
 }
 
 #[tokio::test]

@@ -45,6 +45,9 @@ pub struct EventView {
     /// What became of the step, the item or the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
+    /// Who asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// The attempt it happened in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
@@ -102,14 +105,16 @@ impl Archive {
             RunEvent::Closed { status, fault } => {
                 EventView { status: Some(status.word().to_owned()), error: fault, ..view("closed") }
             }
-            RunEvent::Released => view("released"),
-            RunEvent::Settled { step, item, done } => EventView {
+            RunEvent::Released { by } => EventView { by: Some(by), ..view("released") },
+            RunEvent::Settled { step, item, done, by } => EventView {
+                by: Some(by),
                 step: Some(step),
                 item: item.map(|position| self.label(run, position)),
                 status: Some(if done { "done" } else { "not_done" }.to_owned()),
                 ..view("settled")
             },
-            RunEvent::Dropped { step, item, reason } => EventView {
+            RunEvent::Dropped { step, item, reason, by } => EventView {
+                by: Some(by),
                 step: Some(step),
                 item: item.map(|position| self.label(run, position)),
                 message: reason,

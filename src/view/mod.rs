@@ -5,7 +5,9 @@
 //! Read in this order: `archive` (what can be asked), `reference` (how a run is named), `status`
 //! and `counts` (the words and numbers), then one file per answer: `run`, `item`, `event`,
 //! `cause`, `plan`, `effects`. What is refused is a [`Problem`].
+//! `cause`, `plan`; what can be done is in `action`. What is refused is a [`Problem`].
 
+mod action;
 mod archive;
 mod cause;
 mod counts;
@@ -26,6 +28,7 @@ mod step;
 mod tests;
 mod when;
 
+pub use action::{Acted, Action, Order};
 pub use archive::{Archive, Names};
 pub use cause::{Cause, Causes};
 pub use counts::ItemCounts;
@@ -34,7 +37,7 @@ pub use event::{EventPage, EventView};
 pub use item::{Facts, ItemFilter, ItemPage, ItemStep, ItemStory, ItemView};
 pub use plan::{PlanDoubt, PlanExecute, PlanLeft, PlanReuse, PlanView};
 pub use problem::{Problem, ProblemKind, code};
-pub use ruling::{Decided, Dropping, Settling};
+pub use ruling::{Dropping, Settling};
 pub use run::{RunFilter, RunList, RunSummary, RunView, SourceView};
 pub use status::UnitStatus;
 pub use step::{StepTrack, StepView};

@@ -25,6 +25,8 @@ pub mod code {
     pub const START_REFUSED: &str = "E1021";
     /// The run cannot be resumed now.
     pub const RESUME_REFUSED: &str = "E1022";
+    /// The action does not fit where the run stands.
+    pub const ACT_REFUSED: &str = "E1023";
     /// Nothing about the item is in doubt.
     pub const NOT_IN_DOUBT: &str = "E1031";
     /// What the effect returned was not said, or does not fit.
@@ -33,8 +35,6 @@ pub mod code {
     pub const NOT_NAMED: &str = "E1033";
     /// The item is no dead letter, or not one that was meant.
     pub const NOT_A_DEAD_LETTER: &str = "E1034";
-    /// The run is being worked on, and this cannot be done meanwhile.
-    pub const RUN_BUSY: &str = "E1035";
     /// Another engine holds the state directory.
     pub const STATE_HELD: &str = "E1101";
     /// The state directory cannot be opened.
@@ -47,6 +47,8 @@ pub mod code {
     pub const API_METHOD: &str = "E1202";
     /// The query of the path is wrong.
     pub const API_QUERY: &str = "E1203";
+    /// What was sent to the path cannot be read.
+    pub const API_BODY: &str = "E1204";
     /// The engine went away while it answered.
     pub const ENGINE_GONE: &str = "E1301";
     /// The stand-ins cannot work.

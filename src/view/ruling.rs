@@ -7,7 +7,7 @@ use crate::core::cell::Facts;
 use crate::core::letter::LetterFilter;
 
 /// What became of effects in doubt.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settling {
     /// The keys of the items; empty: every effect of the run that is left to a person.
@@ -36,17 +36,6 @@ pub struct Dropping {
     /// Why, for the record.
     #[serde(default)]
     pub reason: Option<String>,
-}
-
-/// What was decided.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Decided {
-    /// The run.
-    pub run: crate::core::id::RunId,
-    /// How many effects, or dead letters, it was about.
-    pub decided: u64,
-    /// Of how many items; a step of the run itself counts as one.
-    pub items: u64,
 }
 
 impl Settling {

@@ -8,6 +8,7 @@ mod product;
 #[path = "../site/mod.rs"]
 mod site;
 
+mod acts;
 mod control;
 mod failures;
 mod input;
