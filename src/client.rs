@@ -13,8 +13,8 @@ use serde_json::Value;
 
 use crate::config::Options;
 use crate::view::{
-    Acted, Causes, EffectCounts, EffectFilter, EffectPage, EventPage, ItemFilter, ItemPage, ItemStory, Order, PlanView, Problem, RunFilter, RunList,
-    RunView,
+    Acted, Causes, EffectCounts, EffectFilter, EffectPage, EventPage, ItemFilter, ItemPage, ItemStory,
+    LetterPage, LetterQuery, LetterStory, Order, PlanView, Problem, RunFilter, RunList, RunView,
 };
 
 /// Longest wait for an answer: a plan over a million items takes seconds.
@@ -101,6 +101,16 @@ impl Client {
     /// How many effects are known how.
     pub async fn effect_counts(&self, run: &str) -> Result<EffectCounts, Error> {
         self.get(&["runs", run, "effect-counts"], &()).await
+    }
+
+    /// A page of dead letters.
+    pub async fn dead_letters(&self, query: &LetterQuery) -> Result<LetterPage, Error> {
+        self.get(&["dead-letters"], query).await
+    }
+
+    /// Everything about an item, its record included.
+    pub async fn dead_letter(&self, run: &str, item: &str) -> Result<LetterStory, Error> {
+        self.get(&["runs", run, "dead-letters", item], &()).await
     }
 
     /// What a resume would do.

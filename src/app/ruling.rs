@@ -39,8 +39,13 @@ impl Engine {
         let (_taken, case) = self.case(id, &settling.items, settling.step.as_deref())?;
         let ruling = Ruling { what, by };
         let concerned = settle::concerned(&self.store, &case.plan, &case.run, &ruling, &case.items)
-            .map_err(|error| self.moot(&case.run, &error))?;
+            .map_err(|error| self.moot(&case.run, &ruling.what, &error))?;
         self.check_facts(&case.run, settling, &concerned)?;
+        if concerned.is_empty() {
+            let detail = format!("no effect of {id} is left to a person");
+            return Err(Problem::new(ProblemKind::Refused, code::NOT_IN_DOUBT, detail)
+                .next(format!("milepost effects {id} --in-doubt")));
+        }
         let ruled = self.rule(&case, &ruling).await?;
         let effects = told(ruled.steps, "effect is", "effects are");
         let word = if settling.done { "done" } else { "not done" };
@@ -58,6 +63,11 @@ impl Engine {
         let (_taken, case) = self.case(id, &dropping.items, dropping.letters.step.as_deref())?;
         let what = Decision::Dropped { letters: dropping.letters.clone(), reason: dropping.reason.clone() };
         let ruled = self.rule(&case, &Ruling { what, by }).await?;
+        if ruled.steps == 0 {
+            let detail = format!("no dead letter of {id} is meant by this");
+            return Err(Problem::new(ProblemKind::NotFound, code::NOT_A_DEAD_LETTER, detail)
+                .next(format!("milepost dead-letters list --run {id}")));
+        }
         let letters = told(ruled.steps, "dead letter is", "dead letters are");
         Ok(acted(&case.run, format!("{letters} given up; the record keeps them")))
     }
@@ -82,26 +92,28 @@ impl Engine {
     async fn rule(&self, case: &Case, ruling: &Ruling) -> Result<Ruled, Problem> {
         let now = self.ports.clock.now();
         let ruled = settle::rule(&self.store, &case.plan, &case.run, ruling, &case.items, now).await;
-        ruled.map_err(|error| self.moot(&case.run, &error))
+        ruled.map_err(|error| self.moot(&case.run, &ruling.what, &error))
     }
 
-    fn moot(&self, run: &Run, error: &settle::Error) -> Problem {
+    fn moot(&self, run: &Run, what: &Decision, error: &settle::Error) -> Problem {
         let settle::Error::Moot(position) = error else {
             return Problem::new(ProblemKind::Internal, code::INTERNAL, error.to_string())
                 .next("milepost list");
         };
         let item = self.names.key(run, *position).unwrap_or_else(|| format!("#{position}"));
+        if let Decision::Dropped { .. } = what {
+            let detail = format!("{item} is no dead letter of {}, or none that is meant", run.id);
+            return Problem::new(ProblemKind::Refused, code::NOT_A_DEAD_LETTER, detail)
+                .next(format!("milepost dead-letters list --run {}", run.id));
+        }
         let filter = EffectFilter { item: Some(item.clone()), ..EffectFilter::default() };
         let known = self.archive().effects(&run.id.to_string(), &filter).map(|page| page.effects);
         let known = known.unwrap_or_default();
         let stands = known.iter().map(|effect| format!("{} is {}", effect.step, effect.effect.word()));
-        Problem::new(
-            ProblemKind::Refused,
-            code::NOT_IN_DOUBT,
-            format!("there is nothing to decide about {item} of {}", run.id),
-        )
-        .candidates(stands)
-        .next(format!("milepost items {} --item {item}", run.id))
+        let detail = format!("nothing about {item} of {} is in doubt", run.id);
+        Problem::new(ProblemKind::Refused, code::NOT_IN_DOUBT, detail)
+            .candidates(stands)
+            .next(format!("milepost effects {} --in-doubt", run.id))
     }
 
     /// Refuses facts that the step does not return, and the lack of facts that later steps look at:

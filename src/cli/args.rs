@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::exit::Exit;
-use super::{check, close, effects, events, graph, items, list, resume, run, sandbox, show};
+use super::{check, close, dead_letters, effects, events, graph, items, list, resume, run, sandbox, show};
 use crate::config::STATE_DEFAULT;
 
 const ABOUT: &str = "Runs workflow files, keeps every step, and resumes a failed run by its ID";
@@ -47,6 +47,7 @@ pub(super) enum Verb {
     Show(show::Args),
     Items(items::Args),
     Effects(effects::Args),
+    DeadLetters(dead_letters::Args),
     Events(events::Args),
     Close(close::Args),
     Check(check::Args),

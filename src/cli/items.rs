@@ -123,7 +123,7 @@ fn write_table(items: &[ItemView], next: Option<u64>, output: &mut Output) -> Re
     Ok(())
 }
 
-fn write_story(story: &ItemStory, output: &mut Output) -> Result<(), Failure> {
+pub(super) fn write_story(story: &ItemStory, output: &mut Output) -> Result<(), Failure> {
     let item = &story.item;
     let status = output.paint(table::style_of(item.status.word()).bold(), item.status.word());
     let name = output.paint(BOLD, &item.item);

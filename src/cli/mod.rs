@@ -6,6 +6,7 @@ mod actor;
 mod args;
 mod check;
 mod close;
+mod dead_letters;
 mod effects;
 mod events;
 mod exit;
@@ -57,8 +58,11 @@ pub(super) struct Context {
 impl Context {
     fn new(state: &Path) -> Self {
         let silent = std::env::var_os("MILEPOST_STATE").unwrap_or_else(|| STATE_DEFAULT.into());
-        let suffix =
-            if state.as_os_str() == silent { String::new() } else { format!(" --state {}", quoted(state)) };
+        let suffix = if state.as_os_str() == silent {
+            String::new()
+        } else {
+            format!(" --state {}", phrase::argument(&state.display().to_string()))
+        };
         Self { options: Options::new(state), suffix }
     }
 
@@ -101,6 +105,7 @@ pub async fn execute(cli: Cli, output: &mut Output) -> Exit {
         Verb::Show(args) => show::execute(args, &context, output).await,
         Verb::Items(args) => items::execute(args, &context, output).await,
         Verb::Effects(args) => effects::execute(args, &context, output).await,
+        Verb::DeadLetters(args) => dead_letters::execute(args, &context, output).await,
         Verb::Events(args) => events::execute(args, &context, output).await,
         Verb::Close(args) => close::execute(args, &context, output).await,
         Verb::Check(args) => check::execute(&args, output),
@@ -110,15 +115,5 @@ pub async fn execute(cli: Cli, output: &mut Output) -> Exit {
     match (done, output.flush()) {
         (Ok(exit), Ok(()) | Err(Failure::Closed)) => exit,
         (Err(failure), _) | (Ok(_), Err(failure)) => failure.report(&context, output),
-    }
-}
-
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |character: char| character.is_alphanumeric() || "/._-+@:,".contains(character);
-    if !text.is_empty() && text.chars().all(plain) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }

@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
+use super::Context;
 use super::actor::{self, Target};
 use super::effects::{Args, list};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
 use super::reader::Reader;
-use super::Context;
 use crate::view::{Action, Doubtful, EffectFilter, Problem, ProblemKind, Settling, code};
 
 /// What can be said about an effect.

@@ -49,8 +49,7 @@ impl Entry {
 
 impl Verdict {
     /// Every verdict, in the order in which a heading counts them.
-    pub const ALL: [Self; 5] =
-        [Self::Done, Self::Refused, Self::InDoubt, Self::Intended, Self::NotNeeded];
+    pub const ALL: [Self; 5] = [Self::Done, Self::Refused, Self::InDoubt, Self::Intended, Self::NotNeeded];
 
     /// The word for it.
     pub fn word(self) -> &'static str {

@@ -43,19 +43,30 @@ mod tests {
 
     #[test]
     fn a_dead_letter_is_meant_by_step_error_and_age() {
-        let picks = |filter: &LetterFilter, state| {
-            filter.picks(&effect("pim", &[], SettleBy::Probe), &cell(state))
-        };
+        let picks =
+            |filter: &LetterFilter, state| filter.picks(&effect("pim", &[], SettleBy::Probe), &cell(state));
         let all = LetterFilter::default();
         assert!(picks(&all, State::DeadLettered));
         assert!(!picks(&all, State::Cancelled) && !picks(&all, State::InDoubt(None)));
         let step = |name: &str| LetterFilter { step: Some(name.to_owned()), ..all.clone() };
-        assert_eq!((picks(&step("pim"), State::DeadLettered), picks(&step("shop"), State::DeadLettered)), (true, false));
+        assert_eq!(
+            (picks(&step("pim"), State::DeadLettered), picks(&step("shop"), State::DeadLettered)),
+            (true, false)
+        );
         let error = |name: &str| LetterFilter { error: Some(name.to_owned()), ..all.clone() };
-        assert_eq!((picks(&error("Refused"), State::DeadLettered), picks(&error("Timeout"), State::DeadLettered)), (true, false));
+        assert_eq!(
+            (picks(&error("Refused"), State::DeadLettered), picks(&error("Timeout"), State::DeadLettered)),
+            (true, false)
+        );
         let before = |at| LetterFilter { before: Some(at), ..all.clone() };
         let since = |at| LetterFilter { since: Some(at), ..all.clone() };
-        assert!(!picks(&before(AT), State::DeadLettered) && picks(&before(Timestamp(AT.0 + 1)), State::DeadLettered));
-        assert!(picks(&since(AT), State::DeadLettered) && !picks(&since(Timestamp(AT.0 + 1)), State::DeadLettered));
+        assert!(
+            !picks(&before(AT), State::DeadLettered)
+                && picks(&before(Timestamp(AT.0 + 1)), State::DeadLettered)
+        );
+        assert!(
+            picks(&since(AT), State::DeadLettered)
+                && !picks(&since(Timestamp(AT.0 + 1)), State::DeadLettered)
+        );
     }
 }

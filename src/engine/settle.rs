@@ -205,10 +205,7 @@ impl Ruling {
     /// The steps of a unit that it is about.
     fn steps(&self, plan: &Plan, unit: Unit, progress: &Progress, named: Named) -> Vec<usize> {
         let cells = plan.track(unit).steps.iter().zip(&progress.cells).enumerate();
-        cells
-            .filter(|(_, (step, cell))| self.concerns(step, cell, unit, named))
-            .map(|(at, _)| at)
-            .collect()
+        cells.filter(|(_, (step, cell))| self.concerns(step, cell, unit, named)).map(|(at, _)| at).collect()
     }
 
     fn concerns(&self, step: &PlanStep, cell: &Cell, unit: Unit, named: Named) -> bool {

@@ -11,6 +11,8 @@
 //! | `/v1/runs/{run}/causes?limit` | its dead letters and doubts by cause |
 //! | `/v1/runs/{run}/effects?item&step&verdict&doubt&after&limit` | a page of its effect ledger |
 //! | `/v1/runs/{run}/effect-counts` | how many effects are known how |
+//! | `/v1/dead-letters?run&step&error&before&since&after&limit` | a page of the dead letters of all runs |
+//! | `/v1/runs/{run}/dead-letters/{item}` | everything about an item, its record included |
 //! | `/v1/runs/{run}/plan` | what a resume would do |
 //! | POST `/v1/runs/{run}/actions` | takes an [`Order`] such as `{"action": "close", "by": "ana"}` |
 //!
@@ -71,6 +73,8 @@ pub fn router(service: Service) -> Router {
         .route("/v1/runs/{run}/causes", get(reads::causes))
         .route("/v1/runs/{run}/effects", get(reads::effects))
         .route("/v1/runs/{run}/effect-counts", get(reads::effect_counts))
+        .route("/v1/dead-letters", get(reads::dead_letters))
+        .route("/v1/runs/{run}/dead-letters/{item}", get(reads::dead_letter))
         .route("/v1/runs/{run}/plan", get(reads::plan))
         .route("/v1/runs/{run}/actions", post(acts::act))
         .fallback(|| async { problem::response(&unknown_path()) })

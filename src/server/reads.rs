@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use super::{Service, problem};
-use crate::view::{Archive, EffectFilter, ItemFilter, Problem, ProblemKind, RunFilter, code};
+use crate::view::{Archive, EffectFilter, ItemFilter, LetterQuery, Problem, ProblemKind, RunFilter, code};
 
 /// Groups of causes when nothing else is asked for.
 const CAUSES_DEFAULT: usize = 20;
@@ -79,6 +79,17 @@ pub(super) async fn effects(
 
 pub(super) async fn effect_counts(State(service): State<Service>, Path(run): Path<String>) -> Response {
     answer(service, move |archive| archive.effect_counts(&run)).await
+}
+
+pub(super) async fn dead_letters(State(service): State<Service>, query: Asked<LetterQuery>) -> Response {
+    asked(service, query, |archive, query| archive.dead_letters(&query)).await
+}
+
+pub(super) async fn dead_letter(
+    State(service): State<Service>,
+    Path((run, item)): Path<(String, String)>,
+) -> Response {
+    answer(service, move |archive| archive.dead_letter(&run, &item)).await
 }
 
 pub(super) async fn plan(State(service): State<Service>, Path(run): Path<String>) -> Response {

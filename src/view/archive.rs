@@ -28,13 +28,8 @@ pub trait Names: Send + Sync {
 
     /// The idempotency keys of a unit's effects at these steps, by step; `None` for one that cannot
     /// be rendered.
-    fn effect_keys(
-        &self,
-        run: &Run,
-        unit: Unit,
-        progress: &Progress,
-        steps: &[usize],
-    ) -> Vec<Option<String>>;
+    fn effect_keys(&self, run: &Run, unit: Unit, progress: &Progress, steps: &[usize])
+    -> Vec<Option<String>>;
 }
 
 /// Tells which runs an engine works on right now.

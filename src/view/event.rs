@@ -82,7 +82,7 @@ impl Archive {
         Ok(EventPage { events, next, status: self.status(&run) })
     }
 
-    fn event_view(&self, run: &Run, number: u64, event: Event) -> EventView {
+    pub(super) fn event_view(&self, run: &Run, number: u64, event: Event) -> EventView {
         let view = |kind: &str| EventView {
             event: number,
             at: When(event.at).to_string(),

@@ -4,7 +4,7 @@
 //!
 //! Read in this order: `archive` (what can be asked), `reference` (how a run is named), `status`
 //! and `counts` (the words and numbers), then one file per answer: `run`, `item`, `event`,
-//! `cause`, `plan`, `effects`. What is refused is a [`Problem`].
+//! `cause`, `plan`, `effects`, `letters`. What is refused is a [`Problem`].
 //! `cause`, `plan`; what can be done is in `action`. What is refused is a [`Problem`].
 
 mod action;
@@ -17,6 +17,7 @@ mod event;
 pub(crate) mod fake;
 pub mod graph;
 mod item;
+mod letters;
 mod plan;
 mod problem;
 mod reference;
@@ -35,6 +36,7 @@ pub use counts::ItemCounts;
 pub use effects::{Doubtful, EffectCounts, EffectFilter, EffectPage, EffectView};
 pub use event::{EventPage, EventView};
 pub use item::{Facts, ItemFilter, ItemPage, ItemStep, ItemStory, ItemView};
+pub use letters::{LetterPage, LetterQuery, LetterStory, LetterView};
 pub use plan::{PlanDoubt, PlanExecute, PlanLeft, PlanReuse, PlanView};
 pub use problem::{Problem, ProblemKind, code};
 pub use ruling::{Dropping, Settling};
