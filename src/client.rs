@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::config::Options;
 use crate::view::{
     Acted, Causes, EffectCounts, EffectFilter, EffectPage, EventPage, ItemFilter, ItemPage, ItemStory,
-    LetterPage, LetterQuery, LetterStory, Order, PlanView, Problem, RunFilter, RunList, RunView,
+    LetterPage, LetterQuery, LetterStory, Order, PlanView, Problem, ResumeTerms, RunFilter, RunList, RunView,
 };
 
 /// Longest wait for an answer: a plan over a million items takes seconds.
@@ -113,9 +113,10 @@ impl Client {
         self.get(&["runs", run, "dead-letters", item], &()).await
     }
 
-    /// What a resume would do.
-    pub async fn plan(&self, run: &str) -> Result<PlanView, Error> {
-        self.get(&["runs", run, "plan"], &()).await
+    /// What a resume on these terms would do.
+    pub async fn plan(&self, run: &str, terms: &ResumeTerms) -> Result<PlanView, Error> {
+        let terms = serde_json::to_string(terms).map_err(|error| Error::Broken(error.to_string()))?;
+        self.get(&["runs", run, "plan"], &serde_json::json!({ "terms": terms })).await
     }
 
     /// Does something to a run. When it returns, what was done is durable.

@@ -151,7 +151,8 @@ pub enum RunEvent {
         /// What, and about how many records.
         remark: Remark,
     },
-    /// An engine goes on with it. From running (its engine died), interrupted, paused or failed.
+    /// An engine goes on with it. From running (its engine died), interrupted, paused or failed; from
+    /// succeeded when items were selected.
     Resumed {
         /// The plan that was carried out.
         plan: String,
@@ -261,7 +262,10 @@ impl Run {
                 self.source = Some(source.clone());
                 S::Running
             }
-            (S::Running | S::Waiting | S::Interrupted | S::Paused | S::Failed, RunEvent::Resumed { .. }) => {
+            (
+                S::Running | S::Waiting | S::Interrupted | S::Paused | S::Failed | S::Succeeded,
+                RunEvent::Resumed { .. },
+            ) => {
                 self.epoch += 1;
                 self.ended_at = None;
                 self.fault = None;

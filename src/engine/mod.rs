@@ -25,4 +25,4 @@ pub mod recover;
 pub mod settle;
 
 pub use control::{Control, Declined, Handle, Request};
-pub use drive::{Error, Ports, drive};
+pub use drive::{Error, Ports, Resumption, drive};

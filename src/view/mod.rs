@@ -25,6 +25,7 @@ mod ruling;
 mod run;
 mod status;
 mod step;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod when;
@@ -43,4 +44,5 @@ pub use ruling::{Dropping, Settling};
 pub use run::{RunFilter, RunList, RunSummary, RunView, SourceView};
 pub use status::UnitStatus;
 pub use step::{StepTrack, StepView};
+pub use terms::{ITEMS_DEAD_LETTERED, ITEMS_FAILED, ResumeTerms};
 pub use when::When;

@@ -28,13 +28,17 @@ pub mod code {
     /// The action does not fit where the run stands.
     pub const ACT_REFUSED: &str = "E1023";
     /// Nothing about the item is in doubt.
-    pub const NOT_IN_DOUBT: &str = "E1031";
+    pub const NOT_IN_DOUBT: &str = "E1041";
     /// What the effect returned was not said, or does not fit.
-    pub const EFFECT_FACTS: &str = "E1032";
+    pub const EFFECT_FACTS: &str = "E1042";
     /// Nothing was named, and all was not asked for.
-    pub const NOT_NAMED: &str = "E1033";
+    pub const NOT_NAMED: &str = "E1043";
     /// The item is no dead letter, or not one that was meant.
-    pub const NOT_A_DEAD_LETTER: &str = "E1034";
+    pub const NOT_A_DEAD_LETTER: &str = "E1044";
+    /// The run has no items yet, so none can be selected.
+    pub const NO_ITEMS_YET: &str = "E1031";
+    /// The selected items have nothing to do.
+    pub const NOTHING_TO_DO: &str = "E1032";
     /// Another engine holds the state directory.
     pub const STATE_HELD: &str = "E1101";
     /// The state directory cannot be opened.
