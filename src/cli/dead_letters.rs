@@ -11,7 +11,7 @@ use super::output::{BOLD, DIM, Output};
 use super::page::shortened;
 use super::reader::Reader;
 use super::table::{self, Table};
-use super::{Context, effects, events, items, phrase};
+use super::{Context, effects, events, items, phrase, redrive};
 use crate::core::letter::LetterFilter;
 use crate::core::time::Timestamp;
 use crate::spec;
@@ -22,20 +22,23 @@ const LIMIT_DEFAULT: usize = 100;
 /// Dead letters asked for at once.
 const PAGE: usize = 1_000;
 
-/// List the items that were given up, look at one, give them up for good
+/// List the items that were given up, look at one, try them again, or give them up for good
 ///
 /// An item is a dead letter when its attempts ran out, or its content was refused. It is kept with
-/// its last error; a resume of its run tries it again.
+/// its last error and its whole history.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   milepost dead-letters list
   milepost dead-letters list --run @failed --step pim --error Timeout
   milepost dead-letters show @failed SKU-1042
+  milepost dead-letters redrive @failed --error Timeout --plan
+  milepost dead-letters redrive @failed --error Timeout
   milepost dead-letters drop @failed --error InvalidRecord --reason 'discontinued'
 
-Exit codes: 0, 2 nothing was named, 5 no such run or item, 6 the run is being worked on, or the item
-is no dead letter.")]
+Exit codes: 0, 1 a redrive failed again, 2 nothing was named, 3 a redrive was stopped, or other items
+of the run are unfinished, 4 the state directory is held by another engine, 5 no such run or item,
+6 the run is being worked on, or the item is no dead letter.")]
 pub(super) struct Args {
     #[command(subcommand)]
     what: What,
@@ -45,6 +48,7 @@ pub(super) struct Args {
 enum What {
     List(List),
     Show(Show),
+    Redrive(redrive::Args),
     Drop(Drop),
 }
 
@@ -155,12 +159,26 @@ impl Which {
     pub(super) fn is_open(&self) -> bool {
         self.step.is_none() && self.error.is_none() && self.older.is_none() && self.newer.is_none()
     }
+
+    /// The options as they are typed, each with a space before it.
+    pub(super) fn options(&self) -> String {
+        let age = |age: Duration| format!("{}s", age.as_secs());
+        let given = [
+            ("step", self.step.clone()),
+            ("error", self.error.clone()),
+            ("older", self.older.map(age)),
+            ("newer", self.newer.map(age)),
+        ];
+        let options = given.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        options.map(|(name, value)| format!(" --{name} {}", phrase::argument(&value))).collect()
+    }
 }
 
 pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) -> Result<Exit, Failure> {
     match args.what {
         What::List(args) => list(args, context, output).await,
         What::Show(args) => show(args, context, output).await,
+        What::Redrive(args) => redrive::execute(args, context, output).await,
         What::Drop(args) => drop_letters(args, context, output).await,
     }
 }
@@ -231,7 +249,7 @@ fn write_list(
     output.say("");
     let commands = [
         format!("milepost dead-letters show {} {}", first.run, phrase::argument(&first.item)),
-        format!("milepost resume {} --plan", first.run),
+        format!("milepost dead-letters redrive {} --plan", first.run),
     ];
     say_next(&commands, context, output);
     Ok(())
@@ -249,7 +267,7 @@ async fn show(args: Show, context: &Context, output: &mut Output) -> Result<Exit
     output.say("");
     let item = phrase::argument(&story.story.item.item);
     let commands = [
-        format!("milepost resume {} --plan", story.run),
+        format!("milepost dead-letters redrive {} --item {item} --plan", story.run),
         format!("milepost dead-letters drop {} --item {item}", story.run),
     ];
     say_next(&commands, context, output);

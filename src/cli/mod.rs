@@ -19,6 +19,7 @@ mod page;
 mod phrase;
 mod progress;
 mod reader;
+mod redrive;
 mod resume;
 mod run;
 mod sandbox;

@@ -12,7 +12,8 @@ use crate::client::{self, Client};
 use crate::config::Options;
 use crate::view::{
     Archive, Causes, EffectCounts, EffectFilter, EffectPage, EventPage, ItemFilter, ItemPage, ItemStory,
-    LetterPage, LetterQuery, LetterStory, PlanView, Problem, ProblemKind, ResumeTerms, RunFilter, RunList, RunView, code,
+    LetterPage, LetterQuery, LetterStory, PlanView, Problem, ProblemKind, ResumeTerms, RunFilter, RunList,
+    RunView, code,
 };
 
 /// How long we try again when the store is held but nobody answers: two reads at once hold it for
