@@ -1,8 +1,9 @@
 //! The command line as it is typed. Each verb's own arguments are beside the verb.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::exit::Exit;
 use super::{check, close, dead_letters, effects, events, graph, items, list, resume, run, sandbox, show};
@@ -21,6 +22,7 @@ Examples:
   milepost check workflows/product-sync.yaml     every mistake in the file, at once
   milepost run workflows/product-sync.yaml       run it; the first line is the run's ID
   milepost show @latest                          how it went, step by step
+  milepost effects @failed --in-doubt            what perhaps happened outside
   milepost resume @failed --plan                 what a resume would do
   milepost resume @failed                        do it";
 
@@ -36,6 +38,28 @@ pub struct Cli {
 
     #[command(subcommand)]
     pub(super) verb: Verb,
+
+    /// Whether the verb was asked for JSON, so that a failure is told in JSON too.
+    #[arg(skip)]
+    pub(super) json: bool,
+}
+
+impl Cli {
+    /// Reads a command line.
+    ///
+    /// # Errors
+    /// What is wrong with it, or the help that was asked for.
+    pub fn read(line: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, clap::Error> {
+        let matches = Self::command().try_get_matches_from(line)?;
+        let json = wants_json(&matches);
+        Ok(Self { json, ..Self::from_arg_matches(&matches)? })
+    }
+}
+
+/// Every verb calls it `--json`, and so may verbs below verbs.
+fn wants_json(matches: &ArgMatches) -> bool {
+    let here = matches.try_get_one::<bool>("json").ok().flatten().copied();
+    here.unwrap_or(false) || matches.subcommand().is_some_and(|(_, below)| wants_json(below))
 }
 
 /// What to do.
@@ -57,8 +81,6 @@ pub(super) enum Verb {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
@@ -125,6 +147,18 @@ Exit codes:
         for verb in Cli::command().get_subcommands() {
             let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.contains("Examples:") && help.contains("Exit codes:"), "{}", verb.get_name());
+        }
+    }
+
+    #[test]
+    fn whether_json_is_wanted_is_known_for_every_verb() {
+        for line in
+            ["milepost list --json", "milepost sandbox show --json", "milepost dead-letters list --json"]
+        {
+            assert!(Cli::read(line.split_whitespace()).unwrap().json, "{line}");
+        }
+        for line in ["milepost list", "milepost graph a.yaml", "milepost run --input json=--json a.yaml"] {
+            assert!(!Cli::read(line.split_whitespace()).unwrap().json, "{line}");
         }
     }
 

@@ -101,17 +101,18 @@ fn write_table(items: &[ItemView], next: Option<u64>, output: &mut Output) -> Re
     }
     let mut table = Table::new(["item", "status", "step", "attempts", "why"]);
     for item in items {
-        let why = match (&item.error, &item.reason) {
-            (Some(error), Some(_)) => shortened(&error.to_string()),
-            (None, Some(reason)) => reason.clone(),
-            (_, None) => String::new(),
+        let reason = match (&item.error, &item.reason) {
+            (Some(error), Some(_)) => Some(shortened(&error.to_string())),
+            (None, reason) => reason.clone(),
+            (_, None) => None,
         };
+        let why: Vec<String> = later(item).into_iter().chain(reason).collect();
         table.row([
             table::text(item.item.as_str()),
             table::status(item.status.word()),
             table::text(item.step.as_str()),
             table::number_or_blank(item.attempts.into()),
-            table::text(why),
+            table::text(why.join("; ")),
         ]);
     }
     let table = table.render(output);
@@ -123,6 +124,17 @@ fn write_table(items: &[ItemView], next: Option<u64>, output: &mut Output) -> Re
     Ok(())
 }
 
+/// What comes by itself, and when.
+fn later(item: &ItemView) -> Option<String> {
+    let at = phrase::instant(item.until?);
+    Some(match item.status {
+        UnitStatus::Waiting => format!("waits until {at}"),
+        UnitStatus::InDoubt => format!("looked at again at {at}"),
+        _ => format!("tried again at {at}"),
+    })
+}
+
+/// Writes everything about one item.
 pub(super) fn write_story(story: &ItemStory, output: &mut Output) -> Result<(), Failure> {
     let item = &story.item;
     let status = output.paint(table::style_of(item.status.word()).bold(), item.status.word());

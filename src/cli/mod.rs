@@ -31,10 +31,10 @@ mod table;
 mod tests;
 mod watch;
 
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 pub use args::Cli;
@@ -75,11 +75,15 @@ impl Context {
 
 /// The whole program: arguments in, exit code out.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
+            let problem = failure::usage(&error, std::env::args());
             // Nobody can be told when even this cannot be printed.
-            let _ = error.print();
+            let _ = match problem {
+                Some(problem) => writeln!(std::io::stderr(), "{problem}"),
+                None => error.print(),
+            };
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Success };
             return exit.into();
         }
@@ -98,6 +102,7 @@ pub fn main() -> ExitCode {
 
 /// Executes a command line that was parsed.
 pub async fn execute(cli: Cli, output: &mut Output) -> Exit {
+    let json = cli.json;
     let context = Context::new(&cli.state);
     let done = match cli.verb {
         Verb::Run(args) => run::execute(args, &context, output).await,
@@ -115,6 +120,7 @@ pub async fn execute(cli: Cli, output: &mut Output) -> Exit {
     };
     match (done, output.flush()) {
         (Ok(exit), Ok(()) | Err(Failure::Closed)) => exit,
+        (Err(failure), _) | (Ok(_), Err(failure)) if json => failure.report_json(&context, output),
         (Err(failure), _) | (Ok(_), Err(failure)) => failure.report(&context, output),
     }
 }

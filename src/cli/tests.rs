@@ -3,7 +3,6 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use clap::Parser;
 use tempfile::TempDir;
 
 use super::*;
@@ -64,7 +63,7 @@ impl Site {
     async fn milepost(&self, arguments: &str) -> (u8, String, String) {
         let state = self.directory.path().display().to_string();
         let line = ["milepost", "--state", &state].into_iter().chain(arguments.split_whitespace());
-        let cli = Cli::try_parse_from(line).unwrap();
+        let cli = Cli::read(line).unwrap();
         let (out, err) = (Written::default(), Written::default());
         let mut output = Output::plain(out.clone(), err.clone());
         let exit = execute(cli, &mut output).await;
@@ -348,7 +347,7 @@ next: milepost items run_00000200000000000000000000 --state DIR
 async fn a_reader_that_went_away_is_no_failure() {
     let site = Site::new(true);
     let state = site.directory.path().display().to_string();
-    let cli = Cli::try_parse_from(["milepost", "--state", &state, "list"]).unwrap();
+    let cli = Cli::read(["milepost", "--state", &state, "list"]).unwrap();
     assert_eq!(execute(cli, &mut Output::plain(Closed, Closed)).await, Exit::Success);
 }
 
@@ -358,7 +357,7 @@ async fn without_a_state_directory_nothing_is_made() {
     let state = directory.path().join("none");
     let cli = |verb: &str| {
         let line = ["milepost", "--state", state.to_str().unwrap()];
-        Cli::try_parse_from(line.into_iter().chain(verb.split_whitespace())).unwrap()
+        Cli::read(line.into_iter().chain(verb.split_whitespace())).unwrap()
     };
     let mut output = Output::plain(Written::default(), Written::default());
     assert_eq!(execute(cli("list"), &mut output).await, Exit::Success);

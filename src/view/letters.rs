@@ -232,3 +232,50 @@ fn item_of(event: &RunEvent) -> Option<u64> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::fake::{START, archive};
+
+    fn found(query: &LetterQuery) -> Vec<String> {
+        let page = archive(false).dead_letters(query).unwrap();
+        page.letters.iter().map(|letter| format!("{} {}", letter.item, letter.step)).collect()
+    }
+
+    #[test]
+    fn dead_letters_of_all_runs_are_listed_filtered_and_paged() {
+        let all = LetterQuery::default();
+        assert_eq!(found(&all), ["K2 pim", "#4 validate", "K2 pim", "#4 validate"], "of two runs");
+        let of_one = LetterQuery { run: Some("@failed".into()), ..all.clone() };
+        assert_eq!(found(&of_one), ["K2 pim", "#4 validate"]);
+        assert_eq!(found(&LetterQuery { step: Some("pim".into()), ..of_one.clone() }), ["K2 pim"]);
+        assert_eq!(
+            found(&LetterQuery { error: Some("InvalidRecord".into()), ..of_one.clone() }),
+            ["#4 validate"]
+        );
+        assert!(found(&LetterQuery { before: Some(START), ..of_one }).is_empty());
+        let mut query = LetterQuery { limit: Some(1), ..all };
+        let mut paged = Vec::new();
+        loop {
+            let page = archive(false).dead_letters(&query).unwrap();
+            paged.extend(page.letters.iter().map(|letter| (letter.run, letter.position)));
+            query.after = page.next;
+            if query.after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(paged.len(), 4);
+        assert!(paged[0].0 > paged[2].0, "the newest run first");
+        let odd = LetterQuery { after: Some("7".into()), ..LetterQuery::default() };
+        assert_eq!(archive(false).dead_letters(&odd).unwrap_err().code, code::API_QUERY);
+    }
+
+    #[test]
+    fn one_is_shown_with_its_effects_its_events_and_its_record() {
+        let story = archive(false).dead_letter("@latest", "K2").unwrap();
+        assert_eq!((story.effects.len(), story.events.len()), (2, 1));
+        assert_eq!(story.record.unwrap()["title"], "product 2");
+        assert!(archive(false).dead_letter("@latest", "K0").unwrap().events.is_empty());
+    }
+}

@@ -9,6 +9,8 @@ use crate::ports::StoreError;
 /// Every code of a problem, with what it means. Mistakes in workflow files have codes of three
 /// digits, listed with `spec`; these have four.
 pub mod code {
+    /// The command line is wrong.
+    pub const USAGE: &str = "E1000";
     /// No run has this ID, and none begins with it.
     pub const RUN_UNKNOWN: &str = "E1001";
     /// Several runs begin with this.
@@ -21,6 +23,8 @@ pub mod code {
     pub const ITEM_UNKNOWN: &str = "E1011";
     /// No item step has this name.
     pub const STEP_UNKNOWN: &str = "E1012";
+    /// The workflow file has mistakes, listed as `findings`.
+    pub const MISTAKES: &str = "E1020";
     /// The run cannot be started like this.
     pub const START_REFUSED: &str = "E1021";
     /// The run cannot be resumed now.
