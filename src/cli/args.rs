@@ -87,7 +87,7 @@ mod tests {
     fn the_command_line_is_consistent_and_its_help_is_this() {
         Cli::command().debug_assert();
         let mut command = Cli::command().term_width(100);
-        insta::assert_snapshot!(command.render_long_help(), @r"
+        insta::assert_snapshot!(command.render_long_help(), @r#"
 Milepost runs workflow files. Every step of every item is kept in the state directory, so that a run
 that failed, or was killed, goes on by its ID and repeats nothing that is known to be done.
 
@@ -98,16 +98,19 @@ stderr. Every read has --json.
 Usage: milepost [OPTIONS] <COMMAND>
 
 Commands:
-  run      Run a workflow file to its end
-  resume   Go on with a run that failed or was interrupted
-  list     List runs, newest first
-  show     Show one run: its status, its steps, and why items did not succeed
-  items    List the items of a run, in the order of the source
-  events   Show what happened to a run, in order
-  close    Let a run go for good: it is not resumed any more
-  check    Check a workflow file: every mistake at once, with its place and what to write instead
-  graph    Show the steps of a workflow file and what needs what
-  sandbox  Stand-ins for the PIM and the shop, which fail when told to
+  run           Run a workflow file to its end
+  resume        Go on with a run that failed or was interrupted
+  list          List runs, newest first
+  show          Show one run: its status, its steps, and why items did not succeed
+  items         List the items of a run, in the order of the source
+  effects       Show what is known about every effect: done for sure, not done for sure, or perhaps
+  dead-letters  Items that were given up: list, show, redrive or drop them
+  events        Show what happened to a run, in order
+  close         Let a run go for good: it is not resumed any more
+  check         Check a workflow file: every mistake at once, with its place and what to write
+                instead
+  graph         Show the steps of a workflow file and what needs what
+  sandbox       Stand-ins for the PIM and the shop, which fail when told to
 
 Options:
       --state <DIR>
@@ -126,6 +129,7 @@ Examples:
   milepost check workflows/product-sync.yaml     every mistake in the file, at once
   milepost run workflows/product-sync.yaml       run it; the first line is the run's ID
   milepost show @latest                          how it went, step by step
+  milepost effects @failed --in-doubt            what perhaps happened outside
   milepost resume @failed --plan                 what a resume would do
   milepost resume @failed                        do it
 
@@ -139,7 +143,7 @@ Exit codes:
     6  does not fit the present state, e.g. resuming a run that succeeded
    70  a defect, or a failing disk
   130  Ctrl-C twice; resume the run
-");
+"#);
     }
 
     #[test]

@@ -22,7 +22,7 @@ const LIMIT_DEFAULT: usize = 100;
 /// Dead letters asked for at once.
 const PAGE: usize = 1_000;
 
-/// List the items that were given up, look at one, try them again, or give them up for good
+/// Items that were given up: list, show, redrive or drop them
 ///
 /// An item is a dead letter when its attempts ran out, or its content was refused. It is kept with
 /// its last error and its whole history.

@@ -203,7 +203,7 @@ fn known(effect: &EffectView) -> String {
     }
     parts.extend(effect.error.as_ref().map(|error| shortened(&error.to_string())));
     if effect.doubts > 0 {
-        let attempts = phrase::count(effect.doubts.into(), "other attempt", "other attempts");
+        let attempts = phrase::count(effect.doubts.into(), "earlier attempt", "earlier attempts");
         parts.push(format!("perhaps also in {attempts}"));
     }
     match effect.settle_by.as_deref() {

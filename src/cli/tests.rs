@@ -1,5 +1,7 @@
 //! Command lines against a running engine that is a fake archive behind a real socket.
 
+mod ledger;
+
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,7 +11,7 @@ use super::*;
 use crate::core::cell::SettleBy;
 use crate::core::resume::{Doubt, ResumePlan, Share};
 use crate::server::{self, Service, Serving};
-use crate::view::{Acted, Order, Problem, fake};
+use crate::view::{Acted, Archive, Order, Problem, fake};
 
 #[derive(Clone, Default)]
 struct Written(Arc<Mutex<Vec<u8>>>);
@@ -51,10 +53,14 @@ struct Site {
 
 impl Site {
     fn new(live: bool) -> Self {
+        Self::showing(fake::archive(live))
+    }
+
+    fn showing(archive: Archive) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let planner = Arc::new(|run, _| -> server::Planning { Box::pin(async move { Ok(plan(run)) }) });
         let actor = Arc::new(|run, order| -> server::Acting { Box::pin(async move { acted(run, order) }) });
-        let service = Service { archive: fake::archive(live), planner, actor };
+        let service = Service { archive, planner, actor };
         let serving = server::listen(&Options::new(directory.path()), service).unwrap();
         Self { directory, _serving: serving }
     }
@@ -143,7 +149,7 @@ next: milepost run FILE --state DIR
 
 #[tokio::test]
 async fn show_tells_the_steps_the_causes_and_the_next_command() {
-    insta::assert_snapshot!(Site::new(true).said("show @failed").await, @r"
+    insta::assert_snapshot!(Site::new(true).said("show @failed").await, @r#"
 exit 0
 --- stdout
 run_00000100000000000000000000  product-sync  failed
@@ -166,9 +172,9 @@ items  step      first  error
 --- stderr
 
 next: milepost resume run_00000100000000000000000000 --plan --state DIR
-      milepost items run_00000100000000000000000000 --status dead_lettered --state DIR
-");
-    insta::assert_snapshot!(Site::new(false).said("show @latest").await, @r"
+      milepost dead-letters list --run run_00000100000000000000000000 --state DIR
+"#);
+    insta::assert_snapshot!(Site::new(false).said("show @latest").await, @r#"
 exit 0
 --- stdout
 run_00000200000000000000000000  product-sync  interrupted
@@ -193,9 +199,9 @@ items  step     first  error
 --- stderr
 
 next: milepost resume run_00000200000000000000000000 --plan --state DIR
-      milepost items run_00000200000000000000000000 --status in_doubt --state DIR
-      milepost items run_00000200000000000000000000 --status dead_lettered --state DIR
-");
+      milepost effects run_00000200000000000000000000 --in-doubt --state DIR
+      milepost dead-letters list --run run_00000200000000000000000000 --state DIR
+"#);
 }
 
 #[tokio::test]

@@ -97,11 +97,11 @@ pub fn entry(step: &PlanStep, cell: &Cell, live: bool) -> Option<Entry> {
     }
 }
 
-/// Whether nobody but a person will ever say what became of this effect: no look-up and no harmless
-/// repeat is left, or attempts were left behind that perhaps happened.
+/// Whether nobody but a person will ever say what became of this effect: it can neither be looked up
+/// nor repeated without harm, or attempts were left behind that perhaps happened.
 pub fn is_left_to_a_person(step: &PlanStep, cell: &Cell, live: bool) -> bool {
     let settled_by = entry(step, cell, live).and_then(|entry| entry.settle_by);
-    cell.doubts > 0 || cell.state == State::InDoubt(None) || settled_by == Some(SettleBy::Person)
+    cell.doubts > 0 || settled_by == Some(SettleBy::Person)
 }
 
 #[cfg(test)]
@@ -151,7 +151,7 @@ mod tests {
         assert!(!left(SettleBy::Probe, State::Running, 0), "a resume looks it up");
         assert!(!left(SettleBy::Repeat, State::InDoubt(Some(AT)), 0), "a resume repeats it");
         assert!(left(SettleBy::Person, State::Running, 0));
-        assert!(left(SettleBy::Probe, State::InDoubt(None), 0), "looking was tried, and given up");
+        assert!(!left(SettleBy::Probe, State::InDoubt(None), 0), "a resume looks again");
         assert!(left(SettleBy::Repeat, State::Succeeded, 1), "done, and perhaps done before");
         assert!(left(SettleBy::Repeat, State::DeadLettered, 1));
         assert!(!left(SettleBy::Person, State::DeadLettered, 0), "surely not done");
