@@ -13,6 +13,7 @@ mod input;
 mod live;
 mod names;
 mod resume;
+mod ruling;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -21,6 +21,7 @@ pub mod graph;
 pub mod hear;
 pub mod id;
 pub mod ledger;
+pub mod letter;
 pub mod mail;
 pub mod plan;
 pub mod progress;
