@@ -19,7 +19,7 @@ use harness::{Still, given, missing, run_of, write_and_cut, write_on};
 
 /// The test that child processes execute.
 const CHILD: &str = "store::tests::power::child";
-const CUTS: u64 = 5;
+const CUTS: u64 = 10;
 
 /// Flushes as sled does, and leaves out our sync of its file.
 fn open_without_sync(dir: &Path) -> Store {
