@@ -12,6 +12,8 @@ mod acts;
 mod control;
 mod failures;
 mod input;
+mod ledger;
+mod letters;
 mod products;
 mod reads;
 mod selection;
