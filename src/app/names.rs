@@ -41,6 +41,11 @@ impl PinnedNames {
         Self { store, plans: Mutex::default(), records: Mutex::default(), ready: Mutex::default() }
     }
 
+    /// The bytes of a record as they stand in the pinned source.
+    pub(super) fn content(&self, run: &Run, position: u64) -> Option<Vec<u8>> {
+        self.records(run)?.content(position)
+    }
+
     fn records(&self, run: &Run) -> Option<Arc<dyn Records>> {
         let source = run.source.as_ref()?;
         let key = (run.id, source.index.clone());
@@ -111,8 +116,9 @@ impl Names for PinnedNames {
     }
 
     fn record(&self, run: &Run, position: u64) -> Option<Value> {
-        let text = self.records(run)?.text(position)?;
-        Some(serde_json::from_str(&text).unwrap_or(Value::String(text)))
+        let bytes = self.content(run, position)?;
+        let text = || Value::String(String::from_utf8_lossy(&bytes).into_owned());
+        Some(serde_json::from_slice(&bytes).unwrap_or_else(|_| text()))
     }
 
     fn effect_keys(

@@ -268,7 +268,11 @@ impl Run {
             ) => {
                 self.epoch += 1;
                 self.ended_at = None;
-                self.fault = None;
+                // A closing that was cut short stays open until the run is closed: this engine may
+                // die before it has finished it, too.
+                if self.open_closing().is_none() {
+                    self.fault = None;
+                }
                 S::Running
             }
             (S::Queued | S::Running | S::Waiting | S::Paused, RunEvent::Interrupted) => S::Interrupted,

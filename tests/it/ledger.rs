@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::site::counterpart::{Answer, Counterpart};
+use super::counterpart::{Answer, Counterpart};
 use super::site::outside::Outside;
 use super::site::relay::{Moment, Relay};
 use super::{Site, WORKFLOW, tame};

@@ -9,7 +9,9 @@ mod product;
 mod site;
 
 mod acts;
+mod care;
 mod control;
+mod counterpart;
 mod failures;
 mod input;
 mod ledger;

@@ -1,7 +1,6 @@
 //! A place to run the real binary in: a folder of its own with a copy of the shipped workflows, a
 //! state directory, stand-ins as their own process, and a relay between them that can stop time.
 
-pub(crate) mod counterpart;
 pub(crate) mod outside;
 pub(crate) mod relay;
 

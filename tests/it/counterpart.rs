@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use super::relay::message;
+use super::site::relay::message;
 
 /// Longer than anything takes that works.
 const HANGS: Duration = Duration::from_mins(1);
