@@ -53,6 +53,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::core::care::KeptDeadLetter;
 use crate::core::change::{Change, Message, Receipt};
 use crate::core::id::{RunId, Unit};
 use crate::core::progress::Progress;
@@ -180,6 +181,15 @@ impl Journal for Store {
 
     fn events(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Event)>, StoreError> {
         Ok(self.rows()?.events(run, from, limit)?)
+    }
+
+    fn kept_dead_letters(
+        &self,
+        after: Option<(RunId, u64)>,
+        limit: usize,
+    ) -> Result<Vec<KeptDeadLetter>, StoreError> {
+        // The method of the store itself, which has the same name.
+        Store::kept_dead_letters(self, after, limit)
     }
 }
 
