@@ -8,6 +8,7 @@ mod definition;
 mod environment;
 mod error;
 mod input;
+mod keys;
 mod names;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -133,6 +134,7 @@ impl Engine {
         let ports = Ports {
             journal: Arc::new(store.clone()),
             queue: Arc::new(store.clone()),
+            keys: Arc::new(store.clone()),
             clock,
             pins: Arc::new(store.clone()),
             compute: Arc::new(crew),

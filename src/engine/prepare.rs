@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::core::arrival::{Ready, Request};
+use crate::core::arrival::{Ready, Request, Versioned};
 use crate::core::catalog::Role;
 use crate::core::cell::{Facts, Kind, SkipReason, State};
+use crate::core::claims::{Fingerprint, Version};
 use crate::core::fault::{Fault, name};
 use crate::core::id::Unit;
 use crate::core::progress::Progress;
@@ -113,13 +114,18 @@ fn is_wanted(station: &Station, scope: &Scope) -> Result<bool, Fault> {
 
 fn request(common: &Common, station: &Station, step: usize, scope: &Scope) -> Result<Arc<Request>, Fault> {
     let body = body(station, scope)?;
-    let key = if let Some(template) = &station.key {
-        text(&template.render(scope)?)?
-    } else {
+    let Some(keyed) = &station.key else {
         let name = &common.assembly.plan.track(scope.unit).steps[step].name;
-        format!("{}/{}/{}", scope.run, name, scope.unit)
+        let key = format!("{}/{}/{}", scope.run, name, scope.unit);
+        return Ok(Arc::new(Request { key, body, version: None }));
     };
-    Ok(Arc::new(Request { key, body }))
+    let key = text(&keyed.key.render(scope)?, "an idempotency key")?;
+    let version = match &keyed.version {
+        Some(version) => text(&version.render(scope)?, "a version")?,
+        None => scope.started_at.0.to_string(),
+    };
+    let version = Versioned { fingerprint: Fingerprint::of(&body), version: Version(version) };
+    Ok(Arc::new(Request { key, body, version: Some(version) }))
 }
 
 fn body(station: &Station, scope: &Scope) -> Result<Value, Fault> {
@@ -130,11 +136,11 @@ fn body(station: &Station, scope: &Scope) -> Result<Value, Fault> {
     }
 }
 
-fn text(value: &Value) -> Result<String, Fault> {
+fn text(value: &Value, what: &str) -> Result<String, Fault> {
     match value {
         Value::String(text) if !text.is_empty() => Ok(text.clone()),
         Value::Number(number) => Ok(number.to_string()),
-        other => Err(Fault::new(name::MAPPING, format!("an idempotency key must be text, not {other}"))),
+        other => Err(Fault::new(name::MAPPING, format!("{what} must be text or a number, not {other}"))),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where each record lies: one tree, a letter for the kind, big-endian numbers, so that the order
 //! of the keys is the order of age and of position.
 
+use crate::core::claims::KeyId;
 use crate::core::id::{RunId, Unit};
 
 /// The format of the store as a whole.
@@ -75,6 +76,14 @@ pub(super) fn unit_page(run: RunId, unit: Unit, page: u64) -> Vec<u8> {
 pub(super) fn queue_block(run: RunId, queue: &str, block: u64) -> Vec<u8> {
     let mut key = numbered(begin(b'Q', run), block);
     key.extend_from_slice(queue.as_bytes());
+    key
+}
+
+/// What is known of an idempotency key.
+pub(super) fn key(id: KeyId) -> Vec<u8> {
+    let mut key = Vec::with_capacity(RUN_LENGTH);
+    key.push(b'K');
+    key.extend_from_slice(&id.0.to_be_bytes());
     key
 }
 

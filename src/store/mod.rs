@@ -9,6 +9,7 @@
 //! ```
 //!
 //! - `codec` says the format, `keys` where each record lies.
+//! - `claims` is about idempotency keys: which are rows, and which claims are in memory alone.
 //! - `racks` is what the queues know in memory; `queue` waits for messages; `messages` stores them.
 //! - `open` is about the directory: who holds it, whether it is whole.
 //! - `memory` is the same ports without a disk, for simulation and tests.
@@ -20,6 +21,7 @@ mod bells;
 mod block;
 mod cache;
 mod cells;
+mod claims;
 mod codec;
 mod error;
 mod keys;
@@ -49,13 +51,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::core::change::{Change, Message, Receipt};
+use crate::core::claims::{Claim, Claimed, End, KeyId, KeyRow, Settled};
 use crate::core::id::{RunId, Unit};
 use crate::core::progress::Progress;
 use crate::core::run::{Event, Run};
 use crate::core::tally::Tally;
-use crate::ports::{Clock, Delivery, Journal, PinWriter, Pins, Queue, Receive, StoreError};
+use crate::ports::{
+    Answered, Clock, Delivery, Journal, Keys, KeysError, PinWriter, Pins, Queue, Receive, StoreError,
+};
 
 use bells::Bells;
+use claims::KeyTable;
 use open::HolderMark;
 use rows::Rows;
 use stage::Stage;
@@ -73,6 +79,7 @@ struct Inner {
     writer: Writer,
     health: Health,
     bells: Bells,
+    keys: KeyTable,
     clock: Arc<dyn Clock>,
     _mark: HolderMark,
     rows: LastHold,
@@ -124,9 +131,14 @@ impl Store {
         let (bells, health) = (Bells::default(), Health::default());
         let writer =
             Writer::start(stage, sync(opened.sync), bells.clone(), health.clone()).map_err(failed)?;
-        let inner =
-            Inner { writer, health, bells, clock, _mark: opened.mark, rows: LastHold(Some(opened.rows)) };
+        let (keys, rows) = (KeyTable::default(), LastHold(Some(opened.rows)));
+        let inner = Inner { writer, health, bells, keys, clock, _mark: opened.mark, rows };
         Ok(Self(Arc::new(inner)))
+    }
+
+    fn key(&self, id: KeyId) -> Result<Option<KeyRow>, KeysError> {
+        let row = self.rows().and_then(|rows| Ok(rows.key(id)?));
+        row.map_err(|error| KeysError(error.to_string()))
     }
 
     /// For reading; refused after an error, because what was applied may not be durable.
@@ -139,7 +151,10 @@ impl Store {
 #[async_trait]
 impl Journal for Store {
     async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
-        self.0.writer.commit(changes).await
+        let keys = claims::ids(&changes);
+        self.0.writer.commit(changes).await?;
+        self.0.keys.committed(&keys);
+        Ok(())
     }
 
     fn run(&self, run: RunId) -> Result<Option<Run>, StoreError> {
@@ -190,6 +205,18 @@ impl Queue for Store {
     async fn hide(&self, receipts: Vec<Receipt>, visibility: Duration) -> Result<(), StoreError> {
         let until = self.0.clock.now().after(visibility);
         self.commit(receipts.into_iter().map(|receipt| Change::Hide { receipt, until }).collect()).await
+    }
+}
+
+/// Claims of `mode: latest` hold within one life of the engine.
+#[async_trait]
+impl Keys for Store {
+    async fn claim(&self, claims: &[Claim]) -> Result<Answered<Claimed>, KeysError> {
+        self.0.keys.claim(claims, self.0.clock.now(), |id| self.key(id))
+    }
+
+    async fn settle(&self, ends: &[(Claim, End)]) -> Result<Answered<Settled>, KeysError> {
+        self.0.keys.settle(ends, self.0.clock.now(), |id| self.key(id))
     }
 }
 

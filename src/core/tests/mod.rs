@@ -31,6 +31,7 @@ pub(super) fn step(name: &str, role: Role, needs: &[usize]) -> PlanStep {
         linger: Duration::ZERO,
         concurrency: 1,
         settle: SettleBy::Repeat,
+        keyed: false,
         tolerant: false,
         delete_after: None,
         revision: 0,
