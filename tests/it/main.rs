@@ -11,6 +11,7 @@ mod site;
 mod control;
 mod failures;
 mod input;
+mod keys;
 mod products;
 mod reads;
 mod workflows;

@@ -39,7 +39,7 @@ fn open(dir: &Path, clock: &Arc<ManualClock>) -> Store {
 
 #[test]
 fn what_was_applied_is_known_in_the_next_life_and_claims_of_once_hold() {
-    let (clock, dir) = (ManualClock::new(), tempfile::tempdir().unwrap());
+    let (clock, dir) = (Arc::<ManualClock>::default(), tempfile::tempdir().unwrap());
     runtime().block_on(async {
         let store = open(dir.path(), &clock);
         for (mode, key) in [(Latest, "applied"), (Latest, "latest"), (Once, "once")] {
@@ -65,7 +65,7 @@ fn what_was_applied_is_known_in_the_next_life_and_claims_of_once_hold() {
 
 #[test]
 fn a_key_is_not_free_while_the_commit_that_settles_it_is_under_way() {
-    let (clock, dir) = (ManualClock::new(), tempfile::tempdir().unwrap());
+    let (clock, dir) = (Arc::<ManualClock>::default(), tempfile::tempdir().unwrap());
     runtime().block_on(async {
         let store = open(dir.path(), &clock);
         assert_eq!(ask(&store, claim(Latest, "k", 1, 7)).await, Claimed::Granted);

@@ -28,7 +28,7 @@ mod in_memory {
 
     macro_rules! run {
         ($story:path) => {{
-            let clock = ManualClock::new();
+            let clock = Arc::<ManualClock>::default();
             let store = MemoryStore::new(Arc::clone(&clock) as Arc<dyn Clock>);
             runtime().block_on($story(&bench(store, clock)));
         }};
@@ -42,7 +42,7 @@ mod on_disk {
 
     macro_rules! run {
         ($story:path) => {{
-            let (clock, dir) = (ManualClock::new(), tempfile::tempdir().unwrap());
+            let (clock, dir) = (Arc::<ManualClock>::default(), tempfile::tempdir().unwrap());
             let store = Store::open(dir.path(), Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
             runtime().block_on($story(&bench(store, clock)));
         }};

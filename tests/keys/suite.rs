@@ -21,13 +21,8 @@ const LONG: Duration = Duration::from_mins(5);
 const SHORT: Duration = Duration::from_millis(150);
 
 /// A clock that stands still until it is moved.
+#[derive(Default)]
 pub(crate) struct ManualClock(AtomicU64);
-
-impl ManualClock {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self(AtomicU64::new(1_763_820_000_000)))
-    }
-}
 
 #[async_trait]
 impl Clock for ManualClock {

@@ -6,4 +6,7 @@
 #[macro_use]
 #[path = "../keys/suite.rs"]
 mod suite;
+mod engines;
 mod redis;
+#[path = "../site/mod.rs"]
+mod site;

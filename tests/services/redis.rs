@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::suite::{self, Bench};
 
-fn url() -> String {
+pub(crate) fn url() -> String {
     std::env::var("MILEPOST_TEST_REDIS").expect("MILEPOST_TEST_REDIS names no server: redis://127.0.0.1:6379")
 }
 
@@ -42,17 +42,18 @@ macro_rules! run {
 stories!([#[ignore = "needs MILEPOST_TEST_REDIS"]] run);
 
 /// Passes bytes on in both directions, until so many came back; then it cuts the connection.
-fn cutting(target: &str, after: Arc<AtomicUsize>) -> String {
+pub(crate) fn passing(target: &str, left: &Arc<AtomicUsize>) -> String {
     let target = target.trim_start_matches("redis://").split('/').next().unwrap().to_owned();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("redis://{}", listener.local_addr().unwrap());
+    let left = Arc::clone(left);
     std::thread::spawn(move || {
         for client in listener.incoming().map_while(Result::ok) {
             let server = TcpStream::connect(&target).unwrap();
             let (to_server, from_client) = (server.try_clone().unwrap(), client.try_clone().unwrap());
             std::thread::spawn(move || pass(from_client, to_server, &AtomicUsize::new(usize::MAX)));
-            let after = Arc::clone(&after);
-            std::thread::spawn(move || pass(server, client, &after));
+            let left = Arc::clone(&left);
+            std::thread::spawn(move || pass(server, client, &left));
         }
     });
     address
@@ -62,7 +63,11 @@ fn pass(mut from: TcpStream, mut to: TcpStream, left: &AtomicUsize) {
     let mut bytes = [0; 4096];
     while let Ok(read @ 1..) = from.read(&mut bytes) {
         let allowed = left.load(Ordering::SeqCst);
-        if allowed < read || to.write_all(&bytes[..read]).is_err() {
+        if allowed < read {
+            left.store(0, Ordering::SeqCst);
+            break;
+        }
+        if to.write_all(&bytes[..read]).is_err() {
             break;
         }
         if allowed != usize::MAX {
@@ -76,7 +81,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, left: &AtomicUsize) {
 /// One client whose connection is cut after so many bytes. Returns whether that was in the middle.
 async fn cut_after(bytes: usize, prefix: String) -> bool {
     let left = Arc::new(AtomicUsize::new(bytes));
-    let keys = keys(&cutting(&url(), Arc::clone(&left)), &prefix);
+    let keys = keys(&passing(&url(), &left), &prefix);
     let claims = [Claim {
         id: KeyId(bytes as u128),
         mode: IdempotencyMode::Once,
