@@ -1,4 +1,4 @@
-//! The reads of the HTTP API, for a command beside a running engine.
+//! The HTTP API, for a command beside a running engine.
 
 use std::ffi::OsString;
 use std::fs;
@@ -12,12 +12,17 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::config::Options;
+use crate::core::care::Backup;
+use crate::server::BackupRequest;
 use crate::view::{
-    Causes, EventPage, ItemFilter, ItemPage, ItemStory, PlanView, Problem, RunFilter, RunList, RunView,
+    Acted, Causes, EventPage, ItemFilter, ItemPage, ItemStory, Order, PlanView, Problem, ResumeTerms,
+    RunFilter, RunList, RunView,
 };
 
 /// Longest wait for an answer: a plan over a million items takes seconds.
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(2);
+/// Longest wait for a backup: many gigabytes of pinned sources.
+const BACKUP_TIMEOUT: Duration = Duration::from_hours(6);
 /// The host of a URL over a socket means nothing, but there must be one.
 const BASE: &str = "http://milepost";
 
@@ -92,14 +97,30 @@ impl Client {
         self.get(&["runs", run, "causes"], &serde_json::json!({ "limit": limit })).await
     }
 
-    /// What a resume would do.
-    pub async fn plan(&self, run: &str) -> Result<PlanView, Error> {
-        self.get(&["runs", run, "plan"], &()).await
+    /// What a resume on these terms would do.
+    pub async fn plan(&self, run: &str, terms: &ResumeTerms) -> Result<PlanView, Error> {
+        let terms = serde_json::to_string(terms).map_err(|error| Error::Broken(error.to_string()))?;
+        self.get(&["runs", run, "plan"], &serde_json::json!({ "terms": terms })).await
+    }
+
+    /// Does something to a run. When it returns, what was done is durable.
+    pub async fn act(&self, run: &str, order: &Order) -> Result<Acted, Error> {
+        self.answer(self.http.post(url(&["runs", run, "actions"], &())?).json(order)).await
+    }
+
+    /// Lets the engine write a backup to an absolute path of its machine.
+    pub async fn backup(&self, file: &Path) -> Result<Backup, Error> {
+        let request = self.http.post(url(&["state", "backup"], &())?).timeout(BACKUP_TIMEOUT);
+        let body = serde_json::json!(BackupRequest { file: file.to_owned() });
+        self.answer(request.json(&body)).await
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &[&str], query: &impl Serialize) -> Result<T, Error> {
-        let url = url(path, query)?;
-        let answer = self.http.get(url).send().await.map_err(|error| {
+        self.answer(self.http.get(url(path, query)?)).await
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, Error> {
+        let answer = request.send().await.map_err(|error| {
             if error.is_connect() {
                 Error::Unreachable(self.socket.clone())
             } else {

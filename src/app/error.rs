@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::core::id::RunId;
 use crate::spec::Report;
+use crate::view::Problem;
 
 use super::definition::DefinitionError;
 
@@ -18,6 +19,9 @@ pub enum OpenError {
         /// Where it answers reads.
         socket: PathBuf,
     },
+    /// Its journal is damaged or gone; a backup has to be put back.
+    #[error("{0}")]
+    Damaged(String),
     /// Anything else.
     #[error("{0}")]
     Broken(String),
@@ -49,6 +53,17 @@ pub enum ResumeError {
     /// Its status does not allow it.
     #[error("{0}")]
     Refused(String),
+    /// It is refused for a reason with a code and commands of its own.
+    #[error(transparent)]
+    Problem(#[from] Problem),
+    /// Its end is for good.
+    #[error("{why}")]
+    Over {
+        /// What ended it.
+        why: String,
+        /// What to type instead.
+        next: String,
+    },
     /// The pinned definition cannot be used.
     #[error("the pinned workflow file has mistakes")]
     Mistakes(Report),

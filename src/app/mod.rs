@@ -1,7 +1,9 @@
 //! Wiring: the one part that knows every other. An [`Engine`] holds a state directory, starts and
 //! resumes runs, and answers what can be asked about them.
 
+mod act;
 mod assemble;
+mod care;
 mod clock;
 mod crew;
 mod definition;
@@ -9,11 +11,13 @@ mod environment;
 mod error;
 mod input;
 mod keys;
+mod live;
 mod names;
+mod resume;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
@@ -25,12 +29,10 @@ use crate::connectors::sandbox::{self, Faults, Sandbox};
 use crate::core::change::Change;
 use crate::core::desk::Limits;
 use crate::core::id::RunId;
-use crate::core::plan::Plan;
-use crate::core::resume::ResumePlan;
 use crate::core::run::{Run, Status};
 use crate::core::workflow::Workflow;
 use crate::engine::assembly::Assembly;
-use crate::engine::{self, Control, Ports, Stop, recover};
+use crate::engine::{self, Control, Handle, Ports, Resumption};
 use crate::ports::{Clock, Journal, Pins, Queue};
 use crate::spec::Report;
 use crate::store::{self, MemoryStore, Store};
@@ -42,8 +44,10 @@ use crew::Crew;
 use definition::{Definition, DefinitionError};
 use environment::Environment;
 use error::AssembleError;
+use live::{Live, Taken};
 use names::PinnedNames;
 
+pub use care::{Care, restore};
 pub use error::{EngineError, OpenError, ResumeError, StartError};
 
 /// Items of a run in memory at once. The store gains little beyond some hundreds in flight, and an
@@ -58,7 +62,7 @@ pub struct Engine {
     store: Store,
     ports: Ports,
     names: Arc<PinnedNames>,
-    live: Arc<Mutex<BTreeSet<RunId>>>,
+    live: Live,
     sandbox: OnceCell<Sandbox>,
 }
 
@@ -86,14 +90,14 @@ pub struct Checked {
 pub struct Running {
     /// Its ID.
     pub id: RunId,
-    stop: Stop,
+    handle: Handle,
     task: JoinHandle<Result<Run, engine::Error>>,
 }
 
 impl Running {
     /// Asks it to stop: no new attempt starts, those under way end, the run is interrupted.
     pub fn stop(&self) {
-        self.stop.stop();
+        self.handle.stop();
     }
 
     /// Returns when it ended or was stopped. To be awaited once.
@@ -116,18 +120,7 @@ impl Engine {
     pub async fn open(options: &Options) -> Result<Self, OpenError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (dir, of_store) = (options.state.clone(), Arc::clone(&clock));
-        let opened = tokio::task::spawn_blocking(move || Store::open(&dir, of_store)).await;
-        let store = match opened {
-            Ok(Ok(store)) => store,
-            Ok(Err(store::OpenError::Held { holder, .. })) => {
-                return Err(OpenError::Held {
-                    pid: holder.map(|holder| holder.pid),
-                    socket: options.socket(),
-                });
-            }
-            Ok(Err(error)) => return Err(OpenError::Broken(error.to_string())),
-            Err(error) => return Err(OpenError::Broken(format!("a defect of Milepost: {error}"))),
-        };
+        let store = opened(options, move || Store::open(&dir, of_store)).await?;
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let crew = Crew::start(threads)
             .map_err(|error| OpenError::Broken(format!("no computing threads: {error}")))?;
@@ -145,15 +138,15 @@ impl Engine {
             store,
             ports,
             names,
-            live: Arc::default(),
+            live: Live::default(),
             sandbox: OnceCell::new(),
         })
     }
 
     /// What can be asked about runs.
     pub fn archive(&self) -> Archive {
-        let live = Arc::clone(&self.live);
-        let is_live = move |run: RunId| live.lock().unwrap_or_else(PoisonError::into_inner).contains(&run);
+        let live = self.live.clone();
+        let is_live = move |run: RunId| live.handle(run).is_some();
         Archive::new(Arc::clone(&self.ports.journal), Arc::clone(&self.names) as _).with_live(is_live)
     }
 
@@ -217,64 +210,10 @@ impl Engine {
             revisions: BTreeMap::new(),
             released: None,
         };
+        let busy = || StartError::Broken(format!("{} is taken", run.id));
+        let taken = self.live.take(run.id).ok_or_else(busy)?;
         self.store.commit(vec![Change::Run(Box::new(run.clone()))]).await.map_err(broken)?;
-        Ok(self.drive(run, None, assembly))
-    }
-
-    /// What a resume would do. Changes nothing.
-    ///
-    /// # Errors
-    /// [`ResumeError`].
-    pub async fn plan(&self, run: RunId) -> Result<ResumePlan, ResumeError> {
-        let run = self.resumable(run)?;
-        let catalog = connectors::catalog();
-        let definition = Definition::from_pins(&run, &self.store, &catalog)?;
-        let plan = Plan::of(&definition.checked.workflow, &catalog);
-        let store = self.store.clone();
-        let planned = tokio::task::spawn_blocking(move || recover::plan(&store, &plan, &run)).await;
-        let planned =
-            planned.map_err(|error| ResumeError::Broken(format!("a defect of Milepost: {error}")))?;
-        planned.map_err(|error| ResumeError::Broken(error.to_string()))
-    }
-
-    /// Goes on with a run, exactly as [`Engine::plan`] says.
-    ///
-    /// # Errors
-    /// [`ResumeError`].
-    pub async fn resume(&self, run: RunId) -> Result<Running, ResumeError> {
-        let run = self.resumable(run)?;
-        let definition = Definition::from_pins(&run, &self.store, &connectors::catalog())?;
-        let assembly = self.assemble(&definition).await?;
-        // A run that was recorded, but whose engine died before it began, simply begins.
-        if run.status == Status::Queued {
-            return Ok(self.drive(run, None, assembly));
-        }
-        let broken = |error: String| ResumeError::Broken(error);
-        let plan =
-            recover::plan(&self.store, &assembly.plan, &run).map_err(|error| broken(error.to_string()))?;
-        recover::revive(&self.store, &assembly.plan, &run, self.ports.clock.now())
-            .await
-            .map_err(|error| broken(error.to_string()))?;
-        Ok(self.drive(run, Some(plan.hash), assembly))
-    }
-
-    fn resumable(&self, id: RunId) -> Result<Run, ResumeError> {
-        let run = self.store.run(id).map_err(|error| ResumeError::Broken(error.to_string()))?;
-        let run = run.ok_or(ResumeError::Unknown(id))?;
-        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner).contains(&id);
-        match run.status {
-            _ if live => Err(ResumeError::Refused(format!("{id} is being worked on"))),
-            Status::Succeeded => {
-                Err(ResumeError::Refused(format!("{id} succeeded: there is nothing to resume")))
-            }
-            Status::Cancelled => Err(ResumeError::Refused(format!("{id} was cancelled"))),
-            Status::Queued
-            | Status::Running
-            | Status::Waiting
-            | Status::Paused
-            | Status::Interrupted
-            | Status::Failed => Ok(run),
-        }
+        Ok(self.drive(run, None, assembly, taken))
     }
 
     async fn assemble(&self, definition: &Definition) -> Result<Arc<Assembly>, AssembleError> {
@@ -299,19 +238,49 @@ impl Engine {
         started.await.map_err(|error| AssembleError::Sandbox(error.to_string()))
     }
 
-    fn drive(&self, run: Run, plan: Option<String>, assembly: Arc<Assembly>) -> Running {
-        let id = run.id;
-        let (stop, control) = Control::new();
+    fn drive(
+        &self,
+        run: Run,
+        resumption: Option<Resumption>,
+        assembly: Arc<Assembly>,
+        (taken, control): (Taken, Control),
+    ) -> Running {
+        let (id, handle) = (run.id, taken.handle.clone());
         let limits = Limits { window: WINDOW, patience: PATIENCE };
-        let (ports, live) = (self.ports.clone(), Arc::clone(&self.live));
-        live.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+        let ports = self.ports.clone();
         let task = tokio::spawn(async move {
-            let ended = engine::drive(run, plan, assembly, ports, control, limits, rand::random()).await;
-            live.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+            let ended =
+                engine::drive(run, resumption, assembly, ports, control, limits, rand::random()).await;
+            drop(taken);
             ended
         });
-        Running { id, stop, task }
+        Running { id, handle, task }
     }
+}
+
+/// Opens a state directory on a thread where waiting is allowed.
+async fn opened<T: Send + 'static>(
+    options: &Options,
+    open: impl FnOnce() -> Result<T, store::OpenError> + Send + 'static,
+) -> Result<T, OpenError> {
+    match tokio::task::spawn_blocking(open).await {
+        Ok(Ok(opened)) => Ok(opened),
+        Ok(Err(store::OpenError::Held { holder, .. })) => {
+            Err(OpenError::Held { pid: holder.map(|holder| holder.pid), socket: options.socket() })
+        }
+        Ok(Err(
+            error @ (store::OpenError::Damaged { .. }
+            | store::OpenError::MovedAside { .. }
+            | store::OpenError::Lost { .. }
+            | store::OpenError::Behind { .. }),
+        )) => Err(OpenError::Damaged(error.to_string())),
+        Ok(Err(error)) => Err(OpenError::Broken(error.to_string())),
+        Err(error) => Err(OpenError::Broken(format!("a defect of Milepost: {error}"))),
+    }
+}
+
+fn busy(id: RunId) -> ResumeError {
+    ResumeError::Refused(format!("{id} is being worked on"))
 }
 
 /// What `check` puts in the place of stand-ins, which it does not start.

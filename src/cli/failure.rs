@@ -95,6 +95,10 @@ impl From<OpenError> for Failure {
             OpenError::Held { .. } => Problem::new(ProblemKind::Refused, code::STATE_HELD, error.to_string())
                 .candidates(["reading works meanwhile; a second engine needs its own --state".to_owned()])
                 .next("milepost list"),
+            OpenError::Damaged(_) => {
+                Problem::new(ProblemKind::Internal, code::STATE_DAMAGED, error.to_string())
+                    .next("milepost state restore BACKUP")
+            }
             OpenError::Broken(_) => Problem::new(ProblemKind::Internal, code::STATE_OPEN, error.to_string())
                 .candidates(["mend the cause, or name another directory with --state".to_owned()])
                 .next("milepost list"),
@@ -140,8 +144,12 @@ pub(super) fn resume_problem(error: &ResumeError) -> Problem {
         ResumeError::Unknown(_) => {
             Problem::new(ProblemKind::NotFound, code::RUN_UNKNOWN, detail).next("milepost list")
         }
+        ResumeError::Problem(problem) => problem.clone(),
         ResumeError::Refused(_) => {
             Problem::new(ProblemKind::Refused, code::RESUME_REFUSED, detail).next("milepost list")
+        }
+        ResumeError::Over { next, .. } => {
+            Problem::new(ProblemKind::Refused, code::RESUME_REFUSED, detail).next(next)
         }
         ResumeError::Mistakes(_) | ResumeError::Broken(_) => {
             Problem::new(ProblemKind::Internal, code::INTERNAL, detail).next("milepost list")

@@ -64,6 +64,9 @@ fn facts(view: &RunView) -> Vec<(&'static str, String)> {
         time = time + ", resumed " + &phrase::count(view.resumes.into(), "time", "times");
     }
     facts.push(("time", time));
+    if let Some(at) = view.closed_at {
+        facts.push(("closed", format!("{}: it is not resumed any more", phrase::instant(at))));
+    }
     if view.items.total > 0 {
         let total = phrase::number(view.items.total);
         facts.push(("items", format!("{total}: {}", phrase::items(&view.items))));

@@ -10,7 +10,7 @@ use super::*;
 use crate::core::cell::SettleBy;
 use crate::core::resume::{Doubt, ResumePlan, Share};
 use crate::server::{self, Service, Serving};
-use crate::view::fake;
+use crate::view::{Acted, Order, Problem, fake};
 
 #[derive(Clone, Default)]
 struct Written(Arc<Mutex<Vec<u8>>>);
@@ -53,8 +53,10 @@ struct Site {
 impl Site {
     fn new(live: bool) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let planner = Arc::new(|run| -> server::Planning { Box::pin(async move { Ok(plan(run)) }) });
-        let service = Service { archive: fake::archive(live), planner };
+        let planner = Arc::new(|run, _| -> server::Planning { Box::pin(async move { Ok(plan(run)) }) });
+        let actor = Arc::new(|run, order| -> server::Acting { Box::pin(async move { acted(run, order) }) });
+        let keeper = Arc::new(|_| -> server::BackingUp { Box::pin(async { Err(server::ending()) }) });
+        let service = Service { archive: fake::archive(live), planner, actor, keeper };
         let serving = server::listen(&Options::new(directory.path()), service).unwrap();
         Self { directory, _serving: serving }
     }
@@ -75,6 +77,14 @@ impl Site {
         let (exit, out, err) = self.milepost(arguments).await;
         format!("exit {exit}\n--- stdout\n{out}--- stderr\n{err}")
     }
+}
+
+fn acted(run: crate::core::id::RunId, order: Order) -> Result<Acted, Problem> {
+    let Order { action, by } = order;
+    assert!(!by.is_empty());
+    let message = format!("{run}: {action:?}");
+    let next = vec!["milepost list".to_owned()];
+    Ok(Acted { run, status: crate::core::run::Status::Failed, message, next })
 }
 
 fn plan(run: crate::core::id::RunId) -> ResumePlan {

@@ -12,31 +12,19 @@ use super::page;
 use super::progress::Progress;
 use super::reader::open_to_work;
 use super::signals::Signals;
+use super::state::backup_problem;
 use crate::app::{Engine, Running};
 use crate::core::run::Run;
 use crate::server::{self, Service, Serving};
-use crate::view::Archive;
+use crate::view::{Archive, ResumeTerms};
 
-/// Opens the state directory to work in it, and serves reads to others meanwhile.
+/// Opens the state directory to work in it, and serves others meanwhile.
 pub(super) async fn open(
     context: &Context,
     output: &mut Output,
 ) -> Result<(Arc<Engine>, Option<Serving>), Failure> {
     let engine = Arc::new(open_to_work(context).await?);
-    let planner = {
-        let engine = Arc::downgrade(&engine);
-        move |run| -> server::Planning {
-            let engine = engine.upgrade();
-            Box::pin(async move {
-                match engine {
-                    Some(engine) => engine.plan(run).await.map_err(|error| resume_problem(&error)),
-                    None => Err(server::ending()),
-                }
-            })
-        }
-    };
-    let service = Service { archive: engine.archive(), planner: Arc::new(planner) };
-    let serving = match server::listen(&context.options, service) {
+    let serving = match server::listen(&context.options, service(&engine)) {
         Ok(serving) => Some(serving),
         Err(error) => {
             output.say(&format!("warning: other commands cannot look at this run while it works: {error}"));
@@ -44,6 +32,52 @@ pub(super) async fn open(
         }
     };
     Ok((engine, serving))
+}
+
+/// What the API answers from. It does not keep the engine from ending.
+fn service(engine: &Arc<Engine>) -> Service {
+    let planner = {
+        let engine = Arc::downgrade(engine);
+        move |run, terms: ResumeTerms| -> server::Planning {
+            let engine = engine.upgrade();
+            Box::pin(async move {
+                match engine {
+                    Some(engine) => engine.plan(run, &terms).await.map_err(|error| resume_problem(&error)),
+                    None => Err(server::ending()),
+                }
+            })
+        }
+    };
+    let actor = {
+        let engine = Arc::downgrade(engine);
+        move |run, order| -> server::Acting {
+            let engine = engine.upgrade();
+            Box::pin(async move {
+                match engine {
+                    Some(engine) => engine.act(run, order).await,
+                    None => Err(server::ending()),
+                }
+            })
+        }
+    };
+    let keeper = {
+        let engine = Arc::downgrade(engine);
+        move |file| -> server::BackingUp {
+            let engine = engine.upgrade();
+            Box::pin(async move {
+                match engine {
+                    Some(engine) => engine.backup(file).await.map_err(|error| backup_problem(&error)),
+                    None => Err(server::ending()),
+                }
+            })
+        }
+    };
+    Service {
+        archive: engine.archive(),
+        planner: Arc::new(planner),
+        actor: Arc::new(actor),
+        keeper: Arc::new(keeper),
+    }
 }
 
 /// Shows a run until it ends, or is asked to stop; then sums it up.

@@ -7,6 +7,7 @@
 //! `resume` (what a resume will do).
 
 pub mod arrival;
+pub mod care;
 pub mod catalog;
 pub mod cell;
 pub mod change;
@@ -15,7 +16,9 @@ pub mod claims;
 pub mod closing;
 pub mod decide;
 pub mod desk;
+pub mod fate;
 pub mod fault;
+mod feed;
 pub mod graph;
 pub mod hear;
 pub mod id;
@@ -28,6 +31,7 @@ pub mod resume;
 pub mod retry;
 pub mod run;
 pub mod scope;
+pub mod selection;
 pub mod survey;
 pub mod tally;
 pub mod time;

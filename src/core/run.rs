@@ -151,12 +151,13 @@ pub enum RunEvent {
         /// What, and about how many records.
         remark: Remark,
     },
-    /// An engine goes on with it. From running (its engine died), interrupted, paused or failed.
+    /// An engine goes on with it. From running (its engine died), interrupted, paused or failed; from
+    /// succeeded when items were selected.
     Resumed {
         /// The plan that was carried out.
         plan: String,
     },
-    /// The engine was asked to stop. From running or waiting.
+    /// The engine was asked to stop, or is gone. From queued, running, waiting or paused.
     Interrupted,
     /// `on_failure` begins. From running; the run stays running until it is closed.
     Closing {
@@ -170,8 +171,12 @@ pub enum RunEvent {
         /// Why it failed, if it did.
         fault: Option<Fault>,
     },
-    /// A person let it go for good. From failed, interrupted, paused, succeeded or cancelled.
-    Released,
+    /// A person let it go for good. From failed, interrupted, succeeded or cancelled.
+    Released {
+        /// Who.
+        #[serde(default)]
+        by: String,
+    },
     /// A person said what became of an effect; changes nothing about the run. From any state.
     Settled {
         /// The step.
@@ -243,13 +248,20 @@ impl Run {
                 self.source = Some(source.clone());
                 S::Running
             }
-            (S::Running | S::Waiting | S::Interrupted | S::Paused | S::Failed, RunEvent::Resumed { .. }) => {
+            (
+                S::Running | S::Waiting | S::Interrupted | S::Paused | S::Failed | S::Succeeded,
+                RunEvent::Resumed { .. },
+            ) => {
                 self.epoch += 1;
                 self.ended_at = None;
-                self.fault = None;
+                // A closing that was cut short stays open until the run is closed: this engine may
+                // die before it has finished it, too.
+                if self.open_closing().is_none() {
+                    self.fault = None;
+                }
                 S::Running
             }
-            (S::Running | S::Waiting, RunEvent::Interrupted) => S::Interrupted,
+            (S::Queued | S::Running | S::Waiting | S::Paused, RunEvent::Interrupted) => S::Interrupted,
             (S::Running, RunEvent::Closing { fault }) => {
                 self.closings += 1;
                 self.fault = Some(fault.clone());
@@ -260,7 +272,7 @@ impl Run {
                 self.fault.clone_from(fault);
                 *status
             }
-            (S::Failed | S::Interrupted | S::Paused | S::Succeeded | S::Cancelled, RunEvent::Released) => {
+            (S::Failed | S::Interrupted | S::Succeeded | S::Cancelled, RunEvent::Released { .. }) => {
                 self.released = Some(event.at);
                 self.status
             }

@@ -99,7 +99,6 @@ impl Drive {
                     units.iter().map(|(unit, attempt)| self.one_call(*unit, step, *attempt)).collect();
                 let (effect, clock) = (Arc::clone(effect), Arc::clone(&self.ports.clock));
                 let timeout = self.desk.plan().track(*first).steps[step].timeout * CALL_TIMEOUTS_MAX;
-                let control = self.control.clone();
                 tokio::spawn(async move {
                     let work = async move { effect.call(&calls).await };
                     let (mut outcomes, sent, fault) = match bounded(work, clock.as_ref(), timeout).await {
@@ -109,7 +108,7 @@ impl Drive {
                     // A unit without a verdict is one that nobody knows anything about.
                     outcomes.resize_with(called.len(), || Outcome::Unclear(fault.clone()));
                     let ends = outcomes.iter().map(claim::end);
-                    let keys = settle(settling, ends, clock.as_ref(), control, &sender).await;
+                    let keys = settle(settling, ends, clock.as_ref(), &sender).await;
                     let outcomes = called.into_iter().zip(outcomes).collect();
                     let _ = sender.send(Note::Ended { step, outcomes, calls: sent, keys });
                 });
@@ -129,12 +128,12 @@ impl Drive {
         let (effect, clock, sender) =
             (Arc::clone(effect), Arc::clone(&self.ports.clock), self.sender.clone());
         let timeout = self.desk.plan().track(unit).steps[step].timeout * CALL_TIMEOUTS_MAX;
-        let (settling, control) = (self.settling_again(step, unit), self.control.clone());
+        let settling = self.settling_again(step, unit);
         tokio::spawn(async move {
             let work = async move { effect.probe(&call).await };
             let probed = bounded(work, clock.as_ref(), timeout).await.unwrap_or_else(Probed::Unknown);
             let ends = std::iter::once(claim::found(&probed));
-            let keys = settle(settling, ends, clock.as_ref(), control, &sender).await;
+            let keys = settle(settling, ends, clock.as_ref(), &sender).await;
             let _ = sender.send(Note::Looked { step, unit, probed, keys });
         });
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch;
 
 use crate::core::arrival::{Arrival, Versioned};
 use crate::core::cell::SkipReason;
@@ -17,7 +18,6 @@ use crate::core::time::Timestamp;
 use crate::ports::{Answered, Clock, Keys, KeysError};
 
 use super::carry::effect_id;
-use super::control::Control;
 use super::drive::{Drive, Error};
 use super::note::Note;
 
@@ -35,11 +35,18 @@ pub(super) struct Keyring {
     is_down: bool,
     /// Claims that are being let go without a call.
     releasing: usize,
+    /// Tells those who wait for a store of keys that the run is stopping.
+    stopping: watch::Sender<bool>,
 }
 
 impl Keyring {
     pub(super) fn take_changes(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.changes)
+    }
+
+    /// Nobody waits any longer for a store of keys that does not answer.
+    pub(super) fn stop(&self) {
+        self.stopping.send_if_modified(|stopping| !std::mem::replace(stopping, true));
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -50,6 +57,7 @@ impl Keyring {
 /// How the effects of one call are to be settled.
 pub(super) struct Settling {
     keys: Arc<dyn Keys>,
+    stopping: watch::Receiver<bool>,
     /// One per unit of the call, in its order.
     claims: Vec<Option<Claim>>,
 }
@@ -118,7 +126,7 @@ impl Drive {
     pub(super) fn release(&mut self, step: usize, units: &[Unit]) {
         for unit in units {
             let Some(settling) = self.settling(step, &[*unit]) else { continue };
-            let Settling { keys, claims } = settling;
+            let Settling { keys, claims, .. } = settling;
             let ends: Vec<(Claim, End)> =
                 claims.into_iter().flatten().map(|claim| (claim, End::Undone)).collect();
             self.keyring.releasing += 1;
@@ -135,14 +143,15 @@ impl Drive {
     pub(super) fn settling(&mut self, step: usize, units: &[Unit]) -> Option<Settling> {
         let keys = self.keys_of(*units.first()?, step)?;
         let claims = units.iter().map(|unit| self.keyring.granted.remove(&(*unit, step))).collect();
-        Some(Settling { keys, claims })
+        Some(Settling { keys, claims, stopping: self.keyring.stopping.subscribe() })
     }
 
     /// The claim of an effect that is looked up. Its attempt may have been another life's.
     pub(super) fn settling_again(&self, step: usize, unit: Unit) -> Option<Settling> {
         let attempt = self.desk.progress(unit).map_or(0, |progress| progress.cells[step].attempts);
         let claims = vec![Some(self.claim_of(unit, step, attempt)?)];
-        Some(Settling { keys: self.keys_of(unit, step)?, claims })
+        let stopping = self.keyring.stopping.subscribe();
+        Some(Settling { keys: self.keys_of(unit, step)?, claims, stopping })
     }
 
     /// Takes in what came of settling; its changes are in the same commit as the outcomes.
@@ -215,10 +224,9 @@ pub(super) async fn settle(
     settling: Option<Settling>,
     ends: impl Iterator<Item = Option<End>>,
     clock: &dyn Clock,
-    mut control: Control,
     sender: &UnboundedSender<Note>,
 ) -> Settlement {
-    let Some(Settling { keys, claims }) = settling else { return Settlement::default() };
+    let Some(Settling { keys, claims, mut stopping }) = settling else { return Settlement::default() };
     let ends: Vec<(Claim, End)> =
         claims.into_iter().zip(ends).filter_map(|(claim, end)| Some((claim?, end?))).collect();
     let Some((first, _)) = ends.first() else { return Settlement::default() };
@@ -235,7 +243,7 @@ pub(super) async fn settle(
         }
         tokio::select! {
             () = clock.sleep_until(clock.now().after(SETTLE_PAUSE)) => {}
-            () = control.stopped() => return given_up,
+            _ = stopping.wait_for(|stopping| *stopping) => return given_up,
         }
     }
 }

@@ -1,37 +1,97 @@
-//! How a run is told to stop.
+//! What the driver of a run is asked for while it works.
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot};
 
-/// What the driver of a run listens to.
-#[derive(Clone, Debug)]
-pub struct Control {
-    stop: watch::Receiver<bool>,
+/// What a driver can be asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// No new attempt; those under way end; the run is interrupted, and can be resumed.
+    Stop,
+    /// No new attempt; those under way end; the run is cancelled, for good.
+    Cancel {
+        /// Who asks.
+        by: String,
+    },
+    /// No new attempt until somebody says so; those under way end.
+    Pause {
+        /// Who asks.
+        by: String,
+    },
+    /// Goes on after a pause.
+    Unpause {
+        /// Who asks.
+        by: String,
+    },
 }
 
-/// The other end: asks a run to stop. Dropping it does not stop the run.
+/// Why a driver does not do what it is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Declined {
+    /// It does not fit where the run stands.
+    #[error("{0}")]
+    Unfit(String),
+    /// The driver is ending, or has not begun.
+    #[error("its engine is ending")]
+    Gone,
+}
+
+/// A request with the way back.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) request: Request,
+    pub(super) answer: Answer,
+}
+
+/// Tells whoever asked. Dropping it tells that the driver is gone.
+pub(super) type Answer = oneshot::Sender<Result<(), Declined>>;
+
+/// What the driver of a run listens to.
+#[derive(Debug)]
+pub struct Control {
+    asked: mpsc::UnboundedReceiver<Asked>,
+}
+
+/// The other end. Dropping it changes nothing for the run.
 #[derive(Clone, Debug)]
-pub struct Stop {
-    stop: watch::Sender<bool>,
+pub struct Handle {
+    asked: mpsc::UnboundedSender<Asked>,
 }
 
 impl Control {
     /// A control and its other end.
-    pub fn new() -> (Stop, Self) {
-        let (sender, receiver) = watch::channel(false);
-        (Stop { stop: sender }, Self { stop: receiver })
+    pub fn new() -> (Handle, Self) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Handle { asked: sender }, Self { asked: receiver })
     }
 
-    /// Returns once the run is asked to stop; never, if it is not.
-    pub async fn stopped(&mut self) {
-        if self.stop.wait_for(|stop| *stop).await.is_err() {
-            std::future::pending::<()>().await;
+    /// Returns with the next request; never, if there is none.
+    pub(super) async fn next(&mut self) -> Asked {
+        match self.asked.recv().await {
+            Some(asked) => asked,
+            None => std::future::pending().await,
         }
     }
 }
 
-impl Stop {
-    /// No new attempt starts; those under way end; the run is interrupted, and can be resumed.
+impl Handle {
+    /// Asks the driver to stop, without waiting for it.
     pub fn stop(&self) {
-        self.stop.send_replace(true);
+        // A driver that is gone has stopped.
+        drop(self.send(Request::Stop));
+    }
+
+    /// Asks the driver. When it returns `Ok`, what was asked for is durable.
+    ///
+    /// # Errors
+    /// [`Declined`] says why not.
+    pub async fn ask(&self, request: Request) -> Result<(), Declined> {
+        self.send(request).await.unwrap_or(Err(Declined::Gone))
+    }
+
+    fn send(&self, request: Request) -> oneshot::Receiver<Result<(), Declined>> {
+        let (answer, answered) = oneshot::channel();
+        // Nobody there drops the way back, which tells the same.
+        let _ = self.asked.send(Asked { request, answer });
+        answered
     }
 }

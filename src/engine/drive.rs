@@ -16,6 +16,7 @@ use crate::core::id::Unit;
 use crate::core::progress::Progress;
 use crate::core::retry::{Again, Outcome};
 use crate::core::run::{Event, IllegalRunEvent, Run, RunEvent};
+use crate::core::selection::Positions;
 use crate::core::tally::Calls;
 use crate::core::time::Timestamp;
 use crate::ports::{Clock, Compute, Journal, Keys, Pinned, Pins, Queue, Records, StoreError};
@@ -23,7 +24,7 @@ use crate::ports::{Clock, Compute, Journal, Keys, Pinned, Pins, Queue, Records, 
 use super::assembly::Assembly;
 use super::claim::Keyring;
 use super::context::{self, Common, Context};
-use super::control::Control;
+use super::control::{Answer, Asked, Control, Declined, Request};
 use super::finish::{self, Ending};
 use super::mail::Mail;
 use super::note::{Fetched, Note};
@@ -77,7 +78,9 @@ pub(super) struct Drive {
     pub(super) keyring: Keyring,
     pub(super) sender: mpsc::UnboundedSender<Note>,
     inbox: mpsc::UnboundedReceiver<Note>,
-    pub(super) control: Control,
+    control: Control,
+    /// Whoever asked for something that is not durable yet.
+    pub(super) answers: Vec<Answer>,
     chance: StdRng,
     /// Recorded about the run as a whole, not yet committed.
     pub(super) events: Vec<Event>,
@@ -85,14 +88,29 @@ pub(super) struct Drive {
     pub(super) watermark: u64,
 }
 
+/// A resume that was carried out on the store and is now to be driven.
+#[derive(Clone, Debug)]
+pub struct Resumption {
+    /// The hash of its plan.
+    pub plan: String,
+    /// The items that it works on; `None`: all.
+    pub chosen: Option<Arc<Positions>>,
+}
+
+impl From<&str> for Resumption {
+    fn from(plan: &str) -> Self {
+        Self { plan: plan.to_owned(), chosen: None }
+    }
+}
+
 /// Drives a run until it ends or is stopped, and returns its last record. A run that is queued is
-/// started; any other is resumed by `plan` (its hash), which was carried out on the store before.
+/// started; any other is resumed.
 ///
 /// # Errors
 /// See [`Error`]. The run can then be resumed.
 pub async fn drive(
     run: Run,
-    plan: Option<String>,
+    resumption: Option<Resumption>,
     assembly: Arc<Assembly>,
     ports: Ports,
     control: Control,
@@ -100,7 +118,7 @@ pub async fn drive(
     seed: u64,
 ) -> Result<Run, Error> {
     let mut drive = Drive::new(run, assembly, ports, control, limits, seed);
-    drive.begin(plan)?;
+    drive.begin(resumption)?;
     drive.flow().await?;
     let mut ending = finish::judge(&drive)?;
     if let Ending::Failed(fault) = &ending
@@ -146,6 +164,7 @@ impl Drive {
             sender,
             inbox,
             control,
+            answers: Vec::new(),
             chance: StdRng::seed_from_u64(seed),
             events: Vec::new(),
             calls: BTreeMap::new(),
@@ -154,12 +173,18 @@ impl Drive {
         }
     }
 
-    fn begin(&mut self, plan: Option<String>) -> Result<(), Error> {
+    fn begin(&mut self, resumption: Option<Resumption>) -> Result<(), Error> {
         // Its steps are finished beside the resumed work: each closing is told of once (rule R11).
         let closing = self.run.open_closing();
-        match plan {
+        match resumption {
             None => self.tell(RunEvent::Started)?,
-            Some(plan) => self.tell(RunEvent::Resumed { plan })?,
+            Some(Resumption { plan, chosen }) => {
+                self.tell(RunEvent::Resumed { plan })?;
+                if let Some(chosen) = chosen {
+                    self.mail.choose(Arc::clone(&chosen));
+                    self.desk.choose(chosen);
+                }
+            }
         }
         if let Some(source) = self.run.source.clone() {
             let worker = self.common.assembly.source().ok_or_else(|| {
@@ -212,9 +237,8 @@ impl Drive {
         let first = tokio::select! {
             biased;
             note = self.inbox.recv() => note,
-            () = self.control.stopped(), if !self.desk.is_stopping() => {
-                self.desk.stop();
-                self.mail.stop();
+            asked = self.control.next() => {
+                self.asked(asked)?;
                 None
             }
             () = timer => None,
@@ -227,6 +251,22 @@ impl Drive {
             self.hear(note, now)?;
         }
         self.mail.extend(&self.ports, now, &self.sender);
+        Ok(())
+    }
+
+    /// Takes in a request; whoever asked is told once what follows from it is durable.
+    fn asked(&mut self, Asked { request, answer }: Asked) -> Result<(), Error> {
+        match request {
+            Request::Stop => {
+                self.desk.stop();
+                self.mail.stop();
+                self.keyring.stop();
+                self.answers.push(answer);
+            }
+            Request::Cancel { .. } | Request::Pause { .. } | Request::Unpause { .. } => {
+                let _ = answer.send(Err(Declined::Unfit("not now".to_owned())));
+            }
+        }
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use crate::core::progress::Progress;
 use crate::core::run::{RunEvent, Status};
 
 use super::drive::{Drive, Error};
+use super::recover;
 
 /// How it ends.
 pub(super) enum Ending {
@@ -26,9 +27,15 @@ impl Ending {
 }
 
 /// Judges a run whose flow has ended. A run that was asked to stop is interrupted even when
-/// nothing is left: the resume finds that out and closes it.
+/// nothing is left: the resume finds that out and closes it. So is one that worked on chosen items
+/// while others are unfinished.
 pub(super) fn judge(drive: &Drive) -> Result<Ending, Error> {
     if drive.desk.is_stopping() {
+        return Ok(Ending::Interrupted);
+    }
+    if drive.desk.is_choosy()
+        && recover::is_unfinished(drive.ports.journal.as_ref(), drive.desk.plan(), &drive.run)?
+    {
         return Ok(Ending::Interrupted);
     }
     let journal = &drive.ports.journal;

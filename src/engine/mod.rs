@@ -23,5 +23,5 @@ pub mod prepare;
 mod record;
 pub mod recover;
 
-pub use control::{Control, Stop};
-pub use drive::{Error, Ports, drive};
+pub use control::{Control, Declined, Handle, Request};
+pub use drive::{Error, Ports, Resumption, drive};

@@ -55,10 +55,14 @@ impl Drive {
             self.watermark = watermark;
             changes.push(Change::Watermark(id, watermark));
         }
-        if changes.is_empty() {
-            return Ok(());
+        if !changes.is_empty() {
+            self.ports.journal.commit(changes).await?;
         }
-        Ok(self.ports.journal.commit(changes).await?)
+        for answer in self.answers.drain(..) {
+            // Whoever asked may have gone.
+            let _ = answer.send(Ok(()));
+        }
+        Ok(())
     }
 
     /// Applies an event to the run; it is durable with the next commit.

@@ -1,4 +1,4 @@
-//! The HTTP API: everything that can be asked about runs. One router, whatever it listens on; now
+//! The HTTP API: everything that can be asked about runs and done to them. One router, whatever it listens on; now
 //! a Unix socket in the state directory.
 //!
 //! | path | answers |
@@ -9,11 +9,15 @@
 //! | `/v1/runs/{run}/items/{item}` | everything about one item |
 //! | `/v1/runs/{run}/events?from&limit` | a page of its events |
 //! | `/v1/runs/{run}/causes?limit` | its dead letters and doubts by cause |
-//! | `/v1/runs/{run}/plan` | what a resume would do |
+//! | `/v1/runs/{run}/plan?terms` | what a resume on these terms (JSON) would do |
+//! | POST `/v1/runs/{run}/actions` | takes an [`Order`] such as `{"action": "close", "by": "ana"}` |
+//! | `POST /v1/state/backup` | writes a backup to `{"file"}`, a path of the engine's machine |
 //!
 //! `{run}` is an ID, a unique prefix, `@latest` or `@failed`. Errors are problem documents
 //! (RFC 9457) with our codes.
 
+mod acts;
+mod care;
 mod problem;
 mod reads;
 mod socket;
@@ -21,23 +25,37 @@ mod socket;
 mod tests;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 
+use crate::core::care::Backup;
 use crate::core::id::RunId;
 use crate::core::resume::ResumePlan;
-use crate::view::{Archive, Problem, ProblemKind, code};
+use crate::view::{Acted, Archive, Order, Problem, ProblemKind, ResumeTerms, code};
 
+pub use care::BackupRequest;
 pub use socket::{Error, Serving, listen};
 
 /// Plans a resume without doing anything.
-pub type Planner = Arc<dyn Fn(RunId) -> Planning + Send + Sync>;
+pub type Planner = Arc<dyn Fn(RunId, ResumeTerms) -> Planning + Send + Sync>;
 
 /// A resume plan that is being made.
 pub type Planning = Pin<Box<dyn Future<Output = Result<ResumePlan, Problem>> + Send>>;
+
+/// Does something to a run.
+pub type Actor = Arc<dyn Fn(RunId, Order) -> Acting + Send + Sync>;
+
+/// Something that is being done to a run.
+pub type Acting = Pin<Box<dyn Future<Output = Result<Acted, Problem>> + Send>>;
+/// Takes a backup to a file.
+pub type Keeper = Arc<dyn Fn(PathBuf) -> BackingUp + Send + Sync>;
+
+/// A backup that is being taken.
+pub type BackingUp = Pin<Box<dyn Future<Output = Result<Backup, Problem>> + Send>>;
 
 /// What the API answers from.
 #[derive(Clone)]
@@ -46,6 +64,10 @@ pub struct Service {
     pub archive: Archive,
     /// Plans resumes.
     pub planner: Planner,
+    /// Does what is asked for.
+    pub actor: Actor,
+    /// Takes backups.
+    pub keeper: Keeper,
 }
 
 /// The API.
@@ -58,6 +80,8 @@ pub fn router(service: Service) -> Router {
         .route("/v1/runs/{run}/events", get(reads::events))
         .route("/v1/runs/{run}/causes", get(reads::causes))
         .route("/v1/runs/{run}/plan", get(reads::plan))
+        .route("/v1/runs/{run}/actions", post(acts::act))
+        .route("/v1/state/backup", post(care::backup))
         .fallback(|| async { problem::response(&unknown_path()) })
         .method_not_allowed_fallback(|| async { problem::method_not_allowed() })
         .with_state(service)

@@ -22,7 +22,11 @@ pub(super) fn response(problem: &Problem) -> Response {
 
 /// The answer for a method that a path does not have.
 pub(super) fn method_not_allowed() -> Response {
-    let problem = Problem::new(ProblemKind::Invalid, code::API_METHOD, "this path is only read, with GET");
+    let problem = Problem::new(
+        ProblemKind::Invalid,
+        code::API_METHOD,
+        "this path is not asked like this: actions take POST, all others GET",
+    );
     document(StatusCode::METHOD_NOT_ALLOWED, &problem)
 }
 

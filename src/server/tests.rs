@@ -9,14 +9,15 @@ use tempfile::TempDir;
 use super::*;
 use crate::client::{self, Client};
 use crate::config::Options;
+use crate::core::care::Backup;
 use crate::core::run::Status;
-use crate::view::{ItemFilter, RunFilter, UnitStatus};
+use crate::view::{Action, ItemFilter, RunFilter, UnitStatus};
 use crate::view::{code, fake};
 
 fn service() -> Service {
-    let planner: Planner = Arc::new(|run| {
+    let planner: Planner = Arc::new(|run, terms: ResumeTerms| {
         Box::pin(async move {
-            if run == RunId(1 << 100) {
+            if run == RunId(1 << 100) && terms.items == ["a&b", "#4"] {
                 Ok(ResumePlan {
                     run,
                     hash: "4f1c".into(),
@@ -32,7 +33,26 @@ fn service() -> Service {
             }
         })
     });
-    Service { archive: fake::archive(true), planner }
+    let keeper: Keeper = Arc::new(|file| {
+        Box::pin(async move {
+            if file.starts_with("/backups") {
+                Ok(Backup { file: file.display().to_string(), rows: 7, ..Backup::default() })
+            } else {
+                Err(Problem::new(ProblemKind::Internal, code::BACKUP, "there is no such directory"))
+            }
+        })
+    });
+    let actor: Actor = Arc::new(|run, order| {
+        Box::pin(async move {
+            let Order { action: Action::Close, by } = order;
+            if run == RunId(1 << 100) {
+                Ok(Acted { run, status: Status::Failed, message: format!("closed by {by}"), next: vec![] })
+            } else {
+                Err(Problem::new(ProblemKind::Refused, code::ACT_REFUSED, "it is being worked on"))
+            }
+        })
+    });
+    Service { archive: fake::archive(true), planner, actor, keeper }
 }
 
 fn state() -> (TempDir, Options) {
@@ -67,7 +87,22 @@ async fn every_read_comes_back_as_it_was() {
     assert_eq!(client.item("@failed", "#4").await.unwrap(), archive.item("@failed", "#4").unwrap());
     assert_eq!(client.events("@failed", 1, None).await.unwrap(), archive.events("@failed", 1, None).unwrap());
     assert_eq!(client.causes("@failed", 5).await.unwrap(), archive.causes("@failed", 5).unwrap());
-    assert_eq!(client.plan("@failed").await.unwrap().plan, "4f1c");
+    let terms = ResumeTerms { items: vec!["a&b".into(), "#4".into()] };
+    assert_eq!(client.plan("@failed", &terms).await.unwrap().plan, "4f1c");
+}
+
+#[tokio::test]
+async fn an_action_is_done_by_whoever_owns_the_run_and_its_refusal_keeps_its_code() {
+    let (_directory, options) = state();
+    let _serving = listen(&options, service()).unwrap();
+    let client = Client::beside(&options).unwrap().unwrap();
+    let order = Order { action: Action::Close, by: "ana".into() };
+    let acted = client.act("@failed", &order).await.unwrap();
+    assert_eq!((acted.run, acted.message.as_str()), (RunId(1 << 100), "closed by ana"));
+    let error = refused(client.act("@latest", &order).await.unwrap_err());
+    assert_eq!((error.kind, error.code.as_str()), (ProblemKind::Refused, code::ACT_REFUSED));
+    let unknown = refused(client.act("run_zzz", &order).await.unwrap_err());
+    assert_eq!(unknown.code, code::RUN_UNKNOWN);
 }
 
 #[tokio::test]
@@ -80,27 +115,46 @@ async fn what_is_refused_keeps_its_code_and_candidates() {
     assert_eq!((unknown.candidates.len(), unknown.next[0].as_str()), (2, "milepost list"));
     let odd = refused(client.item("@latest", "a/b ?&#ü").await.unwrap_err());
     assert!(odd.detail.contains("'a/b ?&#ü'"), "{odd}");
-    let running = refused(client.plan("@latest").await.unwrap_err());
+    let running = refused(client.plan("@latest", &ResumeTerms::default()).await.unwrap_err());
     assert_eq!((running.kind, running.code.as_str()), (ProblemKind::Refused, code::RESUME_REFUSED));
+}
+
+#[tokio::test]
+async fn a_backup_is_taken_by_the_engine_or_refused_in_its_words() {
+    let (_directory, options) = state();
+    let _serving = listen(&options, service()).unwrap();
+    let client = Client::beside(&options).unwrap().unwrap();
+    let taken = client.backup(std::path::Path::new("/backups/today")).await.unwrap();
+    assert_eq!((taken.file.as_str(), taken.rows), ("/backups/today", 7));
+    let elsewhere = refused(client.backup(std::path::Path::new("/elsewhere")).await.unwrap_err());
+    assert_eq!((elsewhere.kind, elsewhere.code.as_str()), (ProblemKind::Internal, code::BACKUP));
+    let relative = refused(client.backup(std::path::Path::new("today")).await.unwrap_err());
+    assert_eq!((relative.kind, relative.code.as_str()), (ProblemKind::Invalid, code::API_QUERY));
 }
 
 #[tokio::test]
 async fn mistakes_in_a_request_are_problem_documents_too() {
     let (_directory, options) = state();
     let serving = listen(&options, service()).unwrap();
-    let ask = async |method: &str, path: &str| {
+    let ask = async |method: &str, path: &str, body: &str| {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let mut stream = tokio::net::UnixStream::connect(serving.path()).await.unwrap();
-        let request = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let length = body.len();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+             content-length: {length}\r\nconnection: close\r\n\r\n{body}"
+        );
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         assert!(answer.contains("application/problem+json"), "{answer}");
         answer.split("\r\n\r\n").nth(1).unwrap().to_owned()
     };
-    insta::assert_snapshot!(ask("GET", "/v2").await, @r#"{"title":"Not Found","status":404,"kind":"not_found","code":"E1201","detail":"there is nothing at this path; begin with /v1/runs"}"#);
-    insta::assert_snapshot!(ask("POST", "/v1/runs").await, @r#"{"title":"Method Not Allowed","status":405,"kind":"invalid","code":"E1202","detail":"this path is only read, with GET"}"#);
-    insta::assert_snapshot!(ask("GET", "/v1/runs?stats=failed").await, @r#"{"title":"Bad Request","status":400,"kind":"invalid","code":"E1203","detail":"Failed to deserialize query string: stats: unknown field `stats`, expected one of `status`, `workflow`, `limit`"}"#);
+    insta::assert_snapshot!(ask("GET", "/v2", "").await, @r#"{"title":"Not Found","status":404,"kind":"not_found","code":"E1201","detail":"there is nothing at this path; begin with /v1/runs"}"#);
+    insta::assert_snapshot!(ask("POST", "/v1/runs", "").await, @r#"{"title":"Method Not Allowed","status":405,"kind":"invalid","code":"E1202","detail":"this path is not asked like this: actions take POST, all others GET"}"#);
+    insta::assert_snapshot!(ask("GET", "/v1/runs?stats=failed", "").await, @r#"{"title":"Bad Request","status":400,"kind":"invalid","code":"E1203","detail":"Failed to deserialize query string: stats: unknown field `stats`, expected one of `status`, `workflow`, `limit`"}"#);
+    let wrong = ask("POST", "/v1/runs/@failed/actions", r#"{"action":"explode","by":"ana"}"#).await;
+    assert!(wrong.contains(code::API_BODY) && wrong.contains("unknown variant `explode`"), "{wrong}");
 }
 
 #[tokio::test]

@@ -154,6 +154,7 @@ fn build(
         key_store,
         steps: steps.into_iter().map(|draft| draft.step).collect(),
         tolerate: raw.tolerate,
+        resumable_for: raw.resumable_for,
         on_failure: closing.into_iter().map(|draft| draft.step).collect(),
         files: read.keys().cloned().collect(),
     };

@@ -45,6 +45,9 @@ pub struct EventView {
     /// What became of the step, the item or the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
+    /// Who asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// The attempt it happened in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
@@ -102,7 +105,7 @@ impl Archive {
             RunEvent::Closed { status, fault } => {
                 EventView { status: Some(status.word().to_owned()), error: fault, ..view("closed") }
             }
-            RunEvent::Released => view("released"),
+            RunEvent::Released { by } => EventView { by: Some(by), ..view("released") },
             RunEvent::Settled { step, item, done } => EventView {
                 step: Some(step),
                 item: item.map(|position| self.label(run, position)),

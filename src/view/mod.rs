@@ -4,8 +4,9 @@
 //!
 //! Read in this order: `archive` (what can be asked), `reference` (how a run is named), `status`
 //! and `counts` (the words and numbers), then one file per answer: `run`, `item`, `event`,
-//! `cause`, `plan`. What is refused is a [`Problem`].
+//! `cause`, `plan`; what can be done is in `action`. What is refused is a [`Problem`].
 
+mod action;
 mod archive;
 mod cause;
 mod counts;
@@ -20,10 +21,12 @@ mod reference;
 mod run;
 mod status;
 mod step;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod when;
 
+pub use action::{Acted, Action, Order};
 pub use archive::{Archive, Names};
 pub use cause::{Cause, Causes};
 pub use counts::ItemCounts;
@@ -34,4 +37,5 @@ pub use problem::{Problem, ProblemKind, code};
 pub use run::{RunFilter, RunList, RunSummary, RunView, SourceView};
 pub use status::UnitStatus;
 pub use step::{StepTrack, StepView};
+pub use terms::{ITEMS_DEAD_LETTERED, ITEMS_FAILED, ResumeTerms};
 pub use when::When;

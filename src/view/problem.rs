@@ -25,18 +25,36 @@ pub mod code {
     pub const START_REFUSED: &str = "E1021";
     /// The run cannot be resumed now.
     pub const RESUME_REFUSED: &str = "E1022";
+    /// The action does not fit where the run stands.
+    pub const ACT_REFUSED: &str = "E1023";
+    /// The run has no items yet, so none can be selected.
+    pub const NO_ITEMS_YET: &str = "E1031";
+    /// The selected items have nothing to do.
+    pub const NOTHING_TO_DO: &str = "E1032";
     /// Another engine holds the state directory.
     pub const STATE_HELD: &str = "E1101";
     /// The state directory cannot be opened.
     pub const STATE_OPEN: &str = "E1102";
     /// The state cannot be read.
     pub const STATE_READ: &str = "E1103";
+    /// The state is damaged: a backup has to be put back.
+    pub const STATE_DAMAGED: &str = "E1104";
+    /// A check found the state damaged.
+    pub const STATE_UNSOUND: &str = "E1105";
+    /// The backup could not be taken.
+    pub const BACKUP: &str = "E1106";
+    /// The backup could not be restored.
+    pub const RESTORE: &str = "E1107";
+    /// Nothing, or not everything, could be removed.
+    pub const COLLECT: &str = "E1108";
     /// There is nothing at this path.
     pub const API_PATH: &str = "E1201";
     /// The path does not have this method.
     pub const API_METHOD: &str = "E1202";
     /// The query of the path is wrong.
     pub const API_QUERY: &str = "E1203";
+    /// What was sent to the path cannot be read.
+    pub const API_BODY: &str = "E1204";
     /// The engine went away while it answered.
     pub const ENGINE_GONE: &str = "E1301";
     /// The stand-ins cannot work.

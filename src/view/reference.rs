@@ -18,7 +18,7 @@ impl Archive {
         let text = reference.trim();
         match text {
             "@latest" => self.newest(text, |_| true),
-            "@failed" => self.newest(text, |status| matches!(status, Status::Failed | Status::Interrupted)),
+            "@failed" => self.newest(text, |run| self.is_resumable(run)),
             _ if text.starts_with('@') => {
                 Err(Problem::new(ProblemKind::Invalid, code::RUN_REFERENCE, format!("'{text}' names no run"))
                     .candidates(["@latest".to_owned(), "@failed".to_owned()])
@@ -61,16 +61,20 @@ impl Archive {
         }
     }
 
-    fn newest(&self, text: &str, wanted: impl Fn(Status) -> bool) -> Result<Run, Problem> {
+    fn newest(&self, text: &str, wanted: impl Fn(&Run) -> bool) -> Result<Run, Problem> {
         let runs = self.journal().runs()?;
         let any = !runs.is_empty();
-        runs.into_iter().find(|run| wanted(self.status(run))).ok_or_else(|| {
+        runs.into_iter().find(wanted).ok_or_else(|| {
             if any && text == "@failed" {
                 none("no run is failed or interrupted")
             } else {
                 none("there are no runs in this state directory")
             }
         })
+    }
+
+    fn is_resumable(&self, run: &Run) -> bool {
+        run.released.is_none() && matches!(self.status(run), Status::Failed | Status::Interrupted)
     }
 
     fn candidate(&self, run: &Run) -> String {

@@ -84,6 +84,9 @@ pub struct RunView {
     pub resumes: u32,
     /// Why it failed, if it did.
     pub error: Option<Fault>,
+    /// When a person let it go for good: it is not resumed any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_at: Option<When>,
     /// Its items by where they stand as a whole.
     pub items: ItemCounts,
     /// Its steps in the order in which they are reached.
@@ -121,7 +124,7 @@ impl Archive {
         let plan = self.names().plan(&run)?;
         let status = self.status(&run);
         let (items, tally) = self.counts(&run)?;
-        let next = next_commands(run.id, status, &items);
+        let next = next_commands(&run, status, &items);
         Ok(RunView {
             run: run.id,
             status,
@@ -132,6 +135,7 @@ impl Archive {
                 .map(|end| u64::try_from(end.since(run.started_at).as_millis()).unwrap_or(u64::MAX)),
             source: run.source.as_ref().map(|from| SourceView { uri: from.uri.clone(), items: from.count }),
             resumes: run.epoch.saturating_sub(1),
+            closed_at: run.released.map(When),
             items,
             steps: self.steps(&run, &plan, &items, &tally)?,
             next,
@@ -162,9 +166,11 @@ impl Archive {
     }
 }
 
-fn next_commands(id: RunId, status: Status, items: &ItemCounts) -> Vec<String> {
+fn next_commands(run: &Run, status: Status, items: &ItemCounts) -> Vec<String> {
+    let id = run.id;
     let mut next = Vec::new();
     match status {
+        _ if run.released.is_some() => {}
         Status::Failed | Status::Interrupted | Status::Paused => {
             next.push(format!("milepost resume {id} --plan"));
         }

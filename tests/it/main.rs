@@ -8,12 +8,15 @@ mod product;
 #[path = "../site/mod.rs"]
 mod site;
 
+mod acts;
+mod care;
 mod control;
 mod failures;
 mod input;
 mod keys;
 mod products;
 mod reads;
+mod selection;
 mod workflows;
 
 use serde_json::Value;

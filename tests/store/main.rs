@@ -8,6 +8,7 @@
 )]
 
 mod disk;
+mod fixtures;
 mod full;
 mod power_cut;
 
@@ -162,6 +163,7 @@ async fn check(store: &Store, run: RunId, acknowledged: &[u64]) {
     let receive = Receive {
         queue: "q".to_owned(),
         run,
+        items: None,
         max: usize::MAX,
         wait: Duration::ZERO,
         visibility: Duration::ZERO,

@@ -1,0 +1,57 @@
+//! The runs that this engine works on. Whoever works on a run, or changes its record, takes it
+//! first; nobody else can until it is let go.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::core::id::RunId;
+use crate::engine::{Control, Handle};
+
+/// The runs that are taken, each with what its driver listens to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Live {
+    runs: Arc<Mutex<BTreeMap<RunId, Handle>>>,
+}
+
+/// A run that is taken; dropping this lets it go.
+#[derive(Debug)]
+pub(super) struct Taken {
+    id: RunId,
+    live: Live,
+    /// The other end, which its driver listens to.
+    pub(super) handle: Handle,
+}
+
+impl Live {
+    /// Takes a run; `None` when it is taken.
+    pub(super) fn take(&self, id: RunId) -> Option<(Taken, Control)> {
+        let mut runs = self.lock();
+        if runs.contains_key(&id) {
+            return None;
+        }
+        let (handle, control) = Control::new();
+        runs.insert(id, handle.clone());
+        drop(runs);
+        Some((Taken { id, live: self.clone(), handle }, control))
+    }
+
+    /// What the driver of a run that is taken listens to.
+    pub(super) fn handle(&self, id: RunId) -> Option<Handle> {
+        self.lock().get(&id).cloned()
+    }
+
+    /// Whether no run is taken.
+    pub(super) fn is_idle(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<RunId, Handle>> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.live.lock().remove(&self.id);
+    }
+}

@@ -1,0 +1,40 @@
+//! What people can do to a run that is there, and what came of it. The one list of actions: the
+//! command line, the API and the engine all take it from here.
+
+use serde::{Deserialize, Serialize};
+
+use crate::core::id::RunId;
+use crate::core::run::Status;
+
+/// What is done to a run. Asking for what is done already is no mistake: whoever got no answer may
+/// ask again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Action {
+    /// Lets it go for good: it is not resumed any more, and what only a resume needs may go.
+    Close,
+}
+
+/// An action and who asks for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// What.
+    #[serde(flatten)]
+    pub action: Action,
+    /// Who, as the events of the run will name them.
+    pub by: String,
+}
+
+/// What came of an action. It is durable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acted {
+    /// The run.
+    pub run: RunId,
+    /// Where it stands now.
+    pub status: Status,
+    /// What was done, one line.
+    pub message: String,
+    /// What to type next, if anything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub next: Vec<String>,
+}
