@@ -191,6 +191,7 @@ fn step(name: &str, role: Role, needs: &[usize]) -> PlanStep {
         linger: Duration::ZERO,
         concurrency: 1,
         settle: SettleBy::Probe,
+        keyed: false,
         tolerant: false,
         delete_after: None,
         revision: 0,

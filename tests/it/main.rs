@@ -14,6 +14,7 @@ mod control;
 mod counterpart;
 mod failures;
 mod input;
+mod keys;
 mod ledger;
 mod letters;
 mod products;
