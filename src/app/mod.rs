@@ -271,6 +271,7 @@ async fn opened<T: Send + 'static>(
             error @ (store::OpenError::Damaged { .. }
             | store::OpenError::MovedAside { .. }
             | store::OpenError::Lost { .. }
+            | store::OpenError::Unsound { .. }
             | store::OpenError::Behind { .. }),
         )) => Err(OpenError::Damaged(error.to_string())),
         Ok(Err(error)) => Err(OpenError::Broken(error.to_string())),
