@@ -49,6 +49,7 @@ use live::{Live, Taken};
 use names::PinnedNames;
 
 pub use care::{Care, restore};
+pub use clock::now;
 pub use error::{EngineError, OpenError, ResumeError, StartError};
 
 /// Items of a run in memory at once. The store gains little beyond some hundreds in flight, and an
