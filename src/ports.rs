@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 
+use crate::core::care::KeptDeadLetter;
 use crate::core::change::{Change, Message, Receipt};
 use crate::core::claims::{Claim, Claimed, End, Settled};
 use crate::core::fault::Fault;
@@ -49,6 +50,15 @@ pub trait Journal: Send + Sync {
 
     /// Every item before this position is at rest.
     fn watermark(&self, run: RunId) -> Result<u64, StoreError>;
+
+    /// Up to `limit` dead letters whose runs are gone, by run and position, behind `after`.
+    fn kept_dead_letters(
+        &self,
+        _after: Option<(RunId, u64)>,
+        _limit: usize,
+    ) -> Result<Vec<KeptDeadLetter>, StoreError> {
+        Ok(Vec::new())
+    }
 
     /// Up to `limit` events beginning with number `from` (from 0), with their numbers.
     fn events(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Event)>, StoreError>;

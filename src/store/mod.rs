@@ -18,6 +18,7 @@
 //! Absent: retries after an error of a write (the store stops), asynchronous flushes (sled
 //! deadlocks in them), any reading by a second process (sled locks its directory).
 
+mod before;
 mod bells;
 mod block;
 mod cache;
@@ -54,6 +55,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::core::care::KeptDeadLetter;
 use crate::core::change::{Change, Message, Receipt};
 use crate::core::claims::{Claim, Claimed, End, KeyId, KeyRow, Settled};
 use crate::core::id::{RunId, Unit};
@@ -131,10 +133,13 @@ impl Store {
         clock: Arc<dyn Clock>,
         sync: impl FnOnce(&sled::Db, MakeDurable) -> MakeDurable,
     ) -> Result<Self, OpenError> {
-        let opened = open::open(dir, &*clock)?;
         let failed = |error: error::Error| OpenError::failed(dir, &error);
-        let mut stage = Stage::new(opened.rows.clone());
-        stage.load_queues().map_err(failed)?;
+        let (opened, stage) = open::guarded(dir, || {
+            let opened = open::open(dir, &*clock)?;
+            let mut stage = Stage::new(opened.rows.clone());
+            stage.load_queues().map_err(failed)?;
+            Ok((opened, stage))
+        })?;
         let (bells, health) = (Bells::default(), Health::default());
         let sync = sync(&opened.rows.db, opened.sync);
         let writer =
@@ -192,6 +197,15 @@ impl Journal for Store {
 
     fn events(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Event)>, StoreError> {
         Ok(self.rows()?.events(run, from, limit)?)
+    }
+
+    fn kept_dead_letters(
+        &self,
+        after: Option<(RunId, u64)>,
+        limit: usize,
+    ) -> Result<Vec<KeptDeadLetter>, StoreError> {
+        // The method of the store itself, which has the same name.
+        Store::kept_dead_letters(self, after, limit)
     }
 }
 
