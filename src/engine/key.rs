@@ -4,8 +4,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde_json::Value;
 
-use crate::core::arrival::Versioned;
-use crate::core::claims::{Fingerprint, Version};
 use crate::core::fault::{Fault, name};
 use crate::core::id::Unit;
 use crate::core::progress::Progress;
@@ -13,7 +11,6 @@ use crate::core::scope::Scope;
 use crate::expr::Template;
 use crate::ports::Records;
 
-use super::assembly::Keyed;
 use super::context::{Common, Context};
 use super::fetch::content;
 
@@ -35,35 +32,19 @@ pub fn keys(
             Context::new(common, unit, content(common, unit, records, common.run.fault.as_ref()))
         });
         // A connector that panics on this item has failed the item already; here it only has no key.
-        let made = || rendered(&keyed.key, &context.scope(common, step, progress)?);
+        let made = || rendered(&keyed.key, &context.scope(common, step, progress)?, "an idempotency key");
         catch_unwind(AssertUnwindSafe(made)).ok()?.ok()
     };
     steps.iter().map(|step| key(*step)).collect()
 }
 
-/// A declared key for one unit.
+/// What a declared expression names for one unit.
 ///
 /// # Errors
-/// The fault of the expression; a key that is no text.
-pub(super) fn rendered(template: &Template, scope: &Scope) -> Result<String, Fault> {
-    text(&template.render(scope)?, "an idempotency key")
-}
-
-/// What the key of a request is claimed for.
-///
-/// # Errors
-/// The fault of the expression; a version that is neither text nor number.
-pub(super) fn versioned(keyed: &Keyed, scope: &Scope, body: &Value) -> Result<Versioned, Fault> {
-    let version = match &keyed.version {
-        Some(version) => text(&version.render(scope)?, "a version")?,
-        None => scope.started_at.0.to_string(),
-    };
-    Ok(Versioned { fingerprint: Fingerprint::of(body), version: Version(version) })
-}
-
-fn text(value: &Value, what: &str) -> Result<String, Fault> {
-    match value {
-        Value::String(text) if !text.is_empty() => Ok(text.clone()),
+/// The fault of the expression; something that is no text.
+pub(super) fn rendered(template: &Template, scope: &Scope, what: &str) -> Result<String, Fault> {
+    match template.render(scope)? {
+        Value::String(text) if !text.is_empty() => Ok(text),
         Value::Number(number) => Ok(number.to_string()),
         other => Err(Fault::new(name::MAPPING, format!("{what} must be text or a number, not {other}"))),
     }
