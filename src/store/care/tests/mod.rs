@@ -3,6 +3,7 @@
 mod backup;
 mod gc;
 mod journal;
+mod keys;
 mod verify;
 
 use std::path::Path;
