@@ -113,10 +113,10 @@ fn what_may_go_is_said_first_and_its_dead_letters_stay() {
     assert_eq!(done, said, "it did what it had said");
     let left = site.json(&["list", "--json"]).remove(0);
     assert_eq!((left.as_array().unwrap().len(), &left[0]["workflow"]), (1, &"hello".into()));
-    let size = site.json(&["state", "size", "--json"]).remove(0);
-    let kinds = size["kinds"].as_array().unwrap();
+    let room = site.json(&["state", "size", "--json"]).remove(0);
+    let kinds = room["kinds"].as_array().unwrap();
     let kept = kinds.iter().find(|kind| kind["kind"] == "dead letters kept").unwrap();
-    assert_eq!((&kept["rows"], &size["items"]), (&SAMPLE[2].into(), &0.into()));
+    assert_eq!((&kept["rows"], &room["items"]), (&SAMPLE[2].into(), &0.into()));
     let verified = site.milepost(&["state", "verify"]);
     assert_eq!(verified.code, Some(0), "{verified:?}");
     assert!(site.milepost(&["state", "size"]).stdout.contains("dead letters kept"));
