@@ -10,9 +10,11 @@ mod definition;
 mod environment;
 mod error;
 mod input;
+mod keys;
 mod live;
 mod names;
 mod resume;
+mod ruling;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -126,6 +128,7 @@ impl Engine {
         let ports = Ports {
             journal: Arc::new(store.clone()),
             queue: Arc::new(store.clone()),
+            keys: Arc::new(store.clone()),
             clock,
             pins: Arc::new(store.clone()),
             compute: Arc::new(crew),

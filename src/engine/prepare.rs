@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::core::arrival::{Ready, Request};
+use crate::core::arrival::{Ready, Request, Versioned};
 use crate::core::catalog::Role;
 use crate::core::cell::{Facts, Kind, SkipReason, State};
+use crate::core::claims::{Fingerprint, Version};
 use crate::core::fault::{Fault, name};
 use crate::core::id::Unit;
 use crate::core::progress::Progress;
@@ -19,6 +20,7 @@ use crate::ports::Worker;
 
 use super::assembly::Station;
 use super::context::{Common, Context};
+use super::key;
 
 /// Prepares `steps` of a unit, and whatever becomes ready behind them without a call.
 pub fn prepare(
@@ -113,13 +115,17 @@ fn is_wanted(station: &Station, scope: &Scope) -> Result<bool, Fault> {
 
 fn request(common: &Common, station: &Station, step: usize, scope: &Scope) -> Result<Arc<Request>, Fault> {
     let body = body(station, scope)?;
-    let key = if let Some(template) = &station.key {
-        text(&template.render(scope)?)?
-    } else {
-        let name = &common.assembly.plan.track(scope.unit).steps[step].name;
-        format!("{}/{}/{}", scope.run, name, scope.unit)
+    let Some(keyed) = &station.key else {
+        let key = key::undeclared(common, scope.unit, step);
+        return Ok(Arc::new(Request { key, body, version: None }));
     };
-    Ok(Arc::new(Request { key, body }))
+    let key = key::rendered(&keyed.key, scope, "an idempotency key")?;
+    let version = match &keyed.version {
+        Some(version) => key::rendered(version, scope, "a version")?,
+        None => scope.started_at.0.to_string(),
+    };
+    let version = Versioned { fingerprint: Fingerprint::of(&body), version: Version(version) };
+    Ok(Arc::new(Request { key, body, version: Some(version) }))
 }
 
 fn body(station: &Station, scope: &Scope) -> Result<Value, Fault> {
@@ -127,14 +133,6 @@ fn body(station: &Station, scope: &Scope) -> Result<Value, Fault> {
         Worker::Source(source) => source.prepare(scope),
         Worker::Pure(pure) => pure.prepare(scope),
         Worker::Effect(effect) => effect.prepare(scope),
-    }
-}
-
-fn text(value: &Value) -> Result<String, Fault> {
-    match value {
-        Value::String(text) if !text.is_empty() => Ok(text.clone()),
-        Value::Number(number) => Ok(number.to_string()),
-        other => Err(Fault::new(name::MAPPING, format!("an idempotency key must be text, not {other}"))),
     }
 }
 

@@ -8,8 +8,9 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::archive::{Archive, Names};
+use crate::core::care::KeptDeadLetter;
 use crate::core::catalog::Role;
-use crate::core::cell::{Cell, Facts, SettleBy, State};
+use crate::core::cell::{Cell, Facts, SettleBy, SkipReason, State};
 use crate::core::change::Change;
 use crate::core::fault::Fault;
 use crate::core::id::{RunId, Unit};
@@ -31,6 +32,9 @@ struct Records {
     progress: BTreeMap<(RunId, Unit), Progress>,
     tallies: BTreeMap<(RunId, &'static str), Tally>,
     events: BTreeMap<RunId, Vec<Event>>,
+    kept: Vec<KeptDeadLetter>,
+    /// How many items each read brought.
+    reads: Vec<usize>,
 }
 
 #[derive(Default)]
@@ -60,6 +64,11 @@ impl FakeJournal {
             }
             _ => {}
         }
+    }
+
+    /// How many items each read brought since the last time this was asked.
+    pub(crate) fn take_reads(&self) -> Vec<usize> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).reads)
     }
 
     fn read<T>(&self, read: impl FnOnce(&Records) -> T) -> T {
@@ -97,6 +106,10 @@ impl Journal for FakeJournal {
             });
             items.take(limit).collect()
         }))
+        .inspect(|found: &Vec<_>| {
+            let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            records.reads.push(found.len());
+        })
     }
 
     fn tally(&self, run: RunId, unit: Unit) -> Result<Tally, StoreError> {
@@ -105,6 +118,17 @@ impl Journal for FakeJournal {
 
     fn watermark(&self, _: RunId) -> Result<u64, StoreError> {
         Ok(0)
+    }
+
+    fn kept_dead_letters(
+        &self,
+        after: Option<(RunId, u64)>,
+        limit: usize,
+    ) -> Result<Vec<KeptDeadLetter>, StoreError> {
+        Ok(self.read(|records| {
+            let behind = |letter: &&KeptDeadLetter| after.is_none_or(|at| (letter.run, letter.position) > at);
+            records.kept.iter().filter(behind).take(limit).cloned().collect()
+        }))
     }
 
     fn events(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Event)>, StoreError> {
@@ -144,6 +168,14 @@ impl Names for FakeNames {
     fn position(&self, _: &Run, key: &str) -> Option<u64> {
         key.strip_prefix('K')?.parse().ok()
     }
+
+    fn record(&self, _: &Run, position: u64) -> Option<Value> {
+        Some(json!({ "title": format!("product {position}"), "price": 120_000 }))
+    }
+
+    fn effect_keys(&self, _: &Run, unit: Unit, _: &Progress, steps: &[usize]) -> Vec<Option<String>> {
+        steps.iter().map(|step| (unit != Unit::Item(1)).then(|| format!("sku-{unit}-{step}"))).collect()
+    }
 }
 
 fn step(name: &str, role: Role, needs: &[usize]) -> PlanStep {
@@ -159,6 +191,7 @@ fn step(name: &str, role: Role, needs: &[usize]) -> PlanStep {
         linger: Duration::ZERO,
         concurrency: 1,
         settle: SettleBy::Probe,
+        keyed: false,
         tolerant: false,
         delete_after: None,
         revision: 0,
@@ -242,4 +275,70 @@ pub(crate) fn archive(live: bool) -> Archive {
     fill(&journal, &run(1 << 100, Status::Failed));
     fill(&journal, &run(2 << 100, Status::Running));
     Archive::new(journal, Arc::new(FakeNames)).with_live(move |_| live)
+}
+
+/// An interrupted run in which every kind of knowledge about an effect occurs: its items at `pim`
+/// are, in order: done; done and perhaps done before; refused; given up and perhaps done; in a call
+/// whose engine is gone; left to a person; between attempts; not needed; not begun.
+pub(crate) fn doubtful() -> Archive {
+    let journal = Arc::new(FakeJournal::default());
+    let mut run = run(3 << 100, Status::Running);
+    run.closings = 1;
+    journal.put(Change::Run(Box::new(run.clone())));
+    let done = || cell(State::Succeeded, 0, None, &[]);
+    let sent = || cell(State::Succeeded, 1, None, &[("event_id", json!("e"))]);
+    let timeout = || Some(Fault::new("Timeout", "no answer within 30 s"));
+    let id = [("id", json!(17))];
+    let later = START.after(Duration::from_secs(60));
+    let pim = [
+        cell(State::Succeeded, 1, None, &id),
+        Cell { doubts: 1, ..cell(State::Succeeded, 2, timeout(), &id) },
+        cell(State::DeadLettered, 1, Some(Fault::new("Refused", "/price: too high")), &[]),
+        Cell { doubts: 2, ..cell(State::DeadLettered, 3, timeout(), &[]) },
+        cell(State::Running, 1, timeout(), &[]),
+        cell(State::InDoubt(None), 1, timeout(), &[]),
+        cell(State::Backoff(later), 1, Some(Fault::new("HttpStatus", "HTTP 503")), &[]),
+        cell(State::Skipped(SkipReason::AlreadyApplied), 0, None, &[]),
+        Cell::default(),
+    ];
+    for (position, pim) in (0u64..).zip(pim) {
+        let progress = Progress { cells: vec![done(), sent(), pim] };
+        journal.put(Change::Progress(run.id, Unit::Item(position), progress));
+    }
+    let told = cell(State::Succeeded, 1, None, &[]);
+    journal.put(Change::Progress(run.id, Unit::Closing(1), Progress { cells: vec![told] }));
+    Archive::new(journal, Arc::new(FakeNames))
+}
+
+/// An archive of one run with two dead letters, and of so many that outlived theirs.
+pub(crate) fn with_gone(count: u64) -> Archive {
+    let journal = FakeJournal::default();
+    fill(&journal, &run(1 << 100, Status::Failed));
+    let kept = |position| KeptDeadLetter {
+        run: RunId(1 << 90),
+        workflow: "product-sync".into(),
+        item: Some(format!("G{position}")),
+        position,
+        step: "pim".into(),
+        fault: None,
+        attempts: 3,
+        at: START,
+        record: Value::Null,
+    };
+    journal.0.lock().unwrap_or_else(PoisonError::into_inner).kept = (0..count).map(kept).collect();
+    Archive::new(Arc::new(journal), Arc::new(FakeNames))
+}
+
+/// A run of so many items, each done at every step at once.
+pub(crate) fn large(count: u64) -> (Archive, Arc<FakeJournal>) {
+    let journal = Arc::new(FakeJournal::default());
+    let mut run = run(1 << 100, Status::Succeeded);
+    run.source.as_mut().expect("the fake run has a source").count = count;
+    journal.put(Change::Run(Box::new(run.clone())));
+    let cells = [0, 1, 1].map(|attempts| cell(State::Succeeded, attempts, None, &[]));
+    for position in 0..count {
+        let progress = Progress { cells: cells.to_vec() };
+        journal.put(Change::Progress(run.id, Unit::Item(position), progress));
+    }
+    (Archive::new(Arc::clone(&journal) as _, Arc::new(FakeNames)), journal)
 }
