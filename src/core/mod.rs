@@ -7,6 +7,7 @@
 //! `resume` (what a resume will do).
 
 pub mod arrival;
+pub mod care;
 pub mod catalog;
 pub mod cell;
 pub mod change;
@@ -20,6 +21,7 @@ pub mod graph;
 pub mod hear;
 pub mod id;
 pub mod ledger;
+pub mod letter;
 pub mod mail;
 pub mod plan;
 pub mod progress;

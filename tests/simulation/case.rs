@@ -7,10 +7,11 @@ use std::time::Duration;
 use milepost::core::change::Change;
 use milepost::core::desk::Limits;
 use milepost::core::id::{RunId, Unit};
+use milepost::core::letter::LetterFilter;
 use milepost::core::plan::Plan;
 use milepost::core::progress::Progress;
 use milepost::core::run::{Run, Status};
-use milepost::core::selection::{Filter, Selection};
+use milepost::core::selection::Selection;
 use milepost::core::time::Timestamp;
 use milepost::engine::assembly::Assembly;
 use milepost::engine::{Control, Ports, Resumption, drive, recover};
@@ -186,7 +187,7 @@ impl Case {
         }
         match self.rng.random_range(0..3) {
             0 => Selection::Failed,
-            1 => Selection::DeadLettered(Filter::default()),
+            1 => Selection::DeadLettered(LetterFilter::default()),
             _ => Selection::Items((0..total).filter(|_| self.rng.random_bool(0.3)).collect()),
         }
     }
