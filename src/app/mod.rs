@@ -10,6 +10,7 @@ mod definition;
 mod environment;
 mod error;
 mod input;
+mod keys;
 mod live;
 mod names;
 mod rehearsal;
@@ -130,6 +131,7 @@ impl Engine {
         let ports = Ports {
             journal: Arc::new(store.clone()),
             queue: Arc::new(store.clone()),
+            keys: Arc::new(store.clone()),
             clock,
             pins: Arc::new(store.clone()),
             compute: Arc::new(crew),

@@ -1,5 +1,6 @@
 //! What the tests of the core share: small tracks, and units at any place on them.
 
+mod claiming;
 mod decide;
 mod mail;
 mod plan;
@@ -31,6 +32,7 @@ pub(super) fn step(name: &str, role: Role, needs: &[usize]) -> PlanStep {
         linger: Duration::ZERO,
         concurrency: 1,
         settle: SettleBy::Repeat,
+        keyed: false,
         tolerant: false,
         delete_after: None,
         revision: 0,
