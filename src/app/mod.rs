@@ -29,6 +29,7 @@ use crate::core::id::RunId;
 use crate::core::plan::Plan;
 use crate::core::resume::ResumePlan;
 use crate::core::run::{Run, Status};
+use crate::core::steer::Steer;
 use crate::core::workflow::Workflow;
 use crate::engine::assembly::Assembly;
 use crate::engine::{self, Control, Handle, Ports, recover};
@@ -216,6 +217,7 @@ impl Engine {
             key: None,
             connections: BTreeMap::new(),
             revisions: BTreeMap::new(),
+            steer: Steer::default(),
             released: None,
         };
         let busy = || StartError::Broken(format!("{} is taken", run.id));
@@ -274,6 +276,10 @@ impl Engine {
         let run = run.ok_or(ResumeError::Unknown(id))?;
         if run.released.is_some() {
             let why = format!("{id} was closed for good: it can be read, and is not resumed any more");
+            return Err(ResumeError::Over { why, next: format!("milepost run {}", run.file) });
+        }
+        if run.is_given_up() {
+            let why = format!("{id} was cancelled: it can be read, and is not resumed any more");
             return Err(ResumeError::Over { why, next: format!("milepost run {}", run.file) });
         }
         match run.status {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::exit::Exit;
-use super::{check, close, events, graph, items, list, resume, run, sandbox, show};
+use super::{cancel, check, close, events, graph, items, list, pause, resume, run, sandbox, show, unpause};
 use crate::config::STATE_DEFAULT;
 
 const ABOUT: &str = "Runs workflow files, keeps every step, and resumes a failed run by its ID";
@@ -47,6 +47,9 @@ pub(super) enum Verb {
     Show(show::Args),
     Items(items::Args),
     Events(events::Args),
+    Cancel(cancel::Args),
+    Pause(pause::Args),
+    Unpause(unpause::Args),
     Close(close::Args),
     Check(check::Args),
     Graph(graph::Args),
@@ -80,6 +83,9 @@ Commands:
   show     Show one run: its status, its steps, and why items did not succeed
   items    List the items of a run, in the order of the source
   events   Show what happened to a run, in order
+  cancel   Give a run up: no new calls, and it is not resumed any more
+  pause    Let a run stand still: no new calls until it is unpaused
+  unpause  Let a paused run go on
   close    Let a run go for good: it is not resumed any more
   check    Check a workflow file: every mistake at once, with its place and what to write instead
   graph    Show the steps of a workflow file and what needs what
@@ -107,12 +113,13 @@ Examples:
 
 Exit codes:
     0  done; a run succeeded
-    1  the run failed or was cancelled
+    1  the run failed
     2  the command line or the workflow file is wrong; nothing was started
     3  the run was stopped before its end (Ctrl-C); resume it
     4  the state directory is held by another engine, or cannot be opened
     5  no such run or item
     6  does not fit the present state, e.g. resuming a run that succeeded
+    7  the run was cancelled
    70  a defect, or a failing disk
   130  Ctrl-C twice; resume the run
 ");

@@ -4,16 +4,19 @@
 
 mod actor;
 mod args;
+mod cancel;
 mod check;
 mod close;
 mod events;
 mod exit;
 mod failure;
 mod graph;
+mod herald;
 mod items;
 mod list;
 mod output;
 mod page;
+mod pause;
 mod phrase;
 mod progress;
 mod reader;
@@ -25,6 +28,7 @@ mod signals;
 mod table;
 #[cfg(test)]
 mod tests;
+mod unpause;
 mod watch;
 
 use std::path::Path;
@@ -99,6 +103,9 @@ pub async fn execute(cli: Cli, output: &mut Output) -> Exit {
         Verb::Show(args) => show::execute(args, &context, output).await,
         Verb::Items(args) => items::execute(args, &context, output).await,
         Verb::Events(args) => events::execute(args, &context, output).await,
+        Verb::Cancel(args) => cancel::execute(args, &context, output).await,
+        Verb::Pause(args) => pause::execute(args, &context, output).await,
+        Verb::Unpause(args) => unpause::execute(args, &context, output).await,
         Verb::Close(args) => close::execute(args, &context, output).await,
         Verb::Check(args) => check::execute(&args, output),
         Verb::Graph(args) => graph::execute(&args, output),

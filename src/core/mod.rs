@@ -4,9 +4,10 @@
 //! Read in this order: `workflow` (what a person wrote, checked), `plan` (the same, ready to
 //! decide on), `cell` (the state machine of one step for one unit), `progress` (all cells of one
 //! unit), `run` (the state machine of a whole run), `desk` and `decide` (what to do next),
-//! `resume` (what a resume will do).
+//! `outlet` (when a call may leave), `resume` (what a resume will do).
 
 pub mod arrival;
+pub mod breaker;
 pub mod catalog;
 pub mod cell;
 pub mod change;
@@ -18,13 +19,16 @@ pub mod graph;
 pub mod hear;
 pub mod id;
 pub mod ledger;
+pub mod limits;
 pub mod mail;
+pub mod outlet;
 pub mod plan;
 pub mod progress;
 pub mod resume;
 pub mod retry;
 pub mod run;
 pub mod scope;
+pub mod steer;
 pub mod survey;
 pub mod tally;
 pub mod time;

@@ -100,6 +100,10 @@ impl Mail {
     }
 
     pub(super) fn delivered(&mut self, step: usize, delivery: Delivery, now: Timestamp) {
+        if !self.inlets.contains_key(&step) {
+            // Received before the items were given up; it shows again by itself.
+            return;
+        }
         let Some(unit) = delivery.message.item.map(Unit::Item) else {
             // About the run, or foreign: left to the queue's redrive policy.
             self.give_back(step, 1);

@@ -21,6 +21,7 @@ mod poll;
 pub mod prepare;
 mod record;
 pub mod recover;
+mod steer;
 
 pub use control::{Control, Declined, Handle, Request};
 pub use drive::{Error, Ports, drive};

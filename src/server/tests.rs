@@ -34,7 +34,7 @@ fn service() -> Service {
     });
     let actor: Actor = Arc::new(|run, order| {
         Box::pin(async move {
-            let Order { action: Action::Close, by } = order;
+            let by = order.by;
             if run == RunId(1 << 100) {
                 Ok(Acted { run, status: Status::Failed, message: format!("closed by {by}"), next: vec![] })
             } else {

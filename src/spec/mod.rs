@@ -23,6 +23,7 @@ mod reading;
 mod render;
 mod report;
 mod steps;
+mod terms;
 mod top;
 mod tree;
 mod units;
@@ -152,6 +153,8 @@ fn build(
         connections: applied,
         steps: steps.into_iter().map(|draft| draft.step).collect(),
         tolerate: raw.tolerate,
+        timeout: raw.timeout,
+        alert: raw.alert,
         on_failure: closing.into_iter().map(|draft| draft.step).collect(),
         files: read.keys().cloned().collect(),
     };

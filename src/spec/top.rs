@@ -1,6 +1,7 @@
 //! The top of the file: its name, inputs, tolerance and defaults.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -10,9 +11,10 @@ use super::node::{Key, Node, Scalar};
 use super::place::Span;
 use super::policy::{self, Policy};
 use super::report::{Mistake, Notes};
+use super::terms;
 use crate::core::workflow::{Input, InputKind, Tolerance};
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 11] = [
     "workflow",
     "description",
     "input",
@@ -20,7 +22,9 @@ const KEYS: [&str; 9] = [
     "profiles",
     "defaults",
     "steps",
+    "timeout",
     "tolerate",
+    "dead_letters",
     "on_failure",
 ];
 
@@ -34,7 +38,9 @@ pub(super) struct Raw<'a> {
     pub(super) profiles: Option<&'a Node>,
     pub(super) defaults: Policy,
     pub(super) steps: Option<&'a Node>,
+    pub(super) timeout: Option<Duration>,
     pub(super) tolerate: Tolerance,
+    pub(super) alert: Option<Tolerance>,
     pub(super) on_failure: Option<&'a Node>,
 }
 
@@ -63,7 +69,9 @@ pub(super) fn raw<'a>(root: &'a Node, notes: &mut Notes<'_>) -> Option<Raw<'a>> 
         profiles: top.get("profiles"),
         defaults: top.get("defaults").map_or_else(Policy::default, |node| defaults(node, notes)),
         steps,
+        timeout: top.get("timeout").and_then(|node| terms::longer_than_nothing(node, "'timeout'", notes)),
         tolerate: top.get("tolerate").and_then(|node| tolerate(node, notes)).unwrap_or(Tolerance::Count(0)),
+        alert: top.get("dead_letters").and_then(|node| alert(node, notes)),
         on_failure: top.get("on_failure"),
     })
 }
@@ -127,13 +135,23 @@ fn tolerate(node: &Node, notes: &mut Notes<'_>) -> Option<Tolerance> {
     section.only(&["dead_letters"], notes);
     let node =
         section.require("dead_letters", "write dead_letters: 10, or a share: dead_letters: 2%", notes)?;
+    share(node, "'dead_letters'", notes)
+}
+
+fn alert(node: &Node, notes: &mut Notes<'_>) -> Option<Tolerance> {
+    let mut section = object(node, node.span, "'dead_letters'", notes)?;
+    section.only(&["alert"], notes);
+    let node = section.require("alert", "write alert: 50, or a share: alert: 5%", notes)?;
+    share(node, "'alert'", notes)
+}
+
+/// A count, or a share of all records.
+fn share(node: &Node, what: &str, notes: &mut Notes<'_>) -> Option<Tolerance> {
     let written = node.written().unwrap_or_default();
     let Some(share) = written.strip_suffix('%') else {
         return match node.scalar() {
-            Some(Scalar::Number(_)) => {
-                count(node, "'dead_letters'", 0, u64::MAX, notes).map(Tolerance::Count)
-            }
-            _ => mistyped(node, "'dead_letters'", "a count such as 10, or a share such as 2%", notes),
+            Some(Scalar::Number(_)) => count(node, what, 0, u64::MAX, notes).map(Tolerance::Count),
+            _ => mistyped(node, what, "a count such as 10, or a share such as 2%", notes),
         };
     };
     match share.trim().parse::<f64>() {

@@ -11,7 +11,7 @@ use milepost::core::plan::{Plan, PlanStep, Track};
 use milepost::core::retry::{Jitter, Retry};
 use milepost::core::run;
 use milepost::core::scope::Scope;
-use milepost::core::workflow::Tolerance;
+use milepost::core::workflow::{Bounds, Tolerance};
 use milepost::engine::assembly::{Assembly, Station};
 use milepost::expr::Expression;
 use milepost::ports::{Pinned, Pins, Prepare, Record, Records, Source, SurveyOf, Worker};
@@ -81,6 +81,7 @@ pub(crate) fn step(name: &str, role: Role, needs: Vec<usize>, settle: SettleBy) 
         batch_max: 1,
         linger: Duration::ZERO,
         concurrency: 4,
+        connection: None,
         settle,
         tolerant: false,
         delete_after: None,
@@ -138,6 +139,7 @@ pub(crate) fn assembly(items: Track, stations: Vec<Station>, count: u64) -> Asse
             items,
             closing: Track::default(),
             tolerate: Tolerance::Count(1_000_000),
+            bounds: Bounds::default(),
         }),
         run: vec![station(Worker::Source(Arc::new(SimSource { count })), None)],
         items: stations,

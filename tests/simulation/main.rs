@@ -82,6 +82,7 @@ fn new_run(id: RunId) -> Run {
         key: None,
         connections: BTreeMap::new(),
         revisions: BTreeMap::new(),
+        steer: Default::default(),
         released: None,
     }
 }
