@@ -1,6 +1,7 @@
-//! What is said once, when it happens, beside the display: pauses, and alerts of the run.
+//! What is said once, when it happens, beside the display: pauses, and that dead letters
+//! are more than people want.
 
-use crate::view::{Archive, PauseView, RunView};
+use crate::view::{PauseView, RunView};
 
 use super::phrase;
 
@@ -9,14 +10,21 @@ use super::phrase;
 pub(super) struct Herald {
     /// Who and what the run pauses for, as it was last said.
     pauses: Vec<String>,
-    /// The first event that was not looked at.
-    next: u64,
+    /// The alert that was said, or that an earlier engine said.
+    alert: Option<String>,
+    has_looked: bool,
 }
 
 impl Herald {
     /// What is to be said now.
-    pub(super) fn news(&mut self, view: &RunView, archive: &Archive) -> Vec<String> {
-        let mut news = self.alerts(view, archive);
+    pub(super) fn news(&mut self, view: &RunView) -> Vec<String> {
+        let mut news = Vec::new();
+        if self.alert != view.alert {
+            let was_said_before = view.resumes > 0 && !self.has_looked;
+            news.extend(view.alert.iter().filter(|_| !was_said_before).map(|text| format!("alert: {text}")));
+            self.alert.clone_from(&view.alert);
+        }
+        self.has_looked = true;
         let reasons = view.paused.as_ref().map(reasons).unwrap_or_default();
         if reasons != self.pauses {
             match &view.paused {
@@ -30,15 +38,6 @@ impl Herald {
             self.pauses = reasons;
         }
         news
-    }
-
-    fn alerts(&mut self, view: &RunView, archive: &Archive) -> Vec<String> {
-        // What cannot be read now may be read the next time.
-        let Ok(page) = archive.events(&view.run.to_string(), self.next, None) else { return Vec::new() };
-        self.next = page.next;
-        // The step `alert` speaks for itself; this is about the number of dead letters.
-        let alerts = page.events.into_iter().filter(|event| event.kind == "alert" && event.items.is_some());
-        alerts.filter_map(|event| event.message).map(|message| format!("alert: {message}")).collect()
     }
 }
 

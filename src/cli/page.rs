@@ -67,6 +67,9 @@ fn facts(view: &RunView) -> Vec<(&'static str, String)> {
     if let Some(pause) = &view.paused {
         facts.extend(phrase::pause(pause, phrase::now()).into_iter().map(|line| ("paused", line)));
     }
+    if let Some(alert) = &view.alert {
+        facts.push(("alert", alert.clone()));
+    }
     if let Some(by) = &view.cancelled_by {
         facts.push(("ended", format!("cancelled by {by}")));
     }

@@ -138,7 +138,7 @@ async fn until_rest(
             _ = ticks.tick() => {
                 // What cannot be shown now may be shown at the next tick.
                 if let Ok(view) = archive.show(id) {
-                    for line in herald.news(&view, archive) {
+                    for line in herald.news(&view) {
                         progress.say(&line, output);
                     }
                     progress.update(&view, output);
@@ -148,7 +148,7 @@ async fn until_rest(
     };
     progress.end();
     if let Ok(view) = archive.show(id) {
-        herald.news(&view, archive).iter().for_each(|line| output.say(line));
+        herald.news(&view).iter().for_each(|line| output.say(line));
     }
     Ok(ended?)
 }

@@ -339,8 +339,8 @@ impl Run {
                 self.released = Some(event.at);
                 self.status
             }
-            (status, RunEvent::Alert { dead_letters: Some(_), .. }) => {
-                self.steer.alerted = true;
+            (status, RunEvent::Alert { dead_letters: Some(_), message }) => {
+                self.steer.alert = Some(message.clone());
                 status
             }
             (

@@ -20,9 +20,9 @@ pub struct Steer {
     /// The connections that are held, by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub holds: BTreeMap<String, Hold>,
-    /// People were told that its dead letters are more than they want to know of.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub alerted: bool,
+    /// What people were told when its dead letters became more than they want; told once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alert: Option<String>,
 }
 
 /// A pause that a person asked for.

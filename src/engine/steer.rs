@@ -135,7 +135,7 @@ impl Drive {
     /// Tells people, once in a run, when its dead letters are more than they want to know of.
     pub(super) fn watch_dead_letters(&mut self) -> Result<(), Error> {
         let plan = &self.common.assembly.plan;
-        let Some(most) = plan.bounds.alert.filter(|_| !self.run.steer.alerted) else { return Ok(()) };
+        let Some(most) = plan.bounds.alert.filter(|_| self.run.steer.alert.is_none()) else { return Ok(()) };
         if !std::mem::take(&mut self.steering.more_dead_letters) {
             return Ok(());
         }

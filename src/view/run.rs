@@ -88,6 +88,9 @@ pub struct RunView {
     /// Why it stands still, while its engine lives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<PauseView>,
+    /// What people were told about the number of its dead letters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert: Option<String>,
     /// Who cancelled it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancelled_by: Option<String>,
@@ -143,6 +146,7 @@ impl Archive {
             source: run.source.as_ref().map(|from| SourceView { uri: from.uri.clone(), items: from.count }),
             resumes: run.epoch.saturating_sub(1),
             paused: pause_view(&run.steer).filter(|_| status == Status::Paused),
+            alert: run.steer.alert.clone(),
             cancelled_by: run.steer.cancelled_by.clone(),
             closed_at: run.released.map(When),
             items,
