@@ -13,8 +13,8 @@ use serde_json::Value;
 
 use crate::config::Options;
 use crate::view::{
-    Acted, Causes, EventPage, ItemFilter, ItemPage, ItemStory, Order, PlanView, Problem, RunFilter, RunList,
-    RunView,
+    Acted, Causes, EventPage, ItemFilter, ItemPage, ItemStory, Order, PlanView, Problem, ResumeTerms,
+    RunFilter, RunList, RunView,
 };
 
 /// Longest wait for an answer: a plan over a million items takes seconds.
@@ -93,9 +93,10 @@ impl Client {
         self.get(&["runs", run, "causes"], &serde_json::json!({ "limit": limit })).await
     }
 
-    /// What a resume would do.
-    pub async fn plan(&self, run: &str) -> Result<PlanView, Error> {
-        self.get(&["runs", run, "plan"], &()).await
+    /// What a resume on these terms would do.
+    pub async fn plan(&self, run: &str, terms: &ResumeTerms) -> Result<PlanView, Error> {
+        let terms = serde_json::to_string(terms).map_err(|error| Error::Broken(error.to_string()))?;
+        self.get(&["runs", run, "plan"], &serde_json::json!({ "terms": terms })).await
     }
 
     /// Does something to a run. When it returns, what was done is durable.

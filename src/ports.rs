@@ -14,6 +14,7 @@ use crate::core::progress::Progress;
 use crate::core::retry::{Outcome, Probed};
 use crate::core::run::{Event, Run};
 use crate::core::scope::Scope;
+use crate::core::selection::Positions;
 use crate::core::survey::{Remark, Survey};
 use crate::core::tally::Tally;
 use crate::core::time::Timestamp;
@@ -68,6 +69,8 @@ pub struct Receive {
     pub queue: String,
     /// Only messages of this run, where the queue can tell (the embedded one can).
     pub run: RunId,
+    /// Only messages for these items, where the queue can tell (the embedded one can); `None`: all.
+    pub items: Option<Arc<Positions>>,
     /// Most messages per call.
     pub max: usize,
     /// How long to wait for the first one.
@@ -76,6 +79,13 @@ pub struct Receive {
     pub visibility: Duration,
     /// After so many receives a message goes to the dead-letter queue instead.
     pub receives_max: u32,
+}
+
+impl Receive {
+    /// Whether a message for this item may be taken.
+    pub fn takes(&self, item: Option<u64>) -> bool {
+        self.items.as_ref().is_none_or(|items| item.is_some_and(|item| items.contains(item)))
+    }
 }
 
 /// A durable queue. Implemented by the sled store and, for the simulation, in memory.

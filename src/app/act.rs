@@ -5,7 +5,7 @@ use crate::core::id::RunId;
 use crate::core::run::{Event, Run, RunEvent, Status};
 use crate::engine::{Declined, Request};
 use crate::ports::Journal;
-use crate::view::{Acted, Action, Order, Problem, ProblemKind, code};
+use crate::view::{Acted, Action, Order, Problem, ProblemKind, ResumeTerms, code};
 
 use super::Engine;
 
@@ -92,7 +92,7 @@ impl Engine {
             Declined::Gone if ended => refused(format!("{id} is {}", run.status.word())),
             Declined::Gone => refused(format!("nobody works on {id}, so it stands still already")),
         };
-        let resumable = self.resumable(id).is_ok();
+        let resumable = self.resumable(id, &ResumeTerms::default()).is_ok();
         Err(problem.next(if resumable {
             format!("milepost resume {id}")
         } else {

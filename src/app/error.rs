@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::core::id::RunId;
 use crate::spec::Report;
+use crate::view::Problem;
 
 use super::definition::DefinitionError;
 
@@ -49,6 +50,9 @@ pub enum ResumeError {
     /// Its status does not allow it.
     #[error("{0}")]
     Refused(String),
+    /// It is refused for a reason with a code and commands of its own.
+    #[error(transparent)]
+    Problem(#[from] Problem),
     /// Its end is for good.
     #[error("{why}")]
     Over {

@@ -11,6 +11,7 @@ mod error;
 mod input;
 mod live;
 mod names;
+mod resume;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -26,13 +27,11 @@ use crate::connectors::sandbox::{self, Faults, Sandbox};
 use crate::core::change::Change;
 use crate::core::desk::Limits;
 use crate::core::id::RunId;
-use crate::core::plan::Plan;
-use crate::core::resume::ResumePlan;
 use crate::core::run::{Run, Status};
 use crate::core::steer::Steer;
 use crate::core::workflow::Workflow;
 use crate::engine::assembly::Assembly;
-use crate::engine::{self, Control, Handle, Ports, recover};
+use crate::engine::{self, Control, Handle, Ports, Resumption};
 use crate::ports::{Clock, Journal, Pins, Queue};
 use crate::spec::Report;
 use crate::store::{self, MemoryStore, Store};
@@ -226,76 +225,6 @@ impl Engine {
         Ok(self.drive(run, None, assembly, taken))
     }
 
-    /// What a resume would do. Changes nothing.
-    ///
-    /// # Errors
-    /// [`ResumeError`].
-    pub async fn plan(&self, run: RunId) -> Result<ResumePlan, ResumeError> {
-        let run = self.at_rest(run)?;
-        let catalog = connectors::catalog();
-        let definition = Definition::from_pins(&run, &self.store, &catalog)?;
-        let plan = Plan::of(&definition.checked.workflow, &catalog);
-        let store = self.store.clone();
-        let planned = tokio::task::spawn_blocking(move || recover::plan(&store, &plan, &run)).await;
-        let planned =
-            planned.map_err(|error| ResumeError::Broken(format!("a defect of Milepost: {error}")))?;
-        planned.map_err(|error| ResumeError::Broken(error.to_string()))
-    }
-
-    /// Goes on with a run, exactly as [`Engine::plan`] says.
-    ///
-    /// # Errors
-    /// [`ResumeError`].
-    pub async fn resume(&self, run: RunId) -> Result<Running, ResumeError> {
-        let taken = self.live.take(run).ok_or_else(|| busy(run))?;
-        let run = self.resumable(run)?;
-        let definition = Definition::from_pins(&run, &self.store, &connectors::catalog())?;
-        let assembly = self.assemble(&definition).await?;
-        // A run that was recorded, but whose engine died before it began, simply begins.
-        if run.status == Status::Queued {
-            return Ok(self.drive(run, None, assembly, taken));
-        }
-        let broken = |error: String| ResumeError::Broken(error);
-        let plan =
-            recover::plan(&self.store, &assembly.plan, &run).map_err(|error| broken(error.to_string()))?;
-        recover::revive(&self.store, &assembly.plan, &run, self.ports.clock.now())
-            .await
-            .map_err(|error| broken(error.to_string()))?;
-        Ok(self.drive(run, Some(plan.hash), assembly, taken))
-    }
-
-    /// A run that could be resumed, and that nobody works on.
-    fn at_rest(&self, id: RunId) -> Result<Run, ResumeError> {
-        let run = self.resumable(id)?;
-        if self.live.handle(id).is_some() { Err(busy(id)) } else { Ok(run) }
-    }
-
-    /// A run that may be resumed as far as its record says.
-    fn resumable(&self, id: RunId) -> Result<Run, ResumeError> {
-        let run = self.store.run(id).map_err(|error| ResumeError::Broken(error.to_string()))?;
-        let run = run.ok_or(ResumeError::Unknown(id))?;
-        if run.released.is_some() {
-            let why = format!("{id} was closed for good: it can be read, and is not resumed any more");
-            return Err(ResumeError::Over { why, next: format!("milepost run {}", run.file) });
-        }
-        if run.is_given_up() {
-            let why = format!("{id} was cancelled: it can be read, and is not resumed any more");
-            return Err(ResumeError::Over { why, next: format!("milepost run {}", run.file) });
-        }
-        match run.status {
-            Status::Succeeded => {
-                Err(ResumeError::Refused(format!("{id} succeeded: there is nothing to resume")))
-            }
-            Status::Cancelled => Err(ResumeError::Refused(format!("{id} was cancelled"))),
-            Status::Queued
-            | Status::Running
-            | Status::Waiting
-            | Status::Paused
-            | Status::Interrupted
-            | Status::Failed => Ok(run),
-        }
-    }
-
     async fn assemble(&self, definition: &Definition) -> Result<Arc<Assembly>, AssembleError> {
         let connections = &definition.checked.workflow.connections;
         let stand_ins = if connections.values().any(assemble::wants_stand_in) {
@@ -321,7 +250,7 @@ impl Engine {
     fn drive(
         &self,
         run: Run,
-        plan: Option<String>,
+        resumption: Option<Resumption>,
         assembly: Arc<Assembly>,
         (taken, control): (Taken, Control),
     ) -> Running {
@@ -329,7 +258,8 @@ impl Engine {
         let limits = Limits { window: WINDOW, patience: PATIENCE };
         let ports = self.ports.clone();
         let task = tokio::spawn(async move {
-            let ended = engine::drive(run, plan, assembly, ports, control, limits, rand::random()).await;
+            let ended =
+                engine::drive(run, resumption, assembly, ports, control, limits, rand::random()).await;
             drop(taken);
             ended
         });

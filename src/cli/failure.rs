@@ -140,6 +140,7 @@ pub(super) fn resume_problem(error: &ResumeError) -> Problem {
         ResumeError::Unknown(_) => {
             Problem::new(ProblemKind::NotFound, code::RUN_UNKNOWN, detail).next("milepost list")
         }
+        ResumeError::Problem(problem) => problem.clone(),
         ResumeError::Refused(_) => {
             Problem::new(ProblemKind::Refused, code::RESUME_REFUSED, detail).next("milepost list")
         }

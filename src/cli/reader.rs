@@ -6,13 +6,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Context;
-use super::failure::{Failure, resume_problem};
+use super::failure::Failure;
 use crate::app::{Engine, OpenError};
 use crate::client::{self, Client};
 use crate::config::Options;
 use crate::view::{
-    Archive, Causes, EventPage, ItemFilter, ItemPage, ItemStory, PlanView, Problem, ProblemKind, RunFilter,
-    RunList, RunView, code,
+    Archive, Causes, EventPage, ItemFilter, ItemPage, ItemStory, PlanView, Problem, ProblemKind, ResumeTerms,
+    RunFilter, RunList, RunView, code,
 };
 
 /// How long we try again when the store is held but nobody answers: two reads at once hold it for
@@ -141,13 +141,13 @@ impl Reader {
         }
     }
 
-    /// What a resume would do.
-    pub(super) async fn plan(&self, run: &str) -> Result<PlanView, Failure> {
+    /// What a resume on these terms would do.
+    pub(super) async fn plan(&self, run: &str, terms: &ResumeTerms) -> Result<PlanView, Failure> {
         match self {
-            Self::Beside(client) => Ok(client.plan(run).await?),
+            Self::Beside(client) => Ok(client.plan(run, terms).await?),
             Self::Store { archive, engine } => {
                 let run = archive.find(run)?.id;
-                let plan = engine.plan(run).await.map_err(|error| Failure::from(resume_problem(&error)))?;
+                let plan = engine.plan(run, terms).await?;
                 Ok(archive.plan_view(&plan)?)
             }
             Self::Nothing(state) => Err(nothing(state)),

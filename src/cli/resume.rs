@@ -6,7 +6,7 @@ use super::output::{BOLD, Output};
 use super::reader::Reader;
 use super::table::{self, Table};
 use super::{Context, phrase, watch};
-use crate::view::PlanView;
+use crate::view::{PlanView, ResumeTerms};
 
 /// Doubts listed one by one; the rest is counted.
 const DOUBTS_MAX: usize = 20;
@@ -21,6 +21,8 @@ Examples:
   milepost resume @failed --plan             what is kept, what is done, what is in doubt
   milepost resume @failed                    do it
   milepost resume run_01kj --plan --json
+  milepost resume @failed --items failed         only what did not succeed; the rest stays as it is
+  milepost resume @latest --items A-100 --items '#17'
 
 Exit codes: 0 succeeded (or planned), 1 failed again, 3 stopped and resumable, 4 the state directory
 is held by another engine, 5 no such run, 6 the run cannot be resumed, 7 cancelled.")]
@@ -31,9 +33,19 @@ pub(super) struct Args {
     /// Only say what would be done
     #[arg(long)]
     plan: bool,
+    /// Work on these items only: 'failed' (dead letters, doubts, those between attempts),
+    /// 'dead-lettered', or a key or position ('#17'); may be given several times
+    #[arg(long, value_name = "WHICH")]
+    items: Vec<String>,
     /// The plan as JSON; without --plan, end with the run as JSON
     #[arg(long)]
     json: bool,
+}
+
+impl Args {
+    fn terms(&self) -> ResumeTerms {
+        ResumeTerms { items: self.items.clone() }
+    }
 }
 
 pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) -> Result<Exit, Failure> {
@@ -41,16 +53,17 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
         return show_plan(&args, context, output).await;
     }
     let (engine, _serving) = watch::open(context, output).await?;
-    let archive = engine.archive();
+    let (archive, terms) = (engine.archive(), args.terms());
     let run = archive.find(&args.run)?.id;
-    let plan = archive.plan_view(&engine.plan(run).await?)?;
-    let running = engine.resume(run).await?;
+    let plan = archive.plan_view(&engine.plan(run, &terms).await?)?;
+    let running = engine.resume(run, &terms).await?;
     output.say(&summary(&plan));
     watch::to_end(&engine, running, args.json, context, output).await
 }
 
 async fn show_plan(args: &Args, context: &Context, output: &mut Output) -> Result<Exit, Failure> {
-    let plan = Reader::open(context).await?.plan(&args.run).await?;
+    let terms = args.terms();
+    let plan = Reader::open(context).await?.plan(&args.run, &terms).await?;
     if args.json {
         output.json(&plan)?;
         return Ok(Exit::Success);
@@ -70,7 +83,11 @@ async fn show_plan(args: &Args, context: &Context, output: &mut Output) -> Resul
     }
     output.flush()?;
     output.say("");
-    say_next(&[format!("milepost resume {}", plan.run)], context, output);
+    if plan.execute.is_empty() && !terms.items.is_empty() {
+        say_next(&[format!("milepost items {}", plan.run)], context, output);
+    } else {
+        say_next(&[format!("milepost resume {}{}", plan.run, terms.options())], context, output);
+    }
     Ok(Exit::Success)
 }
 

@@ -53,7 +53,7 @@ struct Site {
 impl Site {
     fn new(live: bool) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let planner = Arc::new(|run| -> server::Planning { Box::pin(async move { Ok(plan(run)) }) });
+        let planner = Arc::new(|run, _| -> server::Planning { Box::pin(async move { Ok(plan(run)) }) });
         let actor = Arc::new(|run, order| -> server::Acting { Box::pin(async move { acted(run, order) }) });
         let service = Service { archive: fake::archive(live), planner, actor };
         let serving = server::listen(&Options::new(directory.path()), service).unwrap();

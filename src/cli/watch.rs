@@ -16,7 +16,7 @@ use super::signals::Signals;
 use crate::app::{Engine, Running};
 use crate::core::run::Run;
 use crate::server::{self, Service, Serving};
-use crate::view::Archive;
+use crate::view::{Archive, ResumeTerms};
 
 /// Opens the state directory to work in it, and serves others meanwhile.
 pub(super) async fn open(
@@ -38,11 +38,11 @@ pub(super) async fn open(
 fn service(engine: &Arc<Engine>) -> Service {
     let planner = {
         let engine = Arc::downgrade(engine);
-        move |run| -> server::Planning {
+        move |run, terms: ResumeTerms| -> server::Planning {
             let engine = engine.upgrade();
             Box::pin(async move {
                 match engine {
-                    Some(engine) => engine.plan(run).await.map_err(|error| resume_problem(&error)),
+                    Some(engine) => engine.plan(run, &terms).await.map_err(|error| resume_problem(&error)),
                     None => Err(server::ending()),
                 }
             })

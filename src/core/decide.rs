@@ -278,16 +278,17 @@ impl Desk {
         let mut fetch: BTreeSet<Unit> = std::mem::take(&mut self.wanted);
         let held = self.units.len() + self.fetching.len() + fetch.len();
         let room = self.limits.window.saturating_sub(held) as u64;
-        let left = self.total.filter(|_| !self.paused).map_or(0, |total| total.saturating_sub(self.fed));
+        let left = if self.paused { 0 } else { self.left_to_feed() };
         let wave = room.min(FEED_MAX).min(left);
         // Whole waves only: reading one record at a time costs a hand-over each.
         if wave > 0 && (wave == left || wave == FEED_MAX || self.moving == 0) {
             // A message may have brought an item in before its turn.
             let known = |unit: &Unit| self.holds(*unit) || self.asleep.contains_key(unit);
-            let fresh: Vec<Unit> =
-                (self.fed..self.fed + wave).map(Unit::Item).filter(|unit| !known(unit)).collect();
+            let wave = self.next_wave(wave);
+            let fresh: Vec<Unit> = wave.items.into_iter().filter(|unit| !known(unit)).collect();
             fetch.extend(fresh);
-            self.fed += wave;
+            self.fed = wave.fed;
+            self.skip_unchosen();
         }
         if !fetch.is_empty() {
             self.fetching.extend(fetch.iter().copied());

@@ -14,6 +14,7 @@ use super::id::Unit;
 use super::outlet::{Notice, Outlets};
 use super::plan::Plan;
 use super::progress::Progress;
+use super::selection::Positions;
 use super::time::Timestamp;
 
 /// How much of a run is held in memory.
@@ -78,6 +79,10 @@ pub struct Desk {
     pub(super) wanted: BTreeSet<Unit>,
     /// Items before this position were asked for once.
     pub(super) fed: u64,
+    /// Where it began: every item before this position is at rest.
+    pub(super) begun: u64,
+    /// The items to work on; `None`: all.
+    pub(super) chosen: Option<Arc<Positions>>,
     /// How many items there are; `None` before the gate.
     pub(super) total: Option<u64>,
     /// When it is looked again for items that can give up their place.
@@ -127,6 +132,8 @@ impl Desk {
             fetching: BTreeSet::new(),
             wanted: BTreeSet::new(),
             fed,
+            begun: fed,
+            chosen: None,
             total,
             room_at: Timestamp(0),
             stopping: false,
@@ -144,11 +151,14 @@ impl Desk {
     /// The gate is passed: so many items can be asked for.
     pub fn open_gate(&mut self, total: u64) {
         self.total = Some(total);
+        self.skip_unchosen();
     }
 
     /// Items before this position are at rest and are not asked for.
     pub fn start_from(&mut self, position: u64) {
         self.fed = position;
+        self.begun = position;
+        self.skip_unchosen();
     }
 
     /// Whether no new attempt starts any more.
@@ -163,7 +173,7 @@ impl Desk {
 
     /// Asks for a unit by name: one that a message came for, or one that a resume revives.
     pub fn want(&mut self, unit: Unit) {
-        if !self.units.contains_key(&unit) && !self.fetching.contains(&unit) {
+        if !self.units.contains_key(&unit) && !self.fetching.contains(&unit) && self.works_on(unit) {
             self.forget_sleep(unit);
             self.wanted.insert(unit);
         }
@@ -187,7 +197,7 @@ impl Desk {
 
     /// Whether everything there was to do is done, also when it was asked to stop.
     pub fn is_complete(&self) -> bool {
-        let fed = self.total.is_some_and(|total| self.fed >= total);
+        let fed = self.total.is_some() && self.left_to_feed() == 0;
         fed && self.units.is_empty() && self.asleep.is_empty() && self.wanted.is_empty()
     }
 
@@ -213,8 +223,10 @@ impl Desk {
             self.fetching.iter().find_map(item),
             self.wanted.iter().find_map(item),
         ];
+        // Items that were not chosen lie between those that were.
+        let fed = if self.chosen.is_some() { self.begun } else { self.fed };
         // A message may have brought in an item far ahead of those that were not asked for yet.
-        firsts.into_iter().flatten().fold(self.fed, u64::min)
+        firsts.into_iter().flatten().fold(fed, u64::min)
     }
 
     /// What was recorded since the last call: each unit's whole progress, once, and the setbacks.

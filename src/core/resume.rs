@@ -1,5 +1,4 @@
-//! What a resume will do, before it does it. The plan that is shown and the resume that is carried
-//! out ask the same function ([`fates`]), so they cannot differ.
+//! What a resume will do, before it does it: the fates of all units, added up.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,36 +7,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::catalog::Role;
-use super::cell::{Cell, Kind, SettleBy, State};
-use super::fault::name;
+use super::cell::{SettleBy, State};
 use super::id::{RunId, Unit};
-use super::plan::{PlanStep, Track};
+use super::plan::Track;
 use super::progress::Progress;
-use super::time::Timestamp;
+use super::selection::Selection;
 
-/// What a resume does with one step of one unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Fate {
-    /// It is done: nothing.
-    Reuse,
-    /// It was given up: a new budget of attempts.
-    Failed,
-    /// It never ran.
-    NeverRan,
-    /// It was between attempts, or waiting: it goes on, with a new budget.
-    GoesOn,
-    /// It is done, but what it sent was lost on the way: it is sent again under the same ID.
-    SentAgain,
-    /// It is in doubt and settled in this way.
-    InDoubt(SettleBy),
-    /// Nothing: the same content would be refused again.
-    Stays,
-    /// Nothing: a person gave it up.
-    GivenUp,
-    /// Nothing: a step before it stays as it is.
-    Blocked,
-}
+pub use super::fate::{Fate, at_admission, fate, fates, fates_left_out, revival};
 
 /// What a resume will do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,96 +61,6 @@ pub struct Doubt {
     pub settle_by: SettleBy,
 }
 
-/// What a resume does with one step of a unit at this progress.
-pub fn fate(track: &Track, progress: &Progress, step: usize) -> Fate {
-    fates(track, progress)[step]
-}
-
-/// What a resume does with each step of a unit at this progress. One walk in the order of the
-/// track: following the paths back from each step would visit some steps once per path.
-pub fn fates(track: &Track, progress: &Progress) -> Vec<Fate> {
-    let mut fates: Vec<Fate> = Vec::with_capacity(track.steps.len());
-    for (known, cell) in track.steps.iter().zip(&progress.cells) {
-        fates.push(match cell.state {
-            State::Succeeded | State::Skipped(_) => Fate::Reuse,
-            State::Running | State::InDoubt(_) => Fate::InDoubt(known.settle),
-            State::DeadLettered if is_recomputed(known, cell) => Fate::Stays,
-            State::DeadLettered => Fate::Failed,
-            State::Cancelled => Fate::GivenUp,
-            State::Backoff(_) | State::Waiting(_) => Fate::GoesOn,
-            State::Pending => {
-                let blocks = |need: &usize| {
-                    matches!(
-                        fates[*need],
-                        Fate::Stays | Fate::GivenUp | Fate::Blocked | Fate::InDoubt(SettleBy::Person)
-                    )
-                };
-                if !known.tolerant && known.needs.iter().any(blocks) { Fate::Blocked } else { Fate::NeverRan }
-            }
-        });
-    }
-    for step in 0..fates.len() {
-        if is_lost(track, progress, step) {
-            for need in &track.steps[step].needs {
-                // Only where a repeat is harmless; else the step waits for what may still come.
-                let known = &track.steps[*need];
-                let sends = matches!(known.role, Role::Effect { .. }) && known.settle == SettleBy::Repeat;
-                if sends && fates[*need] == Fate::Reuse {
-                    fates[*need] = Fate::SentAgain;
-                }
-            }
-        }
-    }
-    fates
-}
-
-/// A message that a step waited for did not come (rule R5).
-fn is_lost(track: &Track, progress: &Progress, step: usize) -> bool {
-    let cell = &progress.cells[step];
-    track.steps[step].role == Role::Receive
-        && cell.state == State::DeadLettered
-        && cell.fault.as_ref().is_some_and(|fault| fault.name == name::MESSAGE_LOST)
-}
-
-/// The events that a resume records for a unit before it goes on, by step.
-pub fn revival(track: &Track, progress: &Progress) -> Vec<(usize, Kind)> {
-    fates(track, progress)
-        .into_iter()
-        .enumerate()
-        .filter_map(|(step, fate)| match (fate, progress.cells[step].state) {
-            (Fate::Failed, _) | (Fate::GoesOn, State::Backoff(_)) => Some((step, Kind::Revived)),
-            // The message may have been there all along, and nobody to receive it.
-            (Fate::GoesOn, State::Waiting(_)) if track.steps[step].role == Role::Receive => {
-                Some((step, Kind::Revived))
-            }
-            (Fate::InDoubt(SettleBy::Probe | SettleBy::Repeat), State::InDoubt(_)) => {
-                Some((step, Kind::Revived))
-            }
-            (Fate::SentAgain, _) => Some((step, Kind::Resent)),
-            _ => None,
-        })
-        .collect()
-}
-
-/// The events that follow from finding a unit's record when no call of it can be under way: an
-/// intent without an outcome is in doubt.
-pub fn at_admission(track: &Track, progress: &Progress, now: Timestamp) -> Vec<(usize, Kind)> {
-    let until = |step: &PlanStep| (step.settle != SettleBy::Person).then_some(now);
-    progress
-        .cells
-        .iter()
-        .enumerate()
-        .filter(|(_, cell)| cell.state == State::Running)
-        .map(|(step, _)| (step, Kind::Lost { until: until(&track.steps[step]) }))
-        .collect()
-}
-
-/// A dead letter that pure computation would only reach again: same source, same definition. The
-/// source itself is read again when it never was pinned.
-fn is_recomputed(step: &PlanStep, cell: &Cell) -> bool {
-    step.role == Role::Pure || (cell.attempts == 0 && step.role != Role::Source && step.role != Role::Receive)
-}
-
 /// Adds up what a resume will do, unit by unit.
 #[derive(Debug)]
 pub struct Planner<'a> {
@@ -184,6 +70,9 @@ pub struct Planner<'a> {
     doubt_count: u64,
     done: u64,
     recorded: u64,
+    /// How many of the units that have a record are chosen.
+    chosen: u64,
+    selection: &'a Selection,
     digest: Sha256,
 }
 
@@ -203,8 +92,17 @@ impl<'a> Planner<'a> {
             doubt_count: 0,
             done: 0,
             recorded: 0,
+            chosen: 0,
+            selection: &Selection::All,
             digest,
         }
+    }
+
+    /// The same for a resume that works on these items only.
+    #[must_use]
+    pub fn selecting(mut self, selection: &'a Selection) -> Self {
+        self.selection = selection;
+        self
     }
 
     /// Adds a unit that has a record.
@@ -215,7 +113,9 @@ impl<'a> Planner<'a> {
             Unit::Run | Unit::Closing(_) => None,
         };
         self.digest.update(item.unwrap_or(u64::MAX).to_be_bytes());
-        let fates = fates(self.track, progress);
+        let chosen = self.selection.takes(self.track, unit, Some(progress));
+        self.chosen += u64::from(chosen);
+        let fates = if chosen { fates(self.track, progress) } else { fates_left_out(self.track, progress) };
         self.done += u64::from(item.is_some() && fates.iter().all(|fate| *fate == Fate::Reuse));
         for (step, (known, fate)) in self.track.steps.iter().zip(fates).enumerate() {
             *self.counts[step].entry(fate).or_default() += 1;
@@ -235,7 +135,9 @@ impl<'a> Planner<'a> {
     /// Ends the plan of a track with `total` units, those without a record included.
     pub fn finish(mut self, total: u64) -> TrackPlan {
         let unrecorded = total.saturating_sub(self.recorded);
+        let chosen = self.selection.unrecorded(total, self.recorded, self.chosen).min(unrecorded);
         self.digest.update(total.to_be_bytes());
+        self.digest.update(chosen.to_be_bytes());
         let mut plan = TrackPlan {
             doubts: self.doubts,
             doubt_count: self.doubt_count,
@@ -243,7 +145,8 @@ impl<'a> Planner<'a> {
             ..TrackPlan::default()
         };
         for (step, known) in self.track.steps.iter().enumerate() {
-            *self.counts[step].entry(Fate::NeverRan).or_default() += unrecorded;
+            *self.counts[step].entry(Fate::NeverRan).or_default() += chosen;
+            *self.counts[step].entry(Fate::LeftOut).or_default() += unrecorded - chosen;
             for (fate, items) in self.counts[step].iter().filter(|(_, items)| **items > 0) {
                 // A source that is pinned shows in its items, which have its name.
                 if known.role == Role::Source && *fate == Fate::Reuse {
@@ -253,14 +156,8 @@ impl<'a> Planner<'a> {
                     Share { step: known.name.clone(), items: *items, reason: fate.reason().to_owned() };
                 match fate {
                     Fate::Reuse => plan.reuse.push(share),
-                    Fate::Stays | Fate::GivenUp | Fate::Blocked | Fate::InDoubt(SettleBy::Person) => {
-                        plan.stays.push(share);
-                    }
-                    Fate::Failed
-                    | Fate::NeverRan
-                    | Fate::GoesOn
-                    | Fate::SentAgain
-                    | Fate::InDoubt(SettleBy::Probe | SettleBy::Repeat) => plan.execute.push(share),
+                    fate if fate.acts() => plan.execute.push(share),
+                    _ => plan.stays.push(share),
                 }
             }
         }
@@ -285,41 +182,6 @@ impl TrackPlan {
     fn tells_of(&self, step: &str) -> bool {
         let mut shares = self.reuse.iter().chain(&self.execute).chain(&self.stays);
         shares.any(|share| share.step == step)
-    }
-}
-
-impl Fate {
-    fn letter(self) -> u8 {
-        match self {
-            Self::Reuse => b'r',
-            Self::Failed => b'f',
-            Self::NeverRan => b'n',
-            Self::GoesOn => b'g',
-            Self::SentAgain => b'm',
-            Self::InDoubt(SettleBy::Probe) => b'p',
-            Self::InDoubt(SettleBy::Repeat) => b'a',
-            Self::InDoubt(SettleBy::Person) => b'd',
-            Self::Stays => b's',
-            Self::GivenUp => b'c',
-            Self::Blocked => b'b',
-        }
-    }
-
-    /// The words for it in a plan.
-    pub fn reason(self) -> &'static str {
-        match self {
-            Self::Reuse => "",
-            Self::Failed => "failed",
-            Self::NeverRan => "never ran",
-            Self::GoesOn => "was between attempts or waiting",
-            Self::SentAgain => "republish: message lost",
-            Self::InDoubt(SettleBy::Probe) => "in doubt: looked up first",
-            Self::InDoubt(SettleBy::Repeat) => "in doubt: repeated, which is declared harmless",
-            Self::InDoubt(SettleBy::Person) => "in doubt: a person decides",
-            Self::Stays => "same content would be refused again",
-            Self::GivenUp => "given up by a person",
-            Self::Blocked => "a step before it stays as it is",
-        }
     }
 }
 

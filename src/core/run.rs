@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::fault::Fault;
 use super::id::RunId;
-use super::steer::{Halt, Resumption, Steer};
+use super::steer::{Halt, Relief, Steer};
 use super::survey::Remark;
 use super::time::Timestamp;
 
@@ -155,7 +155,8 @@ pub enum RunEvent {
         /// What, and about how many records.
         remark: Remark,
     },
-    /// An engine goes on with it. From running (its engine died), interrupted, paused or failed.
+    /// An engine goes on with it. From running (its engine died), interrupted, paused or failed; from
+    /// succeeded when items were selected.
     Resumed {
         /// The plan that was carried out.
         plan: String,
@@ -180,7 +181,7 @@ pub enum RunEvent {
     /// One reason for the pause is gone; the run goes on when it was the last. From paused.
     Unpaused {
         /// Which.
-        resumption: Resumption,
+        relief: Relief,
     },
     /// A person gives it up: no attempt begins any more, and it is closed as cancelled once those
     /// under way have ended. From every state but succeeded and cancelled.
@@ -296,7 +297,10 @@ impl Run {
                 self.source = Some(source.clone());
                 status
             }
-            (S::Running | S::Waiting | S::Interrupted | S::Paused | S::Failed, RunEvent::Resumed { .. }) => {
+            (
+                S::Running | S::Waiting | S::Interrupted | S::Paused | S::Failed | S::Succeeded,
+                RunEvent::Resumed { .. },
+            ) => {
                 self.epoch += 1;
                 self.ended_at = None;
                 self.fault = None;
@@ -307,16 +311,9 @@ impl Run {
                 self.steer.free();
                 S::Interrupted
             }
-            (S::Running | S::Waiting | S::Paused, RunEvent::Paused { halt }) => {
-                self.steer.pause(halt, event.at);
-                S::Paused
-            }
-            (S::Paused, RunEvent::Tried { connection, fault, next }) => {
-                self.steer.tried(connection, fault, *next);
-                S::Paused
-            }
-            (S::Paused, RunEvent::Unpaused { resumption }) => {
-                self.steer.go_on(resumption);
+            (S::Running | S::Waiting | S::Paused, RunEvent::Paused { .. })
+            | (S::Paused, RunEvent::Tried { .. } | RunEvent::Unpaused { .. }) => {
+                self.steer.hear(event);
                 if self.steer.is_paused() { S::Paused } else { S::Running }
             }
             (status, RunEvent::Cancelling { by }) if self.is_open() => {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::fault::Fault;
+use super::run::{Event, RunEvent};
 use super::time::Timestamp;
 
 /// What a run is asked for, as it is durable.
@@ -70,7 +71,7 @@ pub enum Halt {
 /// Why a pause is over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "by", rename_all = "snake_case")]
-pub enum Resumption {
+pub enum Relief {
     /// A person asked for it.
     Person {
         /// Who.
@@ -94,30 +95,29 @@ impl Steer {
         self.paused.is_some() || !self.holds.is_empty()
     }
 
-    pub(super) fn pause(&mut self, halt: &Halt, at: Timestamp) {
-        match halt {
-            Halt::Person { name } => {
-                self.paused.get_or_insert(Paused { by: name.clone(), since: at });
+    /// Takes in what pauses the run, or lets it go on; any other event changes nothing.
+    pub(super) fn hear(&mut self, event: &Event) {
+        let since = event.at;
+        match &event.what {
+            RunEvent::Paused { halt: Halt::Person { name } } => {
+                self.paused.get_or_insert(Paused { by: name.clone(), since });
             }
-            Halt::Connection { connection, fault, next } => {
-                let hold = Hold { since: at, trials: 0, fault: fault.clone(), next: *next };
+            RunEvent::Paused { halt: Halt::Connection { connection, fault, next } } => {
+                let hold = Hold { since, trials: 0, fault: fault.clone(), next: *next };
                 self.holds.insert(connection.clone(), hold);
             }
-        }
-    }
-
-    pub(super) fn tried(&mut self, connection: &str, fault: &Fault, next: Timestamp) {
-        if let Some(hold) = self.holds.get_mut(connection) {
-            hold.trials += 1;
-            hold.fault = fault.clone();
-            hold.next = next;
-        }
-    }
-
-    pub(super) fn go_on(&mut self, resumption: &Resumption) {
-        match resumption {
-            Resumption::Person { .. } => self.paused = None,
-            Resumption::Connection { connection } => drop(self.holds.remove(connection)),
+            RunEvent::Tried { connection, fault, next } => {
+                if let Some(hold) = self.holds.get_mut(connection) {
+                    hold.trials += 1;
+                    hold.fault = fault.clone();
+                    hold.next = *next;
+                }
+            }
+            RunEvent::Unpaused { relief: Relief::Person { .. } } => self.paused = None,
+            RunEvent::Unpaused { relief: Relief::Connection { connection } } => {
+                self.holds.remove(connection);
+            }
+            _ => {}
         }
     }
 

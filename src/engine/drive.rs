@@ -16,6 +16,7 @@ use crate::core::id::Unit;
 use crate::core::progress::Progress;
 use crate::core::retry::{Again, Outcome};
 use crate::core::run::{Event, IllegalRunEvent, Run, RunEvent};
+use crate::core::selection::Positions;
 use crate::core::tally::Calls;
 use crate::core::time::Timestamp;
 use crate::ports::{Clock, Compute, Journal, Pinned, Pins, Queue, Records, StoreError};
@@ -84,14 +85,29 @@ pub(super) struct Drive {
     pub(super) watermark: u64,
 }
 
+/// A resume that was carried out on the store and is now to be driven.
+#[derive(Clone, Debug)]
+pub struct Resumption {
+    /// The hash of its plan.
+    pub plan: String,
+    /// The items that it works on; `None`: all.
+    pub chosen: Option<Arc<Positions>>,
+}
+
+impl From<&str> for Resumption {
+    fn from(plan: &str) -> Self {
+        Self { plan: plan.to_owned(), chosen: None }
+    }
+}
+
 /// Drives a run until it ends or is stopped, and returns its last record. A run that is queued is
-/// started; any other is resumed by `plan` (its hash), which was carried out on the store before.
+/// started; any other is resumed.
 ///
 /// # Errors
 /// See [`Error`]. The run can then be resumed.
 pub async fn drive(
     run: Run,
-    plan: Option<String>,
+    resumption: Option<Resumption>,
     assembly: Arc<Assembly>,
     ports: Ports,
     control: Control,
@@ -99,7 +115,7 @@ pub async fn drive(
     seed: u64,
 ) -> Result<Run, Error> {
     let mut drive = Drive::new(run, assembly, ports, control, limits, seed);
-    drive.begin(plan)?;
+    drive.begin(resumption)?;
     drive.flow().await?;
     let mut ending = finish::judge(&drive)?;
     if let Ending::Failed(fault) = &ending
@@ -151,12 +167,18 @@ impl Drive {
         }
     }
 
-    fn begin(&mut self, plan: Option<String>) -> Result<(), Error> {
+    fn begin(&mut self, resumption: Option<Resumption>) -> Result<(), Error> {
         // Its steps are finished beside the resumed work: each closing is told of once (rule R11).
         let closing = self.run.open_closing();
-        match plan {
+        match resumption {
             None => self.tell(RunEvent::Started)?,
-            Some(plan) => self.tell(RunEvent::Resumed { plan })?,
+            Some(Resumption { plan, chosen }) => {
+                self.tell(RunEvent::Resumed { plan })?;
+                if let Some(chosen) = chosen {
+                    self.mail.choose(Arc::clone(&chosen));
+                    self.desk.choose(chosen);
+                }
+            }
         }
         if let Some(source) = self.run.source.clone() {
             let worker = self.common.assembly.source().ok_or_else(|| {

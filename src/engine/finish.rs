@@ -7,6 +7,7 @@ use crate::core::progress::Progress;
 use crate::core::run::{Run, RunEvent, Status};
 
 use super::drive::{Drive, Error};
+use super::recover;
 use super::steer::End;
 
 /// How it ends.
@@ -29,7 +30,8 @@ impl Ending {
 }
 
 /// Judges a run whose flow has ended. A run that was asked to stop is interrupted even when
-/// nothing is left: the resume finds that out and closes it.
+/// nothing is left: the resume finds that out and closes it. So is one that worked on chosen items
+/// while others are unfinished.
 pub(super) fn judge(drive: &Drive) -> Result<Ending, Error> {
     match &drive.steering.end {
         Some(End::Stopped) => return Ok(Ending::Interrupted),
@@ -37,6 +39,11 @@ pub(super) fn judge(drive: &Drive) -> Result<Ending, Error> {
         // What was under way may have been all that was left.
         Some(End::TimedOut(fault)) if !drive.desk.is_complete() => return Ok(Ending::Failed(fault.clone())),
         Some(End::TimedOut(_)) | None => {}
+    }
+    if drive.desk.is_choosy()
+        && recover::is_unfinished(drive.ports.journal.as_ref(), drive.desk.plan(), &drive.run)?
+    {
+        return Ok(Ending::Interrupted);
     }
     let journal = &drive.ports.journal;
     let plan = &drive.common.assembly.plan;

@@ -20,6 +20,7 @@ use crate::core::mail::{Disposition, disposition};
 use crate::core::plan::Plan;
 use crate::core::progress::Progress;
 use crate::core::run::Run;
+use crate::core::selection::Positions;
 use crate::core::time::Timestamp;
 use crate::ports::{Delivery, Receive};
 
@@ -42,6 +43,8 @@ pub(super) struct Mail {
     proven: Vec<(Unit, Progress)>,
     pollers: Vec<JoinHandle<()>>,
     inlets: BTreeMap<usize, Inlet>,
+    /// Only messages for these items are received.
+    chosen: Option<Arc<Positions>>,
     window: usize,
     outstanding: usize,
     extend_at: Option<Timestamp>,
@@ -70,10 +73,16 @@ impl Mail {
             proven: Vec::new(),
             pollers: Vec::new(),
             inlets: BTreeMap::new(),
+            chosen: None,
             window,
             outstanding: 0,
             extend_at: None,
         }
+    }
+
+    /// Leaves the messages of all other items in their queues. To be called before any is received.
+    pub(super) fn choose(&mut self, chosen: Arc<Positions>) {
+        self.chosen = Some(chosen);
     }
 
     /// Starts receiving for every step that receives.
@@ -83,6 +92,7 @@ impl Mail {
                 continue;
             }
             let Some(receive) = parameters(common, step) else { continue };
+            let receive = Receive { items: self.chosen.clone(), ..receive };
             let permits = Arc::new(Semaphore::new(self.window.max(RECEIVE_MAX)));
             let (queue, inlet) = (Arc::clone(&ports.queue), Arc::clone(&permits));
             let poller = poll(step, receive.clone(), queue, inlet, sender.clone());
@@ -104,8 +114,12 @@ impl Mail {
             // Received before the items were given up; it shows again by itself.
             return;
         }
-        let Some(unit) = delivery.message.item.map(Unit::Item) else {
-            // About the run, or foreign: left to the queue's redrive policy.
+        let known = delivery
+            .message
+            .item
+            .filter(|item| self.chosen.as_ref().is_none_or(|chosen| chosen.contains(*item)));
+        let Some(unit) = known.map(Unit::Item) else {
+            // About the run, foreign, or of an item that is not worked on now: left to the queue.
             self.give_back(step, 1);
             return;
         };

@@ -24,4 +24,4 @@ pub mod recover;
 mod steer;
 
 pub use control::{Control, Declined, Handle, Request};
-pub use drive::{Error, Ports, drive};
+pub use drive::{Error, Ports, Resumption, drive};

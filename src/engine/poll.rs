@@ -30,6 +30,7 @@ pub(super) fn parameters(common: &Common, step: usize) -> Option<Receive> {
     Some(Receive {
         queue: body.get("queue")?.as_str()?.to_owned(),
         run: common.run.id,
+        items: None,
         max: RECEIVE_MAX,
         wait: millis("wait_ms")?,
         visibility: millis("visibility_ms")?,

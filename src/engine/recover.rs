@@ -7,6 +7,7 @@ use crate::core::plan::Plan;
 use crate::core::progress::Progress;
 use crate::core::resume::{self, Planner, ResumePlan};
 use crate::core::run::Run;
+use crate::core::selection::{Positions, Selection};
 use crate::core::tally::Counts;
 use crate::core::time::Timestamp;
 use crate::ports::{Journal, StoreError};
@@ -30,11 +31,24 @@ pub enum Error {
 /// # Errors
 /// [`StoreError`] when the records cannot be read.
 pub fn plan(journal: &dyn Journal, plan: &Plan, run: &Run) -> Result<ResumePlan, StoreError> {
-    let mut of_run = Planner::new(&plan.run, run.id, run.epoch);
+    plan_of(journal, plan, run, &Selection::All)
+}
+
+/// The same for a resume that works on these items only.
+///
+/// # Errors
+/// As [`plan`].
+pub fn plan_of(
+    journal: &dyn Journal,
+    plan: &Plan,
+    run: &Run,
+    selection: &Selection,
+) -> Result<ResumePlan, StoreError> {
+    let mut of_run = Planner::new(&plan.run, run.id, run.epoch).selecting(selection);
     if let Some(progress) = journal.progress(run.id, Unit::Run)? {
         of_run.add(Unit::Run, &progress);
     }
-    let mut of_items = Planner::new(&plan.items, run.id, run.epoch);
+    let mut of_items = Planner::new(&plan.items, run.id, run.epoch).selecting(selection);
     each_item(journal, run, |position, progress| {
         of_items.add(Unit::Item(position), progress);
     })?;
@@ -57,8 +71,24 @@ pub fn plan(journal: &dyn Journal, plan: &Plan, run: &Run) -> Result<ResumePlan,
 /// # Errors
 /// [`Error`]; what was committed before stays.
 pub async fn revive(journal: &dyn Journal, plan: &Plan, run: &Run, now: Timestamp) -> Result<(), Error> {
+    revive_chosen(journal, plan, run, now, &Selection::All).await.map(drop)
+}
+
+/// The same for these items only; returns their positions, `None` for all.
+///
+/// # Errors
+/// As [`revive`].
+pub async fn revive_chosen(
+    journal: &dyn Journal,
+    plan: &Plan,
+    run: &Run,
+    now: Timestamp,
+    selection: &Selection,
+) -> Result<Option<Positions>, Error> {
     let mut pending: Vec<Change> = Vec::new();
-    if let Some(mut progress) = journal.progress(run.id, Unit::Run)? {
+    if selection.is_all()
+        && let Some(mut progress) = journal.progress(run.id, Unit::Run)?
+    {
         let events = resume::revival(&plan.run, &progress);
         if !events.is_empty() {
             for (step, kind) in events {
@@ -72,30 +102,71 @@ pub async fn revive(journal: &dyn Journal, plan: &Plan, run: &Run, now: Timestam
         units.dead_lettered + units.in_doubt + units.cancelled + units.backoff + units.waiting > 0
     };
     // Without any of these no record changes, and a million items need not be read.
-    if steps.iter().any(|step| unfinished(&step.units)) {
-        revive_items(journal, plan, run, now, &mut pending).await?;
-    }
+    let chosen = if steps.iter().any(|step| unfinished(&step.units)) || !selection.is_all() {
+        revive_items(journal, plan, run, now, selection, &mut pending).await?
+    } else {
+        Positions::default()
+    };
     if !pending.is_empty() {
         journal.commit(pending).await?;
     }
-    Ok(())
+    Ok(match selection {
+        Selection::All => None,
+        Selection::Items(positions) => Some(positions.clone()),
+        Selection::Failed | Selection::DeadLettered(_) => Some(chosen),
+    })
 }
 
-/// The items of a run, in commits of a few hundred. `pending` goes with the first.
+/// Whether an item, or a step of the run itself, has something left that a resume would do.
+///
+/// # Errors
+/// [`StoreError`] when the records cannot be read.
+pub fn is_unfinished(journal: &dyn Journal, plan: &Plan, run: &Run) -> Result<bool, StoreError> {
+    let of_run = journal.progress(run.id, Unit::Run)?;
+    if of_run.is_some_and(|progress| !progress.is_at_rest(&plan.run)) {
+        return Ok(true);
+    }
+    let total = run.source.as_ref().map_or(0, |source| source.count);
+    let mut next = journal.watermark(run.id)?;
+    while next < total {
+        let items = journal.items(run.id, next, SCAN)?;
+        if items.is_empty() {
+            return Ok(true);
+        }
+        for (position, progress) in items {
+            if position != next || !progress.is_at_rest(&plan.items) {
+                return Ok(true);
+            }
+            next += 1;
+        }
+    }
+    Ok(false)
+}
+
+/// The items of a run, in commits of a few hundred. `pending` goes with the first. Returns the
+/// positions of those that are worked on, unless that is all of them.
 async fn revive_items(
     journal: &dyn Journal,
     plan: &Plan,
     run: &Run,
     now: Timestamp,
+    selection: &Selection,
     pending: &mut Vec<Change>,
-) -> Result<(), Error> {
+) -> Result<Positions, Error> {
+    let mut chosen = Positions::default();
     let mut lowered = false;
     let mut from = 0;
     loop {
         let items = journal.items(run.id, from, SCAN)?;
-        let Some((last, _)) = items.last() else { return Ok(()) };
+        let Some((last, _)) = items.last() else { return Ok(chosen) };
         from = last + 1;
         for (position, mut progress) in items {
+            if !selection.takes(&plan.items, Unit::Item(position), Some(&progress)) {
+                continue;
+            }
+            if !selection.is_all() {
+                chosen.insert(position);
+            }
             let events = resume::revival(&plan.items, &progress);
             if events.is_empty() {
                 continue;

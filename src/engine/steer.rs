@@ -7,7 +7,7 @@ use crate::core::fault::{Fault, name};
 use crate::core::id::Unit;
 use crate::core::outlet::Notice;
 use crate::core::run::RunEvent;
-use crate::core::steer::{Halt, Resumption};
+use crate::core::steer::{Halt, Relief};
 use crate::core::time::Timestamp;
 
 use super::control::{Answer, Asked, Declined, Request};
@@ -91,7 +91,7 @@ impl Drive {
 
     fn unpause(&mut self, by: String, now: Timestamp) -> Result<(), Error> {
         if let Some(since) = self.steering.paused_at.take() {
-            self.tell(RunEvent::Unpaused { resumption: Resumption::Person { name: by } })?;
+            self.tell(RunEvent::Unpaused { relief: Relief::Person { name: by } })?;
             let paused = now.since(since);
             self.steering.deadline = self.steering.deadline.map(|at| at.after(paused));
         }
@@ -125,7 +125,7 @@ impl Drive {
                 }
                 Notice::Tried { connection, fault, next } => RunEvent::Tried { connection, fault, next },
                 Notice::Freed { connection } => {
-                    RunEvent::Unpaused { resumption: Resumption::Connection { connection } }
+                    RunEvent::Unpaused { relief: Relief::Connection { connection } }
                 }
             })?;
         }

@@ -9,7 +9,7 @@
 //! | `/v1/runs/{run}/items/{item}` | everything about one item |
 //! | `/v1/runs/{run}/events?from&limit` | a page of its events |
 //! | `/v1/runs/{run}/causes?limit` | its dead letters and doubts by cause |
-//! | `/v1/runs/{run}/plan` | what a resume would do |
+//! | `/v1/runs/{run}/plan?terms` | what a resume on these terms (JSON) would do |
 //! | POST `/v1/runs/{run}/actions` | takes an [`Order`] such as `{"action": "close", "by": "ana"}` |
 //!
 //! `{run}` is an ID, a unique prefix, `@latest` or `@failed`. Errors are problem documents
@@ -31,12 +31,12 @@ use axum::routing::{get, post};
 
 use crate::core::id::RunId;
 use crate::core::resume::ResumePlan;
-use crate::view::{Acted, Archive, Order, Problem, ProblemKind, code};
+use crate::view::{Acted, Archive, Order, Problem, ProblemKind, ResumeTerms, code};
 
 pub use socket::{Error, Serving, listen};
 
 /// Plans a resume without doing anything.
-pub type Planner = Arc<dyn Fn(RunId) -> Planning + Send + Sync>;
+pub type Planner = Arc<dyn Fn(RunId, ResumeTerms) -> Planning + Send + Sync>;
 
 /// A resume plan that is being made.
 pub type Planning = Pin<Box<dyn Future<Output = Result<ResumePlan, Problem>> + Send>>;

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use super::{Service, problem};
-use crate::view::{Archive, ItemFilter, Problem, ProblemKind, RunFilter, code};
+use crate::view::{Archive, ItemFilter, Problem, ProblemKind, ResumeTerms, RunFilter, code};
 
 /// Groups of causes when nothing else is asked for.
 const CAUSES_DEFAULT: usize = 20;
@@ -26,6 +26,13 @@ pub(super) struct EventsQuery {
 #[serde(deny_unknown_fields)]
 pub(super) struct CausesQuery {
     limit: Option<usize>,
+}
+
+/// The terms are JSON: they hold lists, which a query has no form for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PlanQuery {
+    terms: Option<String>,
 }
 
 pub(super) async fn runs(State(service): State<Service>, query: Asked<RunFilter>) -> Response {
@@ -69,19 +76,35 @@ pub(super) async fn causes(
         .await
 }
 
-pub(super) async fn plan(State(service): State<Service>, Path(run): Path<String>) -> Response {
+pub(super) async fn plan(
+    State(service): State<Service>,
+    Path(run): Path<String>,
+    query: Asked<PlanQuery>,
+) -> Response {
+    let terms = match read_terms(query) {
+        Ok(terms) => terms,
+        Err(detail) => {
+            return problem::response(&Problem::new(ProblemKind::Invalid, code::API_QUERY, detail));
+        }
+    };
     let found = waiting({
         let archive = service.archive.clone();
         move || archive.find(&run)
     });
     let planned = match found.await {
-        Ok(run) => (service.planner)(run.id).await,
+        Ok(run) => (service.planner)(run.id, terms).await,
         Err(problem) => Err(problem),
     };
     match planned {
         Ok(plan) => answer(service, move |archive| archive.plan_view(&plan)).await,
         Err(problem) => problem::response(&problem),
     }
+}
+
+fn read_terms(query: Asked<PlanQuery>) -> Result<ResumeTerms, String> {
+    let Query(PlanQuery { terms }) = query.map_err(|rejection| rejection.body_text())?;
+    let Some(terms) = terms else { return Ok(ResumeTerms::default()) };
+    serde_json::from_str(&terms).map_err(|error| format!("'terms' is not what it should be: {error}"))
 }
 
 async fn asked<Q, T>(

@@ -14,9 +14,9 @@ use crate::view::{Action, ItemFilter, RunFilter, UnitStatus};
 use crate::view::{code, fake};
 
 fn service() -> Service {
-    let planner: Planner = Arc::new(|run| {
+    let planner: Planner = Arc::new(|run, terms: ResumeTerms| {
         Box::pin(async move {
-            if run == RunId(1 << 100) {
+            if run == RunId(1 << 100) && terms.items == ["a&b", "#4"] {
                 Ok(ResumePlan {
                     run,
                     hash: "4f1c".into(),
@@ -77,7 +77,8 @@ async fn every_read_comes_back_as_it_was() {
     assert_eq!(client.item("@failed", "#4").await.unwrap(), archive.item("@failed", "#4").unwrap());
     assert_eq!(client.events("@failed", 1, None).await.unwrap(), archive.events("@failed", 1, None).unwrap());
     assert_eq!(client.causes("@failed", 5).await.unwrap(), archive.causes("@failed", 5).unwrap());
-    assert_eq!(client.plan("@failed").await.unwrap().plan, "4f1c");
+    let terms = ResumeTerms { items: vec!["a&b".into(), "#4".into()] };
+    assert_eq!(client.plan("@failed", &terms).await.unwrap().plan, "4f1c");
 }
 
 #[tokio::test]
@@ -104,7 +105,7 @@ async fn what_is_refused_keeps_its_code_and_candidates() {
     assert_eq!((unknown.candidates.len(), unknown.next[0].as_str()), (2, "milepost list"));
     let odd = refused(client.item("@latest", "a/b ?&#ü").await.unwrap_err());
     assert!(odd.detail.contains("'a/b ?&#ü'"), "{odd}");
-    let running = refused(client.plan("@latest").await.unwrap_err());
+    let running = refused(client.plan("@latest", &ResumeTerms::default()).await.unwrap_err());
     assert_eq!((running.kind, running.code.as_str()), (ProblemKind::Refused, code::RESUME_REFUSED));
 }
 

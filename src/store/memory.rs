@@ -184,8 +184,8 @@ impl Kept {
         let mut taken = Taken::default();
         let buries = dead_letter_queue(&receive.queue).is_some();
         let mut worn_out = Vec::new();
-        for waiting in self.queues.get_mut(&key).into_iter().flatten().filter(|waiting| waiting.until <= now)
-        {
+        let visible = |waiting: &&mut Waiting| waiting.until <= now && receive.takes(waiting.message.item);
+        for waiting in self.queues.get_mut(&key).into_iter().flatten().filter(visible) {
             if taken.deliveries.len() == receive.max {
                 break;
             }
@@ -208,7 +208,8 @@ impl Kept {
 
     fn has_visible(&self, receive: &Receive, now: Timestamp) -> bool {
         let queue = self.queues.get(&(receive.queue.clone(), receive.run));
-        receive.max > 0 && queue.into_iter().flatten().any(|waiting| waiting.until <= now)
+        let visible = |waiting: &Waiting| waiting.until <= now && receive.takes(waiting.message.item);
+        receive.max > 0 && queue.into_iter().flatten().any(visible)
     }
 
     fn next_visible(&self, receive: &Receive, now: Timestamp) -> Option<Timestamp> {

@@ -35,10 +35,15 @@ impl Stage {
         let rack = (receive.queue.clone(), receive.run);
         let until = hidden_until(receive, now);
         let mut taken = Taken::default();
+        let mut from = 0;
         while taken.deliveries.len() < receive.max {
-            let Some((position, event_id)) = self.racks.oldest_visible(&rack, now) else { break };
+            let Some((position, event_id)) = self.racks.oldest_visible(&rack, now, from) else { break };
             let receipt = Receipt { queue: rack.0.clone(), run: rack.1, event_id };
             let parcel = self.parcel(&rack, position)?;
+            if !receive.takes(parcel.item) {
+                from = position + 1;
+                continue;
+            }
             if parcel.receives >= receive.receives_max && dead_letter_queue(&rack.0).is_some() {
                 self.bury(&receipt)?;
                 continue;

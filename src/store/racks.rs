@@ -146,8 +146,9 @@ impl Racks {
         }
     }
 
-    /// The oldest visible message at `now`: what was hidden long enough is visible again.
-    pub(super) fn oldest_visible(&mut self, key: &RackKey, now: Timestamp) -> Option<(u64, u128)> {
+    /// The oldest visible message at `now` whose position is at least `from`: what was hidden long
+    /// enough is visible again.
+    pub(super) fn oldest_visible(&mut self, key: &RackKey, now: Timestamp, from: u64) -> Option<(u64, u128)> {
         let rack = self.0.get_mut(key)?;
         while let Some((until, position, event_id)) = rack.hidden.first().copied() {
             if until > now {
@@ -156,7 +157,7 @@ impl Racks {
             rack.hidden.pop_first();
             rack.add(event_id, Place { position, until: None });
         }
-        rack.visible.first().copied()
+        rack.visible.range((from, 0)..).next().copied()
     }
 
     /// When the next hidden message becomes visible.

@@ -8,7 +8,7 @@ use super::run::SourceView;
 use super::when::When;
 use crate::core::fault::Fault;
 use crate::core::run::{Event, Run, RunEvent, Status};
-use crate::core::steer::{Halt, Resumption};
+use crate::core::steer::{Halt, Relief};
 
 /// Events on a page when nothing else is asked for.
 const LIMIT_DEFAULT: usize = 500;
@@ -123,10 +123,10 @@ impl Archive {
                 next: Some(When(next)),
                 ..view("tried")
             },
-            RunEvent::Unpaused { resumption: Resumption::Person { name } } => {
+            RunEvent::Unpaused { relief: Relief::Person { name } } => {
                 EventView { by: Some(name), ..view("unpaused") }
             }
-            RunEvent::Unpaused { resumption: Resumption::Connection { connection } } => {
+            RunEvent::Unpaused { relief: Relief::Connection { connection } } => {
                 EventView { connection: Some(connection), ..view("unpaused") }
             }
             RunEvent::Cancelling { by } => EventView { by: Some(by), ..view("cancelling") },

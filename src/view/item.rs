@@ -172,18 +172,21 @@ impl Archive {
     }
 
     pub(super) fn position(&self, run: &Run, key: &str) -> Result<u64, Problem> {
+        self.position_of(run, key).ok_or_else(|| {
+            Problem::new(
+                ProblemKind::NotFound,
+                code::ITEM_UNKNOWN,
+                format!("no item of {} has the key '{key}'", run.id),
+            )
+            .next(format!("milepost items {}", run.id))
+        })
+    }
+
+    /// The position of the item with this key, or the one in `#17`; `None` when there is none.
+    pub fn position_of(&self, run: &Run, key: &str) -> Option<u64> {
         let total = run.source.as_ref().map_or(0, |source| source.count);
         let by_position = || key.strip_prefix('#').and_then(|digits| digits.parse::<u64>().ok());
-        self.names().position(run, key).or_else(by_position).filter(|position| *position < total).ok_or_else(
-            || {
-                Problem::new(
-                    ProblemKind::NotFound,
-                    code::ITEM_UNKNOWN,
-                    format!("no item of {} has the key '{key}'", run.id),
-                )
-                .next(format!("milepost items {}", run.id))
-            },
-        )
+        self.names().position(run, key).or_else(by_position).filter(|position| *position < total)
     }
 
     /// Where a unit stands as a whole, as it is shown.

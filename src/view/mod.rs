@@ -22,6 +22,7 @@ mod reference;
 mod run;
 mod status;
 mod step;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod when;
@@ -38,4 +39,5 @@ pub use problem::{Problem, ProblemKind, code};
 pub use run::{RunFilter, RunList, RunSummary, RunView, SourceView};
 pub use status::UnitStatus;
 pub use step::{StepTrack, StepView};
+pub use terms::{ITEMS_DEAD_LETTERED, ITEMS_FAILED, ResumeTerms};
 pub use when::When;

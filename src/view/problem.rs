@@ -27,6 +27,10 @@ pub mod code {
     pub const RESUME_REFUSED: &str = "E1022";
     /// The action does not fit where the run stands.
     pub const ACT_REFUSED: &str = "E1023";
+    /// The run has no items yet, so none can be selected.
+    pub const NO_ITEMS_YET: &str = "E1031";
+    /// The selected items have nothing to do.
+    pub const NOTHING_TO_DO: &str = "E1032";
     /// Another engine holds the state directory.
     pub const STATE_HELD: &str = "E1101";
     /// The state directory cannot be opened.

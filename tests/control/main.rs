@@ -28,7 +28,7 @@ use milepost::core::tally::Tally;
 use milepost::core::time::Timestamp;
 use milepost::core::workflow::{Bounds, Tolerance};
 use milepost::engine::assembly::{Assembly, Station};
-use milepost::engine::{Control, Handle, Ports, drive, recover};
+use milepost::engine::{Control, Handle, Ports, Resumption, drive, recover};
 use milepost::ports::{Clock, Journal, Worker};
 use milepost::store::{Fate, MemoryStore};
 use tokio::task::JoinHandle;
@@ -118,7 +118,8 @@ impl Place {
         let run = store.run(RUN).unwrap().unwrap();
         let mut plan = None;
         if run.status != Status::Queued {
-            plan = Some(recover::plan(&store, &assembly.plan, &run).unwrap().hash);
+            let planned = recover::plan(&store, &assembly.plan, &run).unwrap();
+            plan = Some(Resumption::from(planned.hash.as_str()));
             recover::revive(&store, &assembly.plan, &run, self.clock.now()).await.unwrap();
         }
         let (handle, control) = Control::new();

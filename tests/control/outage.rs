@@ -5,7 +5,7 @@ use std::time::Duration;
 use milepost::core::breaker::Patience;
 use milepost::core::outlet::Terms;
 use milepost::core::run::{RunEvent, Status};
-use milepost::core::steer::{Halt, Resumption};
+use milepost::core::steer::{Halt, Relief};
 
 use crate::Place;
 use crate::outside::Mood;
@@ -18,7 +18,7 @@ fn turns(place: &Place) -> Vec<&'static str> {
     let of_shop = |event: &RunEvent| match event {
         RunEvent::Paused { halt: Halt::Connection { connection, .. } } => Some((connection.clone(), "held")),
         RunEvent::Tried { connection, .. } => Some((connection.clone(), "tried")),
-        RunEvent::Unpaused { resumption: Resumption::Connection { connection } } => {
+        RunEvent::Unpaused { relief: Relief::Connection { connection } } => {
             Some((connection.clone(), "freed"))
         }
         _ => None,

@@ -14,6 +14,7 @@ mod failures;
 mod input;
 mod products;
 mod reads;
+mod selection;
 mod workflows;
 
 use serde_json::Value;

@@ -133,7 +133,7 @@ impl Case {
                 return None;
             }
             let (_stop, control) = Control::new();
-            let driven = drive(run, plan, assembly, ports, control, limits, seed);
+            let driven = drive(run, plan.as_deref().map(Into::into), assembly, ports, control, limits, seed);
             let ended = tokio::time::timeout(LIFE_MAX, driven).await;
             assert!(ended.is_ok(), "the engine waits for something that never comes\nreplay: SEED={case}");
             ended.ok()?.inspect_err(|error| trace(error)).ok()
@@ -220,7 +220,7 @@ impl Case {
             })
         };
         let kept = |progress: &Progress, step: usize| match fate(track, progress, step) {
-            Fate::Reuse | Fate::GivenUp | Fate::InDoubt(SettleBy::Person) => true,
+            Fate::Reuse | Fate::GivenUp | Fate::LeftOut | Fate::InDoubt(SettleBy::Person) => true,
             Fate::Stays | Fate::Blocked => !message_may_settle(progress),
             Fate::Failed | Fate::NeverRan | Fate::GoesOn | Fate::SentAgain | Fate::InDoubt(_) => false,
         };

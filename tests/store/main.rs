@@ -168,6 +168,7 @@ async fn check(store: &Store, run: RunId, acknowledged: &[u64]) {
     let receive = Receive {
         queue: "q".to_owned(),
         run,
+        items: None,
         max: usize::MAX,
         wait: Duration::ZERO,
         visibility: Duration::ZERO,

@@ -161,6 +161,7 @@ pub(super) fn ask(queue: &str, run: RunId, max: usize) -> Receive {
     Receive {
         queue: queue.to_owned(),
         run,
+        items: None,
         max,
         wait: Duration::ZERO,
         visibility: Duration::from_secs(30),

@@ -1,0 +1,147 @@
+//! Resuming a run: what it would do, and doing exactly that.
+
+use std::sync::Arc;
+
+use crate::connectors;
+use crate::core::id::RunId;
+use crate::core::plan::Plan;
+use crate::core::resume::ResumePlan;
+use crate::core::run::{Run, Status};
+use crate::core::selection::{Filter, Positions, Selection};
+use crate::engine::{Resumption, recover};
+use crate::ports::Journal;
+use crate::view::{ITEMS_DEAD_LETTERED, ITEMS_FAILED, Problem, ProblemKind, ResumeTerms, code};
+
+use super::definition::Definition;
+use super::error::ResumeError;
+use super::{Engine, Running, busy};
+
+impl Engine {
+    /// What a resume on these terms would do. Changes nothing.
+    ///
+    /// # Errors
+    /// [`ResumeError`].
+    pub async fn plan(&self, run: RunId, terms: &ResumeTerms) -> Result<ResumePlan, ResumeError> {
+        let run = self.at_rest(run, terms)?;
+        let catalog = connectors::catalog();
+        let definition = Definition::from_pins(&run, &self.store, &catalog)?;
+        let plan = Plan::of(&definition.checked.workflow, &catalog);
+        let selection = self.selection(&run, terms)?;
+        let store = self.store.clone();
+        let planned =
+            tokio::task::spawn_blocking(move || recover::plan_of(&store, &plan, &run, &selection)).await;
+        let planned =
+            planned.map_err(|error| ResumeError::Broken(format!("a defect of Milepost: {error}")))?;
+        planned.map_err(|error| ResumeError::Broken(error.to_string()))
+    }
+
+    /// Goes on with a run, exactly as [`Engine::plan`] says for these terms.
+    ///
+    /// # Errors
+    /// [`ResumeError`]; nothing was changed then.
+    pub async fn resume(&self, run: RunId, terms: &ResumeTerms) -> Result<Running, ResumeError> {
+        let taken = self.live.take(run).ok_or_else(|| busy(run))?;
+        let run = self.resumable(run, terms)?;
+        let selection = self.selection(&run, terms)?;
+        let definition = Definition::from_pins(&run, &self.store, &connectors::catalog())?;
+        let assembly = self.assemble(&definition).await?;
+        // A run that was recorded, but whose engine died before it began, simply begins.
+        if run.status == Status::Queued {
+            return Ok(self.drive(run, None, assembly, taken));
+        }
+        let broken = |error: String| ResumeError::Broken(error);
+        let plan = recover::plan_of(&self.store, &assembly.plan, &run, &selection)
+            .map_err(|error| broken(error.to_string()))?;
+        if !selection.is_all() && plan.execute.is_empty() {
+            return Err(nothing_to_do(run.id, terms));
+        }
+        let now = self.ports.clock.now();
+        let chosen = recover::revive_chosen(&self.store, &assembly.plan, &run, now, &selection)
+            .await
+            .map_err(|error| broken(error.to_string()))?;
+        let resumption = Resumption { plan: plan.hash, chosen: chosen.map(Arc::new) };
+        Ok(self.drive(run, Some(resumption), assembly, taken))
+    }
+
+    /// A run that could be resumed, and that nobody works on.
+    fn at_rest(&self, id: RunId, terms: &ResumeTerms) -> Result<Run, ResumeError> {
+        let run = self.resumable(id, terms)?;
+        if self.live.handle(id).is_some() { Err(busy(id)) } else { Ok(run) }
+    }
+
+    /// A run that may be resumed as far as its record says.
+    pub(super) fn resumable(&self, id: RunId, terms: &ResumeTerms) -> Result<Run, ResumeError> {
+        let run = self.store.run(id).map_err(|error| ResumeError::Broken(error.to_string()))?;
+        let run = run.ok_or(ResumeError::Unknown(id))?;
+        if run.released.is_some() {
+            let why = format!("{id} was closed for good: it can be read, and is not resumed any more");
+            return Err(ResumeError::Over { why, next: format!("milepost run {}", run.file) });
+        }
+        if run.is_given_up() {
+            let why = format!("{id} was cancelled: it can be read, and is not resumed any more");
+            return Err(ResumeError::Over { why, next: format!("milepost run {}", run.file) });
+        }
+        match run.status {
+            Status::Succeeded if terms.items.is_empty() => {
+                let detail = format!("{id} succeeded: there is nothing to resume");
+                let again = format!("milepost resume {id} --items {ITEMS_DEAD_LETTERED} --plan");
+                Err(refused(code::RESUME_REFUSED, detail).next("milepost list").next(again).into())
+            }
+            Status::Cancelled => Err(ResumeError::Refused(format!("{id} was cancelled"))),
+            Status::Queued
+            | Status::Running
+            | Status::Waiting
+            | Status::Paused
+            | Status::Interrupted
+            | Status::Succeeded
+            | Status::Failed => Ok(run),
+        }
+    }
+
+    /// The items that the terms name.
+    fn selection(&self, run: &Run, terms: &ResumeTerms) -> Result<Selection, ResumeError> {
+        let words: Vec<&str> = terms.items.iter().map(String::as_str).collect();
+        if words.is_empty() {
+            return Ok(Selection::All);
+        }
+        let id = run.id;
+        if run.source.is_none() {
+            let detail = format!("{id} has no items yet: its steps before the source come first");
+            let plan = format!("milepost resume {id} --plan");
+            return Err(refused(code::NO_ITEMS_YET, detail).next(plan).into());
+        }
+        match words.as_slice() {
+            [ITEMS_FAILED] => return Ok(Selection::Failed),
+            [ITEMS_DEAD_LETTERED] => return Ok(Selection::DeadLettered(Filter::default())),
+            _ => {}
+        }
+        let archive = self.archive();
+        let found: Vec<(&str, Option<u64>)> =
+            words.iter().map(|word| (*word, archive.position_of(run, word))).collect();
+        let unknown: Vec<String> =
+            found.iter().filter(|(_, at)| at.is_none()).map(|(word, _)| format!("'{word}'")).collect();
+        if unknown.is_empty() {
+            let positions: Positions = found.into_iter().filter_map(|(_, at)| at).collect();
+            return Ok(Selection::Items(positions));
+        }
+        let what =
+            if unknown.len() == 1 { "no item of it has the key" } else { "no items of it have the keys" };
+        let detail = format!("{id}: {what} {}", unknown.join(", "));
+        let mut problem = Problem::new(ProblemKind::NotFound, code::ITEM_UNKNOWN, detail);
+        if words.iter().any(|word| [ITEMS_FAILED, ITEMS_DEAD_LETTERED].contains(word)) {
+            let hint = format!("'{ITEMS_FAILED}' and '{ITEMS_DEAD_LETTERED}' stand alone, not among keys");
+            problem = problem.candidates([hint]);
+        }
+        Err(problem.next(format!("milepost items {id}")).into())
+    }
+}
+
+pub(super) fn refused(code: &str, detail: impl Into<String>) -> Problem {
+    Problem::new(ProblemKind::Refused, code, detail)
+}
+
+fn nothing_to_do(id: RunId, terms: &ResumeTerms) -> ResumeError {
+    let detail = format!("{id}: the selected items have nothing left that a resume would do");
+    let plan = format!("milepost resume {id}{} --plan", terms.options());
+    refused(code::NOTHING_TO_DO, detail).next(plan).next(format!("milepost items {id}")).into()
+}
