@@ -89,7 +89,7 @@ impl Engine {
         let ended = run.status.is_ended() || run.is_given_up();
         let problem = match declined {
             Declined::Unfit(why) => return Err(refused(format!("{id}: {why}"))),
-            Declined::Gone if ended => refused(format!("{id} is {}", run.status.word())),
+            Declined::Gone if ended => refused(format!("{id} has ended: {}", run.status.word())),
             Declined::Gone => refused(format!("nobody works on {id}, so it stands still already")),
         };
         let resumable = self.resumable(id, &ResumeTerms::default()).is_ok();

@@ -15,6 +15,7 @@ mod input;
 mod products;
 mod reads;
 mod selection;
+mod steer;
 mod workflows;
 
 use serde_json::Value;
