@@ -3,6 +3,7 @@
 mod cell;
 mod decide;
 mod mail;
+mod outlet;
 mod plan;
 mod resume;
 
