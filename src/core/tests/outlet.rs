@@ -106,7 +106,9 @@ fn a_held_connection_lets_nothing_out_and_nobody_looks_before_the_trial() {
     assert_eq!((trial.len(), decision.wake_at), (1, None), "one unit; its end is what we wait for");
     assert_eq!(leaving(&at(&mut desk, 12_000)), (vec![], vec![]));
     end(&mut desk, trial[0], down(), 12_000);
-    assert_eq!(at(&mut desk, 12_000).wake_at, Some(Timestamp(32_000)));
+    at(&mut desk, 12_000);
+    let decision = at(&mut desk, 13_000);
+    assert_eq!((leaving(&decision).0.len(), decision.wake_at), (0, Some(Timestamp(32_000))), "back in line");
     assert!(matches!(&desk.take_notices()[..], [Notice::Tried { next: Timestamp(32_000), .. }]));
     let cell = &desk.progress(trial[0]).unwrap().cells[0];
     assert_eq!((cell.attempts, cell.spent), (1, 0), "it is an attempt, and cost nothing");
