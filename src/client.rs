@@ -12,13 +12,17 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::config::Options;
+use crate::core::care::Backup;
+use crate::server::BackupRequest;
 use crate::view::{
-    Acted, Causes, EventPage, ItemFilter, ItemPage, ItemStory, Order, PlanView, Problem, ResumeTerms,
-    RunFilter, RunList, RunView,
+    Acted, Causes, EffectCounts, EffectFilter, EffectPage, EventPage, ItemFilter, ItemPage, ItemStory,
+    LetterPage, LetterQuery, LetterStory, Order, PlanView, Problem, ResumeTerms, RunFilter, RunList, RunView,
 };
 
 /// Longest wait for an answer: a plan over a million items takes seconds.
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(2);
+/// Longest wait for a backup: many gigabytes of pinned sources.
+const BACKUP_TIMEOUT: Duration = Duration::from_hours(6);
 /// The host of a URL over a socket means nothing, but there must be one.
 const BASE: &str = "http://milepost";
 
@@ -93,6 +97,26 @@ impl Client {
         self.get(&["runs", run, "causes"], &serde_json::json!({ "limit": limit })).await
     }
 
+    /// A page of the effect ledger.
+    pub async fn effects(&self, run: &str, filter: &EffectFilter) -> Result<EffectPage, Error> {
+        self.get(&["runs", run, "effects"], filter).await
+    }
+
+    /// How many effects are known how.
+    pub async fn effect_counts(&self, run: &str) -> Result<EffectCounts, Error> {
+        self.get(&["runs", run, "effect-counts"], &()).await
+    }
+
+    /// A page of dead letters.
+    pub async fn dead_letters(&self, query: &LetterQuery) -> Result<LetterPage, Error> {
+        self.get(&["dead-letters"], query).await
+    }
+
+    /// Everything about an item, its record included.
+    pub async fn dead_letter(&self, run: &str, item: &str) -> Result<LetterStory, Error> {
+        self.get(&["runs", run, "dead-letters", item], &()).await
+    }
+
     /// What a resume on these terms would do.
     pub async fn plan(&self, run: &str, terms: &ResumeTerms) -> Result<PlanView, Error> {
         let terms = serde_json::to_string(terms).map_err(|error| Error::Broken(error.to_string()))?;
@@ -102,6 +126,13 @@ impl Client {
     /// Does something to a run. When it returns, what was done is durable.
     pub async fn act(&self, run: &str, order: &Order) -> Result<Acted, Error> {
         self.answer(self.http.post(url(&["runs", run, "actions"], &())?).json(order)).await
+    }
+
+    /// Lets the engine write a backup to an absolute path of its machine.
+    pub async fn backup(&self, file: &Path) -> Result<Backup, Error> {
+        let request = self.http.post(url(&["state", "backup"], &())?).timeout(BACKUP_TIMEOUT);
+        let body = serde_json::json!(BackupRequest { file: file.to_owned() });
+        self.answer(request.json(&body)).await
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &[&str], query: &impl Serialize) -> Result<T, Error> {

@@ -20,6 +20,8 @@ impl Engine {
             Action::Pause => self.pause(run, order.by).await,
             Action::Unpause => self.unpause(run, order.by).await,
             Action::Close => self.close(run, order.by).await,
+            Action::Settle(settling) => self.settle(run, &settling, order.by).await,
+            Action::Drop(dropping) => self.give_up(run, &dropping, order.by).await,
         }
     }
 

@@ -56,6 +56,11 @@ impl Live {
         }
     }
 
+    /// Whether no run is taken.
+    pub(super) fn is_idle(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<RunId, Handle>> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -23,6 +23,8 @@ pub enum Exit {
     NotFound,
     /// It does not fit the present state, such as resuming a run that succeeded.
     Refused,
+    /// The state directory, or a backup, is damaged.
+    Damaged,
     /// The run was cancelled.
     Cancelled,
     /// A defect or a failing disk.
@@ -32,7 +34,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Success,
         Self::RunFailed,
         Self::Usage,
@@ -40,6 +42,7 @@ impl Exit {
         Self::StateUnavailable,
         Self::NotFound,
         Self::Refused,
+        Self::Damaged,
         Self::Cancelled,
         Self::Internal,
         Self::Killed,
@@ -56,7 +59,8 @@ impl Exit {
             Self::StateUnavailable => 4,
             Self::NotFound => 5,
             Self::Refused => 6,
-            Self::Cancelled => 7,
+            Self::Damaged => 7,
+            Self::Cancelled => 8,
             // EX_SOFTWARE of sysexits.h.
             Self::Internal => 70,
             // 128 and the number of SIGINT, as shells count.
@@ -73,6 +77,7 @@ impl Exit {
             Self::StateUnavailable => "the state directory is held by another engine, or cannot be opened",
             Self::NotFound => "no such run or item",
             Self::Refused => "does not fit the present state, e.g. resuming a run that succeeded",
+            Self::Damaged => "the state directory, or a backup, is damaged",
             Self::Cancelled => "the run was cancelled",
             Self::Internal => "a defect, or a failing disk",
             Self::Killed => "Ctrl-C twice; resume the run",
@@ -125,7 +130,7 @@ mod tests {
     fn every_exit_has_a_number_of_its_own_and_is_in_the_help() {
         let mut codes: Vec<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
         codes.dedup();
-        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 70, 130]);
+        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 8, 70, 130]);
         assert_eq!(Exit::help().lines().count(), codes.len() + 1);
     }
 
@@ -133,6 +138,6 @@ mod tests {
     fn a_run_that_can_be_resumed_is_told_from_one_that_failed() {
         let codes = [Status::Succeeded, Status::Failed, Status::Cancelled, Status::Interrupted]
             .map(|status| Exit::of_run(status).code());
-        assert_eq!(codes, [0, 1, 7, 3]);
+        assert_eq!(codes, [0, 1, 8, 3]);
     }
 }

@@ -7,6 +7,8 @@ mod args;
 mod cancel;
 mod check;
 mod close;
+mod dead_letters;
+mod effects;
 mod events;
 mod exit;
 mod failure;
@@ -20,21 +22,24 @@ mod pause;
 mod phrase;
 mod progress;
 mod reader;
+mod redrive;
 mod resume;
 mod run;
 mod sandbox;
+mod settle;
 mod show;
 mod signals;
+mod state;
 mod table;
 #[cfg(test)]
 mod tests;
 mod unpause;
 mod watch;
 
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 pub use args::Cli;
@@ -42,6 +47,7 @@ pub use exit::Exit;
 pub use output::Output;
 
 use crate::config::{Options, STATE_DEFAULT};
+use crate::store::OPENING_THREAD;
 use args::Verb;
 use failure::Failure;
 
@@ -59,8 +65,11 @@ pub(super) struct Context {
 impl Context {
     fn new(state: &Path) -> Self {
         let silent = std::env::var_os("MILEPOST_STATE").unwrap_or_else(|| STATE_DEFAULT.into());
-        let suffix =
-            if state.as_os_str() == silent { String::new() } else { format!(" --state {}", quoted(state)) };
+        let suffix = if state.as_os_str() == silent {
+            String::new()
+        } else {
+            format!(" --state {}", phrase::argument(&state.display().to_string()))
+        };
         Self { options: Options::new(state), suffix }
     }
 
@@ -72,17 +81,22 @@ impl Context {
 
 /// The whole program: arguments in, exit code out.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
+            let problem = failure::usage(&error, std::env::args());
             // Nobody can be told when even this cannot be printed.
-            let _ = error.print();
+            let _ = match problem {
+                Some(problem) => writeln!(std::io::stderr(), "{problem}"),
+                None => error.print(),
+            };
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Success };
             return exit.into();
         }
     };
     let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    quiet_opening();
     let mut output = Output::process();
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(execute(cli, &mut output)).into(),
@@ -93,8 +107,22 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// A damaged journal makes the thread that opens it panic. That is told as an error, with what to do,
+/// so the words of the panic are only for the log.
+fn quiet_opening() {
+    let loud = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().name() == Some(OPENING_THREAD) {
+            tracing::debug!(%panic, "the journal cannot be opened");
+        } else {
+            loud(panic);
+        }
+    }));
+}
+
 /// Executes a command line that was parsed.
 pub async fn execute(cli: Cli, output: &mut Output) -> Exit {
+    let json = cli.json;
     let context = Context::new(&cli.state);
     let done = match cli.verb {
         Verb::Run(args) => run::execute(args, &context, output).await,
@@ -102,6 +130,8 @@ pub async fn execute(cli: Cli, output: &mut Output) -> Exit {
         Verb::List(args) => list::execute(args, &context, output).await,
         Verb::Show(args) => show::execute(args, &context, output).await,
         Verb::Items(args) => items::execute(args, &context, output).await,
+        Verb::Effects(args) => effects::execute(args, &context, output).await,
+        Verb::DeadLetters(args) => dead_letters::execute(args, &context, output).await,
         Verb::Events(args) => events::execute(args, &context, output).await,
         Verb::Cancel(args) => cancel::execute(args, &context, output).await,
         Verb::Pause(args) => pause::execute(args, &context, output).await,
@@ -109,20 +139,12 @@ pub async fn execute(cli: Cli, output: &mut Output) -> Exit {
         Verb::Close(args) => close::execute(args, &context, output).await,
         Verb::Check(args) => check::execute(&args, output),
         Verb::Graph(args) => graph::execute(&args, output),
+        Verb::State(args) => state::execute(args, &context, output).await,
         Verb::Sandbox(args) => sandbox::execute(args, &context, output).await,
     };
     match (done, output.flush()) {
         (Ok(exit), Ok(()) | Err(Failure::Closed)) => exit,
+        (Err(failure), _) | (Ok(_), Err(failure)) if json => failure.report_json(&context, output),
         (Err(failure), _) | (Ok(_), Err(failure)) => failure.report(&context, output),
-    }
-}
-
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |character: char| character.is_alphanumeric() || "/._-+@:,".contains(character);
-    if !text.is_empty() && text.chars().all(plain) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }

@@ -25,7 +25,7 @@ Examples:
   milepost resume @latest --items A-100 --items '#17'
 
 Exit codes: 0 succeeded (or planned), 1 failed again, 3 stopped and resumable, 4 the state directory
-is held by another engine, 5 no such run, 6 the run cannot be resumed, 7 cancelled.")]
+is held by another engine, 5 no such run, 6 the run cannot be resumed, 8 cancelled.")]
 pub(super) struct Args {
     /// The run: its ID, a unique beginning of it, @latest or @failed
     #[arg(value_name = "RUN")]
@@ -44,7 +44,7 @@ pub(super) struct Args {
 
 impl Args {
     fn terms(&self) -> ResumeTerms {
-        ResumeTerms { items: self.items.clone() }
+        ResumeTerms { items: self.items.clone(), ..ResumeTerms::default() }
     }
 }
 
@@ -68,13 +68,24 @@ async fn show_plan(args: &Args, context: &Context, output: &mut Output) -> Resul
         output.json(&plan)?;
         return Ok(Exit::Success);
     }
+    write_plan(&plan, output)?;
+    if plan.execute.is_empty() && !terms.items.is_empty() {
+        say_next(&[format!("milepost items {}", plan.run)], context, output);
+    } else {
+        say_next(&[format!("milepost resume {}{}", plan.run, terms.options())], context, output);
+    }
+    Ok(Exit::Success)
+}
+
+/// Writes a plan as people read it.
+pub(super) fn write_plan(plan: &PlanView, output: &mut Output) -> Result<(), Failure> {
     let name = output.paint(BOLD, &plan.run.to_string());
     output.line(&format!("{name}  plan {}", plan.plan))?;
-    output.line(&format!("  {}", summary(&plan)))?;
-    let table = works(&plan).render(output);
+    output.line(&format!("  {}", summary(plan)))?;
+    let table = works(plan).render(output);
     output.line(&format!("\n{table}"))?;
     if !plan.in_doubt.is_empty() {
-        let table = doubts(&plan).render(output);
+        let table = doubts(plan).render(output);
         output.line(&format!("\n{}\n{table}", output.paint(BOLD, "in doubt")))?;
         if plan.doubts > DOUBTS_MAX as u64 {
             let more = phrase::number(plan.doubts - DOUBTS_MAX as u64);
@@ -83,12 +94,7 @@ async fn show_plan(args: &Args, context: &Context, output: &mut Output) -> Resul
     }
     output.flush()?;
     output.say("");
-    if plan.execute.is_empty() && !terms.items.is_empty() {
-        say_next(&[format!("milepost items {}", plan.run)], context, output);
-    } else {
-        say_next(&[format!("milepost resume {}{}", plan.run, terms.options())], context, output);
-    }
-    Ok(Exit::Success)
+    Ok(())
 }
 
 /// Each step: what is kept, done and left, and why.
@@ -124,7 +130,7 @@ fn doubts(plan: &PlanView) -> Table {
     table
 }
 
-fn summary(plan: &PlanView) -> String {
+pub(super) fn summary(plan: &PlanView) -> String {
     let doubts = match plan.doubts {
         0 => "nothing is in doubt".to_owned(),
         some => format!("{} in doubt", phrase::count(some, "effect is", "effects are")),

@@ -110,7 +110,8 @@ pub struct Cell {
     /// Looks at the other side that failed since the doubt began.
     pub looks: u32,
     /// Attempts that perhaps happened, of which nobody will ever know: a harmless repeat left them
-    /// behind, or a person gave the unit up. The present doubt, if there is one, is not counted.
+    /// behind, or a person gave the unit up. One that was sent again counts: it is never said not to
+    /// have happened. The present doubt, if there is one, is not counted.
     pub doubts: u32,
     /// The revision of the step that the present state was reached under; see
     /// [`super::plan::PlanStep::revision`].
@@ -302,6 +303,7 @@ impl Cell {
             (S::Pending, Kind::Parked { until }) => S::Waiting(until),
             (S::DeadLettered | S::Backoff(_) | S::Waiting(_), Kind::Revived)
             | (S::Succeeded, Kind::Resent) => {
+                self.doubts += u32::from(self.state == S::Succeeded);
                 self.spent = 0;
                 S::Pending
             }

@@ -8,6 +8,7 @@
 
 pub mod arrival;
 pub mod breaker;
+pub mod care;
 pub mod catalog;
 pub mod cell;
 pub mod change;
@@ -21,6 +22,7 @@ pub mod graph;
 pub mod hear;
 pub mod id;
 pub mod ledger;
+pub mod letter;
 pub mod limits;
 pub mod mail;
 pub mod outlet;

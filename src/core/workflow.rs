@@ -27,6 +27,8 @@ pub struct Workflow {
     pub timeout: Option<Duration>,
     /// More dead letters than this, and people are told.
     pub alert: Option<Tolerance>,
+    /// How long a run can be resumed after its end (rule R9).
+    pub resumable_for: Duration,
     /// What is done once per failed closing, in order.
     pub on_failure: Vec<Step>,
     /// The files that steps name (fields of kind `File`), as written, each once.

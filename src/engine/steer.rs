@@ -147,7 +147,7 @@ impl Drive {
         let id = self.run.id;
         let message = format!(
             "{id}: {dead} of {total} items are dead letters; look with: \
-             milepost items {id} --status dead_lettered"
+             milepost dead-letters list --run {id}"
         );
         self.tell(RunEvent::Alert { message, dead_letters: Some(dead) })
     }

@@ -9,8 +9,10 @@ use tempfile::TempDir;
 use super::*;
 use crate::client::{self, Client};
 use crate::config::Options;
+use crate::core::care::Backup;
+use crate::core::ledger::Verdict;
 use crate::core::run::Status;
-use crate::view::{Action, ItemFilter, RunFilter, UnitStatus};
+use crate::view::{Action, Doubtful, EffectFilter, ItemFilter, LetterQuery, RunFilter, UnitStatus};
 use crate::view::{code, fake};
 
 fn service() -> Service {
@@ -32,9 +34,21 @@ fn service() -> Service {
             }
         })
     });
+    let keeper: Keeper = Arc::new(|file| {
+        Box::pin(async move {
+            if file.starts_with("/backups") {
+                Ok(Backup { file: file.display().to_string(), rows: 7, ..Backup::default() })
+            } else {
+                Err(Problem::new(ProblemKind::Internal, code::BACKUP, "there is no such directory"))
+            }
+        })
+    });
     let actor: Actor = Arc::new(|run, order| {
         Box::pin(async move {
-            let by = order.by;
+            let by = match order.action {
+                Action::Close => order.by,
+                other => format!("{} with {other:?}", order.by),
+            };
             if run == RunId(1 << 100) {
                 Ok(Acted { run, status: Status::Failed, message: format!("closed by {by}"), next: vec![] })
             } else {
@@ -42,7 +56,7 @@ fn service() -> Service {
             }
         })
     });
-    Service { archive: fake::archive(true), planner, actor }
+    Service { archive: fake::archive(true), planner, actor, keeper }
 }
 
 fn state() -> (TempDir, Options) {
@@ -75,9 +89,26 @@ async fn every_read_comes_back_as_it_was() {
     };
     assert_eq!(client.items("@failed", &filter).await.unwrap(), archive.items("@failed", &filter).unwrap());
     assert_eq!(client.item("@failed", "#4").await.unwrap(), archive.item("@failed", "#4").unwrap());
+    let filter = EffectFilter {
+        step: Some("pim".into()),
+        verdict: Some(Verdict::Done),
+        doubt: Some(Doubtful::Any),
+        limit: Some(3),
+        ..EffectFilter::default()
+    };
+    assert_eq!(
+        client.effects("@latest", &filter).await.unwrap(),
+        archive.effects("@latest", &filter).unwrap()
+    );
+    let counts = client.effect_counts("@latest").await.unwrap();
+    assert_eq!(counts, archive.effect_counts("@latest").unwrap());
+    let query = LetterQuery { step: Some("pim".into()), since: Some(fake::START), ..LetterQuery::default() };
+    assert_eq!(client.dead_letters(&query).await.unwrap(), archive.dead_letters(&query).unwrap());
+    let story = client.dead_letter("@latest", "#4").await.unwrap();
+    assert_eq!(story, archive.dead_letter("@latest", "#4").unwrap());
     assert_eq!(client.events("@failed", 1, None).await.unwrap(), archive.events("@failed", 1, None).unwrap());
     assert_eq!(client.causes("@failed", 5).await.unwrap(), archive.causes("@failed", 5).unwrap());
-    let terms = ResumeTerms { items: vec!["a&b".into(), "#4".into()] };
+    let terms = ResumeTerms { items: vec!["a&b".into(), "#4".into()], ..ResumeTerms::default() };
     assert_eq!(client.plan("@failed", &terms).await.unwrap().plan, "4f1c");
 }
 
@@ -107,6 +138,19 @@ async fn what_is_refused_keeps_its_code_and_candidates() {
     assert!(odd.detail.contains("'a/b ?&#ü'"), "{odd}");
     let running = refused(client.plan("@latest", &ResumeTerms::default()).await.unwrap_err());
     assert_eq!((running.kind, running.code.as_str()), (ProblemKind::Refused, code::RESUME_REFUSED));
+}
+
+#[tokio::test]
+async fn a_backup_is_taken_by_the_engine_or_refused_in_its_words() {
+    let (_directory, options) = state();
+    let _serving = listen(&options, service()).unwrap();
+    let client = Client::beside(&options).unwrap().unwrap();
+    let taken = client.backup(std::path::Path::new("/backups/today")).await.unwrap();
+    assert_eq!((taken.file.as_str(), taken.rows), ("/backups/today", 7));
+    let elsewhere = refused(client.backup(std::path::Path::new("/elsewhere")).await.unwrap_err());
+    assert_eq!((elsewhere.kind, elsewhere.code.as_str()), (ProblemKind::Internal, code::BACKUP));
+    let relative = refused(client.backup(std::path::Path::new("today")).await.unwrap_err());
+    assert_eq!((relative.kind, relative.code.as_str()), (ProblemKind::Invalid, code::API_QUERY));
 }
 
 #[tokio::test]

@@ -155,6 +155,7 @@ fn build(
         tolerate: raw.tolerate,
         timeout: raw.timeout,
         alert: raw.alert,
+        resumable_for: raw.resumable_for,
         on_failure: closing.into_iter().map(|draft| draft.step).collect(),
         files: read.keys().cloned().collect(),
     };

@@ -6,15 +6,16 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::codes;
-use super::fields::{Object, count, mistyped, name, object, one_of, text};
+use super::fields::{Object, count, duration, mistyped, name, object, one_of, text};
 use super::node::{Key, Node, Scalar};
 use super::place::Span;
 use super::policy::{self, Policy};
 use super::report::{Mistake, Notes};
 use super::terms;
+use crate::core::care::RESUMABLE_FOR;
 use crate::core::workflow::{Input, InputKind, Tolerance};
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "workflow",
     "description",
     "input",
@@ -25,6 +26,7 @@ const KEYS: [&str; 11] = [
     "timeout",
     "tolerate",
     "dead_letters",
+    "resumable_for",
     "on_failure",
 ];
 
@@ -41,6 +43,7 @@ pub(super) struct Raw<'a> {
     pub(super) timeout: Option<Duration>,
     pub(super) tolerate: Tolerance,
     pub(super) alert: Option<Tolerance>,
+    pub(super) resumable_for: Duration,
     pub(super) on_failure: Option<&'a Node>,
 }
 
@@ -72,6 +75,10 @@ pub(super) fn raw<'a>(root: &'a Node, notes: &mut Notes<'_>) -> Option<Raw<'a>> 
         timeout: top.get("timeout").and_then(|node| terms::longer_than_nothing(node, "'timeout'", notes)),
         tolerate: top.get("tolerate").and_then(|node| tolerate(node, notes)).unwrap_or(Tolerance::Count(0)),
         alert: top.get("dead_letters").and_then(|node| alert(node, notes)),
+        resumable_for: top
+            .get("resumable_for")
+            .and_then(|node| duration(node, "'resumable_for'", notes))
+            .unwrap_or(RESUMABLE_FOR),
         on_failure: top.get("on_failure"),
     })
 }

@@ -35,7 +35,8 @@ pub struct EventView {
     /// When, RFC 3339.
     pub at: String,
     /// What: `started`, `pinned`, `remarked`, `resumed`, `interrupted`, `paused`, `tried`,
-    /// `unpaused`, `cancelling`, `closing`, `closed`, `released`, `settled`, `alert` or `setback`.
+    /// `unpaused`, `cancelling`, `closing`, `closed`, `released`, `settled`, `dropped`,
+    /// `alert` or `setback`.
     pub kind: String,
     /// The step it happened at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -89,7 +90,7 @@ impl Archive {
         Ok(EventPage { events, next, status: self.status(&run) })
     }
 
-    fn event_view(&self, run: &Run, number: u64, event: Event) -> EventView {
+    pub(super) fn event_view(&self, run: &Run, number: u64, event: Event) -> EventView {
         let view = |kind: &str| EventView {
             event: number,
             at: When(event.at).to_string(),
@@ -108,34 +109,17 @@ impl Archive {
             }
             RunEvent::Resumed { plan } => EventView { plan: Some(plan), ..view("resumed") },
             RunEvent::Interrupted => view("interrupted"),
-            RunEvent::Paused { halt: Halt::Person { name } } => {
-                EventView { by: Some(name), ..view("paused") }
-            }
-            RunEvent::Paused { halt: Halt::Connection { connection, fault, next } } => EventView {
-                connection: Some(connection),
-                error: Some(fault),
-                next: Some(When(next)),
-                ..view("paused")
-            },
-            RunEvent::Tried { connection, fault, next } => EventView {
-                connection: Some(connection),
-                error: Some(fault),
-                next: Some(When(next)),
-                ..view("tried")
-            },
-            RunEvent::Unpaused { relief: Relief::Person { name } } => {
-                EventView { by: Some(name), ..view("unpaused") }
-            }
-            RunEvent::Unpaused { relief: Relief::Connection { connection } } => {
-                EventView { connection: Some(connection), ..view("unpaused") }
-            }
-            RunEvent::Cancelling { by } => EventView { by: Some(by), ..view("cancelling") },
+            RunEvent::Paused { .. }
+            | RunEvent::Tried { .. }
+            | RunEvent::Unpaused { .. }
+            | RunEvent::Cancelling { .. } => steered(event.what, view),
             RunEvent::Closing { fault } => EventView { error: Some(fault), ..view("closing") },
             RunEvent::Closed { status, fault } => {
                 EventView { status: Some(status.word().to_owned()), error: fault, ..view("closed") }
             }
             RunEvent::Released { by } => EventView { by: Some(by), ..view("released") },
-            RunEvent::Settled { step, item, done } => EventView {
+            RunEvent::Settled { step, item, done, by } => EventView {
+                by: Some(by),
                 step: Some(step),
                 item: item.map(|position| self.label(run, position)),
                 status: Some(if done { "done" } else { "not_done" }.to_owned()),
@@ -144,6 +128,13 @@ impl Archive {
             RunEvent::Alert { message, dead_letters } => {
                 EventView { message: Some(message), items: dead_letters, ..view("alert") }
             }
+            RunEvent::Dropped { step, item, reason, by } => EventView {
+                by: Some(by),
+                step: Some(step),
+                item: item.map(|position| self.label(run, position)),
+                message: reason,
+                ..view("dropped")
+            },
             RunEvent::Setback { step, item, state, attempt, fault } => EventView {
                 step: Some(step),
                 item: item.map(|position| self.label(run, position)),
@@ -153,5 +144,31 @@ impl Archive {
                 ..view("setback")
             },
         }
+    }
+}
+
+/// What people and failing connections want of the run.
+fn steered(what: RunEvent, view: impl Fn(&str) -> EventView) -> EventView {
+    let of_connection = |kind: &str, connection, fault, next| EventView {
+        connection: Some(connection),
+        error: Some(fault),
+        next: Some(When(next)),
+        ..view(kind)
+    };
+    match what {
+        RunEvent::Paused { halt: Halt::Person { name } } => EventView { by: Some(name), ..view("paused") },
+        RunEvent::Paused { halt: Halt::Connection { connection, fault, next } } => {
+            of_connection("paused", connection, fault, next)
+        }
+        RunEvent::Tried { connection, fault, next } => of_connection("tried", connection, fault, next),
+        RunEvent::Unpaused { relief: Relief::Person { name } } => {
+            EventView { by: Some(name), ..view("unpaused") }
+        }
+        RunEvent::Unpaused { relief: Relief::Connection { connection } } => {
+            EventView { connection: Some(connection), ..view("unpaused") }
+        }
+        RunEvent::Cancelling { by } => EventView { by: Some(by), ..view("cancelling") },
+        // Every other event has a view of its own.
+        _ => EventView::default(),
     }
 }

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use crate::core::letter::LetterFilter;
+
 /// Selects the items that did not succeed.
 pub const ITEMS_FAILED: &str = "failed";
 /// Selects the dead letters.
@@ -16,6 +18,9 @@ pub struct ResumeTerms {
     /// The items to work on: `failed`, `dead-lettered`, or keys and positions (`#17`). Empty: all,
     /// and the steps of the run itself.
     pub items: Vec<String>,
+    /// With `dead-lettered`: only these.
+    #[serde(default)]
+    pub letters: LetterFilter,
 }
 
 impl ResumeTerms {
@@ -47,7 +52,7 @@ mod tests {
     #[test]
     fn options_can_be_pasted_into_a_shell() {
         let items = ["A-1", "#17", "it's"].map(str::to_owned).to_vec();
-        let terms = ResumeTerms { items };
+        let terms = ResumeTerms { items, ..ResumeTerms::default() };
         assert_eq!(terms.options(), r" --items A-1 --items '#17' --items 'it'\''s'");
         assert_eq!(ResumeTerms::default().options(), "");
     }

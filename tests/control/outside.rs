@@ -176,6 +176,10 @@ impl Records for Items {
         Record { key: Some(position.to_string()), value: Ok(Arc::new(json!({ "n": position }))) }
     }
 
+    fn content(&self, _: u64) -> Option<Vec<u8>> {
+        None
+    }
+
     fn find(&self, key: &str) -> Option<u64> {
         key.parse().ok()
     }

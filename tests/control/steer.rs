@@ -151,7 +151,7 @@ fn people_are_told_once_when_dead_letters_are_too_many() {
         place.life(async |life| drop(life.until(|run, _| run.steer.alert.is_some()).await));
         let first = told(&place);
         assert_eq!(first.len(), 1);
-        assert!(first[0].1 > 5 && first[0].0.contains("milepost items run_"), "{first:?}");
+        assert!(first[0].1 > 5 && first[0].0.contains("milepost dead-letters list --run run_"), "{first:?}");
         let run = place.life(async |life| life.end().await);
         assert_eq!((told(&place), run.status), (first, Status::Succeeded), "{:?}", run.fault);
     }

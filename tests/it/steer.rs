@@ -112,7 +112,7 @@ fn a_run_is_cancelled_from_a_second_process_and_says_so_everywhere() {
     insta::assert_snapshot!(tame(&site, &cancelled.stdout), @"RUN is cancelled: no new calls; those that are out may end");
     relay.go_on(false, false);
     let told = working.wait();
-    assert_eq!(told.code, Some(7), "{told:?}");
+    assert_eq!(told.code, Some(8), "{told:?}");
     assert!(told.stdout.contains("ended    cancelled by "), "{told:?}");
     let shown: Value = site.json(&["show", &run, "--json"]).remove(0);
     assert_eq!(shown["status"], "cancelled");
