@@ -33,6 +33,7 @@ use crate::core::change::Change;
 use crate::core::desk::Limits;
 use crate::core::id::RunId;
 use crate::core::run::{Run, Status};
+use crate::core::steer::Steer;
 use crate::core::workflow::Workflow;
 use crate::engine::assembly::Assembly;
 use crate::engine::{self, Control, Handle, Ports, Resumption};
@@ -204,6 +205,7 @@ impl Engine {
             key: None,
             connections: BTreeMap::new(),
             revisions: BTreeMap::new(),
+            steer: Steer::default(),
             released: None,
         };
         let busy = || StartError::Broken(format!("{} is taken", run.id));

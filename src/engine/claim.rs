@@ -109,7 +109,7 @@ impl Drive {
         };
         if std::mem::take(&mut self.keyring.is_down) {
             let message = "the store of idempotency keys answers again".to_owned();
-            self.tell(RunEvent::Alert { message })?;
+            self.tell(RunEvent::Alert { message, dead_letters: None })?;
         }
         self.keyring.changes.extend(answered.changes);
         let mut answers = Vec::with_capacity(claims.len());
@@ -172,7 +172,9 @@ impl Drive {
                  another run may repeat them"
             ));
         }
-        messages.into_iter().try_for_each(|message| self.tell(RunEvent::Alert { message }))
+        messages
+            .into_iter()
+            .try_for_each(|message| self.tell(RunEvent::Alert { message, dead_letters: None }))
     }
 
     /// A claim was let go.
@@ -190,7 +192,7 @@ impl Drive {
             "the store of idempotency keys cannot be asked: {error}; \
              nothing is sent under a key until it answers"
         );
-        self.tell(RunEvent::Alert { message })
+        self.tell(RunEvent::Alert { message, dead_letters: None })
     }
 
     fn keys_of(&self, unit: Unit, step: usize) -> Option<Arc<dyn Keys>> {

@@ -20,6 +20,7 @@ mod letters;
 mod products;
 mod reads;
 mod selection;
+mod steer;
 mod workflows;
 
 use serde_json::Value;
