@@ -204,7 +204,7 @@ impl Drive {
         let keyed = self.common.assembly.stations(unit)[step].key.as_ref()?;
         let request = self.desk.request(unit, step)?;
         let Versioned { fingerprint, version } = request.version.clone()?;
-        let doubtful = self.desk.progress(unit).is_some_and(|progress| progress.cells[step].is_doubtful());
+        let cell = &self.desk.progress(unit)?.cells[step];
         let name = &self.desk.plan().track(unit).steps[step].name;
         Some(Claim {
             id: KeyId::of(&keyed.scope, &request.key),
@@ -213,7 +213,9 @@ impl Drive {
             version,
             owner: effect_id(&self.run.id.to_string(), name, unit),
             fence: Fence { epoch: self.run.epoch, attempt },
-            repeats_own: !doubtful,
+            // One that was done, and has the facts to show for it, is done again on purpose: a doubt
+            // that an earlier attempt left behind does not change that.
+            repeats_own: !cell.is_doubtful() || !cell.facts.is_empty(),
             claim: keyed.claim,
             keep: keyed.keep,
         })
