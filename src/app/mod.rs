@@ -6,8 +6,10 @@ mod assemble;
 mod clock;
 mod crew;
 mod definition;
+mod doing;
 mod environment;
 mod error;
+mod ground;
 mod input;
 mod live;
 mod names;
@@ -24,6 +26,7 @@ use tokio::task::JoinHandle;
 use crate::config::Options;
 use crate::connectors;
 use crate::connectors::sandbox::{self, Faults, Sandbox};
+use crate::core::catalog::Catalog;
 use crate::core::change::Change;
 use crate::core::desk::Limits;
 use crate::core::id::RunId;
@@ -173,12 +176,17 @@ impl Engine {
                 return Err(Report::unreadable(&file.display().to_string(), &error.to_string()));
             }
         };
+        Self::try_out(&definition, &catalog)?;
+        let warnings = definition.checked.warnings.clone();
+        Ok(Checked { workflow: definition.checked.workflow, warnings })
+    }
+
+    /// Makes every step of a definition, only to see what the connectors say.
+    fn try_out(definition: &Definition, catalog: &Catalog) -> Result<(), Report> {
         let nobody: Arc<dyn Queue> = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
         let stand_ins = stand_ins(ABSENT_STAND_IN, ABSENT_STAND_IN);
         let surroundings = Surroundings { environment: &Environment::Absent, queue: nobody, stand_ins };
-        assemble::assemble(&definition, &catalog, &surroundings).map_err(|report| *report)?;
-        let warnings = definition.checked.warnings.clone();
-        Ok(Checked { workflow: definition.checked.workflow, warnings })
+        assemble::assemble(definition, catalog, &surroundings).map(drop).map_err(|report| *report)
     }
 
     /// Starts a run. When it returns, the run is on disk with all that it needs to be resumed.
@@ -213,7 +221,7 @@ impl Engine {
             closings: 0,
             fault: None,
             key: None,
-            connections: BTreeMap::new(),
+            connections: ground::identities(&definition, &catalog),
             revisions: BTreeMap::new(),
             released: None,
         };

@@ -1,12 +1,12 @@
 //! Names for what records know only by position: read from the pinned definition and source.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::connectors;
 use crate::core::id::RunId;
 use crate::core::plan::Plan;
-use crate::core::run::Run;
+use crate::core::run::{Revision, Run};
 use crate::ports::{Queue, Records, StoreError};
 use crate::store::Store;
 use crate::view::Names;
@@ -18,10 +18,13 @@ use super::environment::Environment;
 /// Definitions kept at once: a list shows many runs, but of few definitions.
 const KEPT_MAX: usize = 64;
 
+/// What the plan of a run depends on.
+type Key = (RunId, String, BTreeMap<String, Revision>);
+
 /// Names read from pins. Each run's are read once.
 pub(super) struct PinnedNames {
     store: Store,
-    plans: Mutex<HashMap<RunId, Arc<Plan>>>,
+    plans: Mutex<HashMap<Key, Arc<Plan>>>,
     records: Mutex<HashMap<(RunId, String), Arc<dyn Records>>>,
 }
 
@@ -53,16 +56,18 @@ impl PinnedNames {
 impl Names for PinnedNames {
     fn plan(&self, run: &Run) -> Result<Arc<Plan>, StoreError> {
         let mut kept = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(plan) = kept.get(&run.id) {
+        // A run that was redefined has another plan.
+        let key = (run.id, run.definition.clone(), run.revisions.clone());
+        if let Some(plan) = kept.get(&key) {
             return Ok(Arc::clone(plan));
         }
         let catalog = connectors::catalog();
         let definition = Definition::from_pins(run, &self.store, &catalog).map_err(|error| {
             StoreError(format!("the pinned definition of {} cannot be used: {error}", run.id))
         })?;
-        let plan = Arc::new(Plan::of(&definition.checked.workflow, &catalog));
+        let plan = Arc::new(definition.plan(&catalog));
         make_room(&mut kept);
-        kept.insert(run.id, Arc::clone(&plan));
+        kept.insert(key, Arc::clone(&plan));
         Ok(plan)
     }
 

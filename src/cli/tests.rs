@@ -108,6 +108,7 @@ fn plan(run: crate::core::id::RunId) -> ResumePlan {
             items: 1,
             reason: "InvalidRecord: the record will not change".into(),
         }],
+        changes: crate::core::redefine::Changes::default(),
     }
 }
 

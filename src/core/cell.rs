@@ -197,6 +197,9 @@ pub enum Kind {
     /// What it sent was lost on the way: a resume sends it again, under the same ID. From
     /// succeeded.
     Resent,
+    /// It was reached under an earlier revision of its step: it begins anew. From succeeded, skipped,
+    /// dead-lettered or waiting.
+    Outdated,
     /// A resume gives a new budget. From dead-lettered, in-doubt, backoff or waiting.
     Revived,
     /// A person gave it up. From dead-lettered, and from every state that is not final, but
@@ -278,7 +281,8 @@ impl Cell {
             (state, Kind::Settled { done }) if self.is_doubtful() => self.settled(state, done),
             (S::Pending, Kind::Parked { until }) => S::Waiting(until),
             (S::DeadLettered | S::Backoff(_) | S::Waiting(_), Kind::Revived)
-            | (S::Succeeded, Kind::Resent) => {
+            | (S::Succeeded, Kind::Resent)
+            | (S::Succeeded | S::Skipped(_) | S::DeadLettered | S::Waiting(_), Kind::Outdated) => {
                 self.spent = 0;
                 S::Pending
             }

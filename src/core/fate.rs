@@ -18,6 +18,8 @@ pub enum Fate {
     Reuse,
     /// It was given up: a new budget of attempts.
     Failed,
+    /// It was done, or refused, under an earlier revision of its step: it is done anew.
+    OutOfDate,
     /// It never ran.
     NeverRan,
     /// It was between attempts, or waiting: it goes on, with a new budget.
@@ -41,6 +43,7 @@ impl Fate {
     pub fn acts(self) -> bool {
         match self {
             Self::Failed
+            | Self::OutOfDate
             | Self::NeverRan
             | Self::GoesOn
             | Self::SentAgain
@@ -58,6 +61,7 @@ impl Fate {
         match self {
             Self::Reuse => b'r',
             Self::Failed => b'f',
+            Self::OutOfDate => b'u',
             Self::NeverRan => b'n',
             Self::GoesOn => b'g',
             Self::SentAgain => b'm',
@@ -76,6 +80,7 @@ impl Fate {
         match self {
             Self::Reuse => "",
             Self::Failed => "failed",
+            Self::OutOfDate => "out of date",
             Self::NeverRan => "never ran",
             Self::GoesOn => "was between attempts or waiting",
             Self::SentAgain => "republish: message lost",
@@ -99,8 +104,8 @@ pub fn fate(track: &Track, progress: &Progress, step: usize) -> Fate {
 /// track: following the paths back from each step would visit some steps once per path.
 pub fn fates(track: &Track, progress: &Progress) -> Vec<Fate> {
     let mut fates: Vec<Fate> = Vec::with_capacity(track.steps.len());
-    for (known, cell) in track.steps.iter().zip(&progress.cells) {
-        fates.push(match cell.state {
+    for (step, (known, cell)) in track.steps.iter().zip(&progress.cells).enumerate() {
+        fates.push(match progress.state(track, step) {
             State::Succeeded | State::Skipped(_) => Fate::Reuse,
             State::Running | State::InDoubt(_) => Fate::InDoubt(known.settle),
             State::DeadLettered if is_recomputed(known, cell) => Fate::Stays,
@@ -114,7 +119,11 @@ pub fn fates(track: &Track, progress: &Progress) -> Vec<Fate> {
                         Fate::Stays | Fate::GivenUp | Fate::Blocked | Fate::InDoubt(SettleBy::Person)
                     )
                 };
-                if !known.tolerant && known.needs.iter().any(blocks) { Fate::Blocked } else { Fate::NeverRan }
+                match cell.state {
+                    _ if !known.tolerant && known.needs.iter().any(blocks) => Fate::Blocked,
+                    State::Pending => Fate::NeverRan,
+                    _ => Fate::OutOfDate,
+                }
             }
         });
     }
@@ -168,16 +177,15 @@ pub fn revival(track: &Track, progress: &Progress) -> Vec<(usize, Kind)> {
 }
 
 /// The events that follow from finding a unit's record when no call of it can be under way: an
-/// intent without an outcome is in doubt.
+/// intent without an outcome is in doubt, and what is out of date begins anew.
 pub fn at_admission(track: &Track, progress: &Progress, now: Timestamp) -> Vec<(usize, Kind)> {
     let until = |step: &PlanStep| (step.settle != SettleBy::Person).then_some(now);
-    progress
-        .cells
-        .iter()
-        .enumerate()
-        .filter(|(_, cell)| cell.state == State::Running)
-        .map(|(step, _)| (step, Kind::Lost { until: until(&track.steps[step]) }))
-        .collect()
+    let event = |(step, cell): (usize, &Cell)| match cell.state {
+        State::Running => Some((step, Kind::Lost { until: until(&track.steps[step]) })),
+        _ if progress.is_outdated(track, step) => Some((step, Kind::Outdated)),
+        _ => None,
+    };
+    progress.cells.iter().enumerate().filter_map(event).collect()
 }
 
 /// A dead letter that pure computation would only reach again: same source, same definition. The

@@ -99,7 +99,7 @@ pub struct Run {
 }
 
 /// How often, and last why, what a step does was changed under a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Revision {
     /// The number of the present revision, from 1.
     pub number: u32,
@@ -108,7 +108,7 @@ pub struct Revision {
 }
 
 /// Why what was done at a step is out of date.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// The step itself, or a file it names, was changed.
@@ -117,6 +117,17 @@ pub enum Cause {
     Upstream,
     /// The outside system it works with is another one.
     Connection,
+}
+
+impl Cause {
+    /// The words for it in a plan.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Definition => "definition changed",
+            Self::Upstream => "upstream changed",
+            Self::Connection => "connection changed",
+        }
+    }
 }
 
 /// A pinned source.
@@ -156,6 +167,27 @@ pub enum RunEvent {
     Resumed {
         /// The plan that was carried out.
         plan: String,
+    },
+    /// It goes on under another definition. From any status that can be resumed.
+    Redefined {
+        /// The content address of the definition's bytes.
+        definition: String,
+        /// The content addresses of the files it names.
+        files: BTreeMap<String, String>,
+        /// What identifies outside systems that it names for the first time.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        connections: BTreeMap<String, Map<String, Value>>,
+        /// The steps whose work is out of date by that, with the reason.
+        raised: BTreeMap<String, Cause>,
+    },
+    /// A person accepted that connections are not what they were. From any status that can be
+    /// resumed.
+    Reconnected {
+        /// What identifies them now, by name.
+        connections: BTreeMap<String, Map<String, Value>>,
+        /// The steps whose work is out of date by that, with the reason; none when the systems only
+        /// moved.
+        raised: BTreeMap<String, Cause>,
     },
     /// The engine was asked to stop, or is gone. From queued, running, waiting or paused.
     Interrupted,
@@ -233,6 +265,14 @@ impl Run {
         (cut_short && self.fault.is_some()).then_some(self.closings)
     }
 
+    /// Counts a revision more for each of these steps.
+    fn raise(&mut self, raised: &BTreeMap<String, Cause>) {
+        for (step, cause) in raised {
+            let number = self.revisions.get(step).map_or(0, |revision| revision.number);
+            self.revisions.insert(step.clone(), Revision { number: number + 1, cause: *cause });
+        }
+    }
+
     /// Applies one event.
     ///
     /// # Errors
@@ -256,6 +296,36 @@ impl Run {
                 self.ended_at = None;
                 self.fault = None;
                 S::Running
+            }
+            (
+                status @ (S::Queued
+                | S::Running
+                | S::Waiting
+                | S::Interrupted
+                | S::Paused
+                | S::Failed
+                | S::Succeeded),
+                RunEvent::Redefined { definition, files, connections, raised },
+            ) => {
+                self.definition.clone_from(definition);
+                self.files.clone_from(files);
+                self.connections.extend(connections.clone());
+                self.raise(raised);
+                status
+            }
+            (
+                status @ (S::Queued
+                | S::Running
+                | S::Waiting
+                | S::Interrupted
+                | S::Paused
+                | S::Failed
+                | S::Succeeded),
+                RunEvent::Reconnected { connections, raised },
+            ) => {
+                self.connections.extend(connections.clone());
+                self.raise(raised);
+                status
             }
             (S::Queued | S::Running | S::Waiting | S::Paused, RunEvent::Interrupted) => S::Interrupted,
             (S::Running, RunEvent::Closing { fault }) => {

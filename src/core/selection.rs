@@ -5,6 +5,7 @@ use super::id::Unit;
 use super::plan::Track;
 use super::progress::Progress;
 use super::time::Timestamp;
+use sha2::{Digest, Sha256};
 
 /// Positions of one word.
 const WORD: u64 = u64::BITS as u64;
@@ -68,6 +69,21 @@ impl Selection {
                 let name = track.steps.get(step).map_or("", |known| known.name.as_str());
                 cell.state == State::DeadLettered && filter.matches(name, cell)
             }),
+        }
+    }
+
+    /// Adds what it says to a digest.
+    pub fn write_to(&self, digest: &mut Sha256) {
+        match self {
+            Self::All => digest.update(b"all"),
+            Self::Failed => digest.update(b"failed"),
+            Self::DeadLettered(Filter { step, error, until }) => {
+                digest.update(format!("dead-lettered {step:?} {error:?} {until:?}"));
+            }
+            Self::Items(positions) => {
+                digest.update(b"items");
+                positions.words.iter().for_each(|word| digest.update(word.to_be_bytes()));
+            }
         }
     }
 

@@ -26,6 +26,7 @@ fn service() -> Service {
                     doubts: 1,
                     done: 0,
                     stays: vec![],
+                    changes: crate::core::redefine::Changes::default(),
                 })
             } else {
                 Err(Problem::new(ProblemKind::Refused, code::RESUME_REFUSED, "it is running"))
@@ -77,7 +78,7 @@ async fn every_read_comes_back_as_it_was() {
     assert_eq!(client.item("@failed", "#4").await.unwrap(), archive.item("@failed", "#4").unwrap());
     assert_eq!(client.events("@failed", 1, None).await.unwrap(), archive.events("@failed", 1, None).unwrap());
     assert_eq!(client.causes("@failed", 5).await.unwrap(), archive.causes("@failed", 5).unwrap());
-    let terms = ResumeTerms { items: vec!["a&b".into(), "#4".into()] };
+    let terms = ResumeTerms { items: vec!["a&b".into(), "#4".into()], ..ResumeTerms::default() };
     assert_eq!(client.plan("@failed", &terms).await.unwrap().plan, "4f1c");
 }
 

@@ -1,5 +1,7 @@
 //! Events: what happened to a run, in order.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::archive::Archive;
@@ -7,12 +9,14 @@ use super::problem::Problem;
 use super::run::SourceView;
 use super::when::When;
 use crate::core::fault::Fault;
-use crate::core::run::{Event, Run, RunEvent, Status};
+use crate::core::run::{Cause, Event, Run, RunEvent, Status};
 
 /// Events on a page when nothing else is asked for.
 const LIMIT_DEFAULT: usize = 500;
 /// Most events on a page.
 const LIMIT_MAX: usize = 5_000;
+/// Digits of a content address in a sentence.
+const ADDRESS_SHOWN: usize = 12;
 
 /// Events in the order in which they happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,7 +37,7 @@ pub struct EventView {
     pub event: u64,
     /// When, RFC 3339.
     pub at: String,
-    /// What: `started`, `pinned`, `remarked`, `resumed`, `interrupted`, `closing`, `closed`, `released`,
+    /// What: `started`, `pinned`, `remarked`, `resumed`, `redefined`, `reconnected`, `interrupted`, `closing`, `closed`, `released`,
     /// `settled`, `alert` or `setback`.
     pub kind: String,
     /// The step it happened at.
@@ -100,6 +104,17 @@ impl Archive {
                 EventView { items: Some(remark.items), message: Some(remark.text), ..view("remarked") }
             }
             RunEvent::Resumed { plan } => EventView { plan: Some(plan), ..view("resumed") },
+            RunEvent::Redefined { definition, raised, .. } => EventView {
+                message: Some(changed(&format!("definition {}", short(&definition)), &raised)),
+                ..view("redefined")
+            },
+            RunEvent::Reconnected { connections, raised } => {
+                let names: Vec<&str> = connections.keys().map(String::as_str).collect();
+                EventView {
+                    message: Some(changed(&format!("connection {}", names.join(", ")), &raised)),
+                    ..view("reconnected")
+                }
+            }
             RunEvent::Interrupted => view("interrupted"),
             RunEvent::Closing { fault } => EventView { error: Some(fault), ..view("closing") },
             RunEvent::Closed { status, fault } => {
@@ -123,4 +138,16 @@ impl Archive {
             },
         }
     }
+}
+
+/// The beginning of a content address: enough to tell two apart.
+fn short(address: &str) -> &str {
+    address.get(..ADDRESS_SHOWN).unwrap_or(address)
+}
+
+/// What was changed, and which steps are out of date by that.
+fn changed(what: &str, raised: &BTreeMap<String, Cause>) -> String {
+    let steps: Vec<String> =
+        raised.iter().map(|(step, cause)| format!("{step} ({})", cause.words())).collect();
+    if steps.is_empty() { what.to_owned() } else { format!("{what}; to run again: {}", steps.join(", ")) }
 }

@@ -29,6 +29,12 @@ pub mod code {
     pub const ACT_REFUSED: &str = "E1023";
     /// The run has no items yet, so none can be selected.
     pub const NO_ITEMS_YET: &str = "E1031";
+    /// The plan is not the one that was expected.
+    pub const PLAN_CHANGED: &str = "E1033";
+    /// The run cannot go on under this definition, or over these connections.
+    pub const INCOMPATIBLE: &str = "E1034";
+    /// A connection is not what was pinned, and nobody accepted that.
+    pub const CONNECTION_CHANGED: &str = "E1035";
     /// The selected items have nothing to do.
     pub const NOTHING_TO_DO: &str = "E1032";
     /// Another engine holds the state directory.

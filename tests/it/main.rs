@@ -14,6 +14,7 @@ mod failures;
 mod input;
 mod products;
 mod reads;
+mod redefine;
 mod selection;
 mod workflows;
 

@@ -221,7 +221,12 @@ impl Case {
         let kept = |progress: &Progress, step: usize| match fate(track, progress, step) {
             Fate::Reuse | Fate::GivenUp | Fate::LeftOut | Fate::InDoubt(SettleBy::Person) => true,
             Fate::Stays | Fate::Blocked => !message_may_settle(progress),
-            Fate::Failed | Fate::NeverRan | Fate::GoesOn | Fate::SentAgain | Fate::InDoubt(_) => false,
+            Fate::Failed
+            | Fate::OutOfDate
+            | Fate::NeverRan
+            | Fate::GoesOn
+            | Fate::SentAgain
+            | Fate::InDoubt(_) => false,
         };
         let items = self.items();
         let pairs = items.iter().flat_map(|(item, progress)| {
