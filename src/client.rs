@@ -12,6 +12,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::config::Options;
+use crate::core::care::Backup;
+use crate::server::BackupRequest;
 use crate::view::{
     Acted, Causes, EventPage, ItemFilter, ItemPage, ItemStory, Order, PlanView, Problem, ResumeTerms,
     RunFilter, RunList, RunView,
@@ -19,6 +21,8 @@ use crate::view::{
 
 /// Longest wait for an answer: a plan over a million items takes seconds.
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(2);
+/// Longest wait for a backup: many gigabytes of pinned sources.
+const BACKUP_TIMEOUT: Duration = Duration::from_hours(6);
 /// The host of a URL over a socket means nothing, but there must be one.
 const BASE: &str = "http://milepost";
 
@@ -102,6 +106,13 @@ impl Client {
     /// Does something to a run. When it returns, what was done is durable.
     pub async fn act(&self, run: &str, order: &Order) -> Result<Acted, Error> {
         self.answer(self.http.post(url(&["runs", run, "actions"], &())?).json(order)).await
+    }
+
+    /// Lets the engine write a backup to an absolute path of its machine.
+    pub async fn backup(&self, file: &Path) -> Result<Backup, Error> {
+        let request = self.http.post(url(&["state", "backup"], &())?).timeout(BACKUP_TIMEOUT);
+        let body = serde_json::json!(BackupRequest { file: file.to_owned() });
+        self.answer(request.json(&body)).await
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &[&str], query: &impl Serialize) -> Result<T, Error> {

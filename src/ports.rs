@@ -235,6 +235,10 @@ pub trait Records: Send + Sync {
 
     /// The position of the item with this key.
     fn find(&self, key: &str) -> Option<u64>;
+
+    /// The bytes of the record at a position as they stand in the source, valid or not; `None` when
+    /// there are none.
+    fn content(&self, position: u64) -> Option<Vec<u8>>;
 }
 
 /// One record.

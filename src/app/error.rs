@@ -19,6 +19,9 @@ pub enum OpenError {
         /// Where it answers reads.
         socket: PathBuf,
     },
+    /// Its journal is damaged or gone; a backup has to be put back.
+    #[error("{0}")]
+    Damaged(String),
     /// Anything else.
     #[error("{0}")]
     Broken(String),

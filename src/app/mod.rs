@@ -3,6 +3,7 @@
 
 mod act;
 mod assemble;
+mod care;
 mod clock;
 mod crew;
 mod definition;
@@ -48,6 +49,7 @@ use error::AssembleError;
 use live::{Live, Taken};
 use names::PinnedNames;
 
+pub use care::{Care, restore};
 pub use error::{EngineError, OpenError, ResumeError, StartError};
 
 /// Items of a run in memory at once. The store gains little beyond some hundreds in flight, and an
@@ -120,18 +122,7 @@ impl Engine {
     pub async fn open(options: &Options) -> Result<Self, OpenError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (dir, of_store) = (options.state.clone(), Arc::clone(&clock));
-        let opened = tokio::task::spawn_blocking(move || Store::open(&dir, of_store)).await;
-        let store = match opened {
-            Ok(Ok(store)) => store,
-            Ok(Err(store::OpenError::Held { holder, .. })) => {
-                return Err(OpenError::Held {
-                    pid: holder.map(|holder| holder.pid),
-                    socket: options.socket(),
-                });
-            }
-            Ok(Err(error)) => return Err(OpenError::Broken(error.to_string())),
-            Err(error) => return Err(OpenError::Broken(format!("a defect of Milepost: {error}"))),
-        };
+        let store = opened(options, move || Store::open(&dir, of_store)).await?;
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let crew = Crew::start(threads)
             .map_err(|error| OpenError::Broken(format!("no computing threads: {error}")))?;
@@ -270,6 +261,27 @@ impl Engine {
             ended
         });
         Running { id, handle, task }
+    }
+}
+
+/// Opens a state directory on a thread where waiting is allowed.
+async fn opened<T: Send + 'static>(
+    options: &Options,
+    open: impl FnOnce() -> Result<T, store::OpenError> + Send + 'static,
+) -> Result<T, OpenError> {
+    match tokio::task::spawn_blocking(open).await {
+        Ok(Ok(opened)) => Ok(opened),
+        Ok(Err(store::OpenError::Held { holder, .. })) => {
+            Err(OpenError::Held { pid: holder.map(|holder| holder.pid), socket: options.socket() })
+        }
+        Ok(Err(
+            error @ (store::OpenError::Damaged { .. }
+            | store::OpenError::MovedAside { .. }
+            | store::OpenError::Lost { .. }
+            | store::OpenError::Behind { .. }),
+        )) => Err(OpenError::Damaged(error.to_string())),
+        Ok(Err(error)) => Err(OpenError::Broken(error.to_string())),
+        Err(error) => Err(OpenError::Broken(format!("a defect of Milepost: {error}"))),
     }
 }
 

@@ -33,6 +33,11 @@ impl PinnedNames {
         Self { store, plans: Mutex::default(), records: Mutex::default() }
     }
 
+    /// The bytes of a record as they stand in the pinned source.
+    pub(super) fn content(&self, run: &Run, position: u64) -> Option<Vec<u8>> {
+        self.records(run)?.content(position)
+    }
+
     fn records(&self, run: &Run) -> Option<Arc<dyn Records>> {
         let source = run.source.as_ref()?;
         let key = (run.id, source.index.clone());

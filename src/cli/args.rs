@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::exit::Exit;
-use super::{check, close, events, graph, items, list, resume, run, sandbox, show};
+use super::{check, close, events, graph, items, list, resume, run, sandbox, show, state};
 use crate::config::STATE_DEFAULT;
 
 const ABOUT: &str = "Runs workflow files, keeps every step, and resumes a failed run by its ID";
@@ -50,6 +50,7 @@ pub(super) enum Verb {
     Close(close::Args),
     Check(check::Args),
     Graph(graph::Args),
+    State(state::Args),
     Sandbox(sandbox::Args),
 }
 
@@ -83,6 +84,7 @@ Commands:
   close    Let a run go for good: it is not resumed any more
   check    Check a workflow file: every mistake at once, with its place and what to write instead
   graph    Show the steps of a workflow file and what needs what
+  state    Check the state, see what takes room, remove what nobody needs, back it up and restore it
   sandbox  Stand-ins for the PIM and the shop, which fail when told to
 
 Options:
@@ -113,6 +115,7 @@ Exit codes:
     4  the state directory is held by another engine, or cannot be opened
     5  no such run or item
     6  does not fit the present state, e.g. resuming a run that succeeded
+    7  the state directory, or a backup, is damaged
    70  a defect, or a failing disk
   130  Ctrl-C twice; resume the run
 ");
@@ -136,6 +139,8 @@ Exit codes:
             "milepost sandbox serve --pim-port 0",
             "milepost sandbox show --json --state elsewhere",
             "milepost graph a.yaml --format mermaid",
+            "milepost state gc --dry-run --json",
+            "milepost state backup copy --state elsewhere",
         ] {
             parses(line).unwrap();
         }
@@ -147,6 +152,8 @@ Exit codes:
             "milepost items @latest --status dead",
             "milepost items @latest --item K1 --status pending",
             "milepost graph a.yaml --format svg",
+            "milepost state",
+            "milepost state restore",
         ] {
             assert_eq!(parses(line).unwrap_err().exit_code(), 2, "{line}");
         }

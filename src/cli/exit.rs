@@ -23,6 +23,8 @@ pub enum Exit {
     NotFound,
     /// It does not fit the present state, such as resuming a run that succeeded.
     Refused,
+    /// The state directory, or a backup, is damaged.
+    Damaged,
     /// A defect or a failing disk.
     Internal,
     /// A second Ctrl-C.
@@ -30,7 +32,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Success,
         Self::RunFailed,
         Self::Usage,
@@ -38,6 +40,7 @@ impl Exit {
         Self::StateUnavailable,
         Self::NotFound,
         Self::Refused,
+        Self::Damaged,
         Self::Internal,
         Self::Killed,
     ];
@@ -53,6 +56,7 @@ impl Exit {
             Self::StateUnavailable => 4,
             Self::NotFound => 5,
             Self::Refused => 6,
+            Self::Damaged => 7,
             // EX_SOFTWARE of sysexits.h.
             Self::Internal => 70,
             // 128 and the number of SIGINT, as shells count.
@@ -69,6 +73,7 @@ impl Exit {
             Self::StateUnavailable => "the state directory is held by another engine, or cannot be opened",
             Self::NotFound => "no such run or item",
             Self::Refused => "does not fit the present state, e.g. resuming a run that succeeded",
+            Self::Damaged => "the state directory, or a backup, is damaged",
             Self::Internal => "a defect, or a failing disk",
             Self::Killed => "Ctrl-C twice; resume the run",
         }
@@ -119,7 +124,7 @@ mod tests {
     fn every_exit_has_a_number_of_its_own_and_is_in_the_help() {
         let mut codes: Vec<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
         codes.dedup();
-        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 70, 130]);
+        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 70, 130]);
         assert_eq!(Exit::help().lines().count(), codes.len() + 1);
     }
 

@@ -95,6 +95,10 @@ impl From<OpenError> for Failure {
             OpenError::Held { .. } => Problem::new(ProblemKind::Refused, code::STATE_HELD, error.to_string())
                 .candidates(["reading works meanwhile; a second engine needs its own --state".to_owned()])
                 .next("milepost list"),
+            OpenError::Damaged(_) => {
+                Problem::new(ProblemKind::Internal, code::STATE_DAMAGED, error.to_string())
+                    .next("milepost state restore BACKUP")
+            }
             OpenError::Broken(_) => Problem::new(ProblemKind::Internal, code::STATE_OPEN, error.to_string())
                 .candidates(["mend the cause, or name another directory with --state".to_owned()])
                 .next("milepost list"),

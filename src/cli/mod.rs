@@ -22,6 +22,7 @@ mod run;
 mod sandbox;
 mod show;
 mod signals;
+mod state;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,7 @@ pub use exit::Exit;
 pub use output::Output;
 
 use crate::config::{Options, STATE_DEFAULT};
+use crate::store::OPENING_THREAD;
 use args::Verb;
 use failure::Failure;
 
@@ -79,6 +81,7 @@ pub fn main() -> ExitCode {
     };
     let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    quiet_opening();
     let mut output = Output::process();
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(execute(cli, &mut output)).into(),
@@ -87,6 +90,19 @@ pub fn main() -> ExitCode {
             Exit::Internal.into()
         }
     }
+}
+
+/// A damaged journal makes the thread that opens it panic. That is told as an error, with what to do,
+/// so the words of the panic are only for the log.
+fn quiet_opening() {
+    let loud = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().name() == Some(OPENING_THREAD) {
+            tracing::debug!(%panic, "the journal cannot be opened");
+        } else {
+            loud(panic);
+        }
+    }));
 }
 
 /// Executes a command line that was parsed.
@@ -102,6 +118,7 @@ pub async fn execute(cli: Cli, output: &mut Output) -> Exit {
         Verb::Close(args) => close::execute(args, &context, output).await,
         Verb::Check(args) => check::execute(&args, output),
         Verb::Graph(args) => graph::execute(&args, output),
+        Verb::State(args) => state::execute(args, &context, output).await,
         Verb::Sandbox(args) => sandbox::execute(args, &context, output).await,
     };
     match (done, output.flush()) {

@@ -17,8 +17,8 @@ use crate::view::{
 
 /// How long we try again when the store is held but nobody answers: two reads at once hold it for
 /// milliseconds, and an engine that just started is about to listen.
-const PATIENCE: Duration = Duration::from_secs(3);
-const PAUSE: Duration = Duration::from_millis(50);
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const PAUSE: Duration = Duration::from_millis(50);
 
 /// Opens the state directory to work in it. Another engine that answers ends that at once; a read
 /// that holds the store for a moment does not.

@@ -55,7 +55,8 @@ impl Site {
         let directory = tempfile::tempdir().unwrap();
         let planner = Arc::new(|run, _| -> server::Planning { Box::pin(async move { Ok(plan(run)) }) });
         let actor = Arc::new(|run, order| -> server::Acting { Box::pin(async move { acted(run, order) }) });
-        let service = Service { archive: fake::archive(live), planner, actor };
+        let keeper = Arc::new(|_| -> server::BackingUp { Box::pin(async { Err(server::ending()) }) });
+        let service = Service { archive: fake::archive(live), planner, actor, keeper };
         let serving = server::listen(&Options::new(directory.path()), service).unwrap();
         Self { directory, _serving: serving }
     }

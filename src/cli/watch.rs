@@ -12,6 +12,7 @@ use super::page;
 use super::progress::Progress;
 use super::reader::open_to_work;
 use super::signals::Signals;
+use super::state::backup_problem;
 use crate::app::{Engine, Running};
 use crate::core::run::Run;
 use crate::server::{self, Service, Serving};
@@ -59,7 +60,24 @@ fn service(engine: &Arc<Engine>) -> Service {
             })
         }
     };
-    Service { archive: engine.archive(), planner: Arc::new(planner), actor: Arc::new(actor) }
+    let keeper = {
+        let engine = Arc::downgrade(engine);
+        move |file| -> server::BackingUp {
+            let engine = engine.upgrade();
+            Box::pin(async move {
+                match engine {
+                    Some(engine) => engine.backup(file).await.map_err(|error| backup_problem(&error)),
+                    None => Err(server::ending()),
+                }
+            })
+        }
+    };
+    Service {
+        archive: engine.archive(),
+        planner: Arc::new(planner),
+        actor: Arc::new(actor),
+        keeper: Arc::new(keeper),
+    }
 }
 
 /// Shows a run until it ends, or is asked to stop; then sums it up.

@@ -7,6 +7,7 @@
 //! `resume` (what a resume will do).
 
 pub mod arrival;
+pub mod care;
 pub mod catalog;
 pub mod cell;
 pub mod change;

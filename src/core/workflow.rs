@@ -22,6 +22,8 @@ pub struct Workflow {
     pub steps: Vec<Step>,
     /// How many dead letters a run may have and still succeed.
     pub tolerate: Tolerance,
+    /// How long a run can be resumed after its end (rule R9).
+    pub resumable_for: Duration,
     /// What is done once per failed closing, in order.
     pub on_failure: Vec<Step>,
     /// The files that steps name (fields of kind `File`), as written, each once.

@@ -11,11 +11,13 @@
 //! | `/v1/runs/{run}/causes?limit` | its dead letters and doubts by cause |
 //! | `/v1/runs/{run}/plan?terms` | what a resume on these terms (JSON) would do |
 //! | POST `/v1/runs/{run}/actions` | takes an [`Order`] such as `{"action": "close", "by": "ana"}` |
+//! | `POST /v1/state/backup` | writes a backup to `{"file"}`, a path of the engine's machine |
 //!
 //! `{run}` is an ID, a unique prefix, `@latest` or `@failed`. Errors are problem documents
 //! (RFC 9457) with our codes.
 
 mod acts;
+mod care;
 mod problem;
 mod reads;
 mod socket;
@@ -23,16 +25,19 @@ mod socket;
 mod tests;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, post};
 
+use crate::core::care::Backup;
 use crate::core::id::RunId;
 use crate::core::resume::ResumePlan;
 use crate::view::{Acted, Archive, Order, Problem, ProblemKind, ResumeTerms, code};
 
+pub use care::BackupRequest;
 pub use socket::{Error, Serving, listen};
 
 /// Plans a resume without doing anything.
@@ -46,6 +51,11 @@ pub type Actor = Arc<dyn Fn(RunId, Order) -> Acting + Send + Sync>;
 
 /// Something that is being done to a run.
 pub type Acting = Pin<Box<dyn Future<Output = Result<Acted, Problem>> + Send>>;
+/// Takes a backup to a file.
+pub type Keeper = Arc<dyn Fn(PathBuf) -> BackingUp + Send + Sync>;
+
+/// A backup that is being taken.
+pub type BackingUp = Pin<Box<dyn Future<Output = Result<Backup, Problem>> + Send>>;
 
 /// What the API answers from.
 #[derive(Clone)]
@@ -56,6 +66,8 @@ pub struct Service {
     pub planner: Planner,
     /// Does what is asked for.
     pub actor: Actor,
+    /// Takes backups.
+    pub keeper: Keeper,
 }
 
 /// The API.
@@ -69,6 +81,7 @@ pub fn router(service: Service) -> Router {
         .route("/v1/runs/{run}/causes", get(reads::causes))
         .route("/v1/runs/{run}/plan", get(reads::plan))
         .route("/v1/runs/{run}/actions", post(acts::act))
+        .route("/v1/state/backup", post(care::backup))
         .fallback(|| async { problem::response(&unknown_path()) })
         .method_not_allowed_fallback(|| async { problem::method_not_allowed() })
         .with_state(service)

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::client::{self, Client};
 use crate::config::Options;
+use crate::core::care::Backup;
 use crate::core::run::Status;
 use crate::view::{Action, ItemFilter, RunFilter, UnitStatus};
 use crate::view::{code, fake};
@@ -33,6 +34,15 @@ fn service() -> Service {
             }
         })
     });
+    let keeper: Keeper = Arc::new(|file| {
+        Box::pin(async move {
+            if file.starts_with("/backups") {
+                Ok(Backup { file: file.display().to_string(), rows: 7, ..Backup::default() })
+            } else {
+                Err(Problem::new(ProblemKind::Internal, code::BACKUP, "there is no such directory"))
+            }
+        })
+    });
     let actor: Actor = Arc::new(|run, order| {
         Box::pin(async move {
             let Order { action: Action::Close, by } = order;
@@ -43,7 +53,7 @@ fn service() -> Service {
             }
         })
     });
-    Service { archive: fake::archive(true), planner, actor }
+    Service { archive: fake::archive(true), planner, actor, keeper }
 }
 
 fn state() -> (TempDir, Options) {
@@ -108,6 +118,19 @@ async fn what_is_refused_keeps_its_code_and_candidates() {
     assert!(odd.detail.contains("'a/b ?&#ü'"), "{odd}");
     let running = refused(client.plan("@latest", &ResumeTerms::default()).await.unwrap_err());
     assert_eq!((running.kind, running.code.as_str()), (ProblemKind::Refused, code::RESUME_REFUSED));
+}
+
+#[tokio::test]
+async fn a_backup_is_taken_by_the_engine_or_refused_in_its_words() {
+    let (_directory, options) = state();
+    let _serving = listen(&options, service()).unwrap();
+    let client = Client::beside(&options).unwrap().unwrap();
+    let taken = client.backup(std::path::Path::new("/backups/today")).await.unwrap();
+    assert_eq!((taken.file.as_str(), taken.rows), ("/backups/today", 7));
+    let elsewhere = refused(client.backup(std::path::Path::new("/elsewhere")).await.unwrap_err());
+    assert_eq!((elsewhere.kind, elsewhere.code.as_str()), (ProblemKind::Internal, code::BACKUP));
+    let relative = refused(client.backup(std::path::Path::new("today")).await.unwrap_err());
+    assert_eq!((relative.kind, relative.code.as_str()), (ProblemKind::Invalid, code::API_QUERY));
 }
 
 #[tokio::test]

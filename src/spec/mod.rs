@@ -152,6 +152,7 @@ fn build(
         connections: applied,
         steps: steps.into_iter().map(|draft| draft.step).collect(),
         tolerate: raw.tolerate,
+        resumable_for: raw.resumable_for,
         on_failure: closing.into_iter().map(|draft| draft.step).collect(),
         files: read.keys().cloned().collect(),
     };

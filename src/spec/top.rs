@@ -1,18 +1,20 @@
 //! The top of the file: its name, inputs, tolerance and defaults.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::codes;
-use super::fields::{Object, count, mistyped, name, object, one_of, text};
+use super::fields::{Object, count, duration, mistyped, name, object, one_of, text};
 use super::node::{Key, Node, Scalar};
 use super::place::Span;
 use super::policy::{self, Policy};
 use super::report::{Mistake, Notes};
+use crate::core::care::RESUMABLE_FOR;
 use crate::core::workflow::{Input, InputKind, Tolerance};
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "workflow",
     "description",
     "input",
@@ -21,6 +23,7 @@ const KEYS: [&str; 9] = [
     "defaults",
     "steps",
     "tolerate",
+    "resumable_for",
     "on_failure",
 ];
 
@@ -35,6 +38,7 @@ pub(super) struct Raw<'a> {
     pub(super) defaults: Policy,
     pub(super) steps: Option<&'a Node>,
     pub(super) tolerate: Tolerance,
+    pub(super) resumable_for: Duration,
     pub(super) on_failure: Option<&'a Node>,
 }
 
@@ -64,6 +68,10 @@ pub(super) fn raw<'a>(root: &'a Node, notes: &mut Notes<'_>) -> Option<Raw<'a>> 
         defaults: top.get("defaults").map_or_else(Policy::default, |node| defaults(node, notes)),
         steps,
         tolerate: top.get("tolerate").and_then(|node| tolerate(node, notes)).unwrap_or(Tolerance::Count(0)),
+        resumable_for: top
+            .get("resumable_for")
+            .and_then(|node| duration(node, "'resumable_for'", notes))
+            .unwrap_or(RESUMABLE_FOR),
         on_failure: top.get("on_failure"),
     })
 }

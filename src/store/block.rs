@@ -153,6 +153,11 @@ impl Block {
         self.slots.iter().enumerate().filter(|(_, slot)| **slot != Slot::Empty).map(|(slot, _)| slot)
     }
 
+    /// Whether the record of a slot has a row of its own.
+    pub(super) fn is_spilled(&self, slot: usize) -> bool {
+        self.slots.get(slot) == Some(&Slot::Spilled)
+    }
+
     /// The block as a payload.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(2048);

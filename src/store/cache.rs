@@ -43,6 +43,12 @@ impl<K: Hash + Eq, V> Cache<K, V> {
         self.young.remove(key).or_else(|| self.old.remove(key))
     }
 
+    /// Forgets all entries but those with these keys.
+    pub(super) fn retain(&mut self, keep: impl Fn(&K) -> bool) {
+        self.young.retain(|key, _| keep(key));
+        self.old.retain(|key, _| keep(key));
+    }
+
     /// Forgets what was not used for a generation, if this one is full.
     pub(super) fn settle(&mut self) {
         if self.young.len() >= self.bound {

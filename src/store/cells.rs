@@ -262,7 +262,8 @@ pub(super) fn from_json<T: serde::de::DeserializeOwned>(payload: &[u8]) -> Resul
     serde_json::from_value(value).map_err(|_| Damage("its fields are not the known ones"))
 }
 
-fn put_json(value: serde_json::Result<Value>) -> Vec<u8> {
+/// A value of ours as a payload.
+pub(super) fn put_json(value: serde_json::Result<Value>) -> Vec<u8> {
     let value = value.expect("our own records have only text keys, so JSON can hold them");
     let mut words = Words::default();
     let mut body = Vec::new();

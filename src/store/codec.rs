@@ -11,6 +11,7 @@
 //!
 //! key                                  payload
 //! M                                    number: the format of the store as a whole, now 2
+//! N                                    number: how many batches were written, this one included
 //! R run(16)                            value: the run as JSON, packed (`pack.rs`)
 //! V run number(8)                      value: an event as JSON, packed
 //! W run                                number: every item before it is at rest
@@ -20,6 +21,8 @@
 //!                                      page 0 has a ninth slot: the number of cells
 //! Q run block(8) queue                 block: 16 messages
 //! S key-of-block slot(8)               block of one record that did not fit into its slot
+//! G run                                nothing: the run's own row is gone, the others are going
+//! D run position(8)                    value: a dead letter that outlives its run, as JSON, packed
 //!
 //! block    = number (base time) words slots
 //! words    = number (count), bytes each: words that the records share
@@ -83,6 +86,22 @@ pub(super) fn unframe(key: &[u8], row: &[u8], files: &Files) -> Result<Vec<u8>, 
         }
         _ => Err(damaged("its form is unknown")),
     }
+}
+
+/// Whether a row is as it was made, without reading what it refers to; else what is wrong.
+pub(super) fn check(key: &[u8], row: &[u8]) -> Result<(), &'static str> {
+    let (head, rest) = row.split_first_chunk::<HEAD_BYTES>().ok_or("the row ends too early")?;
+    let [version, form, sum @ ..] = *head;
+    if version > FORMAT || checksum(key, form, rest) != u32::from_le_bytes(sum) {
+        return Err("the checksum of the row is wrong");
+    }
+    Ok(())
+}
+
+/// The digest in a row whose payload is a file.
+pub(super) fn digest_of(row: &[u8]) -> Option<&[u8; DIGEST_LENGTH]> {
+    let (head, rest) = row.split_first_chunk::<HEAD_BYTES>()?;
+    if head[1] == FILE { rest.try_into().ok() } else { None }
 }
 
 /// Names the row in which bytes were damaged.

@@ -11,7 +11,7 @@ pub(super) enum Error {
     Sled(sled::Error),
     #[error("failed to {what}: {source}")]
     Io { what: String, source: io::Error },
-    #[error("row {key} of the store is damaged ({what}); put back a copy of the state directory")]
+    #[error("row {key} of the store is damaged ({what}); look at the whole with: milepost state verify")]
     Damaged { key: String, what: &'static str },
     #[error("row {key} of the store has format {found}, which this version of milepost does not know")]
     Format { key: String, found: u8 },
@@ -19,6 +19,8 @@ pub(super) enum Error {
     NotKept(String),
     #[error("the content at the address '{0}' is not what was put there")]
     NotGenuine(String),
+    #[error("the journal cannot be read: {0}")]
+    Unreadable(String),
     #[error("the store stopped after an error and takes nothing more: {0}")]
     Stopped(String),
 }

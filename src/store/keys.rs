@@ -5,10 +5,21 @@ use crate::core::id::{RunId, Unit};
 
 /// The format of the store as a whole.
 pub(super) const META: &[u8] = b"M";
+/// The number of the last batch.
+pub(super) const LAST: &[u8] = b"N";
 /// All runs.
 pub(super) const RUNS: &[u8] = b"R";
 /// All blocks of all queues.
 pub(super) const QUEUES: &[u8] = b"Q";
+
+/// All runs whose removal was begun.
+pub(super) const GOING: &[u8] = b"G";
+/// All dead letters that outlive their runs.
+pub(super) const KEPT: &[u8] = b"D";
+/// Kinds of rows that go with their run; its own row is no part of this.
+const PARTS: &[u8] = b"WVTIUQ";
+/// Kinds of rows whose records may have rows of their own.
+const BLOCKS: &[u8] = b"IUQ";
 
 /// A kind letter and the 16 bytes of a run ID.
 const RUN_LENGTH: usize = 17;
@@ -84,6 +95,28 @@ pub(super) fn spill(block: &[u8], slot: usize) -> Vec<u8> {
     key.push(b'S');
     key.extend_from_slice(block);
     numbered(key, slot as u64)
+}
+
+/// The block and the slot that the key of a record's own row names.
+pub(super) fn of_spill(key: &[u8]) -> Option<(&[u8], usize)> {
+    let (block, slot) = key.strip_prefix(b"S")?.split_last_chunk()?;
+    Some((block, usize::try_from(u64::from_be_bytes(*slot)).ok()?))
+}
+
+/// The mark of a run whose removal was begun.
+pub(super) fn going(run: RunId) -> Vec<u8> {
+    begin(b'G', run)
+}
+
+/// A dead letter that outlives its run.
+pub(super) fn kept(run: RunId, position: u64) -> Vec<u8> {
+    numbered(begin(b'D', run), position)
+}
+
+/// What the keys of all rows of a run begin with, but for the run's own.
+pub(super) fn parts(run: RunId) -> Vec<Vec<u8>> {
+    let spilled = BLOCKS.iter().map(|kind| [b"S", &*begin(*kind, run)].concat());
+    PARTS.iter().map(|kind| begin(*kind, run)).chain(spilled).collect()
 }
 
 /// The number a key ends with.

@@ -11,6 +11,7 @@
 //! - `codec` says the format, `keys` where each record lies.
 //! - `racks` is what the queues know in memory; `queue` waits for messages; `messages` stores them.
 //! - `open` is about the directory: who holds it, whether it is whole.
+//! - `care` is about the state as a whole: is it sound, what may go, copies of it.
 //! - `memory` is the same ports without a disk, for simulation and tests.
 //!
 //! Absent: retries after an error of a write (the store stops), asynchronous flushes (sled
@@ -19,8 +20,10 @@
 mod bells;
 mod block;
 mod cache;
+mod care;
 mod cells;
 mod codec;
+mod durable;
 mod error;
 mod keys;
 mod memory;
@@ -35,6 +38,7 @@ mod reader;
 mod rows;
 mod stage;
 mod wire;
+mod witness;
 mod writer;
 
 #[cfg(test)]
@@ -61,8 +65,9 @@ use rows::Rows;
 use stage::Stage;
 use writer::{Health, MakeDurable, Writer};
 
+pub use care::{DeadLettersOf, Inspection, PlanOf, RestoreError, Retention, restore};
 pub use memory::{Fate, MemoryStore};
-pub use open::{Holder, OpenError};
+pub use open::{Holder, OPENING_THREAD, OpenError};
 
 /// The store of one state directory. Clones share it; the last one to go closes it.
 #[derive(Clone)]
@@ -74,6 +79,8 @@ struct Inner {
     health: Health,
     bells: Bells,
     clock: Arc<dyn Clock>,
+    /// One collection or backup at a time: a backup copies files that a collection may remove.
+    care: tokio::sync::Mutex<()>,
     _mark: HolderMark,
     rows: LastHold,
 }
@@ -109,23 +116,24 @@ impl Store {
     /// # Errors
     /// [`OpenError`] names who holds it, or what is wrong with it and what to do.
     pub fn open(dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        Self::open_with(dir, clock, |sync| sync)
+        Self::open_with(dir, clock, |_, sync| sync)
     }
 
     fn open_with(
         dir: &Path,
         clock: Arc<dyn Clock>,
-        sync: impl FnOnce(MakeDurable) -> MakeDurable,
+        sync: impl FnOnce(&sled::Db, MakeDurable) -> MakeDurable,
     ) -> Result<Self, OpenError> {
         let opened = open::open(dir, &*clock)?;
         let failed = |error: error::Error| OpenError::failed(dir, &error);
         let mut stage = Stage::new(opened.rows.clone());
         stage.load_queues().map_err(failed)?;
         let (bells, health) = (Bells::default(), Health::default());
+        let sync = sync(&opened.rows.db, opened.sync);
         let writer =
-            Writer::start(stage, sync(opened.sync), bells.clone(), health.clone()).map_err(failed)?;
-        let inner =
-            Inner { writer, health, bells, clock, _mark: opened.mark, rows: LastHold(Some(opened.rows)) };
+            Writer::start(stage, sync, opened.witness, bells.clone(), health.clone()).map_err(failed)?;
+        let (care, rows) = (tokio::sync::Mutex::default(), LastHold(Some(opened.rows)));
+        let inner = Inner { writer, health, bells, clock, care, _mark: opened.mark, rows };
         Ok(Self(Arc::new(inner)))
     }
 

@@ -1,13 +1,11 @@
 //! Opening a state directory: who holds it, whether it is whole, which format it has.
 
 use std::any::Any;
-use std::fs::{self, File};
+use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,23 +13,28 @@ use crate::core::time::Timestamp;
 use crate::ports::Clock;
 
 use super::codec::{self, STORE_FORMAT};
+use super::durable::sync_of;
 use super::error::Error;
 use super::keys;
-use super::pins::{Files, sync_dir};
+use super::pins::{Files, UNFINISHED, sync_dir};
 use super::rows::Rows;
 use super::wire::{Input, put_number};
+use super::witness::Witness;
 use super::writer::MakeDurable;
 
 /// sled's own files.
-const JOURNAL: &str = "journal";
+pub(super) const JOURNAL: &str = "journal";
 /// What a journal that cannot be opened is called from then on; a time follows.
-const DAMAGED: &str = "journal.damaged-";
+pub(super) const DAMAGED: &str = "journal.damaged-";
 /// Content-addressed files.
-const PINS: &str = "pins";
+pub(super) const PINS: &str = "pins";
 /// Who holds the directory.
 const HOLDER: &str = "holder";
 /// sled's cache; the resident size is about twice as much.
 const CACHE_BYTES: u64 = 64 << 20;
+/// The thread that opens a journal. A damaged one makes it panic; what is wrong is then told as an
+/// [`OpenError`], so nobody needs the words of the panic.
+pub const OPENING_THREAD: &str = "milepost-open";
 /// A lock without the mark of a holder belongs to one who has just come or is just leaving (sled's
 /// threads let go a moment after it is closed), so it is worth a second in all.
 const LOCK_TRIES: u32 = 200;
@@ -59,9 +62,8 @@ pub enum OpenError {
     },
     /// It cannot be read. It was moved aside, whole, so that nothing overwrites it.
     #[error(
-        "the journal in {} cannot be opened ({cause}); it was moved, whole, to {}; \
-         put back a copy of the state directory if there is one",
-        dir.display(), moved_to.display()
+        "the journal in {} cannot be opened ({cause}); it was moved, whole, to {}; {}",
+        dir.display(), moved_to.display(), put_back(dir)
     )]
     Damaged {
         /// The directory.
@@ -74,15 +76,44 @@ pub enum OpenError {
     /// A damaged journal was moved aside earlier and none was put in its place. Beginning with
     /// nothing would forget which effects were done, so that is left to a person.
     #[error(
-        "the journal in {} was damaged and moved to {}; put back a copy of the state directory; \
-         to begin with an empty state instead, move the damaged journal out of the state directory",
-        dir.display(), moved_to.display()
+        "the journal in {} was damaged and moved to {}; {}; \
+         to begin with an empty state instead, move the state directory away",
+        dir.display(), moved_to.display(), put_back(dir)
     )]
     MovedAside {
         /// The directory.
         dir: PathBuf,
         /// Where the journal is.
         moved_to: PathBuf,
+    },
+    /// There are content-addressed files of runs, and no journal that knows of them. Beginning with
+    /// nothing would forget which effects were done, so that is left to a person.
+    #[error(
+        "the journal in {} is gone: {cause}, though there are the files of runs; {}",
+        dir.display(), put_back(dir)
+    )]
+    Lost {
+        /// The directory.
+        dir: PathBuf,
+        /// What is wrong with the journal.
+        cause: &'static str,
+    },
+    /// The journal ends before something that was acknowledged: its file was cut, or damaged near
+    /// the end. Going on would do again what is known to be done, so that is left to a person.
+    #[error(
+        "the journal in {} has lost its end: it has {found} batches, and {acknowledged} were acknowledged; {}; \
+         to go on without what was lost, remove {}",
+        dir.display(), put_back(dir), witness.display()
+    )]
+    Behind {
+        /// The directory.
+        dir: PathBuf,
+        /// Batches in the journal.
+        found: u64,
+        /// Batches that were acknowledged.
+        acknowledged: u64,
+        /// The file that says so.
+        witness: PathBuf,
     },
     /// It was written by another version.
     #[error(
@@ -125,10 +156,17 @@ impl OpenError {
     }
 }
 
+/// How a lost state is put back.
+fn put_back(dir: &Path) -> String {
+    let dir = dir.display();
+    format!("put back a backup: mv {dir} {dir}.damaged; milepost state restore BACKUP --state {dir}")
+}
+
 /// What opening came to.
 pub(super) struct Opened {
     pub(super) rows: Rows,
     pub(super) sync: MakeDurable,
+    pub(super) witness: Witness,
     pub(super) mark: HolderMark,
 }
 
@@ -141,6 +179,7 @@ pub(super) fn open(dir: &Path, clock: &dyn Clock) -> Result<Opened, OpenError> {
     {
         return Err(OpenError::MovedAside { dir: dir.to_owned(), moved_to });
     }
+    check_there(dir, &journal)?;
     let made = missing_above(&journal);
     fs::create_dir_all(&journal)
         .map_err(Error::io(format!("create {}", journal.display())))
@@ -150,8 +189,14 @@ pub(super) fn open(dir: &Path, clock: &dyn Clock) -> Result<Opened, OpenError> {
     let files = Files::open(&dir.join(PINS)).map_err(failed)?;
     let sync = sync_of(&db, &journal).map_err(failed)?;
     let rows = Rows { db, files: Arc::new(files) };
-    let mut opened = Opened { rows, sync, mark };
+    let (witness, acknowledged) = Witness::open(dir).map_err(failed)?;
+    let mut opened = Opened { rows, sync, witness, mark };
     check_format(dir, &mut opened)?;
+    let found = opened.rows.batches().map_err(failed)?;
+    if found < acknowledged {
+        let witness = opened.witness.path().to_owned();
+        return Err(OpenError::Behind { dir: dir.to_owned(), found, acknowledged, witness });
+    }
     // The names of what was created above; everything after that is inside the files.
     for dir in [&*journal, dir].into_iter().chain(made.iter().filter_map(|made| parent_of(made))) {
         sync_dir(dir).map_err(failed)?;
@@ -164,6 +209,32 @@ pub(super) fn open(dir: &Path, clock: &dyn Clock) -> Result<Opened, OpenError> {
     Ok(opened)
 }
 
+/// A journal that was deleted or emptied would be begun anew, as if there had never been a run.
+fn check_there(dir: &Path, journal: &Path) -> Result<(), OpenError> {
+    let cause = match fs::metadata(journal.join("db")) {
+        Ok(found) if found.len() == 0 => "its file is empty",
+        Ok(_) => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => "it was deleted",
+        // Opening it will say why.
+        Err(_) => return Ok(()),
+    };
+    lost_if_pinned(dir, cause)
+}
+
+/// Runs always have content-addressed files, so without those nothing was lost.
+fn lost_if_pinned(dir: &Path, cause: &'static str) -> Result<(), OpenError> {
+    let pins = dir.join(PINS);
+    let shelves = fs::read_dir(&pins).into_iter().flatten().flatten();
+    let is_filled = |shelf: fs::DirEntry| {
+        let is_unfinished = shelf.file_name() == UNFINISHED;
+        !is_unfinished && fs::read_dir(shelf.path()).is_ok_and(|mut files| files.next().is_some())
+    };
+    if shelves.into_iter().any(is_filled) {
+        return Err(OpenError::Lost { dir: dir.to_owned(), cause });
+    }
+    Ok(())
+}
+
 /// The directories that have to be made before `path` can be, and `path` itself.
 fn missing_above(path: &Path) -> Vec<PathBuf> {
     let missing = path.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.exists());
@@ -171,7 +242,7 @@ fn missing_above(path: &Path) -> Vec<PathBuf> {
 }
 
 /// Where the name of a path is kept; for a bare name that is the working directory.
-fn parent_of(path: &Path) -> Option<&Path> {
+pub(super) fn parent_of(path: &Path) -> Option<&Path> {
     path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
 }
 
@@ -184,7 +255,10 @@ pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
 fn open_sled(dir: &Path, journal: &Path, clock: &dyn Clock) -> Result<sled::Db, OpenError> {
     for _ in 0..LOCK_TRIES {
         let config = sled::Config::new().path(journal).cache_capacity(CACHE_BYTES).flush_every_ms(None);
-        match catch_unwind(AssertUnwindSafe(|| config.open())) {
+        // Its own thread, by whose name the words of a panic are told from those of a defect of ours.
+        let opening = std::thread::Builder::new().name(OPENING_THREAD.to_owned());
+        let opening = opening.spawn(move || config.open()).map_err(Error::io("start a thread"));
+        match opening.map_err(|error| OpenError::failed(dir, &error))?.join() {
             Ok(Ok(db)) => return Ok(db),
             Ok(Err(sled::Error::Io(error))) if error.to_string().contains("could not acquire lock") => {
                 if let Some(holder) = read_holder(dir) {
@@ -219,61 +293,6 @@ fn damaged_in(dir: &Path) -> Option<PathBuf> {
     damaged.max().map(|name| dir.join(name))
 }
 
-/// sled's `flush` alone does not survive a power cut; with a sync of its file it does, as long as
-/// no value is so large that sled gives it a file of its own.
-fn sync_of(db: &sled::Db, journal: &Path) -> Result<MakeDurable, Error> {
-    let path = journal.join("db");
-    let file = File::open(&path).map_err(Error::io(format!("open {}", path.display())))?;
-    let db = db.clone();
-    let mut large = LargeValues::new(journal.join("blobs"));
-    Ok(Box::new(move || {
-        db.flush()?;
-        file.sync_data().map_err(Error::io(format!("sync {}", path.display())))?;
-        large.sync()?;
-        same_file(&file, &path)
-    }))
-}
-
-/// A file that was deleted or replaced under us still takes writes, but nobody will ever find them.
-fn same_file(file: &File, path: &Path) -> Result<(), Error> {
-    let identity = |found: fs::Metadata| (found.dev(), found.ino());
-    let there = fs::metadata(path).map_err(Error::io(format!("find {} again", path.display())))?;
-    let ours = file.metadata().map_err(Error::io(format!("look at {}", path.display())))?;
-    if identity(there) == identity(ours) {
-        return Ok(());
-    }
-    let replaced = std::io::Error::other("another file is in its place");
-    Err(Error::io(format!("find {} again", path.display()))(replaced))
-}
-
-/// sled's files for large values. There should never be one; sled would not sync it, so we do.
-struct LargeValues {
-    dir: PathBuf,
-    synced_at: Option<SystemTime>,
-}
-
-impl LargeValues {
-    fn new(dir: PathBuf) -> Self {
-        Self { dir, synced_at: None }
-    }
-
-    fn sync(&mut self) -> Result<(), Error> {
-        let changed_at = fs::metadata(&self.dir).and_then(|metadata| metadata.modified()).ok();
-        if changed_at == self.synced_at {
-            return Ok(());
-        }
-        let io = || Error::io(format!("sync {}", self.dir.display()));
-        for entry in fs::read_dir(&self.dir).map_err(io())? {
-            let path = entry.map_err(io())?.path();
-            tracing::warn!(path = %path.display(), "sled made a file for a large value");
-            File::open(&path).and_then(|file| file.sync_all()).map_err(io())?;
-        }
-        sync_dir(&self.dir)?;
-        self.synced_at = changed_at;
-        Ok(())
-    }
-}
-
 fn check_format(dir: &Path, opened: &mut Opened) -> Result<(), OpenError> {
     let failed = |error: Error| OpenError::failed(dir, &error);
     let rows = &opened.rows;
@@ -295,6 +314,8 @@ fn check_format(dir: &Path, opened: &mut Opened) -> Result<(), OpenError> {
         // The format is the first row ever written, so this was written by something else.
         let cause = format!("{} holds rows that milepost did not write", dir.join(JOURNAL).display());
         return Err(OpenError::Failed { dir: dir.to_owned(), cause });
+    } else {
+        lost_if_pinned(dir, "it holds nothing")?;
     }
     let mut payload = Vec::new();
     put_number(&mut payload, STORE_FORMAT);

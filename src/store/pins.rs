@@ -18,7 +18,7 @@ use super::error::Error;
 /// Bytes of a digest; an address has two characters for each.
 pub(super) const DIGEST_LENGTH: usize = 32;
 /// Where files are that are still being written.
-const UNFINISHED: &str = "unfinished";
+pub(super) const UNFINISHED: &str = "unfinished";
 /// Source files are read in large pieces, so they are written in such.
 const BUFFER_BYTES: usize = 64 << 10;
 
@@ -88,10 +88,73 @@ impl Files {
         }
     }
 
+    /// The length of the content at an address, whose digest is checked without holding it in memory.
+    pub(super) fn check(&self, address: &str) -> Result<u64, Error> {
+        let mut file = self.open_address(address)?;
+        let mut hash = Sha256::new();
+        let length =
+            io::copy(&mut file, &mut hash).map_err(Error::io(format!("read the content at {address}")))?;
+        if hex(&hash.finalize()) == address { Ok(length) } else { Err(Error::NotGenuine(address.to_owned())) }
+    }
+
+    /// Everything there is.
+    pub(super) fn all(&self) -> Result<Listing, Error> {
+        let mut listing = Listing::default();
+        for shelf in entries(&self.dir)? {
+            let begin = name_of(&shelf);
+            if !shelf.is_dir() {
+                listing.others.push(format!("pins/{begin}"));
+                continue;
+            }
+            for path in entries(&shelf)? {
+                let address = format!("{begin}{}", name_of(&path));
+                if path_of(&self.dir, &address).as_ref() == Some(&path) {
+                    let found = fs::metadata(&path);
+                    let found = found.map_err(Error::io(format!("look at {}", path.display())))?;
+                    listing.addresses.push((address, found.len()));
+                } else {
+                    listing.others.push(format!("pins/{begin}/{}", name_of(&path)));
+                }
+            }
+        }
+        listing.addresses.sort();
+        listing.others.sort();
+        Ok(listing)
+    }
+
+    /// Removes the content at an address. One that is gone already is no error.
+    pub(super) fn remove(&self, address: &str) -> Result<(), Error> {
+        let path = path_of(&self.dir, address).ok_or_else(|| Error::NotKept(address.to_owned()))?;
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Error::io(format!("remove {}", path.display()))(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The bytes with a digest.
     pub(super) fn get_digest(&self, digest: &[u8; DIGEST_LENGTH]) -> Result<Vec<u8>, Error> {
         self.get(&hex(digest))
     }
+}
+
+/// What the directory holds.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    /// Addresses with the length of their content.
+    pub(super) addresses: Vec<(String, u64)>,
+    /// Whatever else lies there, such as files that were never finished.
+    pub(super) others: Vec<String>,
+}
+
+fn entries(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    let io = || Error::io(format!("read {}", dir.display()));
+    fs::read_dir(dir).map_err(io())?.map(|entry| Ok(entry.map_err(io())?.path())).collect()
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// A file that has no address yet.
@@ -104,7 +167,8 @@ pub(super) struct Unfinished {
 }
 
 impl Unfinished {
-    fn end(mut self) -> Result<String, Error> {
+    /// Ends the file and returns its address.
+    pub(super) fn end(mut self) -> Result<String, Error> {
         let io = |what: &str| Error::io(format!("{what} {}", self.path.display()));
         self.file.flush().map_err(io("write"))?;
         self.file.get_ref().sync_all().map_err(io("sync"))?;
@@ -164,6 +228,15 @@ pub(super) fn hex(digest: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// The digest that an address spells; `None` if it cannot be an address.
+pub(super) fn digest_of_address(address: &str) -> Option<[u8; DIGEST_LENGTH]> {
+    let mut digest = [0; DIGEST_LENGTH];
+    for (byte, at) in digest.iter_mut().zip((0..).step_by(2)) {
+        *byte = u8::from_str_radix(address.get(at..at + 2)?, 16).ok()?;
+    }
+    (hex(&digest) == address).then_some(digest)
 }
 
 /// Where the content of an address lies; `None` if it cannot be an address (so that no text from

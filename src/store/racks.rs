@@ -146,6 +146,11 @@ impl Racks {
         }
     }
 
+    /// Takes out all messages of a run.
+    pub(super) fn forget(&mut self, run: RunId) {
+        self.0.retain(|(_, of), _| *of != run);
+    }
+
     /// The oldest visible message at `now` whose position is at least `from`: what was hidden long
     /// enough is visible again.
     pub(super) fn oldest_visible(&mut self, key: &RackKey, now: Timestamp, from: u64) -> Option<(u64, u128)> {

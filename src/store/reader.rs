@@ -97,6 +97,12 @@ impl Rows {
         Input::new(&payload).number().map_err(codec::at(&key))
     }
 
+    /// How many batches were written.
+    pub(super) fn batches(&self) -> Result<u64, Error> {
+        let Some(payload) = self.get(keys::LAST)? else { return Ok(0) };
+        Input::new(&payload).number().map_err(codec::at(keys::LAST))
+    }
+
     pub(super) fn events(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Event)>, Error> {
         self.range(keys::event(run, from), keys::event(run, u64::MAX))
             .take(limit)

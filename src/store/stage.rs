@@ -42,6 +42,16 @@ pub(super) struct Stage {
     pub(super) stirred: Vec<RackKey>,
 }
 
+/// Rows that go and come as a whole, apart from the records that the engine changes.
+#[derive(Debug, Default)]
+pub(super) struct Sweep {
+    pub(super) remove: Vec<Vec<u8>>,
+    /// Keys and payloads.
+    pub(super) put: Vec<(Vec<u8>, Vec<u8>)>,
+    /// A run that is no more: nothing of it is remembered.
+    pub(super) gone: Option<RunId>,
+}
+
 #[derive(Default)]
 struct Open {
     block: Block,
@@ -95,6 +105,19 @@ impl Stage {
             Change::Delete(receipt) => self.delete(&receipt).map(drop),
             Change::Bury(receipt) => self.bury(&receipt),
         }
+    }
+
+    /// Adds rows that go and come as a whole, to a batch that touches none of their records.
+    pub(super) fn sweep(&mut self, sweep: Sweep) -> Result<(), Error> {
+        if let Some(run) = sweep.gone {
+            let parts = keys::parts(run);
+            self.blocks.retain(|key| !parts.iter().any(|part| key.starts_with(part)));
+            self.units.retain(|(of, _)| *of != run);
+            self.runs.retain(|of| *of != run);
+            self.racks.forget(run);
+        }
+        self.plain.extend(sweep.remove.into_iter().map(|key| (key, None)));
+        sweep.put.into_iter().try_for_each(|(key, payload)| self.put(key, &payload))
     }
 
     /// Ends the batch; `None` when there is nothing to write.

@@ -12,9 +12,14 @@ use crate::core::time::Timestamp;
 use crate::ports::{Receive, StoreError};
 
 use super::bells::Bells;
+use super::codec;
 use super::error::Error;
+use super::keys;
 use super::queue::Taken;
-use super::stage::Stage;
+use super::rows::Rows;
+use super::stage::{Stage, Sweep};
+use super::wire::put_number;
+use super::witness::Witness;
 
 /// Most jobs that wait; whoever brings one more waits itself.
 const JOBS_MAX: usize = 1024;
@@ -43,7 +48,12 @@ impl Health {
 enum Job {
     Commit(Vec<Change>, oneshot::Sender<Result<(), StoreError>>),
     Receive(Box<Receive>, Timestamp, oneshot::Sender<Result<Taken, StoreError>>),
+    Sweep(Sweep, oneshot::Sender<Result<(), StoreError>>),
+    Look(Look),
 }
+
+/// Looks at the rows while nobody writes, and hands what it saw to whoever asked.
+type Look = Box<dyn FnOnce(&Rows) + Send>;
 
 /// An answer that may be given when the batch is durable.
 enum Answer {
@@ -64,11 +74,14 @@ impl Writer {
     pub(super) fn start(
         stage: Stage,
         sync: MakeDurable,
+        witness: Witness,
         bells: Bells,
         health: Health,
     ) -> Result<Self, Error> {
+        let batches = stage.rows.batches()?;
         let (sender, jobs) = mpsc::channel(JOBS_MAX);
-        let desk = Desk { stage, sync, bells, health: health.clone(), jobs };
+        let health_too = health.clone();
+        let desk = Desk { stage, sync, witness, batches, bells, health: health_too, jobs, later: None };
         let thread = std::thread::Builder::new()
             .name("milepost-store".to_owned())
             .spawn(move || desk.work())
@@ -87,6 +100,20 @@ impl Writer {
     /// Takes messages; that they were taken is durable when it returns.
     pub(super) async fn take(&self, receive: Receive, now: Timestamp) -> Result<Taken, StoreError> {
         self.ask(|answer| Job::Receive(Box::new(receive), now, answer)).await
+    }
+
+    /// Removes and puts rows as a whole; that is durable when it returns.
+    pub(super) async fn sweep(&self, sweep: Sweep) -> Result<(), StoreError> {
+        self.ask(|answer| Job::Sweep(sweep, answer)).await
+    }
+
+    /// Lets somebody look at the rows at one moment, between two batches: everything that was
+    /// acknowledged is there, and nobody writes until the look is over.
+    pub(super) async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Rows) -> T + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.ask(|answer| Job::Look(Box::new(move |rows| drop(answer.send(Ok(look(rows))))))).await
     }
 
     async fn ask<T>(
@@ -116,14 +143,18 @@ impl Drop for Writer {
 struct Desk {
     stage: Stage,
     sync: MakeDurable,
+    witness: Witness,
+    batches: u64,
     bells: Bells,
     health: Health,
     jobs: mpsc::Receiver<Job>,
+    /// A job that has to begin a batch, and came while one was being filled.
+    later: Option<Job>,
 }
 
 impl Desk {
     fn work(mut self) {
-        while let Some(job) = self.jobs.blocking_recv() {
+        while let Some(job) = self.later.take().or_else(|| self.jobs.blocking_recv()) {
             let mut answers = Vec::new();
             let outcome = catch_unwind(AssertUnwindSafe(|| self.batch(job, &mut answers)));
             let failed = match outcome {
@@ -148,12 +179,22 @@ impl Desk {
     fn batch(&mut self, first: Job, answers: &mut Vec<Answer>) -> Result<(), Error> {
         let mut next = Some(first);
         while let Some(job) = next {
+            if self.stage.size() > 0 && matches!(job, Job::Sweep(..) | Job::Look(_)) {
+                self.later = Some(job);
+                break;
+            }
             self.add(job, answers)?;
             next = if self.stage.size() < BATCH_ROWS_MAX { self.jobs.try_recv().ok() } else { None };
         }
-        if let Some(batch) = self.stage.finish()? {
-            self.stage.rows.db.apply_batch(batch)?;
+        if let Some(mut batch) = self.stage.finish()? {
+            self.batches += 1;
+            let mut number = Vec::new();
+            put_number(&mut number, self.batches);
+            let rows = &self.stage.rows;
+            batch.insert(keys::LAST, codec::frame(keys::LAST, &number, &rows.files)?);
+            rows.db.apply_batch(batch)?;
             (self.sync)()?;
+            self.witness.tell(self.batches);
         }
         Ok(())
     }
@@ -175,14 +216,24 @@ impl Desk {
                 answers.push(Answer::Received(taken, answer));
                 Ok(())
             }
+            Job::Sweep(sweep, answer) => {
+                answers.push(Answer::Committed(answer));
+                self.stage.sweep(sweep)
+            }
+            Job::Look(look) => {
+                look(&self.stage.rows);
+                Ok(())
+            }
         }
     }
 
     fn refuse_all(&mut self, error: &StoreError) {
         self.jobs.close();
-        while let Some(job) = self.jobs.blocking_recv() {
+        while let Some(job) = self.later.take().or_else(|| self.jobs.blocking_recv()) {
             match job {
-                Job::Commit(_, answer) => Answer::Committed(answer).refuse(error),
+                Job::Commit(_, answer) | Job::Sweep(_, answer) => Answer::Committed(answer).refuse(error),
+                // Dropped unseen; whoever asked hears that the store stopped.
+                Job::Look(_) => {}
                 Job::Receive(_, _, answer) => Answer::Received(Taken::default(), answer).refuse(error),
             }
         }

@@ -43,6 +43,16 @@ pub mod code {
     pub const STATE_OPEN: &str = "E1102";
     /// The state cannot be read.
     pub const STATE_READ: &str = "E1103";
+    /// The state is damaged: a backup has to be put back.
+    pub const STATE_DAMAGED: &str = "E1104";
+    /// A check found the state damaged.
+    pub const STATE_UNSOUND: &str = "E1105";
+    /// The backup could not be taken.
+    pub const BACKUP: &str = "E1106";
+    /// The backup could not be restored.
+    pub const RESTORE: &str = "E1107";
+    /// Nothing, or not everything, could be removed.
+    pub const COLLECT: &str = "E1108";
     /// There is nothing at this path.
     pub const API_PATH: &str = "E1201";
     /// The path does not have this method.

@@ -9,6 +9,7 @@ mod product;
 mod site;
 
 mod acts;
+mod care;
 mod control;
 mod failures;
 mod input;

@@ -49,6 +49,10 @@ struct SimRecords {
 }
 
 impl Records for SimRecords {
+    fn content(&self, _: u64) -> Option<Vec<u8>> {
+        None
+    }
+
     fn record(&self, position: u64) -> Record {
         let value = if position + 1 == self.count {
             Err(Fault::new("InvalidRecord", "the last one"))

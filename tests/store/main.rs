@@ -8,6 +8,7 @@
 )]
 
 mod disk;
+mod fixtures;
 mod full;
 mod power_cut;
 

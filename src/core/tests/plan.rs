@@ -65,6 +65,7 @@ fn workflow(steps: Vec<Step>) -> Workflow {
         connections: BTreeMap::new(),
         steps,
         tolerate: Tolerance::Count(0),
+        resumable_for: crate::core::care::RESUMABLE_FOR,
         on_failure: vec![step("on_failure[0]", "log", &[]), step("on_failure[1]", "post", &[])],
         files: Vec::new(),
     }

@@ -73,7 +73,7 @@ fn what_cannot_be_opened_is_moved_aside_and_stays_there() {
     fs::write(&conf, b"this is not what sled wrote").unwrap();
     let Err(error) = Store::open(dir.path(), clock()) else { panic!("it was opened") };
     let OpenError::Damaged { ref moved_to, .. } = error else { panic!("{error}") };
-    assert!(error.to_string().contains("a copy of the state directory"), "{error}");
+    assert!(error.to_string().contains("milepost state restore BACKUP --state"), "{error}");
     assert_eq!(fs::read(moved_to.join("conf")).unwrap(), b"this is not what sled wrote");
     let Err(again) = Store::open(dir.path(), clock()) else { panic!("it began with nothing") };
     assert!(matches!(&again, OpenError::MovedAside { moved_to: found, .. } if found == moved_to), "{again}");
@@ -108,7 +108,7 @@ async fn a_failed_sync_stops_the_store_for_good() {
     let dir = tempfile::tempdir().unwrap();
     let broken = Arc::new(AtomicBool::new(false));
     let breaks = Arc::clone(&broken);
-    let store = Store::open_with(dir.path(), clock(), |mut sync| {
+    let store = Store::open_with(dir.path(), clock(), |_, mut sync| {
         Box::new(move || {
             if breaks.load(Ordering::Relaxed) {
                 let error = std::io::Error::other("the disk is gone");
@@ -146,7 +146,7 @@ async fn a_directory_that_vanishes_stops_the_store() {
 #[tokio::test]
 async fn a_panic_of_the_writer_stops_the_store_too() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open_with(dir.path(), clock(), |_| Box::new(|| panic!("planted"))).unwrap();
+    let store = Store::open_with(dir.path(), clock(), |_, _| Box::new(|| panic!("planted"))).unwrap();
     let error = store.commit(vec![Change::Watermark(RUN, 1)]).await.unwrap_err();
     assert!(error.to_string().contains("planted"), "{error}");
     assert!(store.commit(vec![Change::Watermark(RUN, 1)]).await.is_err());
@@ -165,7 +165,7 @@ async fn a_damaged_row_is_named_and_stops_the_writer() {
     drop(store);
     let store = open(dir.path());
     let error = store.progress(RUN, Unit::Item(3)).unwrap_err().to_string();
-    assert!(error.contains("checksum") && error.contains("put back a copy"), "{error}");
+    assert!(error.contains("checksum") && error.contains("milepost state verify"), "{error}");
     assert!(store.commit(put(3)).await.is_err(), "it is not overwritten");
     assert_eq!(store.0.rows.run(RUN).unwrap(), None);
 }

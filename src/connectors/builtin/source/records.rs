@@ -29,6 +29,10 @@ impl Records for Pinned {
         })
     }
 
+    fn content(&self, position: u64) -> Option<Vec<u8>> {
+        self.entry(position).and_then(|entry| self.bytes(&entry, 0)).ok()
+    }
+
     fn find(&self, key: &str) -> Option<u64> {
         let wanted = key_hash(key);
         let mut bytes = vec![0; ENTRIES_PER_READ * ENTRY_BYTES];
@@ -50,14 +54,24 @@ impl Records for Pinned {
 
 impl Pinned {
     fn read(&self, position: u64) -> io::Result<Record> {
+        let entry = self.entry(position)?;
+        let bytes = self.bytes(&entry, usize::from(entry.note))?;
+        let (record, note) = bytes.split_at(bytes.len() - usize::from(entry.note));
+        Ok(self.judged(entry.state, record, &String::from_utf8_lossy(note)))
+    }
+
+    fn entry(&self, position: u64) -> io::Result<Entry> {
         let mut bytes = [0; ENTRY_BYTES];
         self.index.read_exact_at(&mut bytes, position * ENTRY_BYTES as u64)?;
-        let entry = Entry::from_bytes(&bytes);
+        Ok(Entry::from_bytes(&bytes))
+    }
+
+    /// The bytes of a record, and so many that follow it.
+    fn bytes(&self, entry: &Entry, more: usize) -> io::Result<Vec<u8>> {
         let length = usize::try_from(entry.length).unwrap_or(usize::MAX);
-        let mut bytes = vec![0; length + usize::from(entry.note)];
+        let mut bytes = vec![0; length.saturating_add(more)];
         self.records.read_exact_at(&mut bytes, entry.offset)?;
-        let (record, note) = bytes.split_at(length);
-        Ok(self.judged(entry.state, record, &String::from_utf8_lossy(note)))
+        Ok(bytes)
     }
 
     fn judged(&self, state: State, record: &[u8], note: &str) -> Record {

@@ -1,0 +1,177 @@
+//! Care for the state: what store and definitions say together.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::config::Options;
+use crate::connectors;
+use crate::core::care::{Backup, Collection, KeptDeadLetter, Size, Verified, may_go};
+use crate::core::cell::State;
+use crate::core::id::RunId;
+use crate::core::plan::Plan;
+use crate::core::progress::Progress;
+use crate::core::run::Run;
+use crate::ports::{Clock, Journal, StoreError};
+use crate::store::{self, Inspection};
+use crate::view::Names;
+
+use super::clock::SystemClock;
+use super::definition::Definition;
+use super::error::OpenError;
+use super::{Engine, opened};
+
+/// Items read from the store in one go.
+const SCAN: usize = 400;
+
+/// The state is looked at; nothing works on it meanwhile.
+pub struct Care(Inspection);
+
+impl Care {
+    /// Takes hold of a state directory that exists.
+    ///
+    /// # Errors
+    /// [`OpenError`] says who holds it or what is wrong with it.
+    pub async fn open(options: &Options) -> Result<Self, OpenError> {
+        let dir = options.state.clone();
+        opened(options, move || Inspection::open(&dir, &SystemClock)).await.map(Self)
+    }
+
+    /// Checks everything.
+    pub fn verify(&self) -> Verified {
+        let (pins, catalog) = (self.0.pins(), connectors::catalog());
+        self.0.verify(&|run| {
+            let definition =
+                Definition::from_pins(run, &pins, &catalog).map_err(|error| error.to_string())?;
+            Ok(Arc::new(Plan::of(&definition.checked.workflow, &catalog)))
+        })
+    }
+
+    /// What takes the room.
+    ///
+    /// # Errors
+    /// When the rows cannot be read.
+    pub fn size(&self) -> Result<Size, StoreError> {
+        self.0.size()
+    }
+}
+
+/// Makes a state directory from a backup, and opens it once.
+///
+/// # Errors
+/// [`store::RestoreError`]; the state directory is then as it was.
+pub async fn restore(file: &Path, options: &Options) -> Result<Backup, store::RestoreError> {
+    let (file, dir) = (file.to_owned(), options.state.clone());
+    let restored = tokio::task::spawn_blocking(move || store::restore(&file, &dir, &SystemClock)).await;
+    restored
+        .unwrap_or_else(|error| Err(store::RestoreError::Failed(format!("a defect of Milepost: {error}"))))
+}
+
+impl Engine {
+    /// What a collection would remove now, and why each run goes or stays (rule R9).
+    ///
+    /// # Errors
+    /// When the state is damaged.
+    pub fn collection(&self) -> Result<Collection, StoreError> {
+        let (now, catalog) = (SystemClock.now(), connectors::catalog());
+        let retention = |run: &Run, _| {
+            if run.released.is_none()
+                && run.status.is_ended()
+                && let Err(error) = Definition::from_pins(run, &self.store, &catalog)
+            {
+                let close = format!("`milepost close {}` lets it go", run.id);
+                return Err(format!("how long it is kept cannot be read ({error}): {close}"));
+            }
+            let kept = Definition::from_pins(run, &self.store, &catalog)
+                .map_or(crate::core::care::RESUMABLE_FOR, |known| known.checked.workflow.resumable_for);
+            may_go(run.status, run.ended_at, run.released, kept, now)
+        };
+        self.store.collection(&retention, now)
+    }
+
+    /// Removes what [`Engine::collection`] says. When it returns, that is durable.
+    ///
+    /// # Errors
+    /// When a run is being worked on, or the store failed.
+    pub async fn collect(&self, collection: Collection) -> Result<Collection, StoreError> {
+        if !self.live.is_idle() {
+            return Err(StoreError("a run is being worked on".to_owned()));
+        }
+        let letters = |run: &Run, from, limit| self.dead_letters_of(run, from, limit);
+        self.store.collect(collection, &letters, SystemClock.now()).await
+    }
+
+    /// Writes a backup, also while runs are worked on.
+    ///
+    /// # Errors
+    /// When the state is damaged, or the file cannot be written.
+    pub async fn backup(&self, file: PathBuf) -> Result<Backup, StoreError> {
+        self.store.backup(file).await
+    }
+
+    /// Dead letters whose runs are gone, by run and position, up to `limit` of those behind `after`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn kept_dead_letters(
+        &self,
+        after: Option<(RunId, u64)>,
+        limit: usize,
+    ) -> Result<Vec<KeptDeadLetter>, StoreError> {
+        self.store.kept_dead_letters(after, limit)
+    }
+
+    /// Removes a dead letter whose run is gone, for good.
+    ///
+    /// # Errors
+    /// When the store failed.
+    pub async fn forget_dead_letter(&self, run: RunId, position: u64) -> Result<(), StoreError> {
+        self.store.forget_dead_letter(run, position).await
+    }
+
+    /// The dead letters of a run from a position on, with all that is known of each.
+    fn dead_letters_of(&self, run: &Run, from: u64, limit: usize) -> Result<Vec<KeptDeadLetter>, StoreError> {
+        // Without its definition a step has only a number, and the record is lost with its source.
+        let plan = self.names.plan(run).ok();
+        let mut letters = Vec::new();
+        let mut next = from;
+        while letters.len() < limit {
+            let items = self.store.items(run.id, next, SCAN)?;
+            let Some((last, _)) = items.last() else { break };
+            next = last + 1;
+            let dead = items.iter().filter(|(_, progress)| progress.standing().state == State::DeadLettered);
+            letters.extend(dead.map(|(at, progress)| self.dead_letter(run, plan.as_deref(), *at, progress)));
+        }
+        letters.truncate(limit);
+        Ok(letters)
+    }
+
+    fn dead_letter(
+        &self,
+        run: &Run,
+        plan: Option<&Plan>,
+        position: u64,
+        progress: &Progress,
+    ) -> KeptDeadLetter {
+        let step = progress.standing().step;
+        let cell = progress.cells.get(step).cloned().unwrap_or_default();
+        let name = plan.and_then(|plan| plan.items.steps.get(step)).map(|known| known.name.clone());
+        KeptDeadLetter {
+            run: run.id,
+            workflow: run.workflow.clone(),
+            item: self.names.key(run, position),
+            position,
+            step: name.unwrap_or_else(|| format!("#{step}")),
+            fault: cell.fault,
+            attempts: cell.attempts,
+            at: cell.at,
+            record: self.names.content(run, position).map_or(Value::Null, |bytes| record_of(&bytes)),
+        }
+    }
+}
+
+/// A record as it is kept: its value, or its text when it is not JSON.
+fn record_of(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(bytes)))
+}

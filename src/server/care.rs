@@ -1,0 +1,38 @@
+//! Care for the state beside a running engine.
+
+use std::path::PathBuf;
+
+use axum::Json;
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+
+use super::{Service, problem};
+use crate::view::{Problem, ProblemKind, code};
+
+/// Where a backup goes.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackupRequest {
+    /// An absolute path on the machine of the engine.
+    pub file: PathBuf,
+}
+
+pub(super) async fn backup(
+    State(service): State<Service>,
+    request: Result<Json<BackupRequest>, JsonRejection>,
+) -> Response {
+    let invalid = |detail: String| Problem::new(ProblemKind::Invalid, code::API_QUERY, detail);
+    let request = match request {
+        Ok(Json(request)) => request,
+        Err(rejection) => return problem::response(&invalid(rejection.body_text())),
+    };
+    if !request.file.is_absolute() {
+        return problem::response(&invalid("the path of a backup has to be absolute".to_owned()));
+    }
+    match (service.keeper)(request.file).await {
+        Ok(backup) => Json(backup).into_response(),
+        Err(problem) => problem::response(&problem),
+    }
+}

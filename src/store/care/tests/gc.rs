@@ -1,0 +1,217 @@
+//! Removing: exactly what was said, in an order in which every crash leaves a sound state.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde_json::json;
+
+use crate::core::care::{Collection, KeptDeadLetter, RESUMABLE_FOR, may_go};
+use crate::core::change::Change;
+use crate::core::id::RunId;
+use crate::core::run::Run;
+use crate::core::time::Timestamp;
+use crate::ports::{Journal, Pins, Queue, StoreError};
+use crate::store::Store;
+use crate::store::error::Error;
+use crate::store::tests::{START, ask, event, message, run_of};
+
+use super::super::{gc, walk};
+use super::{DEAD, clock, fill, filled, inspect, open, plan};
+
+const NOW: Timestamp = Timestamp(START);
+
+fn retention(run: &Run, _: u64) -> Result<String, String> {
+    may_go(run.status, run.ended_at, run.released, RESUMABLE_FOR, NOW)
+}
+
+fn letter(run: &Run, position: u64) -> KeptDeadLetter {
+    KeptDeadLetter {
+        run: run.id,
+        workflow: run.workflow.clone(),
+        item: Some(format!("SKU-{position}")),
+        position,
+        step: "write".to_owned(),
+        fault: None,
+        attempts: 3,
+        at: NOW,
+        record: json!({ "name": "a long product ".repeat(500) }),
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "as the application reads them")]
+fn letters(run: &Run, from: u64, _: usize) -> Result<Vec<KeptDeadLetter>, StoreError> {
+    Ok(if from <= DEAD { vec![letter(run, DEAD)] } else { Vec::new() })
+}
+
+async fn collect(store: &Store) -> Result<Collection, StoreError> {
+    let collection = store.collection(&retention, NOW)?;
+    store.collect(collection, &letters, NOW).await
+}
+
+/// All that a state holds: rows and files.
+fn contents(dir: &Path) -> (BTreeMap<Vec<u8>, Vec<u8>>, Vec<String>) {
+    let inspection = inspect(dir);
+    let rows = walk::rows(&inspection.rows, b"").map(Result::unwrap);
+    // Which batch the last one was is no matter here.
+    let rows = rows.filter(|raw| *raw.key != *crate::store::keys::LAST);
+    let rows = rows.map(|raw| (raw.key.to_vec(), raw.row.to_vec())).collect();
+    let files = inspection.rows.files.all().unwrap().addresses;
+    (rows, files.into_iter().map(|(address, _)| address).collect())
+}
+
+fn assert_sound(dir: &Path, when: &str) {
+    let verified = inspect(dir).verify(&plan);
+    assert!(verified.sound, "{when}: {:?}", verified.findings);
+}
+
+#[tokio::test]
+async fn what_was_said_goes_and_nothing_else() {
+    let (dir, old, new) = filled().await;
+    let before = contents(dir.path());
+    let store = open(dir.path());
+    let said = store.collection(&retention, NOW).unwrap();
+    let fates: Vec<(RunId, bool)> = said.runs.iter().map(|fate| (fate.run, fate.goes)).collect();
+    assert_eq!(fates, [(old, true), (new, false)]);
+    assert!(said.runs[0].why.contains("is kept for 30 days"), "{:?}", said.runs);
+    assert_eq!((said.runs[0].dead_letters, said.expired_keys, said.done), (1, 0, false));
+    drop(store);
+    assert_eq!(contents(dir.path()), before, "saying changes nothing");
+
+    let store = open(dir.path());
+    let done = store.collect(said.clone(), &letters, NOW).await.unwrap();
+    assert_eq!(done, Collection { done: true, ..said.clone() }, "it did what it had said");
+    assert_eq!(store.runs().unwrap().iter().map(|run| run.id).collect::<Vec<_>>(), [new]);
+    assert_eq!(store.receive(&ask("q", old, 9)).await.unwrap(), [], "its messages are gone");
+    let kept = store.kept_dead_letters(None, 10).unwrap();
+    assert_eq!(kept, [letter(&run_of(old), DEAD)], "the record too, however long");
+    assert_eq!(store.kept_dead_letters(Some((old, DEAD)), 10).unwrap(), []);
+    let again = collect(&store).await.unwrap();
+    assert_eq!((again.rows, again.files), (0, 0), "there is nothing left to do");
+    drop(store);
+    let (rows, files) = contents(dir.path());
+    let gone = before.0.keys().filter(|key| !rows.contains_key(*key)).count() as u64;
+    assert_eq!(gone, said.rows);
+    let gone = before.1.iter().filter(|address| !files.contains(address)).count() as u64;
+    assert_eq!((gone, said.files), (2, 2), "its source; the definition is still in use");
+    assert_sound(dir.path(), "after a collection");
+}
+
+#[tokio::test]
+async fn a_kept_dead_letter_can_be_dropped_and_its_record_goes_too() {
+    let (dir, old, _) = filled().await;
+    let store = open(dir.path());
+    collect(&store).await.unwrap();
+    store.forget_dead_letter(old, DEAD).await.unwrap();
+    assert_eq!(store.kept_dead_letters(None, 10).unwrap(), []);
+    assert_eq!(collect(&store).await.unwrap().files, 1);
+}
+
+#[tokio::test]
+async fn a_run_that_is_gone_is_forgotten_in_memory_too() {
+    let (dir, old, _) = filled().await;
+    let store = open(dir.path());
+    // What the writer knows of it now would be written back with the next change of a neighbour.
+    store.commit(vec![Change::Event(old, event("more")), Change::Watermark(old, 30)]).await.unwrap();
+    store.send(vec![message("q", old, 1_000)]).await.unwrap();
+    collect(&store).await.unwrap();
+    fill(&store, old, START).await;
+    drop(store);
+    assert_sound(dir.path(), "after the same run was made again");
+}
+
+/// Fails the sync of one batch, as a disk would; the batch itself is applied.
+fn failing_at(dir: &Path, number: u64) -> (Store, Arc<AtomicU64>) {
+    let syncs = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&syncs);
+    let store = Store::open_with(dir, clock(), move |_, mut sync| {
+        Box::new(move || {
+            sync()?;
+            if counted.fetch_add(1, Ordering::Relaxed) + 1 == number {
+                return Err(Error::io("sync")(std::io::Error::other("planted")));
+            }
+            Ok(())
+        })
+    });
+    (store.unwrap(), syncs)
+}
+
+/// More events than fit into one batch of a removal.
+async fn many_rows(dir: &Path, run: RunId) {
+    let store = open(dir);
+    let more = (0..1_000).map(|number| Change::Event(run, event(&format!("more {number}"))));
+    store.commit(more.collect()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_crash_after_any_batch_leaves_a_sound_state_that_is_collected_to_the_same_end() {
+    let whole = {
+        let (dir, old, _) = filled().await;
+        many_rows(dir.path(), old).await;
+        collect(&open(dir.path())).await.unwrap();
+        contents(dir.path())
+    };
+    let mut cuts = 0;
+    for number in 1.. {
+        let (dir, old, _) = filled().await;
+        many_rows(dir.path(), old).await;
+        let (store, _) = failing_at(dir.path(), number);
+        let ended = collect(&store).await;
+        drop(store);
+        assert_sound(dir.path(), &format!("cut after batch {number}"));
+        let store = open(dir.path());
+        let runs = store.runs().unwrap();
+        assert!(runs.iter().all(|run| store.run(run.id).unwrap().is_some()));
+        if ended.is_err() && !runs.iter().any(|run| run.id == old) {
+            let said = store.collection(&retention, NOW).unwrap();
+            assert!(said.rows == 0 || said.completed == [old], "{said:?}");
+            let kept = store.kept_dead_letters(None, 9).unwrap();
+            assert_eq!(kept.len(), 1, "the run is gone, its dead letter is kept");
+        } else if ended.is_err() {
+            assert_eq!(store.kept_dead_letters(None, 9).unwrap(), [], "the run itself tells of it");
+        }
+        collect(&store).await.unwrap();
+        drop(store);
+        assert_eq!(contents(dir.path()), whole, "cut after batch {number}");
+        if ended.is_ok() {
+            break;
+        }
+        cuts += 1;
+    }
+    assert!(cuts >= 5, "dead letter, mark, three batches of rows: {cuts}");
+}
+
+#[tokio::test]
+async fn a_crash_between_any_two_files_leaves_a_sound_state() {
+    let (dir, old, _) = filled().await;
+    let store = open(dir.path());
+    let run = store.run(old).unwrap().unwrap();
+    let source = run.source.unwrap();
+    store.put(b"put before a crash, named by nobody").unwrap();
+    while let Some(sweep) = gc::removal(store.rows().unwrap(), old).unwrap() {
+        store.0.writer.sweep(sweep).await.unwrap();
+    }
+    drop(store);
+    let mut left = inspect(dir.path()).verify(&plan).collectable.files;
+    assert!(left >= 3, "source, index, the stray one: {left}");
+    for address in [&source.index, &source.records] {
+        inspect(dir.path()).rows.files.remove(address).unwrap();
+        assert_sound(dir.path(), "between two files");
+        left -= 1;
+        assert_eq!(inspect(dir.path()).verify(&plan).collectable.files, left);
+    }
+    assert_eq!(collect(&open(dir.path())).await.unwrap().files, left);
+    assert_sound(dir.path(), "in the end");
+}
+
+#[tokio::test]
+async fn a_damaged_state_is_not_collected() {
+    let (dir, old, _) = filled().await;
+    let store = open(dir.path());
+    let key = crate::store::keys::event(old, 0);
+    store.0.rows.db.insert(key, b"no row of ours").unwrap();
+    let error = collect(&store).await.unwrap_err().to_string();
+    assert!(error.contains("event 0 of") && error.contains("damaged"), "{error}");
+    assert_eq!(store.runs().unwrap().len(), 2);
+}
