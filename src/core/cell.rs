@@ -198,7 +198,7 @@ pub enum Kind {
     /// succeeded.
     Resent,
     /// It was reached under an earlier revision of its step: it begins anew. From succeeded, skipped,
-    /// dead-lettered or waiting.
+    /// dead-lettered, backoff or waiting.
     Outdated,
     /// A resume gives a new budget. From dead-lettered, in-doubt, backoff or waiting.
     Revived,
@@ -282,7 +282,10 @@ impl Cell {
             (S::Pending, Kind::Parked { until }) => S::Waiting(until),
             (S::DeadLettered | S::Backoff(_) | S::Waiting(_), Kind::Revived)
             | (S::Succeeded, Kind::Resent)
-            | (S::Succeeded | S::Skipped(_) | S::DeadLettered | S::Waiting(_), Kind::Outdated) => {
+            | (
+                S::Succeeded | S::Skipped(_) | S::DeadLettered | S::Backoff(_) | S::Waiting(_),
+                Kind::Outdated,
+            ) => {
                 self.spent = 0;
                 S::Pending
             }

@@ -105,26 +105,19 @@ pub fn fate(track: &Track, progress: &Progress, step: usize) -> Fate {
 pub fn fates(track: &Track, progress: &Progress) -> Vec<Fate> {
     let mut fates: Vec<Fate> = Vec::with_capacity(track.steps.len());
     for (step, (known, cell)) in track.steps.iter().zip(&progress.cells).enumerate() {
+        let blocked = is_blocked(known, &fates);
         fates.push(match progress.state(track, step) {
             State::Succeeded | State::Skipped(_) => Fate::Reuse,
             State::Running | State::InDoubt(_) => Fate::InDoubt(known.settle),
             State::DeadLettered if is_recomputed(known, cell) => Fate::Stays,
-            State::DeadLettered => Fate::Failed,
             State::Cancelled => Fate::GivenUp,
+            // Time passes all the same.
+            State::Waiting(_) if known.role == Role::Timer => Fate::GoesOn,
+            _ if blocked => Fate::Blocked,
+            State::DeadLettered => Fate::Failed,
             State::Backoff(_) | State::Waiting(_) => Fate::GoesOn,
-            State::Pending => {
-                let blocks = |need: &usize| {
-                    matches!(
-                        fates[*need],
-                        Fate::Stays | Fate::GivenUp | Fate::Blocked | Fate::InDoubt(SettleBy::Person)
-                    )
-                };
-                match cell.state {
-                    _ if !known.tolerant && known.needs.iter().any(blocks) => Fate::Blocked,
-                    State::Pending => Fate::NeverRan,
-                    _ => Fate::OutOfDate,
-                }
-            }
+            State::Pending if cell.state == State::Pending => Fate::NeverRan,
+            State::Pending => Fate::OutOfDate,
         });
     }
     for step in 0..fates.len() {
@@ -133,13 +126,22 @@ pub fn fates(track: &Track, progress: &Progress) -> Vec<Fate> {
                 // Only where a repeat is harmless; else the step waits for what may still come.
                 let known = &track.steps[*need];
                 let sends = matches!(known.role, Role::Effect { .. }) && known.settle == SettleBy::Repeat;
-                if sends && fates[*need] == Fate::Reuse {
+                let sent = fates[*need] == Fate::Reuse && progress.cells[*need].state == State::Succeeded;
+                if sends && sent && !is_blocked(known, &fates) {
                     fates[*need] = Fate::SentAgain;
                 }
             }
         }
     }
     fates
+}
+
+/// Whether a step cannot be reached, because one before it stays as it is.
+fn is_blocked(step: &PlanStep, fates: &[Fate]) -> bool {
+    let blocks = |need: &usize| {
+        matches!(fates[*need], Fate::Stays | Fate::GivenUp | Fate::Blocked | Fate::InDoubt(SettleBy::Person))
+    };
+    !step.tolerant && step.needs.iter().any(blocks)
 }
 
 /// What a resume that leaves this unit out does with each of its steps.
@@ -162,9 +164,16 @@ pub fn revival(track: &Track, progress: &Progress) -> Vec<(usize, Kind)> {
         .into_iter()
         .enumerate()
         .filter_map(|(step, fate)| match (fate, progress.cells[step].state) {
-            (Fate::Failed, _) | (Fate::GoesOn, State::Backoff(_)) => Some((step, Kind::Revived)),
+            // One that cannot be reached must not go on by itself either.
+            (Fate::Failed, _) | (Fate::GoesOn | Fate::Blocked, State::Backoff(_))
+                if !progress.is_outdated(track, step) =>
+            {
+                Some((step, Kind::Revived))
+            }
             // The message may have been there all along, and nobody to receive it.
-            (Fate::GoesOn, State::Waiting(_)) if track.steps[step].role == Role::Receive => {
+            (Fate::GoesOn | Fate::Blocked, State::Waiting(_))
+                if track.steps[step].role == Role::Receive && !progress.is_outdated(track, step) =>
+            {
                 Some((step, Kind::Revived))
             }
             (Fate::InDoubt(SettleBy::Probe | SettleBy::Repeat), State::InDoubt(_)) => {
@@ -180,12 +189,12 @@ pub fn revival(track: &Track, progress: &Progress) -> Vec<(usize, Kind)> {
 /// intent without an outcome is in doubt, and what is out of date begins anew.
 pub fn at_admission(track: &Track, progress: &Progress, now: Timestamp) -> Vec<(usize, Kind)> {
     let until = |step: &PlanStep| (step.settle != SettleBy::Person).then_some(now);
-    let event = |(step, cell): (usize, &Cell)| match cell.state {
-        State::Running => Some((step, Kind::Lost { until: until(&track.steps[step]) })),
-        _ if progress.is_outdated(track, step) => Some((step, Kind::Outdated)),
-        _ => None,
-    };
-    progress.cells.iter().enumerate().filter_map(event).collect()
+    let cells = || progress.cells.iter().enumerate();
+    let lost = cells().filter(|(_, cell)| cell.state == State::Running);
+    let lost = lost.map(|(step, _)| (step, Kind::Lost { until: until(&track.steps[step]) }));
+    // After those: a doubt implies the pure steps before it, whatever they are worth now.
+    let outdated = cells().filter(|(step, _)| progress.is_outdated(track, *step));
+    lost.chain(outdated.map(|(step, _)| (step, Kind::Outdated))).collect()
 }
 
 /// A dead letter that pure computation would only reach again: same source, same definition. The

@@ -71,7 +71,11 @@ impl Progress {
         cell.revision < known.revision
             && matches!(
                 cell.state,
-                State::Succeeded | State::Skipped(_) | State::DeadLettered | State::Waiting(_)
+                State::Succeeded
+                    | State::Skipped(_)
+                    | State::DeadLettered
+                    | State::Backoff(_)
+                    | State::Waiting(_)
             )
     }
 

@@ -265,8 +265,19 @@ impl Run {
         (cut_short && self.fault.is_some()).then_some(self.closings)
     }
 
-    /// Counts a revision more for each of these steps.
-    fn raise(&mut self, raised: &BTreeMap<String, Cause>) {
+    /// Takes over another definition, or other connections, and counts a revision more for each step
+    /// whose work is out of date by that.
+    fn stand_on(&mut self, what: &RunEvent) {
+        let (connections, raised) = match what {
+            RunEvent::Redefined { definition, files, connections, raised } => {
+                self.definition.clone_from(definition);
+                self.files.clone_from(files);
+                (connections, raised)
+            }
+            RunEvent::Reconnected { connections, raised } => (connections, raised),
+            _ => return,
+        };
+        self.connections.extend(connections.clone());
         for (step, cause) in raised {
             let number = self.revisions.get(step).map_or(0, |revision| revision.number);
             self.revisions.insert(step.clone(), Revision { number: number + 1, cause: *cause });
@@ -298,34 +309,11 @@ impl Run {
                 S::Running
             }
             (
-                status @ (S::Queued
-                | S::Running
-                | S::Waiting
-                | S::Interrupted
-                | S::Paused
-                | S::Failed
-                | S::Succeeded),
-                RunEvent::Redefined { definition, files, connections, raised },
+                S::Queued | S::Running | S::Waiting | S::Interrupted | S::Paused | S::Failed | S::Succeeded,
+                RunEvent::Redefined { .. } | RunEvent::Reconnected { .. },
             ) => {
-                self.definition.clone_from(definition);
-                self.files.clone_from(files);
-                self.connections.extend(connections.clone());
-                self.raise(raised);
-                status
-            }
-            (
-                status @ (S::Queued
-                | S::Running
-                | S::Waiting
-                | S::Interrupted
-                | S::Paused
-                | S::Failed
-                | S::Succeeded),
-                RunEvent::Reconnected { connections, raised },
-            ) => {
-                self.connections.extend(connections.clone());
-                self.raise(raised);
-                status
+                self.stand_on(&event.what);
+                self.status
             }
             (S::Queued | S::Running | S::Waiting | S::Paused, RunEvent::Interrupted) => S::Interrupted,
             (S::Running, RunEvent::Closing { fault }) => {
