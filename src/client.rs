@@ -15,8 +15,8 @@ use crate::config::Options;
 use crate::core::care::Backup;
 use crate::server::BackupRequest;
 use crate::view::{
-    Acted, Causes, EventPage, ItemFilter, ItemPage, ItemStory, Order, PlanView, Problem, ResumeTerms,
-    RunFilter, RunList, RunView,
+    Acted, Causes, EffectCounts, EffectFilter, EffectPage, EventPage, ItemFilter, ItemPage, ItemStory,
+    LetterPage, LetterQuery, LetterStory, Order, PlanView, Problem, ResumeTerms, RunFilter, RunList, RunView,
 };
 
 /// Longest wait for an answer: a plan over a million items takes seconds.
@@ -95,6 +95,26 @@ impl Client {
     /// Dead letters and doubts by cause.
     pub async fn causes(&self, run: &str, limit: usize) -> Result<Causes, Error> {
         self.get(&["runs", run, "causes"], &serde_json::json!({ "limit": limit })).await
+    }
+
+    /// A page of the effect ledger.
+    pub async fn effects(&self, run: &str, filter: &EffectFilter) -> Result<EffectPage, Error> {
+        self.get(&["runs", run, "effects"], filter).await
+    }
+
+    /// How many effects are known how.
+    pub async fn effect_counts(&self, run: &str) -> Result<EffectCounts, Error> {
+        self.get(&["runs", run, "effect-counts"], &()).await
+    }
+
+    /// A page of dead letters.
+    pub async fn dead_letters(&self, query: &LetterQuery) -> Result<LetterPage, Error> {
+        self.get(&["dead-letters"], query).await
+    }
+
+    /// Everything about an item, its record included.
+    pub async fn dead_letter(&self, run: &str, item: &str) -> Result<LetterStory, Error> {
+        self.get(&["runs", run, "dead-letters", item], &()).await
     }
 
     /// What a resume on these terms would do.

@@ -7,6 +7,10 @@
 //!                           └────── store ─► view ─► cli, server
 //! ```
 
+// Tests that are shared with those outside call us by our name.
+#[cfg(test)]
+extern crate self as milepost;
+
 pub mod app;
 pub mod cli;
 pub mod client;

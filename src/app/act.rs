@@ -16,6 +16,8 @@ impl Engine {
     pub async fn act(&self, run: RunId, order: Order) -> Result<Acted, Problem> {
         match order.action {
             Action::Close => self.close(run, order.by).await,
+            Action::Settle(settling) => self.settle(run, &settling, order.by).await,
+            Action::Drop(dropping) => self.give_up(run, &dropping, order.by).await,
         }
     }
 

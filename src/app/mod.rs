@@ -15,6 +15,7 @@ mod input;
 mod live;
 mod names;
 mod resume;
+mod ruling;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -278,6 +279,7 @@ async fn opened<T: Send + 'static>(
             error @ (store::OpenError::Damaged { .. }
             | store::OpenError::MovedAside { .. }
             | store::OpenError::Lost { .. }
+            | store::OpenError::Unsound { .. }
             | store::OpenError::Behind { .. }),
         )) => Err(OpenError::Damaged(error.to_string())),
         Ok(Err(error)) => Err(OpenError::Broken(error.to_string())),

@@ -1,13 +1,18 @@
 //! Names for what records know only by position: read from the pinned definition and source.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use serde_json::Value;
 
 use crate::connectors;
-use crate::core::id::RunId;
+use crate::core::id::{RunId, Unit};
 use crate::core::plan::Plan;
+use crate::core::progress::Progress;
 use crate::core::run::{Revision, Run};
-use crate::ports::{Queue, Records, StoreError};
+use crate::engine::context::{self, Common};
+use crate::engine::key;
+use crate::ports::{Journal, Queue, Records, StoreError};
 use crate::store::Store;
 use crate::view::Names;
 
@@ -17,6 +22,11 @@ use super::environment::Environment;
 
 /// Definitions kept at once: a list shows many runs, but of few definitions.
 const KEPT_MAX: usize = 64;
+/// Whole workflows kept ready for rendering keys: with their mappings they take a megabyte or so.
+const READY_MAX: usize = 4;
+
+/// A run as keys are rendered for it: its pinned workflow, made without secrets.
+type Ready = Option<Arc<Common>>;
 
 /// What the plan of a run depends on.
 type Key = (RunId, String, BTreeMap<String, Revision>);
@@ -26,11 +36,12 @@ pub(super) struct PinnedNames {
     store: Store,
     plans: Mutex<HashMap<Key, Arc<Plan>>>,
     records: Mutex<HashMap<(RunId, String), Arc<dyn Records>>>,
+    ready: Mutex<VecDeque<(Run, Ready)>>,
 }
 
 impl PinnedNames {
     pub(super) fn new(store: Store) -> Self {
-        Self { store, plans: Mutex::default(), records: Mutex::default() }
+        Self { store, plans: Mutex::default(), records: Mutex::default(), ready: Mutex::default() }
     }
 
     /// The bytes of a record as they stand in the pinned source.
@@ -46,15 +57,40 @@ impl PinnedNames {
             return Some(Arc::clone(records));
         }
         let definition = Definition::from_pins(run, &self.store, &connectors::catalog()).ok()?;
-        let surroundings = Surroundings {
-            environment: &Environment::Absent,
-            queue: Arc::new(self.store.clone()) as Arc<dyn Queue>,
-            stand_ins: std::collections::BTreeMap::new(),
-        };
-        let records = assemble::source(&definition, &surroundings)?.open(source, &self.store).ok()?;
+        let records = assemble::source(&definition, &self.surroundings())?.open(source, &self.store).ok()?;
         make_room(&mut kept);
         kept.insert(key, Arc::clone(&records));
         Some(records)
+    }
+
+    fn surroundings(&self) -> Surroundings<'static> {
+        Surroundings {
+            environment: &Environment::Absent,
+            queue: Arc::new(self.store.clone()) as Arc<dyn Queue>,
+            stand_ins: super::stand_ins(super::ABSENT_STAND_IN, super::ABSENT_STAND_IN),
+        }
+    }
+
+    /// Kept as long as the record of the run stays as it is: what a key may look at follows from it.
+    fn ready(&self, run: &Run) -> Ready {
+        let mut kept = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, ready)) = kept.iter().find(|(known, _)| known == run) {
+            return ready.clone();
+        }
+        let ready = self.make_ready(run).map(Arc::new);
+        kept.truncate(READY_MAX - 1);
+        kept.push_front((run.clone(), ready.clone()));
+        ready
+    }
+
+    fn make_ready(&self, run: &Run) -> Option<Common> {
+        let catalog = connectors::catalog();
+        let definition = Definition::from_pins(run, &self.store, &catalog).ok()?;
+        let assembly = assemble::assemble(&definition, &catalog, &self.surroundings()).ok()?;
+        let of_run = self.store.progress(run.id, Unit::Run).ok()?.unwrap_or_default();
+        let run_facts = OnceLock::from(context::facts(&assembly.plan.run, &of_run));
+        let input = Arc::new(Value::Object(run.input.clone()));
+        Some(Common { run: run.clone(), input, assembly: Arc::new(assembly), run_facts })
     }
 }
 
@@ -82,6 +118,24 @@ impl Names for PinnedNames {
 
     fn position(&self, run: &Run, key: &str) -> Option<u64> {
         self.records(run)?.find(key)
+    }
+
+    fn record(&self, run: &Run, position: u64) -> Option<Value> {
+        let bytes = self.records(run)?.content(position)?;
+        let text = || Value::String(String::from_utf8_lossy(&bytes).into_owned());
+        Some(serde_json::from_slice(&bytes).unwrap_or_else(|_| text()))
+    }
+
+    fn effect_keys(
+        &self,
+        run: &Run,
+        unit: Unit,
+        progress: &Progress,
+        steps: &[usize],
+    ) -> Vec<Option<String>> {
+        let Some(ready) = self.ready(run) else { return vec![None; steps.len()] };
+        let records = self.records(run);
+        key::keys(&ready, unit, records.as_deref(), progress, steps)
     }
 }
 

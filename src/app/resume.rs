@@ -7,7 +7,7 @@ use crate::core::change::Change;
 use crate::core::id::{RunId, Unit};
 use crate::core::resume::ResumePlan;
 use crate::core::run::{Event, Run, Status};
-use crate::core::selection::{Filter, Positions, Selection};
+use crate::core::selection::{Positions, Selection};
 use crate::engine::{Resumption, recover};
 use crate::ports::Journal;
 use crate::view::{ITEMS_DEAD_LETTERED, ITEMS_FAILED, Problem, ProblemKind, ResumeTerms, code};
@@ -139,7 +139,7 @@ impl Engine {
         }
         match words.as_slice() {
             [ITEMS_FAILED] => return Ok(Selection::Failed),
-            [ITEMS_DEAD_LETTERED] => return Ok(Selection::DeadLettered(Filter::default())),
+            [ITEMS_DEAD_LETTERED] => return Ok(Selection::DeadLettered(terms.letters.clone())),
             _ => {}
         }
         let archive = self.archive();

@@ -1,11 +1,14 @@
 //! The command line as it is typed. Each verb's own arguments are beside the verb.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::exit::Exit;
-use super::{check, close, events, graph, items, list, resume, run, sandbox, show, state};
+use super::{
+    check, close, dead_letters, effects, events, graph, items, list, resume, run, sandbox, show, state,
+};
 use crate::config::STATE_DEFAULT;
 
 const ABOUT: &str = "Runs workflow files, keeps every step, and resumes a failed run by its ID";
@@ -21,6 +24,7 @@ Examples:
   milepost check workflows/product-sync.yaml     every mistake in the file, at once
   milepost run workflows/product-sync.yaml       run it; the first line is the run's ID
   milepost show @latest                          how it went, step by step
+  milepost effects @failed --in-doubt            what perhaps happened outside
   milepost resume @failed --plan                 what a resume would do
   milepost resume @failed                        do it";
 
@@ -36,6 +40,28 @@ pub struct Cli {
 
     #[command(subcommand)]
     pub(super) verb: Verb,
+
+    /// Whether the verb was asked for JSON, so that a failure is told in JSON too.
+    #[arg(skip)]
+    pub(super) json: bool,
+}
+
+impl Cli {
+    /// Reads a command line.
+    ///
+    /// # Errors
+    /// What is wrong with it, or the help that was asked for.
+    pub fn read(line: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, clap::Error> {
+        let matches = Self::command().try_get_matches_from(line)?;
+        let json = wants_json(&matches);
+        Ok(Self { json, ..Self::from_arg_matches(&matches)? })
+    }
+}
+
+/// Every verb calls it `--json`, and so may verbs below verbs.
+fn wants_json(matches: &ArgMatches) -> bool {
+    let here = matches.try_get_one::<bool>("json").ok().flatten().copied();
+    here.unwrap_or(false) || matches.subcommand().is_some_and(|(_, below)| wants_json(below))
 }
 
 /// What to do.
@@ -46,6 +72,8 @@ pub(super) enum Verb {
     List(list::Args),
     Show(show::Args),
     Items(items::Args),
+    Effects(effects::Args),
+    DeadLetters(dead_letters::Args),
     Events(events::Args),
     Close(close::Args),
     Check(check::Args),
@@ -56,15 +84,13 @@ pub(super) enum Verb {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent_and_its_help_is_this() {
         Cli::command().debug_assert();
         let mut command = Cli::command().term_width(100);
-        insta::assert_snapshot!(command.render_long_help(), @r"
+        insta::assert_snapshot!(command.render_long_help(), @r#"
 Milepost runs workflow files. Every step of every item is kept in the state directory, so that a run
 that failed, or was killed, goes on by its ID and repeats nothing that is known to be done.
 
@@ -75,17 +101,21 @@ stderr. Every read has --json.
 Usage: milepost [OPTIONS] <COMMAND>
 
 Commands:
-  run      Run a workflow file to its end
-  resume   Go on with a run that failed or was interrupted
-  list     List runs, newest first
-  show     Show one run: its status, its steps, and why items did not succeed
-  items    List the items of a run, in the order of the source
-  events   Show what happened to a run, in order
-  close    Let a run go for good: it is not resumed any more
-  check    Check a workflow file: every mistake at once, with its place and what to write instead
-  graph    Show the steps of a workflow file and what needs what
-  state    Check the state, see what takes room, remove what nobody needs, back it up and restore it
-  sandbox  Stand-ins for the PIM and the shop, which fail when told to
+  run           Run a workflow file to its end
+  resume        Go on with a run that failed or was interrupted
+  list          List runs, newest first
+  show          Show one run: its status, its steps, and why items did not succeed
+  items         List the items of a run, in the order of the source
+  effects       Show what is known about every effect: done for sure, not done for sure, or perhaps
+  dead-letters  Items that were given up: list, show, redrive or drop them
+  events        Show what happened to a run, in order
+  close         Let a run go for good: it is not resumed any more
+  check         Check a workflow file: every mistake at once, with its place and what to write
+                instead
+  graph         Show the steps of a workflow file and what needs what
+  state         Check the state, see what takes room, remove what nobody needs, back it up and
+                restore it
+  sandbox       Stand-ins for the PIM and the shop, which fail when told to
 
 Options:
       --state <DIR>
@@ -104,6 +134,7 @@ Examples:
   milepost check workflows/product-sync.yaml     every mistake in the file, at once
   milepost run workflows/product-sync.yaml       run it; the first line is the run's ID
   milepost show @latest                          how it went, step by step
+  milepost effects @failed --in-doubt            what perhaps happened outside
   milepost resume @failed --plan                 what a resume would do
   milepost resume @failed                        do it
 
@@ -118,7 +149,7 @@ Exit codes:
     7  the state directory, or a backup, is damaged
    70  a defect, or a failing disk
   130  Ctrl-C twice; resume the run
-");
+"#);
     }
 
     #[test]
@@ -126,6 +157,18 @@ Exit codes:
         for verb in Cli::command().get_subcommands() {
             let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.contains("Examples:") && help.contains("Exit codes:"), "{}", verb.get_name());
+        }
+    }
+
+    #[test]
+    fn whether_json_is_wanted_is_known_for_every_verb() {
+        for line in
+            ["milepost list --json", "milepost sandbox show --json", "milepost dead-letters list --json"]
+        {
+            assert!(Cli::read(line.split_whitespace()).unwrap().json, "{line}");
+        }
+        for line in ["milepost list", "milepost graph a.yaml", "milepost run --input json=--json a.yaml"] {
+            assert!(!Cli::read(line.split_whitespace()).unwrap().json, "{line}");
         }
     }
 

@@ -68,7 +68,8 @@ fn is_at_rest(status: Status) -> bool {
     status.is_ended() || matches!(status, Status::Interrupted | Status::Paused)
 }
 
-fn line(event: &EventView, output: &Output) -> String {
+/// One event on one line.
+pub(super) fn line(event: &EventView, output: &Output) -> String {
     let kind = output.paint(style(event), &format!("{:<11}", event.kind));
     format!("{} {kind} {}", output.paint(DIM, &event.at), words(event)).trim_end().to_owned()
 }

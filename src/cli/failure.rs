@@ -2,6 +2,8 @@
 
 use std::io;
 
+use serde::Serialize;
+
 use super::Context;
 use super::exit::Exit;
 use super::output::{BAD, BOLD, DIM, Output};
@@ -50,6 +52,50 @@ impl Failure {
             Self::Closed => Exit::Success,
         }
     }
+
+    /// Says it as one line of JSON, and gives the exit code.
+    pub(super) fn report_json(&self, context: &Context, output: &mut Output) -> Exit {
+        let (exit, document) = match self {
+            Self::Problem(exit, problem) => {
+                let next = problem.next.iter().map(|command| context.command(command)).collect();
+                (*exit, serde_json::to_value(Problem { next, ..problem.clone() }))
+            }
+            Self::Mistakes(report) => {
+                let mistakes = if report.errors() == 1 { "mistake" } else { "mistakes" };
+                let detail = format!("the workflow file has {} {mistakes}", report.errors());
+                let problem = Problem::new(ProblemKind::Invalid, code::MISTAKES, detail)
+                    .next(context.command("milepost check FILE"));
+                let with_findings = WithFindings { problem: &problem, report };
+                (Exit::Usage, serde_json::to_value(with_findings))
+            }
+            Self::Closed => return Exit::Success,
+        };
+        match document {
+            Ok(document) => output.say(&document.to_string()),
+            Err(error) => output.say(&format!("error: {error}")),
+        }
+        exit
+    }
+}
+
+/// A problem with the mistakes of a workflow file, as `check --json` has them.
+#[derive(Serialize)]
+struct WithFindings<'a> {
+    #[serde(flatten)]
+    problem: &'a Problem,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+/// What is wrong with a command line, as JSON, when that is what it asks for.
+pub(super) fn usage(error: &clap::Error, mut line: impl Iterator<Item = String>) -> Option<String> {
+    if !error.use_stderr() || !line.any(|word| word == "--json") {
+        return None;
+    }
+    let text = error.render().to_string();
+    let detail = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    let problem = Problem::new(ProblemKind::Invalid, code::USAGE, detail).next("milepost --help");
+    serde_json::to_string(&problem).ok()
 }
 
 fn say_problem(problem: &Problem, context: &Context, output: &mut Output) {

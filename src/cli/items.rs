@@ -9,7 +9,7 @@ use super::page::shortened;
 use super::reader::Reader;
 use super::table::{self, Table};
 use super::{Context, phrase};
-use crate::view::{Facts, ItemFilter, ItemStory, ItemView, UnitStatus};
+use crate::view::{ItemFilter, ItemStory, ItemView, UnitStatus};
 
 /// Items on a terminal when nothing else is asked for.
 const LIMIT_DEFAULT: usize = 100;
@@ -101,17 +101,18 @@ fn write_table(items: &[ItemView], next: Option<u64>, output: &mut Output) -> Re
     }
     let mut table = Table::new(["item", "status", "step", "attempts", "why"]);
     for item in items {
-        let why = match (&item.error, &item.reason) {
-            (Some(error), Some(_)) => shortened(&error.to_string()),
-            (None, Some(reason)) => reason.clone(),
-            (_, None) => String::new(),
+        let reason = match (&item.error, &item.reason) {
+            (Some(error), Some(_)) => Some(shortened(&error.to_string())),
+            (None, reason) => reason.clone(),
+            (_, None) => None,
         };
+        let why: Vec<String> = later(item).into_iter().chain(reason).collect();
         table.row([
             table::text(item.item.as_str()),
             table::status(item.status.word()),
             table::text(item.step.as_str()),
             table::number_or_blank(item.attempts.into()),
-            table::text(why),
+            table::text(why.join("; ")),
         ]);
     }
     let table = table.render(output);
@@ -123,7 +124,18 @@ fn write_table(items: &[ItemView], next: Option<u64>, output: &mut Output) -> Re
     Ok(())
 }
 
-fn write_story(story: &ItemStory, output: &mut Output) -> Result<(), Failure> {
+/// What comes by itself, and when.
+fn later(item: &ItemView) -> Option<String> {
+    let at = phrase::instant(item.until?);
+    Some(match item.status {
+        UnitStatus::Waiting => format!("waits until {at}"),
+        UnitStatus::InDoubt => format!("looked at again at {at}"),
+        _ => format!("tried again at {at}"),
+    })
+}
+
+/// Writes everything about one item.
+pub(super) fn write_story(story: &ItemStory, output: &mut Output) -> Result<(), Failure> {
     let item = &story.item;
     let status = output.paint(table::style_of(item.status.word()).bold(), item.status.word());
     let name = output.paint(BOLD, &item.item);
@@ -139,7 +151,7 @@ fn write_story(story: &ItemStory, output: &mut Output) -> Result<(), Failure> {
             table::status(&status),
             table::number_or_blank(step.attempts.into()),
             table::text(step.at.map_or_else(|| "-".to_owned(), phrase::instant)),
-            table::text(facts(&step.facts)),
+            table::text(phrase::facts(&step.facts)),
         ]);
     }
     let table = table.render(output);
@@ -151,8 +163,4 @@ fn write_story(story: &ItemStory, output: &mut Output) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-fn facts(facts: &Facts) -> String {
-    facts.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
 }

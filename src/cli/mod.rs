@@ -6,6 +6,8 @@ mod actor;
 mod args;
 mod check;
 mod close;
+mod dead_letters;
+mod effects;
 mod events;
 mod exit;
 mod failure;
@@ -17,9 +19,11 @@ mod page;
 mod phrase;
 mod progress;
 mod reader;
+mod redrive;
 mod resume;
 mod run;
 mod sandbox;
+mod settle;
 mod show;
 mod signals;
 mod state;
@@ -28,10 +32,10 @@ mod table;
 mod tests;
 mod watch;
 
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 pub use args::Cli;
@@ -57,8 +61,11 @@ pub(super) struct Context {
 impl Context {
     fn new(state: &Path) -> Self {
         let silent = std::env::var_os("MILEPOST_STATE").unwrap_or_else(|| STATE_DEFAULT.into());
-        let suffix =
-            if state.as_os_str() == silent { String::new() } else { format!(" --state {}", quoted(state)) };
+        let suffix = if state.as_os_str() == silent {
+            String::new()
+        } else {
+            format!(" --state {}", phrase::argument(&state.display().to_string()))
+        };
         Self { options: Options::new(state), suffix }
     }
 
@@ -70,11 +77,15 @@ impl Context {
 
 /// The whole program: arguments in, exit code out.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
+            let problem = failure::usage(&error, std::env::args());
             // Nobody can be told when even this cannot be printed.
-            let _ = error.print();
+            let _ = match problem {
+                Some(problem) => writeln!(std::io::stderr(), "{problem}"),
+                None => error.print(),
+            };
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Success };
             return exit.into();
         }
@@ -107,6 +118,7 @@ fn quiet_opening() {
 
 /// Executes a command line that was parsed.
 pub async fn execute(cli: Cli, output: &mut Output) -> Exit {
+    let json = cli.json;
     let context = Context::new(&cli.state);
     let done = match cli.verb {
         Verb::Run(args) => run::execute(args, &context, output).await,
@@ -114,6 +126,8 @@ pub async fn execute(cli: Cli, output: &mut Output) -> Exit {
         Verb::List(args) => list::execute(args, &context, output).await,
         Verb::Show(args) => show::execute(args, &context, output).await,
         Verb::Items(args) => items::execute(args, &context, output).await,
+        Verb::Effects(args) => effects::execute(args, &context, output).await,
+        Verb::DeadLetters(args) => dead_letters::execute(args, &context, output).await,
         Verb::Events(args) => events::execute(args, &context, output).await,
         Verb::Close(args) => close::execute(args, &context, output).await,
         Verb::Check(args) => check::execute(&args, output),
@@ -123,16 +137,7 @@ pub async fn execute(cli: Cli, output: &mut Output) -> Exit {
     };
     match (done, output.flush()) {
         (Ok(exit), Ok(()) | Err(Failure::Closed)) => exit,
+        (Err(failure), _) | (Ok(_), Err(failure)) if json => failure.report_json(&context, output),
         (Err(failure), _) | (Ok(_), Err(failure)) => failure.report(&context, output),
-    }
-}
-
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |character: char| character.is_alphanumeric() || "/._-+@:,".contains(character);
-    if !text.is_empty() && text.chars().all(plain) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }

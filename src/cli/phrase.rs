@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::view::{ItemCounts, RunView, UnitStatus, When};
+use crate::view::{Facts, ItemCounts, RunView, UnitStatus, When};
 
 /// `1234567` as `1,234,567`.
 pub(super) fn number(value: u64) -> String {
@@ -64,6 +64,21 @@ pub(super) fn items(counts: &ItemCounts) -> String {
         parts.push(format!("{} {status}", number(count)));
     }
     if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
+}
+
+/// What an effect returned: `id=17 sku="A"`.
+pub(super) fn facts(facts: &Facts) -> String {
+    facts.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+}
+
+/// A word of a command as it has to be typed in a shell.
+pub(super) fn argument(word: &str) -> String {
+    let plain = |character: char| character.is_alphanumeric() || "/._-+@:,".contains(character);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 #[cfg(test)]

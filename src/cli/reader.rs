@@ -11,8 +11,9 @@ use crate::app::{Engine, OpenError};
 use crate::client::{self, Client};
 use crate::config::Options;
 use crate::view::{
-    Archive, Causes, EventPage, ItemFilter, ItemPage, ItemStory, PlanView, Problem, ProblemKind, ResumeTerms,
-    RunFilter, RunList, RunView, code,
+    Archive, Causes, EffectCounts, EffectFilter, EffectPage, EventPage, ItemFilter, ItemPage, ItemStory,
+    LetterPage, LetterQuery, LetterStory, PlanView, Problem, ProblemKind, ResumeTerms, RunFilter, RunList,
+    RunView, code,
 };
 
 /// How long we try again when the store is held but nobody answers: two reads at once hold it for
@@ -137,6 +138,42 @@ impl Reader {
         match self {
             Self::Beside(client) => Ok(client.causes(run, limit).await?),
             Self::Store { archive, .. } => Ok(archive.causes(run, limit)?),
+            Self::Nothing(state) => Err(nothing(state)),
+        }
+    }
+
+    /// A page of the effect ledger.
+    pub(super) async fn effects(&self, run: &str, filter: &EffectFilter) -> Result<EffectPage, Failure> {
+        match self {
+            Self::Beside(client) => Ok(client.effects(run, filter).await?),
+            Self::Store { archive, .. } => Ok(archive.effects(run, filter)?),
+            Self::Nothing(state) => Err(nothing(state)),
+        }
+    }
+
+    /// How many effects are known how.
+    pub(super) async fn effect_counts(&self, run: &str) -> Result<EffectCounts, Failure> {
+        match self {
+            Self::Beside(client) => Ok(client.effect_counts(run).await?),
+            Self::Store { archive, .. } => Ok(archive.effect_counts(run)?),
+            Self::Nothing(state) => Err(nothing(state)),
+        }
+    }
+
+    /// A page of dead letters.
+    pub(super) async fn dead_letters(&self, query: &LetterQuery) -> Result<LetterPage, Failure> {
+        match self {
+            Self::Beside(client) => Ok(client.dead_letters(query).await?),
+            Self::Store { archive, .. } => Ok(archive.dead_letters(query)?),
+            Self::Nothing(_) => Ok(LetterPage::default()),
+        }
+    }
+
+    /// Everything about an item, its record included.
+    pub(super) async fn dead_letter(&self, run: &str, item: &str) -> Result<LetterStory, Failure> {
+        match self {
+            Self::Beside(client) => Ok(client.dead_letter(run, item).await?),
+            Self::Store { archive, .. } => Ok(archive.dead_letter(run, item)?),
             Self::Nothing(state) => Err(nothing(state)),
         }
     }

@@ -70,7 +70,12 @@ pub(super) struct Args {
 
 impl Args {
     fn terms(&self) -> ResumeTerms {
-        ResumeTerms { items: self.items.clone(), definition: self.definition, accept: self.accept_connection }
+        ResumeTerms {
+            items: self.items.clone(),
+            definition: self.definition,
+            accept: self.accept_connection,
+            ..ResumeTerms::default()
+        }
     }
 }
 
@@ -94,21 +99,32 @@ async fn show_plan(args: &Args, context: &Context, output: &mut Output) -> Resul
         output.json(&plan)?;
         return Ok(Exit::Success);
     }
+    write_plan(&plan, output)?;
+    if plan.execute.is_empty() && !terms.items.is_empty() {
+        say_next(&[format!("milepost items {}", plan.run)], context, output);
+    } else {
+        say_next(&commands(&plan, &terms), context, output);
+    }
+    Ok(Exit::Success)
+}
+
+/// Writes a plan as people read it.
+pub(super) fn write_plan(plan: &PlanView, output: &mut Output) -> Result<(), Failure> {
     let name = output.paint(BOLD, &plan.run.to_string());
     output.line(&format!("{name}  plan {}", plan.plan))?;
-    output.line(&format!("  {}", summary(&plan)))?;
+    output.line(&format!("  {}", summary(plan)))?;
     if !plan.definition.is_empty() {
-        let table = verdicts(&plan).render(output);
+        let table = verdicts(plan).render(output);
         output.line(&format!("\n{}\n{table}", output.paint(BOLD, "definition")))?;
     }
     for change in &plan.connections {
         let name = output.paint(BOLD, &format!("connection {}", change.connection));
         output.line(&format!("\n{name}\n  was  {}\n  now  {}", change.was, change.now))?;
     }
-    let table = works(&plan).render(output);
+    let table = works(plan).render(output);
     output.line(&format!("\n{table}"))?;
     if !plan.in_doubt.is_empty() {
-        let table = doubts(&plan).render(output);
+        let table = doubts(plan).render(output);
         output.line(&format!("\n{}\n{table}", output.paint(BOLD, "in doubt")))?;
         if plan.doubts > DOUBTS_MAX as u64 {
             let more = phrase::number(plan.doubts - DOUBTS_MAX as u64);
@@ -117,12 +133,7 @@ async fn show_plan(args: &Args, context: &Context, output: &mut Output) -> Resul
     }
     output.flush()?;
     output.say("");
-    if plan.execute.is_empty() && !terms.items.is_empty() {
-        say_next(&[format!("milepost items {}", plan.run)], context, output);
-    } else {
-        say_next(&commands(&plan, &terms), context, output);
-    }
-    Ok(Exit::Success)
+    Ok(())
 }
 
 /// What carries out exactly this plan. Where connections are not what they were, a person has to
@@ -195,7 +206,7 @@ fn doubts(plan: &PlanView) -> Table {
     table
 }
 
-fn summary(plan: &PlanView) -> String {
+pub(super) fn summary(plan: &PlanView) -> String {
     let doubts = match plan.doubts {
         0 => "nothing is in doubt".to_owned(),
         some => format!("{} in doubt", phrase::count(some, "effect is", "effects are")),

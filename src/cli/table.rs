@@ -35,10 +35,10 @@ pub(super) fn status(word: &str) -> Cell {
 /// The colour of a status.
 pub(super) fn style_of(word: &str) -> Style {
     match word {
-        "succeeded" => GOOD,
-        "failed" | "dead_lettered" => BAD,
+        "succeeded" | "done" => GOOD,
+        "failed" | "dead_lettered" | "refused" => BAD,
         "interrupted" | "in_doubt" | "backoff" | "paused" => CARE,
-        "running" | "waiting" | "queued" => BUSY,
+        "running" | "waiting" | "queued" | "intended" => BUSY,
         _ => DIM,
     }
 }

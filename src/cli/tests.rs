@@ -1,16 +1,17 @@
 //! Command lines against a running engine that is a fake archive behind a real socket.
 
+mod ledger;
+
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use clap::Parser;
 use tempfile::TempDir;
 
 use super::*;
 use crate::core::cell::SettleBy;
 use crate::core::resume::{Doubt, ResumePlan, Share};
 use crate::server::{self, Service, Serving};
-use crate::view::{Acted, Order, Problem, fake};
+use crate::view::{Acted, Archive, Order, Problem, fake};
 
 #[derive(Clone, Default)]
 struct Written(Arc<Mutex<Vec<u8>>>);
@@ -52,11 +53,15 @@ struct Site {
 
 impl Site {
     fn new(live: bool) -> Self {
+        Self::showing(fake::archive(live))
+    }
+
+    fn showing(archive: Archive) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let planner = Arc::new(|run, _| -> server::Planning { Box::pin(async move { Ok(plan(run)) }) });
         let actor = Arc::new(|run, order| -> server::Acting { Box::pin(async move { acted(run, order) }) });
         let keeper = Arc::new(|_| -> server::BackingUp { Box::pin(async { Err(server::ending()) }) });
-        let service = Service { archive: fake::archive(live), planner, actor, keeper };
+        let service = Service { archive: archive, planner, actor, keeper };
         let serving = server::listen(&Options::new(directory.path()), service).unwrap();
         Self { directory, _serving: serving }
     }
@@ -65,7 +70,7 @@ impl Site {
     async fn milepost(&self, arguments: &str) -> (u8, String, String) {
         let state = self.directory.path().display().to_string();
         let line = ["milepost", "--state", &state].into_iter().chain(arguments.split_whitespace());
-        let cli = Cli::try_parse_from(line).unwrap();
+        let cli = Cli::read(line).unwrap();
         let (out, err) = (Written::default(), Written::default());
         let mut output = Output::plain(out.clone(), err.clone());
         let exit = execute(cli, &mut output).await;
@@ -146,7 +151,7 @@ next: milepost run FILE --state DIR
 
 #[tokio::test]
 async fn show_tells_the_steps_the_causes_and_the_next_command() {
-    insta::assert_snapshot!(Site::new(true).said("show @failed").await, @r"
+    insta::assert_snapshot!(Site::new(true).said("show @failed").await, @r#"
 exit 0
 --- stdout
 run_00000100000000000000000000  product-sync  failed
@@ -169,9 +174,9 @@ items  step      first  error
 --- stderr
 
 next: milepost resume run_00000100000000000000000000 --plan --state DIR
-      milepost items run_00000100000000000000000000 --status dead_lettered --state DIR
-");
-    insta::assert_snapshot!(Site::new(false).said("show @latest").await, @r"
+      milepost dead-letters list --run run_00000100000000000000000000 --state DIR
+"#);
+    insta::assert_snapshot!(Site::new(false).said("show @latest").await, @r#"
 exit 0
 --- stdout
 run_00000200000000000000000000  product-sync  interrupted
@@ -196,9 +201,9 @@ items  step     first  error
 --- stderr
 
 next: milepost resume run_00000200000000000000000000 --plan --state DIR
-      milepost items run_00000200000000000000000000 --status in_doubt --state DIR
-      milepost items run_00000200000000000000000000 --status dead_lettered --state DIR
-");
+      milepost effects run_00000200000000000000000000 --in-doubt --state DIR
+      milepost dead-letters list --run run_00000200000000000000000000 --state DIR
+"#);
 }
 
 #[tokio::test]
@@ -299,7 +304,7 @@ item  step     effect     settled by
 K3    publish  attempt 1  repeat
 --- stderr
 
-next: milepost resume run_00000100000000000000000000 --state DIR
+next: milepost resume run_00000100000000000000000000 --expect 4f1c2a --state DIR
 ");
     let (_, out, _) = site.milepost("resume @failed --plan --json").await;
     let plan: serde_json::Value = serde_json::from_str(&out).unwrap();
@@ -350,7 +355,7 @@ next: milepost items run_00000200000000000000000000 --state DIR
 async fn a_reader_that_went_away_is_no_failure() {
     let site = Site::new(true);
     let state = site.directory.path().display().to_string();
-    let cli = Cli::try_parse_from(["milepost", "--state", &state, "list"]).unwrap();
+    let cli = Cli::read(["milepost", "--state", &state, "list"]).unwrap();
     assert_eq!(execute(cli, &mut Output::plain(Closed, Closed)).await, Exit::Success);
 }
 
@@ -360,7 +365,7 @@ async fn without_a_state_directory_nothing_is_made() {
     let state = directory.path().join("none");
     let cli = |verb: &str| {
         let line = ["milepost", "--state", state.to_str().unwrap()];
-        Cli::try_parse_from(line.into_iter().chain(verb.split_whitespace())).unwrap()
+        Cli::read(line.into_iter().chain(verb.split_whitespace())).unwrap()
     };
     let mut output = Output::plain(Written::default(), Written::default());
     assert_eq!(execute(cli("list"), &mut output).await, Exit::Success);

@@ -110,7 +110,8 @@ pub struct Cell {
     /// Looks at the other side that failed since the doubt began.
     pub looks: u32,
     /// Attempts that perhaps happened, of which nobody will ever know: a harmless repeat left them
-    /// behind, or a person gave the unit up. The present doubt, if there is one, is not counted.
+    /// behind, or a person gave the unit up. One that was sent again counts: it is never said not to
+    /// have happened. The present doubt, if there is one, is not counted.
     pub doubts: u32,
     /// The revision of the step that the present state was reached under; see
     /// [`super::plan::PlanStep::revision`].
@@ -280,12 +281,8 @@ impl Cell {
             }
             (state, Kind::Settled { done }) if self.is_doubtful() => self.settled(state, done),
             (S::Pending, Kind::Parked { until }) => S::Waiting(until),
-            (S::DeadLettered | S::Backoff(_) | S::Waiting(_), Kind::Revived)
-            | (S::Succeeded, Kind::Resent)
-            | (
-                S::Succeeded | S::Skipped(_) | S::DeadLettered | S::Backoff(_) | S::Waiting(_),
-                Kind::Outdated,
-            ) => {
+            (state, kind) if begins_anew(state, &kind) => {
+                self.doubts += u32::from(state == S::Succeeded && self.attempts > 0);
                 self.spent = 0;
                 S::Pending
             }
@@ -342,60 +339,16 @@ impl Cell {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn fault() -> Fault {
-        Fault::new("X", "no")
-    }
-
-    #[test]
-    fn an_attempt_whose_engine_died_is_over_but_costs_nothing_of_the_budget() {
-        let at = Timestamp(5);
-        let running = Cell::default().next(Kind::Intended, at).unwrap();
-        assert_eq!(running.attempts, 0);
-        let lost = running.clone().next(Kind::Lost { until: Some(at) }, at).unwrap();
-        assert_eq!((lost.attempts, lost.spent, lost.state), (1, 0, State::InDoubt(Some(at))));
-        let refused = running.next(Kind::Refused { fault: fault(), until: Some(at) }, at).unwrap();
-        assert_eq!((refused.attempts, refused.spent), (1, 1));
-    }
-
-    #[test]
-    fn a_doubt_that_is_left_behind_is_never_forgotten_but_by_somebody_who_looked() {
-        let at = Timestamp(5);
-        let apply = |cell: Cell, kinds: &[Kind]| {
-            kinds.iter().fold(cell, |cell, kind| cell.next(kind.clone(), at).unwrap())
-        };
-        let again = Kind::Repeated { until: Some(at) };
-        let unclear = Kind::Unclear { fault: fault(), until: Some(at) };
-        let doubtful = apply(Cell::default(), &[Kind::Intended, unclear.clone(), again, Kind::Intended]);
-        let refused = Kind::Refused { fault: fault(), until: None };
-        let given_up = apply(doubtful.clone(), &[refused]);
-        assert_eq!((given_up.state, given_up.doubts), (State::DeadLettered, 1), "perhaps it happened");
-        assert_eq!(apply(given_up.clone(), &[Kind::Revived]).doubts, 1, "a new budget does not settle it");
-        let looked = apply(doubtful.clone(), &[unclear.clone(), Kind::Absent { until: Some(at) }]);
-        assert_eq!(looked.doubts, 0);
-        let not_done = apply(given_up.clone(), &[Kind::Settled { done: None }]);
-        assert_eq!((not_done.state, not_done.doubts), (State::DeadLettered, 0));
-        let done = apply(given_up, &[Kind::Settled { done: Some(Facts::new()) }]);
-        assert_eq!((done.state, done.doubts), (State::Succeeded, 0));
-        let open = apply(doubtful, &[unclear]);
-        assert_eq!(apply(open.clone(), &[Kind::Settled { done: None }]).state, State::Pending);
-        assert_eq!(apply(open, &[Kind::Cancelled]).doubts, 2);
-        let clear = apply(Cell::default(), &[Kind::Intended, Kind::Done { facts: Facts::new() }]);
-        assert!(clear.next(Kind::Settled { done: None }, at).is_err(), "there is nothing to settle");
-    }
-
-    #[test]
-    fn a_late_outcome_is_refused() {
-        let at = Timestamp(5);
-        let done = Cell::default().next(Kind::Done { facts: Facts::new() }, at).unwrap();
-        for kind in [Kind::Intended, Kind::Done { facts: Facts::new() }, Kind::Revived, Kind::Cancelled] {
-            assert!(done.clone().next(kind, at).is_err());
+/// Whether an event takes a cell back to its beginning. What was done once is never called not done
+/// again.
+fn begins_anew(state: State, kind: &Kind) -> bool {
+    use State as S;
+    match kind {
+        Kind::Revived => matches!(state, S::DeadLettered | S::Backoff(_) | S::Waiting(_)),
+        Kind::Resent => state == S::Succeeded,
+        Kind::Outdated => {
+            state.is_passed() || matches!(state, S::DeadLettered | S::Backoff(_) | S::Waiting(_))
         }
-        let cell = Cell::default();
-        assert!(cell.clone().next(Kind::Unclear { fault: fault(), until: None }, at).is_err());
-        assert!(cell.next(Kind::Absent { until: Some(at) }, at).is_err());
+        _ => false,
     }
 }

@@ -39,7 +39,18 @@ pub struct Entry {
     pub settle_by: Option<SettleBy>,
 }
 
+impl Entry {
+    /// Whether something about it is perhaps: the effect itself, or that it happened more than
+    /// once.
+    pub fn is_doubtful(&self) -> bool {
+        self.verdict == Verdict::InDoubt || self.doubts > 0
+    }
+}
+
 impl Verdict {
+    /// Every verdict, in the order in which a heading counts them.
+    pub const ALL: [Self; 5] = [Self::Done, Self::Refused, Self::InDoubt, Self::Intended, Self::NotNeeded];
+
     /// The word for it.
     pub fn word(self) -> &'static str {
         match self {
@@ -86,6 +97,13 @@ pub fn entry(step: &PlanStep, cell: &Cell, live: bool) -> Option<Entry> {
     }
 }
 
+/// Whether nobody but a person will ever say what became of this effect: it can neither be looked up
+/// nor repeated without harm, or attempts were left behind that perhaps happened.
+pub fn is_left_to_a_person(step: &PlanStep, cell: &Cell, live: bool) -> bool {
+    let settled_by = entry(step, cell, live).and_then(|entry| entry.settle_by);
+    cell.doubts > 0 || settled_by == Some(SettleBy::Person)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,5 +140,20 @@ mod tests {
         let entry_now = |live| entry(&step, &cell, live).unwrap();
         assert_eq!((entry_now(true).verdict, entry_now(true).attempt), (Verdict::Intended, 2));
         assert_eq!(entry_now(false).settle_by, Some(SettleBy::Probe));
+    }
+
+    #[test]
+    fn a_person_is_asked_only_where_nothing_else_will_tell() {
+        let left = |settle, state, doubts| {
+            let cell = Cell { state, doubts, attempts: 1, ..Cell::default() };
+            is_left_to_a_person(&effect("pim", &[], settle), &cell, false)
+        };
+        assert!(!left(SettleBy::Probe, State::Running, 0), "a resume looks it up");
+        assert!(!left(SettleBy::Repeat, State::InDoubt(Some(AT)), 0), "a resume repeats it");
+        assert!(left(SettleBy::Person, State::Running, 0));
+        assert!(!left(SettleBy::Probe, State::InDoubt(None), 0), "a resume looks again");
+        assert!(left(SettleBy::Repeat, State::Succeeded, 1), "done, and perhaps done before");
+        assert!(left(SettleBy::Repeat, State::DeadLettered, 1));
+        assert!(!left(SettleBy::Person, State::DeadLettered, 0), "surely not done");
     }
 }

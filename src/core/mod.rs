@@ -22,6 +22,7 @@ pub mod hear;
 pub mod id;
 pub mod identity;
 pub mod ledger;
+pub mod letter;
 pub mod mail;
 pub mod plan;
 pub mod progress;

@@ -217,6 +217,20 @@ pub enum RunEvent {
         item: Option<u64>,
         /// Whether the effect was done.
         done: bool,
+        /// Who.
+        #[serde(default)]
+        by: String,
+    },
+    /// A person gave a dead letter up for good; changes nothing about the run. From any state.
+    Dropped {
+        /// The step.
+        step: String,
+        /// The item's position in the source.
+        item: Option<u64>,
+        /// Why, if that was said.
+        reason: Option<String>,
+        /// Who.
+        by: String,
     },
     /// Something to tell people; changes nothing. From any state.
     Alert {
@@ -305,7 +319,11 @@ impl Run {
             ) => {
                 self.epoch += 1;
                 self.ended_at = None;
-                self.fault = None;
+                // A closing that was cut short stays open until the run is closed: this engine may
+                // die before it has finished it, too.
+                if self.open_closing().is_none() {
+                    self.fault = None;
+                }
                 S::Running
             }
             (
@@ -335,6 +353,7 @@ impl Run {
                 RunEvent::Alert { .. }
                 | RunEvent::Remarked { .. }
                 | RunEvent::Settled { .. }
+                | RunEvent::Dropped { .. }
                 | RunEvent::Setback { .. },
             ) => status,
             (status, what) => return Err(IllegalRunEvent { status, event: Box::new(what.clone()) }),

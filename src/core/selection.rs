@@ -1,11 +1,12 @@
 //! Which items of a run a resume works on. Whatever is not chosen is not touched.
 
+use sha2::{Digest, Sha256};
+
 use super::cell::{Cell, State};
 use super::id::Unit;
+use super::letter::LetterFilter;
 use super::plan::Track;
 use super::progress::Progress;
-use super::time::Timestamp;
-use sha2::{Digest, Sha256};
 
 /// Positions of one word.
 const WORD: u64 = u64::BITS as u64;
@@ -27,20 +28,9 @@ pub enum Selection {
     /// never began, or only wait, are not among them.
     Failed,
     /// Dead letters.
-    DeadLettered(Filter),
+    DeadLettered(LetterFilter),
     /// These.
     Items(Positions),
-}
-
-/// Which dead letters. What is not said matches all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// Given up at this step.
-    pub step: Option<String>,
-    /// For an error of this name.
-    pub error: Option<String>,
-    /// At this instant or before.
-    pub until: Option<Timestamp>,
 }
 
 impl Selection {
@@ -65,10 +55,9 @@ impl Selection {
             Self::All => true,
             Self::Items(positions) => positions.contains(position),
             Self::Failed => any(&|_, cell| has_failed(cell)),
-            Self::DeadLettered(filter) => any(&|step, cell| {
-                let name = track.steps.get(step).map_or("", |known| known.name.as_str());
-                cell.state == State::DeadLettered && filter.matches(name, cell)
-            }),
+            Self::DeadLettered(filter) => {
+                any(&|step, cell| track.steps.get(step).is_some_and(|known| filter.picks(known, cell)))
+            }
         }
     }
 
@@ -77,9 +66,8 @@ impl Selection {
         match self {
             Self::All => digest.update(b"all"),
             Self::Failed => digest.update(b"failed"),
-            Self::DeadLettered(Filter { step, error, until }) => {
-                digest.update(format!("dead-lettered {step:?} {error:?} {until:?}"));
-            }
+            // Which of them shows in their fates.
+            Self::DeadLettered(_) => digest.update(b"dead-lettered"),
             Self::Items(positions) => {
                 digest.update(b"items");
                 positions.words.iter().for_each(|word| digest.update(word.to_be_bytes()));
@@ -95,15 +83,6 @@ impl Selection {
             Self::Items(positions) => positions.count().saturating_sub(recorded),
             Self::Failed | Self::DeadLettered(_) => 0,
         }
-    }
-}
-
-impl Filter {
-    fn matches(&self, step: &str, cell: &Cell) -> bool {
-        let error = cell.fault.as_ref().map(|fault| fault.name.as_str());
-        self.step.as_deref().is_none_or(|wanted| wanted == step)
-            && self.error.as_deref().is_none_or(|wanted| Some(wanted) == error)
-            && self.until.is_none_or(|until| cell.at <= until)
     }
 }
 
@@ -215,18 +194,14 @@ mod tests {
     }
 
     #[test]
-    fn dead_letters_are_filtered_by_step_error_and_age() {
-        let dead = |filter: Filter| takes(&Selection::DeadLettered(filter), State::DeadLettered);
-        let text = |text: &str| Some(text.to_owned());
-        assert!(dead(Filter::default()));
-        assert!(dead(Filter { step: text("pim"), error: text("Refused"), until: Some(AT) }));
-        assert!(!dead(Filter { step: text("shop"), ..Filter::default() }));
-        assert!(!dead(Filter { error: text("Timeout"), ..Filter::default() }));
-        assert!(!dead(Filter { until: Some(Timestamp(AT.0 - 1)), ..Filter::default() }));
-        assert!(!takes(&Selection::DeadLettered(Filter::default()), State::InDoubt(None)));
+    fn an_item_is_taken_when_any_of_its_steps_is_a_dead_letter_that_is_meant() {
+        let any = Selection::DeadLettered(LetterFilter::default());
+        assert!(takes(&any, State::DeadLettered) && !takes(&any, State::InDoubt(None)));
+        let elsewhere = LetterFilter { step: Some("shop".to_owned()), ..LetterFilter::default() };
+        assert!(!takes(&Selection::DeadLettered(elsewhere), State::DeadLettered));
         let mut got_over_it = standing_at(&[State::Succeeded]);
         got_over_it.cells[0].fault = Some(Fault::new("Refused", "at first"));
-        let any = Selection::DeadLettered(Filter::default());
-        assert!(!any.takes(&Track::default(), Unit::Item(7), Some(&got_over_it)));
+        let track = Track::new(vec![effect("pim", &[], SettleBy::Probe)]);
+        assert!(!any.takes(&track, Unit::Item(7), Some(&got_over_it)));
     }
 }

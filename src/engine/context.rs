@@ -94,7 +94,7 @@ impl Context {
 }
 
 /// The facts of every step that returned some.
-pub(super) fn facts(track: &Track, progress: &Progress) -> Map<String, Value> {
+pub fn facts(track: &Track, progress: &Progress) -> Map<String, Value> {
     let returned = track.steps.iter().zip(&progress.cells).filter(|(_, cell)| !cell.facts.is_empty());
     returned
         .map(|(step, cell)| (step.name.clone(), Value::Object(cell.facts.clone().into_iter().collect())))

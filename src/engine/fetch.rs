@@ -56,7 +56,8 @@ fn fetched(
     Fetched { unit, progress, ready, context: Some(context) }
 }
 
-fn content(
+/// What a unit is about, before any step.
+pub(super) fn content(
     common: &Common,
     unit: Unit,
     records: Option<&dyn Records>,

@@ -15,12 +15,14 @@ mod control;
 pub mod drive;
 mod fetch;
 mod finish;
+pub mod key;
 mod mail;
 mod note;
 mod poll;
 pub mod prepare;
 mod record;
 pub mod recover;
+pub mod settle;
 
 pub use control::{Control, Declined, Handle, Request};
 pub use drive::{Error, Ports, Resumption, drive};

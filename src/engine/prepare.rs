@@ -19,6 +19,7 @@ use crate::ports::Worker;
 
 use super::assembly::Station;
 use super::context::{Common, Context};
+use super::key;
 
 /// Prepares `steps` of a unit, and whatever becomes ready behind them without a call.
 pub fn prepare(
@@ -113,11 +114,9 @@ fn is_wanted(station: &Station, scope: &Scope) -> Result<bool, Fault> {
 
 fn request(common: &Common, station: &Station, step: usize, scope: &Scope) -> Result<Arc<Request>, Fault> {
     let body = body(station, scope)?;
-    let key = if let Some(template) = &station.key {
-        text(&template.render(scope)?)?
-    } else {
-        let name = &common.assembly.plan.track(scope.unit).steps[step].name;
-        format!("{}/{}/{}", scope.run, name, scope.unit)
+    let key = match &station.key {
+        Some(template) => key::rendered(template, scope)?,
+        None => key::undeclared(common, scope.unit, step),
     };
     Ok(Arc::new(Request { key, body }))
 }
@@ -127,14 +126,6 @@ fn body(station: &Station, scope: &Scope) -> Result<Value, Fault> {
         Worker::Source(source) => source.prepare(scope),
         Worker::Pure(pure) => pure.prepare(scope),
         Worker::Effect(effect) => effect.prepare(scope),
-    }
-}
-
-fn text(value: &Value) -> Result<String, Fault> {
-    match value {
-        Value::String(text) if !text.is_empty() => Ok(text.clone()),
-        Value::Number(number) => Ok(number.to_string()),
-        other => Err(Fault::new(name::MAPPING, format!("an idempotency key must be text, not {other}"))),
     }
 }
 

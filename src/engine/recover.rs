@@ -88,16 +88,16 @@ pub async fn revive_chosen(
     selection: &Selection,
 ) -> Result<Option<Positions>, Error> {
     let mut pending: Vec<Change> = Vec::new();
-    if selection.is_all()
-        && let Some(progress) = journal.progress(run.id, Unit::Run)?
-    {
-        let mut progress = progress.fitted(&plan.run);
-        let events = resume::revival(&plan.run, &progress);
+    let of_run = selection.is_all().then_some(Unit::Run);
+    for unit in of_run.into_iter().chain(run.open_closing().map(Unit::Closing)) {
+        let Some(progress) = journal.progress(run.id, unit)? else { continue };
+        let mut progress = progress.fitted(plan.track(unit));
+        let events = resume::revival(plan.track(unit), &progress);
         if !events.is_empty() {
             for (step, kind) in events {
-                progress.apply(&plan.run, step, kind, now)?;
+                progress.apply(plan.track(unit), step, kind, now)?;
             }
-            pending.push(Change::Progress(run.id, Unit::Run, progress));
+            pending.push(Change::Progress(run.id, unit, progress));
         }
     }
     let steps = journal.tally(run.id, Unit::Item(0))?.steps;

@@ -9,6 +9,10 @@
 //! | `/v1/runs/{run}/items/{item}` | everything about one item |
 //! | `/v1/runs/{run}/events?from&limit` | a page of its events |
 //! | `/v1/runs/{run}/causes?limit` | its dead letters and doubts by cause |
+//! | `/v1/runs/{run}/effects?item&step&verdict&doubt&after&limit` | a page of its effect ledger |
+//! | `/v1/runs/{run}/effect-counts` | how many effects are known how |
+//! | `/v1/dead-letters?run&step&error&before&since&after&limit` | a page of the dead letters of all runs |
+//! | `/v1/runs/{run}/dead-letters/{item}` | everything about an item, its record included |
 //! | `/v1/runs/{run}/plan?terms` | what a resume on these terms (JSON) would do |
 //! | POST `/v1/runs/{run}/actions` | takes an [`Order`] such as `{"action": "close", "by": "ana"}` |
 //! | `POST /v1/state/backup` | writes a backup to `{"file"}`, a path of the engine's machine |
@@ -79,6 +83,10 @@ pub fn router(service: Service) -> Router {
         .route("/v1/runs/{run}/items/{item}", get(reads::item))
         .route("/v1/runs/{run}/events", get(reads::events))
         .route("/v1/runs/{run}/causes", get(reads::causes))
+        .route("/v1/runs/{run}/effects", get(reads::effects))
+        .route("/v1/runs/{run}/effect-counts", get(reads::effect_counts))
+        .route("/v1/dead-letters", get(reads::dead_letters))
+        .route("/v1/runs/{run}/dead-letters/{item}", get(reads::dead_letter))
         .route("/v1/runs/{run}/plan", get(reads::plan))
         .route("/v1/runs/{run}/actions", post(acts::act))
         .route("/v1/state/backup", post(care::backup))

@@ -8,7 +8,9 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use super::{Service, problem};
-use crate::view::{Archive, ItemFilter, Problem, ProblemKind, ResumeTerms, RunFilter, code};
+use crate::view::{
+    Archive, EffectFilter, ItemFilter, LetterQuery, Problem, ProblemKind, ResumeTerms, RunFilter, code,
+};
 
 /// Groups of causes when nothing else is asked for.
 const CAUSES_DEFAULT: usize = 20;
@@ -74,6 +76,29 @@ pub(super) async fn causes(
 ) -> Response {
     asked(service, query, move |archive, query| archive.causes(&run, query.limit.unwrap_or(CAUSES_DEFAULT)))
         .await
+}
+
+pub(super) async fn effects(
+    State(service): State<Service>,
+    Path(run): Path<String>,
+    query: Asked<EffectFilter>,
+) -> Response {
+    asked(service, query, move |archive, filter| archive.effects(&run, &filter)).await
+}
+
+pub(super) async fn effect_counts(State(service): State<Service>, Path(run): Path<String>) -> Response {
+    answer(service, move |archive| archive.effect_counts(&run)).await
+}
+
+pub(super) async fn dead_letters(State(service): State<Service>, query: Asked<LetterQuery>) -> Response {
+    asked(service, query, |archive, query| archive.dead_letters(&query)).await
+}
+
+pub(super) async fn dead_letter(
+    State(service): State<Service>,
+    Path((run, item)): Path<(String, String)>,
+) -> Response {
+    answer(service, move |archive| archive.dead_letter(&run, &item)).await
 }
 
 pub(super) async fn plan(

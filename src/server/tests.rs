@@ -10,8 +10,9 @@ use super::*;
 use crate::client::{self, Client};
 use crate::config::Options;
 use crate::core::care::Backup;
+use crate::core::ledger::Verdict;
 use crate::core::run::Status;
-use crate::view::{Action, ItemFilter, RunFilter, UnitStatus};
+use crate::view::{Action, Doubtful, EffectFilter, ItemFilter, LetterQuery, RunFilter, UnitStatus};
 use crate::view::{code, fake};
 
 fn service() -> Service {
@@ -45,7 +46,10 @@ fn service() -> Service {
     });
     let actor: Actor = Arc::new(|run, order| {
         Box::pin(async move {
-            let Order { action: Action::Close, by } = order;
+            let by = match order.action {
+                Action::Close => order.by,
+                other => format!("{} with {other:?}", order.by),
+            };
             if run == RunId(1 << 100) {
                 Ok(Acted { run, status: Status::Failed, message: format!("closed by {by}"), next: vec![] })
             } else {
@@ -86,6 +90,23 @@ async fn every_read_comes_back_as_it_was() {
     };
     assert_eq!(client.items("@failed", &filter).await.unwrap(), archive.items("@failed", &filter).unwrap());
     assert_eq!(client.item("@failed", "#4").await.unwrap(), archive.item("@failed", "#4").unwrap());
+    let filter = EffectFilter {
+        step: Some("pim".into()),
+        verdict: Some(Verdict::Done),
+        doubt: Some(Doubtful::Any),
+        limit: Some(3),
+        ..EffectFilter::default()
+    };
+    assert_eq!(
+        client.effects("@latest", &filter).await.unwrap(),
+        archive.effects("@latest", &filter).unwrap()
+    );
+    let counts = client.effect_counts("@latest").await.unwrap();
+    assert_eq!(counts, archive.effect_counts("@latest").unwrap());
+    let query = LetterQuery { step: Some("pim".into()), since: Some(fake::START), ..LetterQuery::default() };
+    assert_eq!(client.dead_letters(&query).await.unwrap(), archive.dead_letters(&query).unwrap());
+    let story = client.dead_letter("@latest", "#4").await.unwrap();
+    assert_eq!(story, archive.dead_letter("@latest", "#4").unwrap());
     assert_eq!(client.events("@failed", 1, None).await.unwrap(), archive.events("@failed", 1, None).unwrap());
     assert_eq!(client.causes("@failed", 5).await.unwrap(), archive.causes("@failed", 5).unwrap());
     let terms = ResumeTerms { items: vec!["a&b".into(), "#4".into()], ..ResumeTerms::default() };

@@ -1,7 +1,7 @@
 //! Making durable what sled was given, and noticing when its file is no longer ours.
 
 use std::fs::{self, File};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -11,8 +11,6 @@ use super::writer::MakeDurable;
 
 /// sled gives room back in pieces of this size; whoever else cuts its file hardly does.
 const SEGMENT_BYTES: u64 = 512 << 10;
-/// The file begins with what sled writes first; later it is only ever replaced by the like.
-const BEGINNING: usize = 16;
 
 /// sled's `flush` alone does not survive a power cut; with a sync of its file it does, as long as
 /// no value is so large that sled gives it a file of its own.
@@ -27,8 +25,7 @@ pub(super) fn sync_of(db: &sled::Db, journal: &Path) -> Result<MakeDurable, Erro
         db.flush()?;
         ours.file.sync_data().map_err(Error::io(format!("sync {}", ours.path.display())))?;
         large.sync()?;
-        ours.check_place()?;
-        ours.check_beginning()
+        ours.check_place()
     }))
 }
 
@@ -70,13 +67,6 @@ impl Ours {
         } else {
             Err(self.wrong("another file is in its place"))
         }
-    }
-
-    fn check_beginning(&self) -> Result<(), Error> {
-        let mut beginning = [0; BEGINNING];
-        let read = self.file.read_exact_at(&mut beginning, 0);
-        read.map_err(Error::io(format!("read {}", self.path.display())))?;
-        if beginning == [0; BEGINNING] { Err(self.wrong("its beginning was cut away")) } else { Ok(()) }
     }
 }
 

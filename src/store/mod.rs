@@ -17,6 +17,7 @@
 //! Absent: retries after an error of a write (the store stops), asynchronous flushes (sled
 //! deadlocks in them), any reading by a second process (sled locks its directory).
 
+mod before;
 mod bells;
 mod block;
 mod cache;
@@ -124,10 +125,13 @@ impl Store {
         clock: Arc<dyn Clock>,
         sync: impl FnOnce(&sled::Db, MakeDurable) -> MakeDurable,
     ) -> Result<Self, OpenError> {
-        let opened = open::open(dir, &*clock)?;
         let failed = |error: error::Error| OpenError::failed(dir, &error);
-        let mut stage = Stage::new(opened.rows.clone());
-        stage.load_queues().map_err(failed)?;
+        let (opened, stage) = open::guarded(dir, || {
+            let opened = open::open(dir, &*clock)?;
+            let mut stage = Stage::new(opened.rows.clone());
+            stage.load_queues().map_err(failed)?;
+            Ok((opened, stage))
+        })?;
         let (bells, health) = (Bells::default(), Health::default());
         let sync = sync(&opened.rows.db, opened.sync);
         let writer =

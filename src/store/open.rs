@@ -12,11 +12,12 @@ use serde::{Deserialize, Serialize};
 use crate::core::time::Timestamp;
 use crate::ports::Clock;
 
+use super::before::{check_room, check_there, lost_if_pinned};
 use super::codec::{self, STORE_FORMAT};
 use super::durable::sync_of;
 use super::error::Error;
 use super::keys;
-use super::pins::{Files, UNFINISHED, sync_dir};
+use super::pins::{Files, sync_dir};
 use super::rows::Rows;
 use super::wire::{Input, put_number};
 use super::witness::Witness;
@@ -115,6 +116,14 @@ pub enum OpenError {
         /// The file that says so.
         witness: PathBuf,
     },
+    /// Rows that are read while it is opened cannot be read.
+    #[error("the journal in {} is damaged: {cause}; {}", dir.display(), put_back(dir))]
+    Unsound {
+        /// The directory.
+        dir: PathBuf,
+        /// What is wrong.
+        cause: String,
+    },
     /// It was written by another version.
     #[error(
         "state directory {} has format {found}; this version of milepost reads formats up to {STORE_FORMAT}; \
@@ -139,6 +148,10 @@ pub enum OpenError {
 
 impl OpenError {
     pub(super) fn failed(dir: &Path, error: &Error) -> Self {
+        let is_damaged = matches!(error, Error::Sled(_) | Error::Damaged { .. } | Error::Unreadable(_));
+        if is_damaged {
+            return Self::Unsound { dir: dir.to_owned(), cause: error.to_string() };
+        }
         let advice = match error {
             Error::Io { source, .. } => match source.kind() {
                 ErrorKind::StorageFull => "; make room on the disk",
@@ -154,6 +167,23 @@ impl OpenError {
         };
         Self::Failed { dir: dir.to_owned(), cause: format!("{error}{advice}") }
     }
+}
+
+/// Does the work of opening on a thread of its own: sled also panics when it reads what it had
+/// taken for whole.
+pub(super) fn guarded<T: Send>(
+    dir: &Path,
+    work: impl FnOnce() -> Result<T, OpenError> + Send,
+) -> Result<T, OpenError> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name(OPENING_THREAD.to_owned());
+        let working = thread.spawn_scoped(scope, work).map_err(Error::io("start a thread"));
+        let ended = working.map_err(|error| OpenError::failed(dir, &error))?.join();
+        ended.unwrap_or_else(|panic| {
+            let error = Error::Unreadable(panic_text(panic.as_ref()));
+            Err(OpenError::failed(dir, &error))
+        })
+    })
 }
 
 /// How a lost state is put back.
@@ -184,6 +214,7 @@ pub(super) fn open(dir: &Path, clock: &dyn Clock) -> Result<Opened, OpenError> {
     fs::create_dir_all(&journal)
         .map_err(Error::io(format!("create {}", journal.display())))
         .map_err(failed)?;
+    check_room(dir).map_err(failed)?;
     let db = open_sled(dir, &journal, clock)?;
     let mark = HolderMark::write(dir, clock.now());
     let files = Files::open(&dir.join(PINS)).map_err(failed)?;
@@ -207,32 +238,6 @@ pub(super) fn open(dir: &Path, clock: &dyn Clock) -> Result<Opened, OpenError> {
         let _ = sync_dir(parent);
     }
     Ok(opened)
-}
-
-/// A journal that was deleted or emptied would be begun anew, as if there had never been a run.
-fn check_there(dir: &Path, journal: &Path) -> Result<(), OpenError> {
-    let cause = match fs::metadata(journal.join("db")) {
-        Ok(found) if found.len() == 0 => "its file is empty",
-        Ok(_) => return Ok(()),
-        Err(error) if error.kind() == ErrorKind::NotFound => "it was deleted",
-        // Opening it will say why.
-        Err(_) => return Ok(()),
-    };
-    lost_if_pinned(dir, cause)
-}
-
-/// Runs always have content-addressed files, so without those nothing was lost.
-fn lost_if_pinned(dir: &Path, cause: &'static str) -> Result<(), OpenError> {
-    let pins = dir.join(PINS);
-    let shelves = fs::read_dir(&pins).into_iter().flatten().flatten();
-    let is_filled = |shelf: fs::DirEntry| {
-        let is_unfinished = shelf.file_name() == UNFINISHED;
-        !is_unfinished && fs::read_dir(shelf.path()).is_ok_and(|mut files| files.next().is_some())
-    };
-    if shelves.into_iter().any(is_filled) {
-        return Err(OpenError::Lost { dir: dir.to_owned(), cause });
-    }
-    Ok(())
 }
 
 /// The directories that have to be made before `path` can be, and `path` itself.

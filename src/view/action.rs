@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ruling::{Dropping, Settling};
 use crate::core::id::RunId;
 use crate::core::run::Status;
 
@@ -13,6 +14,10 @@ use crate::core::run::Status;
 pub enum Action {
     /// Lets it go for good: it is not resumed any more, and what only a resume needs may go.
     Close,
+    /// Says what became of effects in doubt.
+    Settle(Settling),
+    /// Gives dead letters up.
+    Drop(Dropping),
 }
 
 /// An action and who asks for it.

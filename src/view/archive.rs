@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::core::id::RunId;
+use serde_json::Value;
+
+use crate::core::id::{RunId, Unit};
 use crate::core::plan::Plan;
+use crate::core::progress::Progress;
 use crate::core::run::{Run, Status};
 use crate::ports::{Journal, StoreError};
 
@@ -18,6 +21,15 @@ pub trait Names: Send + Sync {
 
     /// The position of the item with this key.
     fn position(&self, run: &Run, key: &str) -> Option<u64>;
+
+    /// The record of the source at this position, as text when it is not JSON; `None` when it cannot
+    /// be read.
+    fn record(&self, run: &Run, position: u64) -> Option<Value>;
+
+    /// The idempotency keys of a unit's effects at these steps, by step; `None` for one that cannot
+    /// be rendered.
+    fn effect_keys(&self, run: &Run, unit: Unit, progress: &Progress, steps: &[usize])
+    -> Vec<Option<String>>;
 }
 
 /// Tells which runs an engine works on right now.

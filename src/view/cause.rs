@@ -82,7 +82,7 @@ impl Archive {
 }
 
 /// What is said about an item whose record has no fault: its engine died in the call.
-fn unsaid(status: UnitStatus) -> Fault {
+pub(super) fn unsaid(status: UnitStatus) -> Fault {
     match status {
         UnitStatus::InDoubt => {
             Fault::new(crate::core::fault::name::LOST, "the engine stopped between the call and its answer")

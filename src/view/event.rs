@@ -37,8 +37,8 @@ pub struct EventView {
     pub event: u64,
     /// When, RFC 3339.
     pub at: String,
-    /// What: `started`, `pinned`, `remarked`, `resumed`, `redefined`, `reconnected`, `interrupted`, `closing`, `closed`, `released`,
-    /// `settled`, `alert` or `setback`.
+    /// What: `started`, `pinned`, `remarked`, `resumed`, `redefined`, `reconnected`, `interrupted`,
+    /// `closing`, `closed`, `released`, `settled`, `dropped`, `alert` or `setback`.
     pub kind: String,
     /// The step it happened at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -86,7 +86,7 @@ impl Archive {
         Ok(EventPage { events, next, status: self.status(&run) })
     }
 
-    fn event_view(&self, run: &Run, number: u64, event: Event) -> EventView {
+    pub(super) fn event_view(&self, run: &Run, number: u64, event: Event) -> EventView {
         let view = |kind: &str| EventView {
             event: number,
             at: When(event.at).to_string(),
@@ -121,11 +121,19 @@ impl Archive {
                 EventView { status: Some(status.word().to_owned()), error: fault, ..view("closed") }
             }
             RunEvent::Released { by } => EventView { by: Some(by), ..view("released") },
-            RunEvent::Settled { step, item, done } => EventView {
+            RunEvent::Settled { step, item, done, by } => EventView {
+                by: Some(by),
                 step: Some(step),
                 item: item.map(|position| self.label(run, position)),
                 status: Some(if done { "done" } else { "not_done" }.to_owned()),
                 ..view("settled")
+            },
+            RunEvent::Dropped { step, item, reason, by } => EventView {
+                by: Some(by),
+                step: Some(step),
+                item: item.map(|position| self.label(run, position)),
+                message: reason,
+                ..view("dropped")
             },
             RunEvent::Alert { message } => EventView { message: Some(message), ..view("alert") },
             RunEvent::Setback { step, item, state, attempt, fault } => EventView {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::archive::{Archive, Names};
 use crate::core::catalog::Role;
-use crate::core::cell::{Cell, Facts, SettleBy, State};
+use crate::core::cell::{Cell, Facts, SettleBy, SkipReason, State};
 use crate::core::change::Change;
 use crate::core::fault::Fault;
 use crate::core::id::{RunId, Unit};
@@ -144,6 +144,14 @@ impl Names for FakeNames {
     fn position(&self, _: &Run, key: &str) -> Option<u64> {
         key.strip_prefix('K')?.parse().ok()
     }
+
+    fn record(&self, _: &Run, position: u64) -> Option<Value> {
+        Some(json!({ "title": format!("product {position}"), "price": 120_000 }))
+    }
+
+    fn effect_keys(&self, _: &Run, unit: Unit, _: &Progress, steps: &[usize]) -> Vec<Option<String>> {
+        steps.iter().map(|step| (unit != Unit::Item(1)).then(|| format!("sku-{unit}-{step}"))).collect()
+    }
 }
 
 fn step(name: &str, role: Role, needs: &[usize]) -> PlanStep {
@@ -242,4 +250,37 @@ pub(crate) fn archive(live: bool) -> Archive {
     fill(&journal, &run(1 << 100, Status::Failed));
     fill(&journal, &run(2 << 100, Status::Running));
     Archive::new(journal, Arc::new(FakeNames)).with_live(move |_| live)
+}
+
+/// An interrupted run in which every kind of knowledge about an effect occurs: its items at `pim`
+/// are, in order: done; done and perhaps done before; refused; given up and perhaps done; in a call
+/// whose engine is gone; left to a person; between attempts; not needed; not begun.
+pub(crate) fn doubtful() -> Archive {
+    let journal = Arc::new(FakeJournal::default());
+    let mut run = run(3 << 100, Status::Running);
+    run.closings = 1;
+    journal.put(Change::Run(Box::new(run.clone())));
+    let done = || cell(State::Succeeded, 0, None, &[]);
+    let sent = || cell(State::Succeeded, 1, None, &[("event_id", json!("e"))]);
+    let timeout = || Some(Fault::new("Timeout", "no answer within 30 s"));
+    let id = [("id", json!(17))];
+    let later = START.after(Duration::from_secs(60));
+    let pim = [
+        cell(State::Succeeded, 1, None, &id),
+        Cell { doubts: 1, ..cell(State::Succeeded, 2, timeout(), &id) },
+        cell(State::DeadLettered, 1, Some(Fault::new("Refused", "/price: too high")), &[]),
+        Cell { doubts: 2, ..cell(State::DeadLettered, 3, timeout(), &[]) },
+        cell(State::Running, 1, timeout(), &[]),
+        cell(State::InDoubt(None), 1, timeout(), &[]),
+        cell(State::Backoff(later), 1, Some(Fault::new("HttpStatus", "HTTP 503")), &[]),
+        cell(State::Skipped(SkipReason::AlreadyApplied), 0, None, &[]),
+        Cell::default(),
+    ];
+    for (position, pim) in (0u64..).zip(pim) {
+        let progress = Progress { cells: vec![done(), sent(), pim] };
+        journal.put(Change::Progress(run.id, Unit::Item(position), progress));
+    }
+    let told = cell(State::Succeeded, 1, None, &[]);
+    journal.put(Change::Progress(run.id, Unit::Closing(1), Progress { cells: vec![told] }));
+    Archive::new(journal, Arc::new(FakeNames))
 }

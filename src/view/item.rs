@@ -70,6 +70,9 @@ pub struct ItemView {
     pub step: String,
     /// Attempts at that step that ended.
     pub attempts: u32,
+    /// When it is tried, or looked at, next, or its wait ends; left out when it is none of these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<When>,
     /// The last thing that went wrong at that step.
     pub error: Option<Fault>,
     /// What its effects returned, by step.
@@ -171,7 +174,11 @@ impl Archive {
         Ok(ItemStory { item: self.item_view(&run, &plan, position, &progress), steps })
     }
 
-    pub(super) fn position(&self, run: &Run, key: &str) -> Result<u64, Problem> {
+    /// The position of the item with this key, or in the form `#17`.
+    ///
+    /// # Errors
+    /// [`code::ITEM_UNKNOWN`].
+    pub fn position(&self, run: &Run, key: &str) -> Result<u64, Problem> {
         self.position_of(run, key).ok_or_else(|| {
             Problem::new(
                 ProblemKind::NotFound,
@@ -210,6 +217,7 @@ impl Archive {
             reason: reason(&cell),
             step: step_name(plan, step),
             attempts: cell.attempts,
+            until: until(cell.state),
             facts: facts(plan, progress),
             error: cell.fault,
         }

@@ -4,20 +4,24 @@
 //!
 //! Read in this order: `archive` (what can be asked), `reference` (how a run is named), `status`
 //! and `counts` (the words and numbers), then one file per answer: `run`, `item`, `event`,
+//! `cause`, `plan`, `effects`, `letters`. What is refused is a [`Problem`].
 //! `cause`, `plan`; what can be done is in `action`. What is refused is a [`Problem`].
 
 mod action;
 mod archive;
 mod cause;
 mod counts;
+mod effects;
 mod event;
 #[cfg(test)]
 pub(crate) mod fake;
 pub mod graph;
 mod item;
+mod letters;
 mod plan;
 mod problem;
 mod reference;
+mod ruling;
 mod run;
 mod status;
 mod step;
@@ -30,10 +34,13 @@ pub use action::{Acted, Action, Order};
 pub use archive::{Archive, Names};
 pub use cause::{Cause, Causes};
 pub use counts::ItemCounts;
+pub use effects::{Doubtful, EffectCounts, EffectFilter, EffectPage, EffectView};
 pub use event::{EventPage, EventView};
 pub use item::{Facts, ItemFilter, ItemPage, ItemStep, ItemStory, ItemView};
+pub use letters::{LetterPage, LetterQuery, LetterStory, LetterView};
 pub use plan::{PlanConnection, PlanDoubt, PlanExecute, PlanLeft, PlanReuse, PlanVerdict, PlanView};
 pub use problem::{Problem, ProblemKind, code};
+pub use ruling::{Dropping, Settling};
 pub use run::{RunFilter, RunList, RunSummary, RunView, SourceView};
 pub use status::UnitStatus;
 pub use step::{StepTrack, StepView};

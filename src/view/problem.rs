@@ -9,6 +9,8 @@ use crate::ports::StoreError;
 /// Every code of a problem, with what it means. Mistakes in workflow files have codes of three
 /// digits, listed with `spec`; these have four.
 pub mod code {
+    /// The command line is wrong.
+    pub const USAGE: &str = "E1000";
     /// No run has this ID, and none begins with it.
     pub const RUN_UNKNOWN: &str = "E1001";
     /// Several runs begin with this.
@@ -21,12 +23,22 @@ pub mod code {
     pub const ITEM_UNKNOWN: &str = "E1011";
     /// No item step has this name.
     pub const STEP_UNKNOWN: &str = "E1012";
+    /// The workflow file has mistakes, listed as `findings`.
+    pub const MISTAKES: &str = "E1020";
     /// The run cannot be started like this.
     pub const START_REFUSED: &str = "E1021";
     /// The run cannot be resumed now.
     pub const RESUME_REFUSED: &str = "E1022";
     /// The action does not fit where the run stands.
     pub const ACT_REFUSED: &str = "E1023";
+    /// Nothing about the item is in doubt.
+    pub const NOT_IN_DOUBT: &str = "E1041";
+    /// What the effect returned was not said, or does not fit.
+    pub const EFFECT_FACTS: &str = "E1042";
+    /// Nothing was named, and all was not asked for.
+    pub const NOT_NAMED: &str = "E1043";
+    /// The item is no dead letter, or not one that was meant.
+    pub const NOT_A_DEAD_LETTER: &str = "E1044";
     /// The run has no items yet, so none can be selected.
     pub const NO_ITEMS_YET: &str = "E1031";
     /// The plan is not the one that was expected.

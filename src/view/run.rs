@@ -9,7 +9,7 @@ use super::problem::Problem;
 use super::status::UnitStatus;
 use super::step::StepView;
 use super::when::When;
-use crate::core::fault::Fault;
+use crate::core::fault::{Fault, name};
 use crate::core::id::{RunId, Unit};
 use crate::core::run::{Run, Status};
 use crate::core::tally::Tally;
@@ -124,7 +124,11 @@ impl Archive {
         let plan = self.names().plan(&run)?;
         let status = self.status(&run);
         let (items, tally) = self.counts(&run)?;
-        let next = next_commands(&run, status, &items);
+        let steps = self.steps(&run, &plan, &items, &tally)?;
+        let alone = |step: &&StepView| step.status == UnitStatus::InDoubt && step.items.total == 0;
+        let doubts = steps.iter().map(|step| step.items.in_doubt).sum::<u64>()
+            + steps.iter().filter(alone).count() as u64;
+        let next = next_commands(&run, status, &items, doubts);
         Ok(RunView {
             run: run.id,
             status,
@@ -137,7 +141,7 @@ impl Archive {
             resumes: run.epoch.saturating_sub(1),
             closed_at: run.released.map(When),
             items,
-            steps: self.steps(&run, &plan, &items, &tally)?,
+            steps,
             next,
             workflow: run.workflow,
             file: run.file,
@@ -166,23 +170,29 @@ impl Archive {
     }
 }
 
-fn next_commands(run: &Run, status: Status, items: &ItemCounts) -> Vec<String> {
+fn next_commands(run: &Run, status: Status, items: &ItemCounts, doubts: u64) -> Vec<String> {
     let id = run.id;
+    let in_doubt = (doubts > 0).then(|| format!("milepost effects {id} --in-doubt"));
+    let resume = format!("milepost resume {id} --plan");
     let mut next = Vec::new();
     match status {
-        _ if run.released.is_some() => {}
+        _ if run.released.is_some() => next.extend(in_doubt),
+        // A resume alone would fail again: a person decides first.
+        Status::Failed if run.fault.as_ref().is_some_and(|fault| fault.name == name::IN_DOUBT) => {
+            next.extend(in_doubt);
+            next.push(resume);
+        }
         Status::Failed | Status::Interrupted | Status::Paused => {
-            next.push(format!("milepost resume {id} --plan"));
+            next.push(resume);
+            next.extend(in_doubt);
         }
         Status::Queued | Status::Running | Status::Waiting => {
             next.push(format!("milepost events {id} --follow"));
         }
-        Status::Succeeded | Status::Cancelled => {}
+        Status::Succeeded | Status::Cancelled => next.extend(in_doubt),
     }
-    for (state, count) in items.states() {
-        if count > 0 && matches!(state, UnitStatus::InDoubt | UnitStatus::DeadLettered) {
-            next.push(format!("milepost items {id} --status {state}"));
-        }
+    if items.dead_lettered > 0 {
+        next.push(format!("milepost dead-letters list --run {id}"));
     }
     next
 }

@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::core::letter::LetterFilter;
+
 /// Selects the items that did not succeed.
 pub const ITEMS_FAILED: &str = "failed";
 /// Selects the dead letters.
@@ -18,6 +20,9 @@ pub struct ResumeTerms {
     /// and the steps of the run itself.
     #[serde(default)]
     pub items: Vec<String>,
+    /// With `dead-lettered`: only these.
+    #[serde(default)]
+    pub letters: LetterFilter,
     /// The definition to go on under.
     #[serde(default)]
     pub definition: DefinitionChoice,

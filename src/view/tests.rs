@@ -1,5 +1,7 @@
 //! What is shown follows from the records, and sums to the total.
 
+mod effects;
+
 use super::fake::{self, archive};
 use super::*;
 use crate::core::cell::SettleBy;

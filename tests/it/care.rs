@@ -38,7 +38,7 @@ fn a_backup_taken_while_a_run_is_running_is_sound_and_its_run_is_resumed_to_the_
     let resumed = site.milepost(&["resume", &run, "--state", "elsewhere"]);
     assert_eq!(resumed.code, Some(0), "{resumed:?}");
     let shown = site.json(&["show", &run, "--json", "--state", "elsewhere"]).remove(0);
-    assert_eq!(field(&shown, &["items", "succeeded"]), &SAMPLE[1].into());
+    assert_eq!(*field(&shown, &["items", "succeeded"]), SAMPLE[1]);
     assert_eq!(site.milepost(&["state", "verify", "--state", "elsewhere"]).code, Some(0));
 }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 use milepost::core::catalog::Role;
 use milepost::core::cell::SettleBy;
 use milepost::core::fault::Fault;
-use milepost::core::id::RunId;
 use milepost::core::plan::{Plan, PlanStep, Track};
 use milepost::core::retry::{Jitter, Retry};
 use milepost::core::run;
@@ -19,10 +18,12 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
 
-use crate::world::{SimEffect, SimPure, SimReceiver, SimTimer, World};
+use crate::effects::{SimEffect, SimPure, SimReceiver, SimTimer};
+use crate::world::World;
 
 /// A source of `count` records; the last one is a dead letter from the start.
 pub(crate) struct SimSource {
+    pub(crate) world: Arc<World>,
     pub(crate) count: u64,
 }
 
@@ -34,6 +35,7 @@ impl Prepare for SimSource {
 
 impl Source for SimSource {
     fn pin(&self, _: &Scope, _: &dyn Pins, _: &SurveyOf<'_>) -> Result<Pinned, Fault> {
+        self.world.book().pinned += 1;
         let source =
             run::Source { uri: "sim".into(), records: "r".into(), index: "i".into(), count: self.count };
         Ok(Pinned { source, rejected: 1, remarks: Vec::new() })
@@ -97,43 +99,105 @@ pub(crate) fn station(worker: Worker, when: Option<&str>) -> Station {
     Station { worker, when, key: None, item_from: None }
 }
 
-/// A random workflow: a source, then two to six item steps in a random graph, now and then with a
-/// publish and a receive among them.
-pub(crate) fn random(rng: &mut StdRng, world: &Arc<World>, run: RunId, count: u64) -> Assembly {
-    let mut steps = vec![step("source", Role::Pure, vec![], SettleBy::Repeat)];
-    let mut stations = vec![station(Worker::Source(Arc::new(SimSource { count })), None)];
+/// A random workflow: now and then run steps, a source, two to six item steps in a random graph,
+/// now and then with a publish and a receive among them, and now and then steps of `on_failure`.
+pub(crate) fn random(rng: &mut StdRng, world: &Arc<World>, count: u64) -> Assembly {
+    let items = random_items(rng, world, count);
+    let mut made = assembly(world, items, count);
+    let (mut run, closing) = (Steps::default(), rng.random_bool(0.3));
+    for at in 0..if rng.random_bool(0.25) { rng.random_range(1..=2) } else { 0 } {
+        let needs = (0..at).collect();
+        run.effect(rng, world, "before", needs);
+    }
+    let needs = (0..run.steps.len()).collect();
+    run.push(step("source", Role::Source, needs, SettleBy::Repeat), source(world, count), None);
+    let mut plan = Plan::clone(&made.plan);
+    if closing {
+        let mut steps = Steps::default();
+        for at in 0..rng.random_range(1..=3_usize) {
+            steps.effect(rng, world, "on_failure", at.checked_sub(1).into_iter().collect());
+        }
+        for step in &mut steps.steps {
+            step.tolerant = true;
+        }
+        (plan.closing, made.closing) = steps.track();
+    }
+    if closing || rng.random_bool(0.3) {
+        plan.tolerate = Tolerance::Count(rng.random_range(0..4));
+    }
+    (plan.run, made.run) = run.track();
+    made.plan = Arc::new(plan);
+    made
+}
+
+/// A track that is being made.
+#[derive(Default)]
+struct Steps {
+    steps: Vec<PlanStep>,
+    stations: Vec<Station>,
+}
+
+impl Steps {
+    fn push(&mut self, step: PlanStep, worker: Worker, when: Option<&str>) {
+        self.steps.push(step);
+        self.stations.push(station(worker, when));
+    }
+
+    fn effect(&mut self, rng: &mut StdRng, world: &Arc<World>, name: &str, needs: Vec<usize>) {
+        let at = self.steps.len();
+        let (settle, probes) = match rng.random_range(0..3) {
+            0 => (SettleBy::Probe, true),
+            1 => (SettleBy::Repeat, false),
+            _ => (SettleBy::Person, false),
+        };
+        let made = step(&format!("{name}[{at}]"), Role::Effect { probes }, needs, settle);
+        self.push(made, effect(world, at, false), None);
+    }
+
+    fn track(self) -> (Track, Vec<Station>) {
+        (Track::new(self.steps), self.stations)
+    }
+}
+
+pub(crate) fn effect(world: &Arc<World>, step: usize, sends: bool) -> Worker {
+    Worker::Effect(Arc::new(SimEffect { world: Arc::clone(world), step, sends }))
+}
+
+pub(crate) fn source(world: &Arc<World>, count: u64) -> Worker {
+    Worker::Source(Arc::new(SimSource { world: Arc::clone(world), count }))
+}
+
+fn random_items(rng: &mut StdRng, world: &Arc<World>, count: u64) -> (Track, Vec<Station>) {
+    let mut made = Steps::default();
+    made.push(step("source", Role::Pure, vec![], SettleBy::Repeat), source(world, count), None);
     let wanted = rng.random_range(2..=6);
     let publish_at = rng.random_bool(0.5).then(|| rng.random_range(1..=wanted));
-    while steps.len() <= wanted {
-        let at = steps.len();
+    while made.steps.len() <= wanted {
+        let at = made.steps.len();
         let name = format!("s{at}");
         let mut needs: Vec<usize> = (0..at).filter(|_| rng.random_bool(0.4)).collect();
         if needs.is_empty() {
             needs.push(rng.random_range(0..at));
         }
         if publish_at == Some(at) {
-            let effect = SimEffect { world: Arc::clone(world), step: at, sends: Some(run) };
             let settle = if rng.random_bool(0.3) { SettleBy::Person } else { SettleBy::Repeat };
-            steps.push(step(&name, Role::Effect { probes: false }, needs, settle));
-            stations.push(station(Worker::Effect(Arc::new(effect)), None));
+            let publish = step(&name, Role::Effect { probes: false }, needs, settle);
+            made.push(publish, effect(world, at, true), None);
             let mut receive = step(&format!("s{}", at + 1), Role::Receive, vec![at], SettleBy::Repeat);
             receive.delete_after = Some(at + 1);
-            steps.push(receive);
-            stations.push(station(Worker::Pure(Arc::new(SimReceiver)), None));
+            made.push(receive, Worker::Pure(Arc::new(SimReceiver)), None);
             continue;
         }
         let when = rng.random_bool(0.15).then_some("item.flag");
-        let (made, worker) = random_step(rng, world, &name, at, needs);
-        steps.push(made);
-        stations.push(station(worker, when));
+        let (step, worker) = random_step(rng, world, &name, at, needs);
+        made.push(step, worker, when);
     }
-    hold_longer(rng, &mut steps);
-    let items = Track::new(steps);
-    assembly(items, stations, count)
+    hold_longer(rng, &mut made.steps);
+    made.track()
 }
 
 /// A workflow with these item steps behind its gate.
-pub(crate) fn assembly(items: Track, stations: Vec<Station>, count: u64) -> Assembly {
+pub(crate) fn assembly(world: &Arc<World>, (items, stations): (Track, Vec<Station>), count: u64) -> Assembly {
     let gate = Track::new(vec![step("source", Role::Source, vec![], SettleBy::Repeat)]);
     Assembly {
         plan: Arc::new(Plan {
@@ -143,7 +207,7 @@ pub(crate) fn assembly(items: Track, stations: Vec<Station>, count: u64) -> Asse
             closing: Track::default(),
             tolerate: Tolerance::Count(1_000_000),
         }),
-        run: vec![station(Worker::Source(Arc::new(SimSource { count })), None)],
+        run: vec![station(source(world, count), None)],
         items: stations,
         closing: Vec::new(),
     }
@@ -168,7 +232,7 @@ fn random_step(
     at: usize,
     needs: Vec<usize>,
 ) -> (PlanStep, Worker) {
-    let effect = || Worker::Effect(Arc::new(SimEffect { world: Arc::clone(world), step: at, sends: None }));
+    let effect = || effect(world, at, false);
     match rng.random_range(0..10) {
         0..=1 => {
             let refuses = rng.random_bool(0.3).then(|| rng.random_range(0..10));

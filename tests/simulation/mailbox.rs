@@ -1,4 +1,5 @@
-//! The queue of one life, watched: no message goes before what it brought is durable.
+//! The queue of one life, as a rough road makes it: messages come in any order, twice, and once
+//! more long after they were done with. No message may go before what it brought is durable.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -18,12 +19,28 @@ pub(crate) struct Mailbox {
     world: Arc<World>,
     /// The step after which a message goes.
     step: usize,
-    items: Mutex<BTreeMap<Receipt, u64>>,
+    seen: Mutex<BTreeMap<Receipt, Message>>,
 }
 
 impl Mailbox {
     pub(crate) fn new(queue: Arc<dyn Queue>, world: Arc<World>, step: usize) -> Self {
-        Self { queue, world, step, items: Mutex::default() }
+        Self { queue, world, step, seen: Mutex::default() }
+    }
+
+    fn is_rough(&self, share: f64) -> bool {
+        self.world.is_rough(|temper| temper.shuffles_mail, share)
+    }
+
+    fn shuffle(&self, deliveries: &mut Vec<Delivery>, max: usize) {
+        for at in 1..deliveries.len() {
+            if self.is_rough(0.5) {
+                deliveries.swap(at, self.world.below(at + 1));
+            }
+        }
+        if !deliveries.is_empty() && deliveries.len() < max && self.is_rough(0.2) {
+            let twice = deliveries[self.world.below(deliveries.len())].clone();
+            deliveries.push(twice);
+        }
     }
 }
 
@@ -34,22 +51,28 @@ impl Queue for Mailbox {
     }
 
     async fn receive(&self, receive: &Receive) -> Result<Vec<Delivery>, StoreError> {
-        let deliveries = self.queue.receive(receive).await?;
-        let mut items = self.items.lock().unwrap();
-        for Delivery { message, .. } in &deliveries {
-            items.extend(message.item.map(|item| (message.receipt(), item)));
-        }
+        let mut deliveries = self.queue.receive(receive).await?;
+        let mut seen = self.seen.lock().unwrap();
+        seen.extend(deliveries.iter().map(|delivery| (delivery.message.receipt(), delivery.message.clone())));
+        drop(seen);
+        self.shuffle(&mut deliveries, receive.max);
         Ok(deliveries)
     }
 
     async fn delete(&self, receipts: Vec<Receipt>) -> Result<(), StoreError> {
-        for receipt in &receipts {
-            let item = self.items.lock().unwrap().get(receipt).copied();
-            let Some(item) = item else { continue };
+        let seen = |receipt| self.seen.lock().unwrap().get(receipt).cloned();
+        let messages: Vec<Message> = receipts.iter().filter_map(seen).collect();
+        for message in &messages {
             let served = |progress: &Progress| progress.cells[self.step].state.is_passed();
-            self.world.check_durable("a deletion", receipt.run, Unit::Item(item), served);
+            if let Some(item) = message.item {
+                self.world.check_durable("a deletion", message.run, Unit::Item(item), served);
+            }
         }
-        self.queue.delete(receipts).await
+        self.queue.delete(receipts).await?;
+        if self.is_rough(0.2) {
+            self.queue.send(messages).await?;
+        }
+        Ok(())
     }
 
     async fn hide(&self, receipts: Vec<Receipt>, visibility: Duration) -> Result<(), StoreError> {

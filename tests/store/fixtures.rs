@@ -1,12 +1,13 @@
 //! State directories as earlier versions of Milepost left them. Each must open for good.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use milepost::core::cell::Facts;
+use milepost::core::cell::{Facts, State};
 use milepost::core::change::Change;
-use milepost::core::id::RunId;
+use milepost::core::id::{RunId, Unit};
 use milepost::core::run::Status;
-use milepost::ports::{Journal, Queue, Receive};
+use milepost::ports::{Journal, Pins, Queue, Receive};
 use serde_json::json;
 
 use super::{commit_of, open};
@@ -18,7 +19,7 @@ const EXTENDED: RunId = RunId(7 << 100);
 const ITEMS: u64 = 20;
 
 /// Adds records to a state directory that is to become a fixture: facts too long for a block, and
-/// for a row; messages that were received and buried. Run once per fixture, by hand.
+/// for a row; messages that were received. Run once per fixture, by hand.
 #[tokio::test]
 #[ignore = "writes a part of a fixture; see fixtures/README.md"]
 async fn extend() {
@@ -54,9 +55,73 @@ fn receive(queue: &str, max: usize, receives_max: u32) -> Receive {
     Receive {
         queue: queue.to_owned(),
         run: EXTENDED,
+        items: None,
         max,
         wait: std::time::Duration::ZERO,
         visibility: std::time::Duration::ZERO,
         receives_max,
     }
+}
+
+/// A copy of a stored state directory.
+fn copy_of(name: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/store/fixtures").join(name), dir.path());
+    dir
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let (path, to) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copy(&path, &to);
+        } else {
+            fs::copy(path, to).unwrap();
+        }
+    }
+}
+
+/// What every one of them holds: see `fixtures/README.md`.
+async fn reads(name: &str) {
+    let dir = copy_of(name);
+    let store = open(dir.path()).unwrap();
+    let runs = store.runs().unwrap();
+    let told: Vec<(&str, Status)> = runs.iter().map(|run| (run.workflow.as_str(), run.status)).collect();
+    let product = |status| ("product-sync", status);
+    let running = product(Status::Running);
+    let expected =
+        [running, ("hello", Status::Succeeded), product(Status::Failed), product(Status::Succeeded)];
+    assert_eq!(told, [&expected[..], &[product(Status::Interrupted)]].concat());
+    let counts = |run: RunId| store.tally(run, Unit::Item(0)).unwrap().units;
+    let (killed, failed, good) = (runs[0].id, runs[2].id, runs[3].id);
+    assert_eq!((counts(failed).succeeded, counts(failed).dead_lettered), (20, 3));
+    assert_eq!((counts(good).succeeded, counts(good).total()), (20, 20));
+    assert!(counts(killed).running > 0, "intents without outcome");
+    for run in &runs {
+        let items = store.items(run.id, 0, usize::MAX).unwrap();
+        assert_eq!(items.len() as u64, counts(run.id).total(), "{}", run.id);
+        assert!(
+            !store.events(run.id, 0, usize::MAX).unwrap().is_empty() && store.get(&run.definition).is_ok()
+        );
+        for (_, progress) in items.iter().filter(|(_, item)| item.standing().state == State::Succeeded) {
+            assert!(progress.cells.iter().any(|cell| !cell.facts.is_empty()), "IDs were returned");
+        }
+    }
+    let long = store.items(EXTENDED, 0, usize::MAX).unwrap();
+    let answer = |at: usize| long[at].1.cells[1].facts["answer"].as_str().unwrap().len();
+    assert_eq!([0, 1, 2, 3].map(answer), [0, 300, 2_000, 5_000]);
+    // Five were received once; what was received as often as it may be is buried.
+    assert_eq!(store.receive(&receive("q", 99, 1)).await.unwrap().len() as u64, ITEMS - 5);
+    assert_eq!(store.receive(&receive("q.dlq", 99, 9)).await.unwrap().len(), 5);
+}
+
+#[tokio::test]
+async fn a_state_of_format_1_is_read() {
+    reads("format-1").await;
+}
+
+#[tokio::test]
+async fn a_state_of_format_2_is_read() {
+    reads("format-2").await;
 }

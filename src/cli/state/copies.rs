@@ -6,7 +6,7 @@ use super::super::exit::Exit;
 use super::super::failure::{Failure, say_next};
 use super::super::output::Output;
 use super::super::reader::Reader;
-use super::super::{Context, phrase, quoted};
+use super::super::{Context, phrase};
 use super::{bytes, exists};
 use crate::app::{self, Engine};
 use crate::client;
@@ -76,7 +76,10 @@ pub(super) async fn backup(
     output.line(&format!("{}  {}", backup.sha256, backup.file))?;
     output.flush()?;
     output.say(&contents(&backup));
-    let command = format!("milepost state restore {} --state elsewhere", quoted(&args.file));
+    let command = format!(
+        "milepost state restore {} --state elsewhere",
+        phrase::argument(&args.file.display().to_string())
+    );
     output.say(&format!("to look into it: {command}"));
     Ok(Exit::Success)
 }
@@ -144,8 +147,9 @@ fn refused(error: &RestoreError) -> Failure {
             Failure::Problem(Exit::Damaged, problem.next("milepost state restore --help"))
         }
         RestoreError::NotEmpty { dir } => {
-            let aside = quoted(&PathBuf::from(format!("{}.aside", dir.display())));
-            let hint = format!("move it aside first: mv {} {aside}", quoted(dir));
+            let aside = phrase::argument(&format!("{}.aside", dir.display()));
+            let hint =
+                format!("move it aside first: mv {} {aside}", phrase::argument(&dir.display().to_string()));
             problem(ProblemKind::Refused).candidates([hint]).next("milepost state restore BACKUP").into()
         }
         RestoreError::Failed(_) => {

@@ -10,10 +10,11 @@ use crate::core::catalog::Role;
 use crate::core::cell::{Cell, Facts, Kind, SettleBy, SkipReason, State as S};
 use crate::core::fault::{Fault, name};
 use crate::core::id::Unit;
+use crate::core::letter::LetterFilter;
 use crate::core::plan::{PlanStep, Track};
 use crate::core::progress::Progress;
 use crate::core::resume::{Fate, at_admission, fates, fates_left_out, revival};
-use crate::core::selection::{Filter, Positions, Selection};
+use crate::core::selection::{Positions, Selection};
 
 use super::{AT, effect, step};
 
@@ -157,7 +158,7 @@ fn a_unit_that_is_left_out_is_planned_to_do_nothing() {
         assert!(acting(&fates).is_empty(), "seed {seed}: {fates:?}");
         let chosen: Positions = [7].into_iter().collect();
         for selection in
-            [Selection::Failed, Selection::DeadLettered(Filter::default()), Selection::Items(chosen)]
+            [Selection::Failed, Selection::DeadLettered(LetterFilter::default()), Selection::Items(chosen)]
         {
             assert!(!selection.takes(&track, Unit::Item(8), None));
         }

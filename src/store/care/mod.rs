@@ -51,7 +51,7 @@ impl Inspection {
     /// # Errors
     /// [`OpenError`] names who holds it, or what is wrong with it and what to do.
     pub fn open(dir: &Path, clock: &dyn Clock) -> Result<Self, OpenError> {
-        let opened = open::open(dir, clock)?;
+        let opened = open::guarded(dir, || open::open(dir, clock))?;
         Ok(Self { dir: dir.to_owned(), _mark: opened.mark, rows: LastHold(Some(opened.rows)) })
     }
 

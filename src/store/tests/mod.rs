@@ -4,6 +4,7 @@ mod conformance;
 mod differential;
 mod directory;
 mod format;
+mod power;
 mod queues;
 
 use std::collections::BTreeMap;

@@ -16,10 +16,11 @@ use milepost::engine::{Control, Ports, drive};
 use milepost::ports::{Clock, Journal, Queue};
 use milepost::store::{Fate, MemoryStore};
 
+use crate::case::new_run;
 use crate::clock::{InPlace, SimClock};
-use crate::graphs::{SimSource, assembly, station, step};
-use crate::new_run;
-use crate::world::{SimEffect, SimReceiver, World};
+use crate::effects::SimReceiver;
+use crate::graphs::{assembly, effect, source, station, step};
+use crate::world::{Life, World};
 use milepost::ports::Worker;
 
 const RUN: RunId = RunId(7);
@@ -27,7 +28,6 @@ const ITEMS: u64 = 70;
 const DOUBTFUL: u64 = 3;
 
 fn workflow(world: &Arc<World>) -> Assembly {
-    let effect = |at| SimEffect { world: Arc::clone(world), step: at, sends: None };
     let mut receive = step("consume", Role::Receive, vec![1], SettleBy::Repeat);
     receive.delete_after = Some(2);
     let steps = vec![
@@ -37,12 +37,12 @@ fn workflow(world: &Arc<World>) -> Assembly {
         step("pim", Role::Effect { probes: true }, vec![2], SettleBy::Probe),
     ];
     let stations = vec![
-        station(Worker::Source(Arc::new(SimSource { count: ITEMS })), None),
-        station(Worker::Effect(Arc::new(effect(1))), None),
+        station(source(world, ITEMS), None),
+        station(effect(world, 1, false), None),
         station(Worker::Pure(Arc::new(SimReceiver)), None),
-        station(Worker::Effect(Arc::new(effect(3))), None),
+        station(effect(world, 3, false), None),
     ];
-    assembly(Track::new(steps), stations, ITEMS)
+    assembly(world, (Track::new(steps), stations), ITEMS)
 }
 
 fn progress(states: &[State]) -> Progress {
@@ -79,7 +79,7 @@ fn records() -> Vec<Change> {
 fn live(clock: &Arc<SimClock>, store: &MemoryStore, world: &Arc<World>) -> u64 {
     let run = store.run(RUN).unwrap().unwrap();
     let shared = Arc::new(store.clone());
-    *world.journal.lock().unwrap() = Some(Arc::clone(&shared) as Arc<dyn Journal>);
+    world.meet(Life { queue: shared.clone(), journal: shared.clone() });
     let ports = Ports {
         journal: Arc::clone(&shared) as Arc<dyn Journal>,
         queue: Arc::clone(&shared) as Arc<dyn Queue>,
@@ -104,7 +104,6 @@ fn an_item_that_a_message_brings_back_from_below_the_watermark_is_never_forgotte
     loop {
         let clock = Arc::new(SimClock::new());
         let world = World::new(cut, Arc::clone(&clock) as Arc<dyn Clock>);
-        *world.kind.lock().unwrap() = true;
         let first = MemoryStore::new(Arc::clone(&clock) as Arc<dyn Clock>);
         clock.runtime().block_on(first.commit(records())).unwrap();
         let first = first.survivor(move |write| if write < cut { Fate::Kept } else { Fate::Lost });
@@ -118,8 +117,8 @@ fn an_item_that_a_message_brings_back_from_below_the_watermark_is_never_forgotte
         let states: Vec<State> = progress.cells.iter().map(|cell| cell.state).collect();
         assert_eq!(states, [State::Succeeded; 4], "after death at write {cut}");
         assert_eq!(last.run(RUN).unwrap().unwrap().status, Status::Succeeded);
-        assert_eq!(world.applied(1, Unit::Item(DOUBTFUL)), 0, "the publish is never repeated");
-        assert_eq!(world.applied(3, Unit::Item(DOUBTFUL)), 1);
+        assert_eq!(world.entry((Unit::Item(DOUBTFUL), 1)).applied, 0, "the publish is never repeated");
+        assert_eq!(world.entry((Unit::Item(DOUBTFUL), 3)).applied, 1);
         if writes < cut {
             assert!(cut > 5, "there were {writes} writes to die at");
             return;
