@@ -32,6 +32,7 @@ pub mod retry;
 pub mod run;
 pub mod scope;
 pub mod selection;
+pub mod start;
 pub mod survey;
 pub mod tally;
 pub mod time;

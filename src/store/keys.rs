@@ -28,6 +28,11 @@ pub(super) fn run(run: RunId) -> Vec<u8> {
     begin(b'R', run)
 }
 
+/// What was started under a key.
+pub(super) fn start_key(key: &str) -> Vec<u8> {
+    [b"N", key.as_bytes()].concat()
+}
+
 pub(super) fn watermark(run: RunId) -> Vec<u8> {
     begin(b'W', run)
 }
