@@ -89,7 +89,7 @@ fn digest_of(definition: &Definition, name: &str) -> String {
 
 /// A value with its members in the order of their names: in which order they are written makes no
 /// difference.
-fn write_sorted(value: &Value, into: &mut Sha256) {
+pub(super) fn write_sorted(value: &Value, into: &mut Sha256) {
     match value {
         Value::Object(members) => {
             let sorted: BTreeMap<&String, &Value> = members.iter().collect();

@@ -231,6 +231,9 @@ fn write_list(
             let attempts = phrase::count(letter.doubts.into(), "attempt", "attempts");
             why = format!("{why}; perhaps done in {attempts}");
         }
+        if letter.gone {
+            why = format!("{why}; its run is gone");
+        }
         table.row([
             table::text(letter.run.to_string()),
             table::text(letter.item.as_str()),

@@ -3,7 +3,7 @@
 //!
 //! Read in this order: `workflow` (what a person wrote, checked), `plan` (the same, ready to
 //! decide on), `cell` (the state machine of one step for one unit), `progress` (all cells of one
-//! unit), `run` (the state machine of a whole run), `desk` and `decide` (what to do next),
+//! unit), `run` (the state machine of a whole run), `desk` and `decide` (what to do next), `claims` (keys),
 //! `resume` (what a resume will do).
 
 pub mod arrival;
@@ -11,6 +11,8 @@ pub mod care;
 pub mod catalog;
 pub mod cell;
 pub mod change;
+mod claiming;
+pub mod claims;
 pub mod closing;
 pub mod decide;
 pub mod desk;

@@ -63,6 +63,8 @@ pub struct PlanStep {
     pub concurrency: usize,
     /// How an effect in doubt is settled.
     pub settle: SettleBy,
+    /// It claims the key that it declares before each call (rule R6).
+    pub keyed: bool,
     /// It goes on when what it needs has ended, however that ended: the steps of `on_failure`.
     pub tolerant: bool,
     /// For a step that receives: the message is deleted when this step is passed.
@@ -198,6 +200,7 @@ fn steps_of(
                 linger: step.batch.linger,
                 concurrency: concurrency(workflow, step, descriptor),
                 settle: settle(step, descriptor),
+                keyed: step.idempotency.is_some(),
                 tolerant: false,
                 delete_after: step.with.get("delete_after").and_then(|name| named(name.as_str()?)),
                 revision: 0,

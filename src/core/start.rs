@@ -54,7 +54,15 @@ impl StartKey {
 mod tests {
     use super::*;
     use crate::core::run::Status;
-    use crate::core::tests::run;
+
+    fn run() -> Run {
+        let fields = serde_json::json!({
+            "id": RunId(1).to_string(), "workflow": "w", "file": "w.yaml", "definition": "d", "files": {},
+            "input": {}, "profile": null, "status": "running", "started_at": 1, "ended_at": null,
+            "source": null, "epoch": 1, "closings": 0, "fault": null,
+        });
+        serde_json::from_value(fields).unwrap()
+    }
 
     #[test]
     fn a_key_outlives_its_run_by_its_keep() {

@@ -47,6 +47,8 @@ pub mod code {
     pub const INCOMPATIBLE: &str = "E1034";
     /// A connection is not what was pinned, and nobody accepted that.
     pub const CONNECTION_CHANGED: &str = "E1035";
+    /// The key has started another run.
+    pub const START_KEY_USED: &str = "E1036";
     /// The selected items have nothing to do.
     pub const NOTHING_TO_DO: &str = "E1032";
     /// Another engine holds the state directory.

@@ -11,12 +11,17 @@ mod site;
 mod acts;
 mod care;
 mod control;
+mod counterpart;
 mod failures;
 mod input;
+mod keys;
+mod ledger;
+mod letters;
 mod products;
 mod reads;
 mod redefine;
 mod selection;
+mod start_key;
 mod workflows;
 
 use serde_json::Value;

@@ -88,6 +88,7 @@ pub(crate) fn step(name: &str, role: Role, needs: Vec<usize>, settle: SettleBy) 
         linger: Duration::ZERO,
         concurrency: 4,
         settle,
+        keyed: false,
         tolerant: false,
         delete_after: None,
         revision: 0,

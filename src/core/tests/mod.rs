@@ -2,6 +2,7 @@
 
 mod carried_out;
 mod cell;
+mod claiming;
 mod decide;
 mod mail;
 mod plan;
@@ -33,6 +34,7 @@ pub(super) fn step(name: &str, role: Role, needs: &[usize]) -> PlanStep {
         linger: Duration::ZERO,
         concurrency: 1,
         settle: SettleBy::Repeat,
+        keyed: false,
         tolerant: false,
         delete_after: None,
         revision: 0,

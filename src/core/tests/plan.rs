@@ -37,7 +37,7 @@ fn catalog() -> Catalog {
         Descriptor { harmless: always, ..descriptor("log", Role::Effect { probes: false }) },
         descriptor("receive", Role::Receive),
     ];
-    Catalog { steps, connections: Vec::new() }
+    Catalog { steps, ..Catalog::default() }
 }
 
 fn step(name: &str, uses: &str, needs: &[&str]) -> Step {
@@ -63,6 +63,7 @@ fn workflow(steps: Vec<Step>) -> Workflow {
         description: None,
         input: BTreeMap::new(),
         connections: BTreeMap::new(),
+        key_store: None,
         steps,
         tolerate: Tolerance::Count(0),
         resumable_for: crate::core::care::RESUMABLE_FOR,

@@ -10,8 +10,10 @@ const KINDS: &[(u8, &str)] = &[
     (b'D', "dead letters kept"),
     (b'G', "removals under way"),
     (b'I', "items"),
+    (b'K', "idempotency keys"),
     (b'M', "format"),
     (b'N', "number of batches"),
+    (b'P', "start keys"),
     (b'Q', "queues"),
     (b'R', "runs"),
     (b'S', "long records"),
@@ -30,7 +32,7 @@ pub(super) fn kind(key: &[u8]) -> Option<&'static str> {
 pub(super) fn run_of(key: &[u8]) -> Option<RunId> {
     match key.first()? {
         b'S' => run_of(key.get(1..)?),
-        b'M' | b'N' | b'D' => None,
+        b'M' | b'N' | b'D' | b'K' | b'P' => None,
         _ => run_in(key),
     }
 }
@@ -47,6 +49,7 @@ pub(super) fn place(key: &[u8]) -> String {
     match key.first() {
         Some(b'M') => "the format of the store".to_owned(),
         Some(b'N') => "the number of batches".to_owned(),
+        Some(b'K') => format!("the idempotency key {}", hex(key.get(1..).unwrap_or_default())),
         Some(b'R') => format!("the record of {run}"),
         Some(b'W') => format!("the watermark of {run}"),
         Some(b'V') => format!("event {number} of {run}"),
@@ -73,6 +76,10 @@ pub(super) fn place(key: &[u8]) -> String {
     }
 }
 
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn spilled(key: &[u8]) -> String {
     let Some((block, slot)) = keys::of_spill(key) else {
         return format!("a long record with the key {}", keys::display(key));
@@ -94,6 +101,7 @@ fn spilled(key: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::claims::KeyId;
     use crate::core::id::Unit;
 
     #[test]
@@ -103,6 +111,7 @@ mod tests {
         for (key, said) in [
             (keys::META.to_vec(), "the format of the store".to_owned()),
             (keys::run(run), format!("the record of {id}")),
+            (keys::key(KeyId(255)), "the idempotency key 000000000000000000000000000000ff".to_owned()),
             (keys::item_block(run, 3), format!("items 48 to 63 of {id}")),
             (keys::event(run, 9), format!("event 9 of {id}")),
             (keys::unit_page(run, Unit::Run, 1), format!("the steps of {id}, page 1")),
@@ -122,5 +131,6 @@ mod tests {
         }
         assert_eq!(run_of(&keys::spill(&keys::item_block(run, 1), 2)), Some(run));
         assert_eq!((run_of(keys::META), run_of(b"I"), kind(b"?")), (None, None, None));
+        assert_eq!(run_of(&keys::key(KeyId(255))), None, "keys outlive runs");
     }
 }

@@ -59,6 +59,7 @@ fn step(name: &str, role: Role, needs: Vec<usize>) -> PlanStep {
         linger: Duration::ZERO,
         concurrency: 1,
         settle: SettleBy::Person,
+        keyed: false,
         tolerant: false,
         delete_after: None,
         revision: 0,
