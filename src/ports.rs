@@ -17,6 +17,7 @@ use crate::core::retry::{Outcome, Probed};
 use crate::core::run::{Event, Run};
 use crate::core::scope::Scope;
 use crate::core::selection::Positions;
+use crate::core::start::StartKey;
 use crate::core::survey::{Remark, Survey};
 use crate::core::tally::Tally;
 use crate::core::time::Timestamp;
@@ -37,6 +38,9 @@ pub trait Journal: Send + Sync {
 
     /// Every run, newest first.
     fn runs(&self) -> Result<Vec<Run>, StoreError>;
+
+    /// What was started under a key, if anything was.
+    fn started_under(&self, key: &str) -> Result<Option<StartKey>, StoreError>;
 
     /// The progress of one unit; `None` when it has no record.
     fn progress(&self, run: RunId, unit: Unit) -> Result<Option<Progress>, StoreError>;

@@ -103,7 +103,7 @@ pub struct Run {
 }
 
 /// How often, and last why, what a step does was changed under a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Revision {
     /// The number of the present revision, from 1.
     pub number: u32,
@@ -112,7 +112,7 @@ pub struct Revision {
 }
 
 /// Why what was done at a step is out of date.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// The step itself, or a file it names, was changed.
@@ -121,6 +121,17 @@ pub enum Cause {
     Upstream,
     /// The outside system it works with is another one.
     Connection,
+}
+
+impl Cause {
+    /// The words for it in a plan.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Definition => "definition changed",
+            Self::Upstream => "upstream changed",
+            Self::Connection => "connection changed",
+        }
+    }
 }
 
 /// A pinned source.
@@ -160,6 +171,27 @@ pub enum RunEvent {
     Resumed {
         /// The plan that was carried out.
         plan: String,
+    },
+    /// It goes on under another definition. From any status that can be resumed.
+    Redefined {
+        /// The content address of the definition's bytes.
+        definition: String,
+        /// The content addresses of the files it names.
+        files: BTreeMap<String, String>,
+        /// What identifies outside systems that it names for the first time.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        connections: BTreeMap<String, Map<String, Value>>,
+        /// The steps whose work is out of date by that, with the reason.
+        raised: BTreeMap<String, Cause>,
+    },
+    /// A person accepted that connections are not what they were. From any status that can be
+    /// resumed.
+    Reconnected {
+        /// What identifies them now, by name.
+        connections: BTreeMap<String, Map<String, Value>>,
+        /// The steps whose work is out of date by that, with the reason; none when the systems only
+        /// moved.
+        raised: BTreeMap<String, Cause>,
     },
     /// The engine was asked to stop, or is gone. From queued, running, waiting or paused.
     Interrupted,
@@ -281,6 +313,25 @@ impl Run {
         (cut_short && self.fault.is_some()).then_some(self.closings)
     }
 
+    /// Takes over another definition, or other connections, and counts a revision more for each step
+    /// whose work is out of date by that.
+    fn stand_on(&mut self, what: &RunEvent) {
+        let (connections, raised) = match what {
+            RunEvent::Redefined { definition, files, connections, raised } => {
+                self.definition.clone_from(definition);
+                self.files.clone_from(files);
+                (connections, raised)
+            }
+            RunEvent::Reconnected { connections, raised } => (connections, raised),
+            _ => return,
+        };
+        self.connections.extend(connections.clone());
+        for (step, cause) in raised {
+            let number = self.revisions.get(step).map_or(0, |revision| revision.number);
+            self.revisions.insert(step.clone(), Revision { number: number + 1, cause: *cause });
+        }
+    }
+
     /// A person gave it up, or it ended as cancelled: nothing more is done for it.
     pub fn is_given_up(&self) -> bool {
         self.status == Status::Cancelled || (self.steer.cancelled_by.is_some() && self.is_open())
@@ -324,6 +375,13 @@ impl Run {
                 }
                 self.steer.free();
                 S::Running
+            }
+            (
+                S::Queued | S::Running | S::Waiting | S::Interrupted | S::Paused | S::Failed | S::Succeeded,
+                RunEvent::Redefined { .. } | RunEvent::Reconnected { .. },
+            ) => {
+                self.stand_on(&event.what);
+                self.status
             }
             (S::Queued | S::Running | S::Waiting | S::Paused, RunEvent::Interrupted) => {
                 self.steer.free();

@@ -211,7 +211,8 @@ impl Drive {
             mode: keyed.mode,
             fingerprint,
             version,
-            owner: effect_id(&self.run.id.to_string(), name, unit),
+            // Whatever its step is changed to, it is the same owner.
+            owner: effect_id(&self.run.id.to_string(), name, unit, 0),
             fence: Fence { epoch: self.run.epoch, attempt },
             // One that was done, and has the facts to show for it, is done again on purpose: a doubt
             // that an earlier attempt left behind does not change that.
