@@ -9,10 +9,11 @@ use sha2::{Digest, Sha256};
 
 use crate::connectors;
 use crate::core::catalog::{Catalog, Kind};
+use crate::core::event::{Event, RunEvent};
 use crate::core::identity::identity;
 use crate::core::plan::Plan;
 use crate::core::redefine::{self, Changes, ConnectionChange, Ruling, Side, Verdict};
-use crate::core::run::{Cause, Event, Run, RunEvent};
+use crate::core::run::{Cause, Run};
 use crate::engine::recover;
 use crate::ports::Pins;
 use crate::view::{Acceptance, DefinitionChoice, Problem, ResumeTerms, code};

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use crate::connectors;
 use crate::core::change::Change;
+use crate::core::event::Event;
 use crate::core::id::{RunId, Unit};
 use crate::core::resume::ResumePlan;
-use crate::core::run::{Event, Run, Status};
+use crate::core::run::{Run, Status};
 use crate::core::selection::{Positions, Selection};
 use crate::engine::{Resumption, recover};
 use crate::ports::Journal;

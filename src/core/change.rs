@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::claims::{KeyId, KeyRow};
+use super::event::Event;
 use super::id::{RunId, Unit};
 use super::progress::Progress;
-use super::run::{Event, Run};
+use super::run::Run;
 use super::start::StartKey;
 use super::tally::Calls;
 use super::time::Timestamp;

@@ -11,9 +11,9 @@ use crate::core::arrival::{Arrival, Versioned};
 use crate::core::cell::SkipReason;
 use crate::core::change::Change;
 use crate::core::claims::{Claim, Claimed, End, Fence, KeyId, Settled};
+use crate::core::event::RunEvent;
 use crate::core::id::Unit;
 use crate::core::retry::{Outcome, Probed};
-use crate::core::run::RunEvent;
 use crate::core::time::Timestamp;
 use crate::ports::{Answered, Clock, Keys, KeysError};
 

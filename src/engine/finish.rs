@@ -1,10 +1,11 @@
 //! How a run that has nothing left to do ends.
 
 use crate::core::closing::{self, Verdict};
+use crate::core::event::RunEvent;
 use crate::core::fault::Fault;
 use crate::core::id::Unit;
 use crate::core::progress::Progress;
-use crate::core::run::{Run, RunEvent, Status};
+use crate::core::run::{Run, Status};
 
 use super::drive::{Drive, Error};
 use super::recover;

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::core::cell::{Cell, Facts, SkipReason, State};
+use crate::core::event::Event;
 use crate::core::fault::Fault;
 use crate::core::progress::Progress;
-use crate::core::run::{Event, Run};
+use crate::core::run::Run;
 use crate::core::start::StartKey;
 use crate::core::tally::{Calls, Counts, StepTally, Tally};
 use crate::core::time::Timestamp;

@@ -9,9 +9,10 @@ use async_trait::async_trait;
 
 use crate::core::change::{Change, Message, Receipt};
 use crate::core::claims::{Claim, Claimed, End, KeyId, KeyRow, Settled};
+use crate::core::event::Event;
 use crate::core::id::{RunId, Unit};
 use crate::core::progress::Progress;
-use crate::core::run::{Event, Run};
+use crate::core::run::Run;
 use crate::core::start::StartKey;
 use crate::core::tally::Tally;
 use crate::core::time::Timestamp;

@@ -7,9 +7,10 @@
 use std::collections::BTreeMap;
 
 use crate::core::claims::{KeyId, KeyRow};
+use crate::core::event::Event;
 use crate::core::id::{RunId, Unit};
 use crate::core::progress::Progress;
-use crate::core::run::{Event, Run};
+use crate::core::run::Run;
 use crate::core::start::StartKey;
 use crate::core::tally::{Calls, Tally};
 

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 
 use crate::core::cell::State;
 use crate::core::change::Change;
+use crate::core::event::Event;
 use crate::core::id::{RunId, Unit};
 use crate::core::progress::Progress;
-use crate::core::run::Event;
 use crate::core::tally::{Calls, Tally};
 
 use super::block::{Block, CELLS, Found, ITEMS, Record, Shape};

@@ -8,8 +8,9 @@ use super::archive::Archive;
 use super::problem::Problem;
 use super::run::SourceView;
 use super::when::When;
+use crate::core::event::{Event, RunEvent};
 use crate::core::fault::Fault;
-use crate::core::run::{Cause, Event, Run, RunEvent, Status};
+use crate::core::run::{Cause, Run, Status};
 use crate::core::steer::{Halt, Relief};
 
 /// Events on a page when nothing else is asked for.

@@ -6,10 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::core::care::{Damage, Verified};
+use crate::core::event::Event;
 use crate::core::id::RunId;
 use crate::core::plan::Plan;
 use crate::core::progress::Progress;
-use crate::core::run::{Event, Run};
+use crate::core::run::Run;
 use crate::core::start::StartKey;
 use crate::core::tally::{StepTally, Tally};
 
