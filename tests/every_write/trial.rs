@@ -152,6 +152,7 @@ impl<'a> Trial<'a> {
         let ports = Ports {
             journal: Arc::clone(&store) as Arc<dyn Journal>,
             queue: Arc::clone(&store) as Arc<dyn Queue>,
+            keys: Arc::clone(&store) as Arc<dyn milepost::ports::Keys>,
             clock: Arc::clone(&self.clock),
             pins: Arc::clone(&store) as Arc<dyn milepost::ports::Pins>,
             compute: Arc::new(InPlace),

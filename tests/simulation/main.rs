@@ -16,6 +16,7 @@ mod effects;
 mod graphs;
 mod mailbox;
 mod planned;
+mod rivals;
 mod world;
 
 use std::any::Any;
