@@ -51,6 +51,7 @@ use live::{Live, Taken};
 use names::PinnedNames;
 
 pub use care::{Care, restore};
+pub use clock::now;
 pub use error::{EngineError, OpenError, ResumeError, StartError};
 pub use rehearsal::rehearse;
 

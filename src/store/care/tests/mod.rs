@@ -1,8 +1,11 @@
 //! Care for a state that holds everything there can be.
 
+#![expect(clippy::print_stdout, reason = "seeds and figures are told")]
+
 mod backup;
 mod gc;
 mod journal;
+mod keys;
 mod verify;
 
 use std::path::Path;
