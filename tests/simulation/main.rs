@@ -17,6 +17,7 @@ mod graphs;
 mod mailbox;
 mod planned;
 mod rivals;
+mod stories;
 mod world;
 
 use std::any::Any;
