@@ -15,6 +15,7 @@ mod input;
 mod keys;
 mod live;
 mod names;
+mod rehearsal;
 mod resume;
 mod ruling;
 mod start;
@@ -52,7 +53,9 @@ use live::{Live, Taken};
 use names::PinnedNames;
 
 pub use care::{Care, restore};
+pub use clock::now;
 pub use error::{EngineError, OpenError, ResumeError, StartError};
+pub use rehearsal::rehearse;
 pub use start::Started;
 
 /// Items of a run in memory at once. The store gains little beyond some hundreds in flight, and an
@@ -164,16 +167,7 @@ impl Engine {
     /// Every mistake in it.
     pub fn check(file: &Path, profile: Option<&str>) -> Result<Checked, Report> {
         let catalog = connectors::catalog();
-        let definition = match Definition::from_disk(file, profile, &catalog) {
-            Ok(definition) => definition,
-            Err(DefinitionError::Mistakes(report)) => return Err(*report),
-            Err(DefinitionError::Unreadable(file, why)) => {
-                return Err(Report::unreadable(&file.display().to_string(), &why));
-            }
-            Err(error @ DefinitionError::Store(_)) => {
-                return Err(Report::unreadable(&file.display().to_string(), &error.to_string()));
-            }
-        };
+        let definition = definition_of(file, profile, &catalog)?;
         Self::try_out(&definition, &catalog)?;
         let warnings = definition.checked.warnings.clone();
         Ok(Checked { workflow: definition.checked.workflow, warnings })
@@ -253,6 +247,16 @@ async fn opened<T: Send + 'static>(
 
 fn busy(id: RunId) -> ResumeError {
     ResumeError::Refused(format!("{id} is being worked on"))
+}
+
+/// A workflow file, read and checked.
+fn definition_of(file: &Path, profile: Option<&str>, catalog: &Catalog) -> Result<Definition, Report> {
+    let name = file.display().to_string();
+    Definition::from_disk(file, profile, catalog).map_err(|error| match error {
+        DefinitionError::Mistakes(report) => *report,
+        DefinitionError::Unreadable(file, why) => Report::unreadable(&file.display().to_string(), &why),
+        DefinitionError::Store(error) => Report::unreadable(&name, &error.to_string()),
+    })
 }
 
 /// What `check` puts in the place of stand-ins, which it does not start.

@@ -96,11 +96,15 @@ impl Engine {
     }
 
     /// A run that may be resumed as far as its record says.
-    fn resumable(&self, id: RunId, terms: &ResumeTerms) -> Result<Run, ResumeError> {
+    pub(super) fn resumable(&self, id: RunId, terms: &ResumeTerms) -> Result<Run, ResumeError> {
         let run = self.store.run(id).map_err(|error| ResumeError::Broken(error.to_string()))?;
         let run = run.ok_or(ResumeError::Unknown(id))?;
         if run.released.is_some() {
             let why = format!("{id} was closed for good: it can be read, and is not resumed any more");
+            return Err(ResumeError::Over { why, next: format!("milepost run {}", run.file) });
+        }
+        if run.is_given_up() {
+            let why = format!("{id} was cancelled: it can be read, and is not resumed any more");
             return Err(ResumeError::Over { why, next: format!("milepost run {}", run.file) });
         }
         match run.status {

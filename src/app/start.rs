@@ -12,6 +12,7 @@ use crate::core::change::Change;
 use crate::core::id::RunId;
 use crate::core::run::{Run, Status};
 use crate::core::start::{Fingerprint, StartKey};
+use crate::core::steer::Steer;
 use crate::engine::assembly::Assembly;
 use crate::ports::{Journal, Pins, StoreError};
 use crate::view::{Problem, code};
@@ -106,6 +107,7 @@ impl Engine {
             key: None,
             connections: ground::identities(&definition, &catalog),
             revisions: BTreeMap::new(),
+            steer: Steer::default(),
             released: None,
         };
         Ok((run, assembly))

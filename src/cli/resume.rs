@@ -35,7 +35,7 @@ Examples:
   milepost resume @failed --accept-connection=moved     the same shop at another address
 
 Exit codes: 0 succeeded (or planned), 1 failed again, 3 stopped and resumable, 4 the state directory
-is held by another engine, 5 no such run, 6 the run cannot be resumed.")]
+is held by another engine, 5 no such run, 6 the run cannot be resumed, 8 cancelled.")]
 pub(super) struct Args {
     /// The run: its ID, a unique beginning of it, @latest or @failed
     #[arg(value_name = "RUN")]

@@ -26,7 +26,8 @@ Examples:
   milepost run workflows/hello.yaml | head -1        only the ID
 
 Exit codes: 0 succeeded, 1 failed, 2 mistakes in the file or the input, 3 stopped and resumable,
-4 the state directory is held by another engine, 6 the key has started something else.")]
+4 the state directory is held by another engine, 6 the key has started something else, 8 cancelled (by
+milepost cancel).")]
 pub(super) struct Args {
     /// The workflow file
     #[arg(value_name = "FILE")]

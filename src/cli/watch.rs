@@ -7,6 +7,7 @@ use tokio::time::MissedTickBehavior;
 use super::Context;
 use super::exit::Exit;
 use super::failure::{Failure, resume_problem};
+use super::herald::Herald;
 use super::output::{BOLD, Output};
 use super::page;
 use super::progress::Progress;
@@ -150,6 +151,7 @@ async fn until_rest(
 ) -> Result<Run, Failure> {
     let mut signals = Signals::listen()?;
     let mut progress = Progress::new(output);
+    let mut herald = Herald::default();
     let mut ticks = tokio::time::interval(progress.period());
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut stopping = false;
@@ -170,12 +172,18 @@ async fn until_rest(
             _ = ticks.tick() => {
                 // What cannot be shown now may be shown at the next tick.
                 if let Ok(view) = archive.show(id) {
+                    for line in herald.news(&view) {
+                        progress.say(&line, output);
+                    }
                     progress.update(&view, output);
                 }
             }
         }
     };
     progress.end();
+    if let Ok(view) = archive.show(id) {
+        herald.news(&view).iter().for_each(|line| output.say(line));
+    }
     Ok(ended?)
 }
 

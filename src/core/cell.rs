@@ -155,6 +155,21 @@ pub enum Kind {
         /// Why.
         fault: Fault,
     },
+    /// It failed for the sake of a connection that is held: surely not done, and nothing of the
+    /// budget is spent. From running; from in-doubt, when it was a look.
+    Postponed {
+        /// Why.
+        fault: Fault,
+        /// When the next attempt, or look, may start.
+        until: Timestamp,
+    },
+    /// Perhaps done, over a connection that is held: costs nothing of the budget. From running.
+    Unheard {
+        /// Why.
+        fault: Fault,
+        /// When it is looked at; `None`: a person decides.
+        until: Option<Timestamp>,
+    },
     /// Perhaps done. From running.
     Unclear {
         /// Why.
@@ -209,10 +224,21 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// How many attempts end with it when one is running, and what that costs of the budget.
+    fn ends(&self) -> (u32, u32) {
+        match self {
+            Self::Done { .. } | Self::Skipped { .. } | Self::Refused { .. } | Self::Unclear { .. } => (1, 1),
+            Self::Lost { .. } | Self::Postponed { .. } | Self::Unheard { .. } => (1, 0),
+            _ => (0, 0),
+        }
+    }
+
     /// What went wrong, if something did.
     pub fn fault(&self) -> Option<&Fault> {
         match self {
             Self::Refused { fault, .. }
+            | Self::Postponed { fault, .. }
+            | Self::Unheard { fault, .. }
             | Self::Faulted { fault }
             | Self::Unclear { fault, .. }
             | Self::Unsettled { fault, .. } => Some(fault),
@@ -238,11 +264,7 @@ impl Cell {
     /// [`IllegalTransition`] when the present state does not accept it.
     pub fn next(mut self, kind: Kind, at: Timestamp) -> Result<Self, IllegalTransition> {
         use State as S;
-        let ends_attempt = self.state == S::Running
-            && matches!(
-                kind,
-                Kind::Done { .. } | Kind::Skipped { .. } | Kind::Refused { .. } | Kind::Unclear { .. }
-            );
+        let (ended, cost) = if self.state == S::Running { kind.ends() } else { (0, 0) };
         if let Some(fault) = kind.fault() {
             self.fault = Some(fault.clone());
         }
@@ -262,9 +284,10 @@ impl Cell {
                 self.looks = 0;
                 S::InDoubt(until)
             }
-            (S::Running, Kind::Lost { until }) => {
+            (S::Running, Kind::Postponed { until, .. }) => S::Backoff(until),
+            (S::InDoubt(_), Kind::Postponed { until, .. }) => S::InDoubt(Some(until)),
+            (S::Running, Kind::Lost { until } | Kind::Unheard { until, .. }) => {
                 self.looks = 0;
-                self.attempts += 1;
                 S::InDoubt(until)
             }
             (S::InDoubt(_), Kind::Unsettled { until, .. }) => {
@@ -298,10 +321,8 @@ impl Cell {
             }
             (state, kind) => return Err(IllegalTransition { state, kind: Box::new(kind) }),
         };
-        if ends_attempt {
-            self.attempts += 1;
-            self.spent += 1;
-        }
+        self.attempts += ended;
+        self.spent += cost;
         self.at = at;
         Ok(self)
     }

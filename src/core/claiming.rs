@@ -146,6 +146,7 @@ impl Desk {
     fn free(&mut self, step: usize, unit: Option<&Unit>) {
         if let Some(unit) = unit {
             self.line(*unit, step).calling -= 1;
+            self.call_withdrawn(*unit, step);
         }
     }
 

@@ -3,10 +3,11 @@
 //!
 //! Read in this order: `workflow` (what a person wrote, checked), `plan` (the same, ready to
 //! decide on), `cell` (the state machine of one step for one unit), `progress` (all cells of one
-//! unit), `run` (the state machine of a whole run), `desk` and `decide` (what to do next), `claims` (keys),
-//! `resume` (what a resume will do).
+//! unit), `run` (the state machine of a whole run), `desk` and `decide` (what to do next), `claims`
+//! (keys), `outlet` (when a call may leave), `resume` (what a resume will do).
 
 pub mod arrival;
+pub mod breaker;
 pub mod care;
 pub mod catalog;
 pub mod cell;
@@ -25,7 +26,9 @@ pub mod id;
 pub mod identity;
 pub mod ledger;
 pub mod letter;
+pub mod limits;
 pub mod mail;
+pub mod outlet;
 pub mod plan;
 pub mod progress;
 pub mod redefine;
@@ -35,6 +38,7 @@ pub mod run;
 pub mod scope;
 pub mod selection;
 pub mod start;
+pub mod steer;
 pub mod survey;
 pub mod tally;
 pub mod time;

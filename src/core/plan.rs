@@ -14,7 +14,7 @@ use super::graph::Graph;
 use super::id::Unit;
 use super::retry::Retry;
 use super::run::Revision;
-use super::workflow::{Step, Tolerance, Workflow};
+use super::workflow::{Bounds, Step, Tolerance, Workflow};
 
 /// A workflow as the engine decides on it.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub struct Plan {
     pub closing: Track,
     /// How many dead letters are tolerated.
     pub tolerate: Tolerance,
+    /// What bounds the run beside that.
+    pub bounds: Bounds,
 }
 
 /// Steps that one kind of unit flows through, each after all that it needs.
@@ -59,8 +61,10 @@ pub struct PlanStep {
     pub batch_max: usize,
     /// How long an incomplete batch waits for more.
     pub linger: Duration,
-    /// Calls in flight at once.
+    /// Calls of this step in flight at once.
     pub concurrency: usize,
+    /// The connection it works over; it may bear fewer calls, over all steps that name it.
+    pub connection: Option<String>,
     /// How an effect in doubt is settled.
     pub settle: SettleBy,
     /// It claims the key that it declares before each call (rule R6).
@@ -115,6 +119,7 @@ impl Plan {
             items: Track::new(items),
             closing: Track::new(closing),
             tolerate: workflow.tolerate,
+            bounds: Bounds::of(workflow),
         }
     }
 
@@ -199,6 +204,7 @@ fn steps_of(
                 batch_max: step.batch.max.max(1) as usize,
                 linger: step.batch.linger,
                 concurrency: concurrency(workflow, step, descriptor),
+                connection: step.connection.clone(),
                 settle: settle(step, descriptor),
                 keyed: step.idempotency.is_some(),
                 tolerant: false,
@@ -222,7 +228,7 @@ fn concurrency(workflow: &Workflow, step: &Step, descriptor: Option<&Descriptor>
         .connection
         .as_ref()
         .and_then(|name| workflow.connections.get(name))
-        .and_then(|connection| connection.concurrency);
+        .and_then(|connection| connection.terms.concurrency);
     configured.or(descriptor.map(|known| known.concurrency)).unwrap_or(1).max(1) as usize
 }
 

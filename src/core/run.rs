@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::fault::Fault;
 use super::id::RunId;
+use super::steer::{Halt, Relief, Steer};
 use super::survey::Remark;
 use super::time::Timestamp;
 
@@ -93,6 +94,9 @@ pub struct Run {
     /// The steps whose doing was changed since the start, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub revisions: BTreeMap<String, Revision>,
+    /// What people and failing connections want of it.
+    #[serde(default, skip_serializing_if = "Steer::is_empty")]
+    pub steer: Steer,
     /// When a person let it go for good: it is not resumed any more (rule R9).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released: Option<Timestamp>,
@@ -149,7 +153,7 @@ pub struct Source {
 pub enum RunEvent {
     /// An engine began to work on it. From queued.
     Started,
-    /// The source is pinned and validated. From running.
+    /// The source is pinned and validated. From running or paused.
     Pinned {
         /// The pinned source.
         source: Source,
@@ -191,12 +195,39 @@ pub enum RunEvent {
     },
     /// The engine was asked to stop, or is gone. From queued, running, waiting or paused.
     Interrupted,
-    /// `on_failure` begins. From running; the run stays running until it is closed.
+    /// No new attempt begins; those under way end. From running, waiting or paused (for another
+    /// reason).
+    Paused {
+        /// Why.
+        halt: Halt,
+    },
+    /// A connection that is held was tried, and does not answer yet. From paused.
+    Tried {
+        /// Which.
+        connection: String,
+        /// What went wrong.
+        fault: Fault,
+        /// When it is tried again.
+        next: Timestamp,
+    },
+    /// One reason for the pause is gone; the run goes on when it was the last. From paused.
+    Unpaused {
+        /// Which.
+        relief: Relief,
+    },
+    /// A person gives it up: no attempt begins any more, and it is closed as cancelled once those
+    /// under way have ended. From every state but succeeded and cancelled.
+    Cancelling {
+        /// Who.
+        by: String,
+    },
+    /// `on_failure` begins. From running or paused; the run is running until it is closed.
     Closing {
         /// Why.
         fault: Fault,
     },
-    /// It ended. From running.
+    /// It ended. From running or paused; once a person gave it up, from every state but succeeded
+    /// and cancelled.
     Closed {
         /// Succeeded, failed or cancelled.
         status: Status,
@@ -236,6 +267,9 @@ pub enum RunEvent {
     Alert {
         /// What.
         message: String,
+        /// How many dead letters there are, when it is about them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dead_letters: Option<u64>,
     },
     /// An attempt, or an item, did not succeed; changes nothing about the run. From any state.
     Setback {
@@ -275,7 +309,7 @@ impl Run {
     /// The number of the closing whose `on_failure` was begun and not ended, because the engine died
     /// or was stopped in it.
     pub fn open_closing(&self) -> Option<u32> {
-        let cut_short = matches!(self.status, Status::Running | Status::Interrupted);
+        let cut_short = matches!(self.status, Status::Running | Status::Paused | Status::Interrupted);
         (cut_short && self.fault.is_some()).then_some(self.closings)
     }
 
@@ -298,6 +332,21 @@ impl Run {
         }
     }
 
+    /// A person gave it up, or it ended as cancelled: nothing more is done for it.
+    pub fn is_given_up(&self) -> bool {
+        self.status == Status::Cancelled || (self.steer.cancelled_by.is_some() && self.is_open())
+    }
+
+    /// It could still be cancelled.
+    fn is_open(&self) -> bool {
+        !matches!(self.status, Status::Succeeded | Status::Cancelled)
+    }
+
+    fn may_close(&self, from: Status) -> bool {
+        matches!(from, Status::Running | Status::Paused)
+            || (self.steer.cancelled_by.is_some() && self.is_open())
+    }
+
     /// Applies one event.
     ///
     /// # Errors
@@ -309,9 +358,9 @@ impl Run {
                 self.epoch = 1;
                 S::Running
             }
-            (S::Running, RunEvent::Pinned { source, .. }) => {
+            (status @ (S::Running | S::Paused), RunEvent::Pinned { source, .. }) => {
                 self.source = Some(source.clone());
-                S::Running
+                status
             }
             (
                 S::Running | S::Waiting | S::Interrupted | S::Paused | S::Failed | S::Succeeded,
@@ -324,6 +373,7 @@ impl Run {
                 if self.open_closing().is_none() {
                     self.fault = None;
                 }
+                self.steer.free();
                 S::Running
             }
             (
@@ -333,13 +383,27 @@ impl Run {
                 self.stand_on(&event.what);
                 self.status
             }
-            (S::Queued | S::Running | S::Waiting | S::Paused, RunEvent::Interrupted) => S::Interrupted,
-            (S::Running, RunEvent::Closing { fault }) => {
+            (S::Queued | S::Running | S::Waiting | S::Paused, RunEvent::Interrupted) => {
+                self.steer.free();
+                S::Interrupted
+            }
+            (S::Running | S::Waiting | S::Paused, RunEvent::Paused { .. })
+            | (S::Paused, RunEvent::Tried { .. } | RunEvent::Unpaused { .. }) => {
+                self.steer.hear(event);
+                if self.steer.is_paused() { S::Paused } else { S::Running }
+            }
+            (status, RunEvent::Cancelling { by }) if self.is_open() => {
+                self.steer.cancelled_by = Some(by.clone());
+                status
+            }
+            (S::Running | S::Paused, RunEvent::Closing { fault }) => {
                 self.closings += 1;
+                self.steer.free();
                 self.fault = Some(fault.clone());
                 S::Running
             }
-            (S::Running, RunEvent::Closed { status, fault }) => {
+            (from, RunEvent::Closed { status, fault }) if self.may_close(from) => {
+                self.steer.free();
                 self.ended_at = Some(event.at);
                 self.fault.clone_from(fault);
                 *status
@@ -347,6 +411,10 @@ impl Run {
             (S::Failed | S::Interrupted | S::Succeeded | S::Cancelled, RunEvent::Released { .. }) => {
                 self.released = Some(event.at);
                 self.status
+            }
+            (status, RunEvent::Alert { dead_letters: Some(_), message }) => {
+                self.steer.alert = Some(message.clone());
+                status
             }
             (
                 status,

@@ -111,6 +111,10 @@ impl Mail {
     }
 
     pub(super) fn delivered(&mut self, step: usize, delivery: Delivery, now: Timestamp) {
+        if !self.inlets.contains_key(&step) {
+            // Received before the items were given up; it shows again by itself.
+            return;
+        }
         let known = delivery
             .message
             .item

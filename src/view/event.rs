@@ -10,6 +10,7 @@ use super::run::SourceView;
 use super::when::When;
 use crate::core::fault::Fault;
 use crate::core::run::{Cause, Event, Run, RunEvent, Status};
+use crate::core::steer::{Halt, Relief};
 
 /// Events on a page when nothing else is asked for.
 const LIMIT_DEFAULT: usize = 500;
@@ -38,7 +39,8 @@ pub struct EventView {
     /// When, RFC 3339.
     pub at: String,
     /// What: `started`, `pinned`, `remarked`, `resumed`, `redefined`, `reconnected`, `interrupted`,
-    /// `closing`, `closed`, `released`, `settled`, `dropped`, `alert` or `setback`.
+    /// `paused`, `tried`, `unpaused`, `cancelling`, `closing`, `closed`, `released`, `settled`,
+    /// `dropped`, `alert` or `setback`.
     pub kind: String,
     /// The step it happened at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -52,6 +54,12 @@ pub struct EventView {
     /// Who asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// The connection that is held, tried or let go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<String>,
+    /// When the connection is tried next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<When>,
     /// The attempt it happened in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
@@ -64,7 +72,7 @@ pub struct EventView {
     /// Records that are dead letters from the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected: Option<u64>,
-    /// About how many records of the source it is.
+    /// How many items it is about; for what the gate says, about how many records of the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items: Option<u64>,
     /// Something to tell people.
@@ -116,6 +124,10 @@ impl Archive {
                 }
             }
             RunEvent::Interrupted => view("interrupted"),
+            RunEvent::Paused { .. }
+            | RunEvent::Tried { .. }
+            | RunEvent::Unpaused { .. }
+            | RunEvent::Cancelling { .. } => steered(event.what, view),
             RunEvent::Closing { fault } => EventView { error: Some(fault), ..view("closing") },
             RunEvent::Closed { status, fault } => {
                 EventView { status: Some(status.word().to_owned()), error: fault, ..view("closed") }
@@ -128,6 +140,9 @@ impl Archive {
                 status: Some(if done { "done" } else { "not_done" }.to_owned()),
                 ..view("settled")
             },
+            RunEvent::Alert { message, dead_letters } => {
+                EventView { message: Some(message), items: dead_letters, ..view("alert") }
+            }
             RunEvent::Dropped { step, item, reason, by } => EventView {
                 by: Some(by),
                 step: Some(step),
@@ -135,7 +150,6 @@ impl Archive {
                 message: reason,
                 ..view("dropped")
             },
-            RunEvent::Alert { message } => EventView { message: Some(message), ..view("alert") },
             RunEvent::Setback { step, item, state, attempt, fault } => EventView {
                 step: Some(step),
                 item: item.map(|position| self.label(run, position)),
@@ -158,4 +172,30 @@ fn changed(what: &str, raised: &BTreeMap<String, Cause>) -> String {
     let steps: Vec<String> =
         raised.iter().map(|(step, cause)| format!("{step} ({})", cause.words())).collect();
     if steps.is_empty() { what.to_owned() } else { format!("{what}; to run again: {}", steps.join(", ")) }
+}
+
+/// What people and failing connections want of the run.
+fn steered(what: RunEvent, view: impl Fn(&str) -> EventView) -> EventView {
+    let of_connection = |kind: &str, connection, fault, next| EventView {
+        connection: Some(connection),
+        error: Some(fault),
+        next: Some(When(next)),
+        ..view(kind)
+    };
+    match what {
+        RunEvent::Paused { halt: Halt::Person { name } } => EventView { by: Some(name), ..view("paused") },
+        RunEvent::Paused { halt: Halt::Connection { connection, fault, next } } => {
+            of_connection("paused", connection, fault, next)
+        }
+        RunEvent::Tried { connection, fault, next } => of_connection("tried", connection, fault, next),
+        RunEvent::Unpaused { relief: Relief::Person { name } } => {
+            EventView { by: Some(name), ..view("unpaused") }
+        }
+        RunEvent::Unpaused { relief: Relief::Connection { connection } } => {
+            EventView { connection: Some(connection), ..view("unpaused") }
+        }
+        RunEvent::Cancelling { by } => EventView { by: Some(by), ..view("cancelling") },
+        // Every other event has a view of its own.
+        _ => EventView::default(),
+    }
 }

@@ -21,7 +21,7 @@ use crate::core::run::{Event, Run, RunEvent, Source, Status};
 use crate::core::start::StartKey;
 use crate::core::tally::{Calls, Tally};
 use crate::core::time::Timestamp;
-use crate::core::workflow::Tolerance;
+use crate::core::workflow::{Bounds, Tolerance};
 use crate::ports::{Journal, StoreError};
 
 /// 2026-03-01T10:00:00Z.
@@ -163,6 +163,7 @@ impl Names for FakeNames {
             },
             closing: Track { steps: vec![step("on_failure[0]", effect, &[])] },
             tolerate: Tolerance::Count(0),
+            bounds: Bounds::default(),
         }))
     }
 
@@ -195,6 +196,7 @@ fn step(name: &str, role: Role, needs: &[usize]) -> PlanStep {
         batch_max: 25,
         linger: Duration::ZERO,
         concurrency: 1,
+        connection: None,
         settle: SettleBy::Probe,
         keyed: false,
         tolerant: false,
@@ -228,6 +230,7 @@ pub(crate) fn run(id: u128, status: Status) -> Run {
         key: None,
         connections: BTreeMap::new(),
         revisions: BTreeMap::new(),
+        steer: Default::default(),
         released: None,
     }
 }

@@ -22,6 +22,7 @@ mod reads;
 mod redefine;
 mod selection;
 mod start_key;
+mod steer;
 mod workflows;
 
 use serde_json::Value;

@@ -1,12 +1,12 @@
-//! Against real servers, named by environment variables; a test whose server is not named fails.
-//! `cargo test --test services -- --ignored` with `MILEPOST_TEST_REDIS=redis://127.0.0.1:6379`.
+//! Tests against real parts. `tests/services/run` installs and starts what they need and runs them:
+//! a part that is missing is a failure there, never a test that was skipped.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 #[macro_use]
 #[path = "../keys/suite.rs"]
 mod suite;
-mod engines;
 mod redis;
+mod redis_engines;
 #[path = "../site/mod.rs"]
 mod site;

@@ -15,7 +15,8 @@ use serde_json::json;
 use crate::suite::{self, Bench};
 
 pub(crate) fn url() -> String {
-    std::env::var("MILEPOST_TEST_REDIS").expect("MILEPOST_TEST_REDIS names no server: redis://127.0.0.1:6379")
+    let url = std::env::var("MILEPOST_TEST_REDIS");
+    url.expect("MILEPOST_TEST_REDIS names no Redis; start the tests with tests/services/run")
 }
 
 fn keys(url: &str, prefix: &str) -> Arc<dyn Keys> {
@@ -39,7 +40,7 @@ macro_rules! run {
     };
 }
 
-stories!([#[ignore = "needs MILEPOST_TEST_REDIS"]] run);
+stories!([#[ignore = "needs a Redis; tests/services/run starts one"]] run);
 
 /// Passes bytes on in both directions, until so many came back; then it cuts the connection.
 pub(crate) fn passing(target: &str, left: &Arc<AtomicUsize>) -> String {
@@ -108,7 +109,7 @@ async fn cut_after(bytes: usize, prefix: String) -> bool {
 }
 
 #[test]
-#[ignore = "needs MILEPOST_TEST_REDIS"]
+#[ignore = "needs a Redis; tests/services/run starts one"]
 fn a_connection_that_is_cut_anywhere_grants_nothing_and_the_next_one_works() {
     let prefix = format!("milepost-test:{}:", uuid::Uuid::now_v7());
     runtime().block_on(async {

@@ -1,4 +1,4 @@
-//! The state machine of one step for one unit.
+//! What may happen to a step, and what it counts.
 
 use crate::core::cell::{Cell, Facts, Kind, State};
 use crate::core::fault::Fault;

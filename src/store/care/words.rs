@@ -49,7 +49,7 @@ pub(super) fn place(key: &[u8]) -> String {
     match key.first() {
         Some(b'M') => "the format of the store".to_owned(),
         Some(b'N') => "the number of batches".to_owned(),
-        Some(b'K') => format!("the idempotency key {}", hex(key.get(1..).unwrap_or_default())),
+        Some(b'K') => format!("the idempotency key {:032x}", run_in(key).map_or(0, |id| id.0)),
         Some(b'R') => format!("the record of {run}"),
         Some(b'W') => format!("the watermark of {run}"),
         Some(b'V') => format!("event {number} of {run}"),
@@ -74,10 +74,6 @@ pub(super) fn place(key: &[u8]) -> String {
         Some(b'S') => spilled(key),
         _ => format!("a row with the key {}", keys::display(key)),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn spilled(key: &[u8]) -> String {

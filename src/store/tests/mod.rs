@@ -118,6 +118,7 @@ pub(super) fn run_of(id: RunId) -> Run {
         key: None,
         connections: BTreeMap::new(),
         revisions: BTreeMap::new(),
+        steer: Default::default(),
         released: None,
     }
 }
@@ -138,7 +139,7 @@ pub(super) fn long_item(bytes: usize) -> Progress {
 }
 
 pub(super) fn event(message: &str) -> Event {
-    Event { at: Timestamp(START), what: RunEvent::Alert { message: message.to_owned() } }
+    Event { at: Timestamp(START), what: RunEvent::Alert { message: message.to_owned(), dead_letters: None } }
 }
 
 pub(super) fn failed_cell() -> Cell {

@@ -49,7 +49,7 @@ fn alerts(site: &Site) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "needs MILEPOST_TEST_REDIS"]
+#[ignore = "needs a Redis; tests/services/run starts one"]
 fn two_engines_at_once_write_each_product_once() {
     let (outside, prefix) = (Outside::start(), prefix());
     // A claim whose call ended nobody knows how stays with its engine until that has looked.
@@ -68,7 +68,7 @@ fn two_engines_at_once_write_each_product_once() {
 }
 
 #[test]
-#[ignore = "needs MILEPOST_TEST_REDIS"]
+#[ignore = "needs a Redis; tests/services/run starts one"]
 fn while_redis_is_down_nothing_is_sent_and_the_run_goes_on_when_it_is_back() {
     let outside = Outside::start();
     let relay = Relay::to(&outside.pim, &outside.shop);
@@ -104,7 +104,7 @@ fn while_redis_is_down_nothing_is_sent_and_the_run_goes_on_when_it_is_back() {
 }
 
 #[test]
-#[ignore = "needs MILEPOST_TEST_REDIS"]
+#[ignore = "needs a Redis; tests/services/run starts one"]
 fn an_engine_that_dies_around_its_work_is_followed_by_one_that_writes_nothing_twice() {
     for (moment, count) in [(Moment::Asked, 40), (Moment::Answering, 90), (Moment::Answered, 130)] {
         let outside = Outside::start();
@@ -126,7 +126,7 @@ fn an_engine_that_dies_around_its_work_is_followed_by_one_that_writes_nothing_tw
 /// Wherever the answers of Redis end, between a claim and the word that its effect is done: what
 /// follows is one write of each product.
 #[test]
-#[ignore = "needs MILEPOST_TEST_REDIS"]
+#[ignore = "needs a Redis; tests/services/run starts one"]
 fn an_engine_that_dies_without_an_answer_of_redis_is_followed_by_one_that_writes_nothing_twice() {
     for bytes in (0..=1_500).step_by(100) {
         let (outside, left) = (Outside::start(), Arc::new(AtomicUsize::new(bytes)));
