@@ -107,8 +107,8 @@ impl Engine {
             key: None,
             connections: ground::identities(&definition, &catalog),
             revisions: BTreeMap::new(),
-            released: None,
             steer: Steer::default(),
+            released: None,
         };
         Ok((run, assembly))
     }

@@ -7,6 +7,7 @@ mod decide;
 mod mail;
 mod outlet;
 mod plan;
+mod redefine;
 mod resume;
 
 use std::time::Duration;

@@ -41,7 +41,7 @@ fn catalog() -> Catalog {
     Catalog { steps, ..Catalog::default() }
 }
 
-fn step(name: &str, uses: &str, needs: &[&str]) -> Step {
+pub(super) fn step(name: &str, uses: &str, needs: &[&str]) -> Step {
     Step {
         name: name.to_owned(),
         uses: uses.to_owned(),
@@ -58,7 +58,7 @@ fn step(name: &str, uses: &str, needs: &[&str]) -> Step {
     }
 }
 
-fn workflow(steps: Vec<Step>) -> Workflow {
+pub(super) fn workflow(steps: Vec<Step>) -> Workflow {
     Workflow {
         name: "w".to_owned(),
         description: None,
