@@ -7,7 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 
+use crate::core::care::KeptDeadLetter;
 use crate::core::change::{Change, Message, Receipt};
+use crate::core::claims::{Claim, Claimed, End, Settled};
 use crate::core::fault::Fault;
 use crate::core::id::{RunId, Unit};
 use crate::core::progress::Progress;
@@ -49,8 +51,50 @@ pub trait Journal: Send + Sync {
     /// Every item before this position is at rest.
     fn watermark(&self, run: RunId) -> Result<u64, StoreError>;
 
+    /// Up to `limit` dead letters whose runs are gone, by run and position, behind `after`.
+    fn kept_dead_letters(
+        &self,
+        _after: Option<(RunId, u64)>,
+        _limit: usize,
+    ) -> Result<Vec<KeptDeadLetter>, StoreError> {
+        Ok(Vec::new())
+    }
+
     /// Up to `limit` events beginning with number `from` (from 0), with their numbers.
     fn events(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Event)>, StoreError>;
+}
+
+/// The store of keys cannot be asked, or did not answer. Nothing is known of what was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct KeysError(pub String);
+
+/// What a store of keys answers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answered<T> {
+    /// One for each that was asked, in that order.
+    pub verdicts: Vec<T>,
+    /// To be committed together with what follows from the answer; a store of its own has none.
+    pub changes: Vec<Change>,
+}
+
+/// Idempotency keys (rule R6), by the rules of [`crate::core::claims`]. Implemented by the sled
+/// store, in memory for the simulation, and by connectors that many engines share.
+#[async_trait]
+pub trait Keys: Send + Sync {
+    /// Claims keys. Whoever is granted one is alone with it until it is settled, or until the claim
+    /// ends by itself.
+    ///
+    /// # Errors
+    /// [`KeysError`]: no call may leave. Claims may have been granted all the same; their owners
+    /// can claim again.
+    async fn claim(&self, claims: &[Claim]) -> Result<Answered<Claimed>, KeysError>;
+
+    /// Says how effects ended. When it returns `Ok`, and the changes are committed, others know.
+    ///
+    /// # Errors
+    /// [`KeysError`]: the claims stay until they end by themselves. May be repeated.
+    async fn settle(&self, ends: &[(Claim, End)]) -> Result<Answered<Settled>, KeysError>;
 }
 
 /// A message as it was received.

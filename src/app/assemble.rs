@@ -10,13 +10,14 @@ use crate::core::catalog::Catalog;
 use crate::core::id::Unit;
 use crate::core::plan::{Plan, Track};
 use crate::core::workflow::{Connection, Step};
-use crate::engine::assembly::{Assembly, Station};
-use crate::expr::{Expression, Template};
+use crate::engine::assembly::{Assembly, Keyed, Station};
+use crate::expr::Expression;
 use crate::ports::{Queue, Source, Worker};
 use crate::spec::{self, Complaint, Finding, Report};
 
 use super::definition::Definition;
 use super::environment::{self, Environment};
+use super::keys;
 
 /// What steps are made with beside their definition.
 pub(super) struct Surroundings<'a> {
@@ -47,6 +48,11 @@ pub(super) fn assemble(
             Err(faults) => findings.extend(faults.iter().map(|fault| finding(definition, step, fault))),
         }
     }
+    let key_store = keys::store(definition, surroundings).unwrap_or_else(|wrong| {
+        let place = |fault| definition.checked.connection_fault(&wrong.connection, &complaint(fault));
+        findings.extend(wrong.faults.iter().map(place));
+        None
+    });
     if !findings.is_empty() {
         return Err(Box::new(definition.checked.report(findings)));
     }
@@ -59,7 +65,8 @@ pub(super) fn assemble(
                 let step =
                     workflow.steps.iter().chain(&workflow.on_failure).find(|step| step.name == known.name)?;
                 let from = spec::item_source(workflow, &step.name);
-                station(step, workers.get(&step.name)?.clone(), track, from)
+                let key = keys::keyed(definition, step, catalog, surroundings, key_store.as_ref());
+                station(step, workers.get(&step.name)?.clone(), track, from, key)
             })
             .collect()
     };
@@ -75,12 +82,17 @@ pub(super) fn source(definition: &Definition, surroundings: &Surroundings<'_>) -
     })
 }
 
-fn station(step: &Step, worker: Worker, track: &Track, item_from: Option<&str>) -> Option<Station> {
-    // `check` has parsed both; what cannot be parsed never gets here.
+fn station(
+    step: &Step,
+    worker: Worker,
+    track: &Track,
+    item_from: Option<&str>,
+    key: Option<Keyed>,
+) -> Option<Station> {
+    // `check` has parsed it; what cannot be parsed never gets here.
     let when = step.when.as_deref().map(Expression::parse).transpose().ok()?;
-    let key = step.idempotency.as_ref().map(|declared| Template::parse(&Value::String(declared.key.clone())));
     let item_from = item_from.and_then(|name| track.position(name));
-    Some(Station { worker, when, key: key.transpose().ok()?, item_from })
+    Some(Station { worker, when, key, item_from })
 }
 
 fn worker(
@@ -129,11 +141,14 @@ fn is_stand_in(connection: &Connection) -> bool {
 }
 
 fn finding(definition: &Definition, step: &Step, fault: &BuildFault) -> Finding {
-    let complaint = Complaint {
+    definition.checked.fault(&step.name, &complaint(fault))
+}
+
+fn complaint(fault: &BuildFault) -> Complaint {
+    Complaint {
         field: fault.field.clone(),
         place: fault.place.clone(),
         message: fault.message.clone(),
         hint: fault.hint.clone(),
-    };
-    definition.checked.fault(&step.name, &complaint)
+    }
 }

@@ -15,7 +15,8 @@ pub(super) enum Environment {
 /// Stands for a secret that is not there: it has the form of an address, so that connectors which
 /// look at the form accept it, and nothing answers under `.invalid`.
 const ABSENT: &str = "http://absent.invalid";
-const OPEN: &str = "${env:";
+/// How a variable begins.
+pub(super) const OPEN: &str = "${env:";
 
 /// The fields with every `${env:NAME}` replaced.
 ///

@@ -10,8 +10,10 @@ mod definition;
 mod environment;
 mod error;
 mod input;
+mod keys;
 mod live;
 mod names;
+mod rehearsal;
 mod resume;
 mod ruling;
 
@@ -26,6 +28,7 @@ use tokio::task::JoinHandle;
 use crate::config::Options;
 use crate::connectors;
 use crate::connectors::sandbox::{self, Faults, Sandbox};
+use crate::core::catalog::Catalog;
 use crate::core::change::Change;
 use crate::core::desk::Limits;
 use crate::core::id::RunId;
@@ -49,7 +52,9 @@ use live::{Live, Taken};
 use names::PinnedNames;
 
 pub use care::{Care, restore};
+pub use clock::now;
 pub use error::{EngineError, OpenError, ResumeError, StartError};
+pub use rehearsal::rehearse;
 
 /// Items of a run in memory at once. The store gains little beyond some hundreds in flight, and an
 /// item takes up to 50 KB with its record, its product and its requests.
@@ -128,6 +133,7 @@ impl Engine {
         let ports = Ports {
             journal: Arc::new(store.clone()),
             queue: Arc::new(store.clone()),
+            keys: Arc::new(store.clone()),
             clock,
             pins: Arc::new(store.clone()),
             compute: Arc::new(crew),
@@ -156,16 +162,7 @@ impl Engine {
     /// Every mistake in it.
     pub fn check(file: &Path, profile: Option<&str>) -> Result<Checked, Report> {
         let catalog = connectors::catalog();
-        let definition = match Definition::from_disk(file, profile, &catalog) {
-            Ok(definition) => definition,
-            Err(DefinitionError::Mistakes(report)) => return Err(*report),
-            Err(DefinitionError::Unreadable(file, why)) => {
-                return Err(Report::unreadable(&file.display().to_string(), &why));
-            }
-            Err(error @ DefinitionError::Store(_)) => {
-                return Err(Report::unreadable(&file.display().to_string(), &error.to_string()));
-            }
-        };
+        let definition = definition_of(file, profile, &catalog)?;
         let nobody: Arc<dyn Queue> = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
         let stand_ins = stand_ins(ABSENT_STAND_IN, ABSENT_STAND_IN);
         let surroundings = Surroundings { environment: &Environment::Absent, queue: nobody, stand_ins };
@@ -283,6 +280,16 @@ async fn opened<T: Send + 'static>(
 
 fn busy(id: RunId) -> ResumeError {
     ResumeError::Refused(format!("{id} is being worked on"))
+}
+
+/// A workflow file, read and checked.
+fn definition_of(file: &Path, profile: Option<&str>, catalog: &Catalog) -> Result<Definition, Report> {
+    let name = file.display().to_string();
+    Definition::from_disk(file, profile, catalog).map_err(|error| match error {
+        DefinitionError::Mistakes(report) => *report,
+        DefinitionError::Unreadable(file, why) => Report::unreadable(&file.display().to_string(), &why),
+        DefinitionError::Store(error) => Report::unreadable(&name, &error.to_string()),
+    })
 }
 
 /// What `check` puts in the place of stand-ins, which it does not start.

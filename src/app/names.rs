@@ -116,7 +116,7 @@ impl Names for PinnedNames {
     }
 
     fn record(&self, run: &Run, position: u64) -> Option<Value> {
-        let bytes = self.records(run)?.content(position)?;
+        let bytes = self.content(run, position)?;
         let text = || Value::String(String::from_utf8_lossy(&bytes).into_owned());
         Some(serde_json::from_slice(&bytes).unwrap_or_else(|_| text()))
     }

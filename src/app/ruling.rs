@@ -9,11 +9,11 @@ use crate::connectors;
 use crate::core::cell::Facts;
 use crate::core::id::RunId;
 use crate::core::plan::Plan;
-use crate::core::run::Run;
+use crate::core::run::{Run, Status};
 use crate::core::workflow::{Step, Workflow};
 use crate::engine::settle::{self, Decision, Ruled, Ruling};
 use crate::expr::{Expression, Template};
-use crate::view::{Acted, Dropping, EffectFilter, Names, Problem, ProblemKind, Settling, code};
+use crate::view::{Acted, Dropping, EffectFilter, Names, Problem, ProblemKind, ResumeTerms, Settling, code};
 
 use super::Engine;
 use super::act::{acted, refused};
@@ -47,10 +47,18 @@ impl Engine {
                 .next(format!("milepost effects {id} --in-doubt")));
         }
         let ruled = self.rule(&case, &ruling).await?;
-        let effects = told(ruled.steps, "effect is", "effects are");
         let word = if settling.done { "done" } else { "not done" };
-        let message = format!("{effects} settled as {word}, of {}", told(ruled.units, "item", "items"));
-        let next = vec![format!("milepost resume {id} --plan")];
+        let (effects, items) = (told(ruled.steps, "effect", "effects"), told(ruled.units, "item", "items"));
+        let message = format!("{effects} of {items} settled as {word}");
+        let next = match case.run.status {
+            // A run that succeeded is resumed only for items that are named.
+            Status::Succeeded => {
+                let terms = ResumeTerms { items: settling.items.clone(), ..ResumeTerms::default() };
+                format!("milepost resume {id}{} --plan", terms.options())
+            }
+            _ => format!("milepost resume {id} --plan"),
+        };
+        let next = vec![next];
         Ok(Acted { next, ..acted(&case.run, message) })
     }
 

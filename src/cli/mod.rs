@@ -65,11 +65,8 @@ pub(super) struct Context {
 impl Context {
     fn new(state: &Path) -> Self {
         let silent = std::env::var_os("MILEPOST_STATE").unwrap_or_else(|| STATE_DEFAULT.into());
-        let suffix = if state.as_os_str() == silent {
-            String::new()
-        } else {
-            format!(" --state {}", phrase::argument(&state.display().to_string()))
-        };
+        let suffix =
+            if state.as_os_str() == silent { String::new() } else { format!(" --state {}", quoted(state)) };
         Self { options: Options::new(state), suffix }
     }
 
@@ -147,4 +144,9 @@ pub async fn execute(cli: Cli, output: &mut Output) -> Exit {
         (Err(failure), _) | (Ok(_), Err(failure)) if json => failure.report_json(&context, output),
         (Err(failure), _) | (Ok(_), Err(failure)) => failure.report(&context, output),
     }
+}
+
+/// A path as it has to be typed in a shell.
+fn quoted(path: &Path) -> String {
+    phrase::argument(&path.display().to_string())
 }

@@ -44,7 +44,7 @@ impl Args {
         let letters = self.which.filter();
         let items =
             if self.item.is_empty() { vec![ITEMS_DEAD_LETTERED.to_owned()] } else { self.item.clone() };
-        ResumeTerms { items, letters, ..ResumeTerms::default() }
+        ResumeTerms { items, letters }
     }
 
     fn options(&self) -> String {

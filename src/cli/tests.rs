@@ -61,7 +61,7 @@ impl Site {
         let planner = Arc::new(|run, _| -> server::Planning { Box::pin(async move { Ok(plan(run)) }) });
         let actor = Arc::new(|run, order| -> server::Acting { Box::pin(async move { acted(run, order) }) });
         let keeper = Arc::new(|_| -> server::BackingUp { Box::pin(async { Err(server::ending()) }) });
-        let service = Service { archive: archive, planner, actor, keeper };
+        let service = Service { archive, planner, actor, keeper };
         let serving = server::listen(&Options::new(directory.path()), service).unwrap();
         Self { directory, _serving: serving }
     }

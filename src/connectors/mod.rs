@@ -6,6 +6,7 @@ pub mod bus;
 pub mod http;
 pub mod medusa;
 pub mod pimcore;
+pub mod redis;
 pub mod sandbox;
 mod settings;
 mod wire;
@@ -18,7 +19,7 @@ use serde_json::{Map, Value};
 
 use crate::core::catalog::{Catalog, ConnectionKind, Descriptor};
 use crate::core::workflow::{Connection, Step};
-use crate::ports::{Queue, Worker};
+use crate::ports::{Keys, Queue, Worker};
 
 /// What a connector is made from.
 pub struct Site<'a> {
@@ -69,15 +70,31 @@ const CONNECTORS: &[Entry] = &[
 ];
 
 /// Every kind of connection of this binary.
-const CONNECTIONS: &[ConnectionKind] =
-    &[builtin::source::LOCAL, bus::CONNECTION, pimcore::CONNECTION, medusa::CONNECTION, sandbox::CONNECTION];
+const CONNECTIONS: &[ConnectionKind] = &[
+    builtin::source::LOCAL,
+    bus::CONNECTION,
+    pimcore::CONNECTION,
+    medusa::CONNECTION,
+    sandbox::CONNECTION,
+    redis::CONNECTION,
+];
 
 /// What a workflow file may name.
 pub fn catalog() -> Catalog {
     Catalog {
         steps: CONNECTORS.iter().map(|(descriptor, _)| *descriptor).collect(),
         connections: CONNECTIONS.to_vec(),
+        key_stores: vec![bus::CONNECTION.name, redis::CONNECTION.name],
     }
+}
+
+/// Makes the store of idempotency keys that a connection stands for; `None`: the engine's own. The
+/// fields have their variables replaced.
+///
+/// # Errors
+/// What is wrong with the fields.
+pub fn key_store(kind: &str, fields: &Map<String, Value>) -> Result<Option<Arc<dyn Keys>>, BuildFault> {
+    if kind == redis::CONNECTION.name { redis::keys(fields).map(Some) } else { Ok(None) }
 }
 
 /// Makes the worker of a step.

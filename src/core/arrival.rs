@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::cell::{Facts, SkipReason, State};
+use super::claims::{Claimed, Fingerprint, Version};
 use super::fault::Fault;
 use super::id::Unit;
 use super::progress::Progress;
@@ -31,6 +32,20 @@ pub enum Arrival {
         steps: Vec<usize>,
         /// What came out, by step; pure steps bring what follows them along.
         ready: Vec<(usize, Ready)>,
+    },
+    /// Keys were asked for.
+    Claimed {
+        /// The step.
+        step: usize,
+        /// Each unit with what its claim came to.
+        answers: Vec<(Unit, Claimed)>,
+    },
+    /// The store of keys cannot be asked.
+    Unclaimed {
+        /// The step.
+        step: usize,
+        /// Who asked.
+        units: Vec<Unit>,
     },
     /// A call ended.
     Ended {
@@ -90,6 +105,17 @@ pub struct Request {
     pub key: String,
     /// What to send.
     pub body: Value,
+    /// What the key is claimed for; only where the step declares a key.
+    pub version: Option<Versioned>,
+}
+
+/// A request as its key knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Versioned {
+    /// What it says.
+    pub fingerprint: Fingerprint,
+    /// How new that is.
+    pub version: Version,
 }
 
 /// Something recorded that a person may want to read in the events of the run.

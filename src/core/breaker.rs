@@ -108,6 +108,13 @@ impl Breaker {
         }
     }
 
+    /// What took leave does not leave: if that was the trial, another may.
+    pub(super) fn did_not_leave(&mut self, unit: Unit, step: usize) {
+        if let Some(held) = &mut self.held {
+            held.trial.take_if(|trial| *trial == (unit, step));
+        }
+    }
+
     /// The next trial need not wait.
     pub(super) fn try_now(&mut self, now: Timestamp) {
         if let Some(held) = &mut self.held {

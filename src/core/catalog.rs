@@ -118,6 +118,8 @@ pub struct Catalog {
     pub steps: Vec<Descriptor>,
     /// All connection kinds.
     pub connections: Vec<ConnectionKind>,
+    /// The names of those that keep idempotency keys.
+    pub key_stores: Vec<&'static str>,
 }
 
 impl Catalog {

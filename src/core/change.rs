@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::claims::{KeyId, KeyRow};
 use super::id::{RunId, Unit};
 use super::progress::Progress;
 use super::run::{Event, Run};
@@ -21,6 +22,8 @@ pub enum Change {
     Calls(RunId, Unit, usize, Calls),
     /// Every item before this position is at rest.
     Watermark(RunId, u64),
+    /// Puts what is known of an idempotency key; `None` removes it.
+    Key(KeyId, Option<Box<KeyRow>>),
     /// Puts messages into embedded queues; one with a known ID in the same queue is dropped.
     Enqueue(Vec<Message>),
     /// A message was received: counts it and hides it.

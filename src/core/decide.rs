@@ -36,6 +36,20 @@ pub enum Dispatch {
         /// The units.
         units: Vec<(Unit, u32)>,
     },
+    /// Claim the keys of these units, each for its attempt.
+    Claim {
+        /// The step.
+        step: usize,
+        /// The units.
+        units: Vec<(Unit, u32)>,
+    },
+    /// Let claims go that were granted: no call will leave.
+    Release {
+        /// The step.
+        step: usize,
+        /// The units.
+        units: Vec<Unit>,
+    },
     /// Look whether the effect is there.
     Look {
         /// The step.
@@ -69,6 +83,7 @@ impl Decision {
 pub fn decide(desk: &mut Desk, now: Timestamp) -> Result<Decision, IllegalTransition> {
     let mut decision = Decision::default();
     desk.ring(now)?;
+    desk.go_on_with_claims(now, &mut decision)?;
     desk.start_calls(now, &mut decision)?;
     desk.make_room(now, &mut decision);
     desk.feed(&mut decision);
@@ -171,17 +186,37 @@ impl Desk {
         let lines: Vec<(TrackName, usize)> = self.lines.keys().rev().copied().collect();
         for key in lines {
             while let Some(units) = self.next_batch(key, now, decision) {
-                let mut call = Vec::with_capacity(units.len());
-                for unit in units {
-                    self.set_stage(unit, key.1, Stage::Calling);
-                    self.record(unit, key.1, Kind::Intended, now)?;
-                    let attempts = self.progress(unit).map_or(0, |progress| progress.cells[key.1].attempts);
-                    call.push((unit, attempts + 1));
+                if units.first().is_some_and(|unit| self.plan.track(*unit).steps[key.1].keyed) {
+                    self.ask(key.1, units, decision);
+                } else {
+                    self.leave(key.1, units, now, decision)?;
                 }
-                decision.dispatch.push(Dispatch::Call { step: key.1, units: call });
             }
         }
         Ok(())
+    }
+
+    /// Records the intents of a batch and lets it leave.
+    pub(super) fn leave(
+        &mut self,
+        step: usize,
+        units: Vec<Unit>,
+        now: Timestamp,
+        decision: &mut Decision,
+    ) -> Result<(), IllegalTransition> {
+        let mut call = Vec::with_capacity(units.len());
+        for unit in units {
+            self.set_stage(unit, step, Stage::Calling);
+            self.record(unit, step, Kind::Intended, now)?;
+            call.push((unit, self.next(unit, step)));
+        }
+        decision.dispatch.push(Dispatch::Call { step, units: call });
+        Ok(())
+    }
+
+    /// The number of the attempt that is about to be made, or under way.
+    pub(super) fn next(&self, unit: Unit, step: usize) -> u32 {
+        self.progress(unit).map_or(0, |progress| progress.cells[step].attempts) + 1
     }
 
     /// Takes the next batch of a line if one may leave now.

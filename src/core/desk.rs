@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::arrival::{Request, Setback};
 use super::catalog::Role;
+use super::claiming::Claims;
 use super::id::Unit;
 use super::outlet::{Notice, Outlets};
 use super::plan::Plan;
@@ -33,6 +34,10 @@ pub(super) enum Stage {
     Idle,
     Preparing,
     Queued,
+    /// Asks for its key.
+    Claiming,
+    /// Its key was not to be had; it asks again.
+    Held,
     Calling,
     Looking,
 }
@@ -94,6 +99,7 @@ pub struct Desk {
     pub(super) moving: usize,
     pub(super) touched: BTreeSet<Unit>,
     pub(super) setbacks: Vec<Setback>,
+    pub(super) claims: Claims,
 }
 
 /// Tells the tracks apart.
@@ -140,6 +146,7 @@ impl Desk {
             moving: 0,
             touched: BTreeSet::new(),
             setbacks: Vec::new(),
+            claims: Claims::default(),
         }
     }
 

@@ -61,6 +61,8 @@ pub mod name {
     pub const RUN_TIMEOUT: &str = "RunTimeout";
     /// More items failed than `tolerate` allows.
     pub const NOT_TOLERATED: &str = "ToleranceExceeded";
+    /// Under `mode: once` the key stands for other content already.
+    pub const KEY_CONFLICT: &str = "KeyConflict";
     /// Effects are in doubt and nobody but a person can settle them.
     pub const IN_DOUBT: &str = "EffectsInDoubt";
 }

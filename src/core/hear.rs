@@ -29,6 +29,11 @@ impl Desk {
                     .into_iter()
                     .try_for_each(|(unit, outcome)| self.ended(unit, step, outcome, now, chance))
             }
+            Arrival::Claimed { step, answers } => self.claimed(step, answers, now),
+            Arrival::Unclaimed { step, units } => {
+                self.unanswered(step, &units, now);
+                Ok(())
+            }
             Arrival::Looked { step, unit, probed } => self.looked(unit, step, probed, now, chance),
             Arrival::Delivered { step, unit, content } => {
                 let kind = match content {

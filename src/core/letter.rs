@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::cell::{Cell, State};
+use super::fault::Fault;
 use super::plan::PlanStep;
 use super::time::Timestamp;
 
@@ -26,12 +27,16 @@ pub struct LetterFilter {
 impl LetterFilter {
     /// Whether the cell of a step is a dead letter that is meant.
     pub fn picks(&self, step: &PlanStep, cell: &Cell) -> bool {
-        let error = cell.fault.as_ref().map(|fault| fault.name.as_str());
-        cell.state == State::DeadLettered
-            && self.step.as_ref().is_none_or(|name| *name == step.name)
-            && self.error.as_ref().is_none_or(|name| error == Some(name))
-            && self.before.is_none_or(|before| cell.at < before)
-            && self.since.is_none_or(|since| cell.at >= since)
+        cell.state == State::DeadLettered && self.matches(&step.name, cell.fault.as_ref(), cell.at)
+    }
+
+    /// Whether a dead letter that ended at this step, for this reason, at this instant is meant.
+    pub fn matches(&self, step: &str, fault: Option<&Fault>, at: Timestamp) -> bool {
+        let error = fault.map(|fault| fault.name.as_str());
+        self.step.as_deref().is_none_or(|name| name == step)
+            && self.error.as_deref().is_none_or(|name| error == Some(name))
+            && self.before.is_none_or(|before| at < before)
+            && self.since.is_none_or(|since| at >= since)
     }
 }
 

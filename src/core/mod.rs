@@ -3,8 +3,8 @@
 //!
 //! Read in this order: `workflow` (what a person wrote, checked), `plan` (the same, ready to
 //! decide on), `cell` (the state machine of one step for one unit), `progress` (all cells of one
-//! unit), `run` (the state machine of a whole run), `desk` and `decide` (what to do next),
-//! `outlet` (when a call may leave), `resume` (what a resume will do).
+//! unit), `run` (the state machine of a whole run), `desk` and `decide` (what to do next), `claims`
+//! (keys), `outlet` (when a call may leave), `resume` (what a resume will do).
 
 pub mod arrival;
 pub mod breaker;
@@ -12,6 +12,8 @@ pub mod care;
 pub mod catalog;
 pub mod cell;
 pub mod change;
+mod claiming;
+pub mod claims;
 pub mod closing;
 pub mod decide;
 pub mod desk;
@@ -21,6 +23,7 @@ mod feed;
 pub mod graph;
 pub mod hear;
 pub mod id;
+pub mod identity;
 pub mod ledger;
 pub mod letter;
 pub mod limits;

@@ -65,6 +65,8 @@ pub struct PlanStep {
     pub connection: Option<String>,
     /// How an effect in doubt is settled.
     pub settle: SettleBy,
+    /// It claims the key that it declares before each call (rule R6).
+    pub keyed: bool,
     /// It goes on when what it needs has ended, however that ended: the steps of `on_failure`.
     pub tolerant: bool,
     /// For a step that receives: the message is deleted when this step is passed.
@@ -192,6 +194,7 @@ fn steps_of(
                 concurrency: concurrency(workflow, step, descriptor),
                 connection: step.connection.clone(),
                 settle: settle(step, descriptor),
+                keyed: step.idempotency.is_some(),
                 tolerant: false,
                 delete_after: step.with.get("delete_after").and_then(|name| named(name.as_str()?)),
                 revision: 0,

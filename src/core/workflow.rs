@@ -21,6 +21,8 @@ pub struct Workflow {
     pub connections: BTreeMap<String, Connection>,
     /// Its steps in the order of the file; at most one has the role of a source.
     pub steps: Vec<Step>,
+    /// The connection that keeps idempotency keys; `None`: the engine's own store.
+    pub key_store: Option<String>,
     /// How many dead letters a run may have and still succeed.
     pub tolerate: Tolerance,
     /// How long a run may be at work before it is failed; `None`: as long as it takes.
@@ -142,6 +144,9 @@ pub struct Idempotency {
     pub claim: Duration,
     /// How long the key is remembered.
     pub keep: Duration,
+    /// The text of the expression that says how new the content is, with `${{ }}`; without one it is
+    /// as new as the run's start.
+    pub version: Option<String>,
 }
 
 /// What a second effect under the same key means.

@@ -1,11 +1,13 @@
 //! A plan with a worker for every step.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::core::id::Unit;
 use crate::core::plan::Plan;
+use crate::core::workflow::IdempotencyMode;
 use crate::expr::{Expression, Template};
-use crate::ports::{Source, Worker};
+use crate::ports::{Keys, Source, Worker};
 
 /// A workflow ready to run.
 pub struct Assembly {
@@ -26,9 +28,27 @@ pub struct Station {
     /// The condition, if the step has one.
     pub when: Option<Expression>,
     /// The declared idempotency key, if the step has one.
-    pub key: Option<Template>,
+    pub key: Option<Keyed>,
     /// The step on the same track whose output this step sees as `item`; `None`: the record.
     pub item_from: Option<usize>,
+}
+
+/// A declared idempotency key (rule R6).
+pub struct Keyed {
+    /// What the effect is about.
+    pub key: Template,
+    /// How new its content is; `None`: as new as the run's start.
+    pub version: Option<Template>,
+    /// What a second effect under the key means.
+    pub mode: IdempotencyMode,
+    /// How long a claim holds when its owner is gone.
+    pub claim: Duration,
+    /// How long the key is remembered.
+    pub keep: Duration,
+    /// Identifies the outside system: the same key on another one is another key.
+    pub scope: String,
+    /// Who keeps the key; `None`: the engine's own store.
+    pub store: Option<Arc<dyn Keys>>,
 }
 
 impl Assembly {

@@ -16,6 +16,7 @@ use crate::core::retry::{Outcome, Probed};
 use crate::core::survey::Survey;
 use crate::ports::{Call, Clock, Source, StoreError, SurveyOf, Worker};
 
+use super::claim::{self, Settlement, settle};
 use super::context::{Common, Context};
 use super::drive::Drive;
 use super::note::Note;
@@ -50,6 +51,8 @@ impl Drive {
                     let Some(context) = self.contexts.get(&unit).map(Arc::clone) else { continue };
                     preparations.push(Preparation { unit, context, progress, steps });
                 }
+                Dispatch::Claim { step, units } => self.claim(step, &units),
+                Dispatch::Release { step, units } => self.release(step, &units),
                 Dispatch::Call { step, units } => self.call(step, &units),
                 Dispatch::Look { step, unit } => self.look(step, unit),
             }
@@ -86,6 +89,8 @@ impl Drive {
 
     fn call(&mut self, step: usize, units: &[(Unit, u32)]) {
         let Some((first, _)) = units.first() else { return };
+        let called: Vec<Unit> = units.iter().map(|(unit, _)| *unit).collect();
+        let settling = self.settling(step, &called);
         let sender = self.sender.clone();
         match &self.common.assembly.stations(*first)[step].worker {
             Worker::Source(source) => self.pin(step, Arc::clone(source)),
@@ -95,22 +100,23 @@ impl Drive {
                 let (effect, clock) = (Arc::clone(effect), Arc::clone(&self.ports.clock));
                 let timeout = self.desk.plan().track(*first).steps[step].timeout * CALL_TIMEOUTS_MAX;
                 tokio::spawn(async move {
-                    let units: Vec<Unit> = calls.iter().map(|call| call.unit).collect();
                     let work = async move { effect.call(&calls).await };
                     let (mut outcomes, sent, fault) = match bounded(work, clock.as_ref(), timeout).await {
                         Ok(verdicts) => (verdicts.outcomes, verdicts.calls, no_verdict()),
                         Err(fault) => (Vec::new(), 1, fault),
                     };
                     // A unit without a verdict is one that nobody knows anything about.
-                    outcomes.resize_with(units.len(), || Outcome::Unclear(fault.clone()));
-                    let outcomes = units.into_iter().zip(outcomes).collect();
-                    let _ = sender.send(Note::Ended { step, outcomes, calls: sent });
+                    outcomes.resize_with(called.len(), || Outcome::Unclear(fault.clone()));
+                    let ends = outcomes.iter().map(claim::end);
+                    let keys = settle(settling, ends, clock.as_ref(), &sender).await;
+                    let outcomes = called.into_iter().zip(outcomes).collect();
+                    let _ = sender.send(Note::Ended { step, outcomes, calls: sent, keys });
                 });
             }
             Worker::Pure(_) => {
                 let fault = || Fault::new(name::MAPPING, "this step makes no calls");
                 let outcomes = units.iter().map(|(unit, _)| (*unit, Outcome::Unclear(fault()))).collect();
-                let _ = sender.send(Note::Ended { step, outcomes, calls: 0 });
+                let _ = sender.send(Note::Ended { step, outcomes, calls: 0, keys: Settlement::default() });
             }
         }
     }
@@ -122,10 +128,13 @@ impl Drive {
         let (effect, clock, sender) =
             (Arc::clone(effect), Arc::clone(&self.ports.clock), self.sender.clone());
         let timeout = self.desk.plan().track(unit).steps[step].timeout * CALL_TIMEOUTS_MAX;
+        let settling = self.settling_again(step, unit);
         tokio::spawn(async move {
             let work = async move { effect.probe(&call).await };
             let probed = bounded(work, clock.as_ref(), timeout).await.unwrap_or_else(Probed::Unknown);
-            let _ = sender.send(Note::Arrivals(vec![Arrival::Looked { step, unit, probed }]));
+            let ends = std::iter::once(claim::found(&probed));
+            let keys = settle(settling, ends, clock.as_ref(), &sender).await;
+            let _ = sender.send(Note::Looked { step, unit, probed, keys });
         });
     }
 
@@ -133,7 +142,7 @@ impl Drive {
         let request = self.desk.request(unit, step);
         let step = &self.desk.plan().track(unit).steps[step].name;
         let (key, request) = match request.as_deref() {
-            Some(Request { key, body }) => (key.clone(), body.clone()),
+            Some(Request { key, body, .. }) => (key.clone(), body.clone()),
             None => (String::new(), Value::Null),
         };
         Call {

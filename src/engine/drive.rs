@@ -19,9 +19,10 @@ use crate::core::run::{Event, IllegalRunEvent, Run, RunEvent};
 use crate::core::selection::Positions;
 use crate::core::tally::Calls;
 use crate::core::time::Timestamp;
-use crate::ports::{Clock, Compute, Journal, Pinned, Pins, Queue, Records, StoreError};
+use crate::ports::{Clock, Compute, Journal, Keys, Pinned, Pins, Queue, Records, StoreError};
 
 use super::assembly::Assembly;
+use super::claim::Keyring;
 use super::context::{self, Common, Context};
 use super::control::Control;
 use super::finish::{self, Ending};
@@ -36,6 +37,8 @@ pub struct Ports {
     pub journal: Arc<dyn Journal>,
     /// The embedded queue.
     pub queue: Arc<dyn Queue>,
+    /// The engine's own idempotency keys.
+    pub keys: Arc<dyn Keys>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Content-addressed files.
@@ -74,6 +77,7 @@ pub(super) struct Drive {
     /// Why the run is being closed as failed, for the steps of `on_failure`.
     pub(super) failure: Option<Fault>,
     pub(super) mail: Mail,
+    pub(super) keyring: Keyring,
     pub(super) sender: mpsc::UnboundedSender<Note>,
     inbox: mpsc::UnboundedReceiver<Note>,
     control: Control,
@@ -155,6 +159,7 @@ impl Drive {
             contexts: HashMap::new(),
             records: None,
             mail: Mail::new(limits.window),
+            keyring: Keyring::default(),
             sender,
             inbox,
             control,
@@ -207,6 +212,7 @@ impl Drive {
         self.desk = Desk::new(plan, self.limits, Some(0), 0);
         if self.steering.end.take().is_some() {
             self.mail = Mail::new(self.limits.window);
+            self.keyring = Keyring::default();
         }
         self.steering.no_deadline();
         self.desk.want(Unit::Closing(self.run.closings));
@@ -229,7 +235,7 @@ impl Drive {
             if heard {
                 continue;
             }
-            if self.desk.is_finished() && self.mail.is_idle() {
+            if self.desk.is_finished() && self.mail.is_idle() && self.keyring.is_idle() {
                 return Ok(());
             }
             self.listen(decision.wake_at).await?;
@@ -285,8 +291,21 @@ impl Drive {
                 }
                 Ok(())
             }
-            Note::Ended { step, outcomes, calls } => {
+            Note::Claimed { step, units, claims, result } => self.claimed(step, units, claims, result, now),
+            Note::KeysDown(error) => self.keys_are_down(&error),
+            Note::Released(settlement) => {
+                self.released(settlement);
+                Ok(())
+            }
+            Note::Looked { step, unit, probed, keys } => {
+                self.settled(step, unit, keys)?;
+                self.arrived(Arrival::Looked { step, unit, probed }, now)
+            }
+            Note::Ended { step, outcomes, calls, keys } => {
                 self.count(step, &outcomes, calls);
+                if let Some((unit, _)) = outcomes.first() {
+                    self.settled(step, *unit, keys)?;
+                }
                 for message in outcomes.iter().filter_map(|(_, outcome)| alert(outcome)) {
                     self.tell(RunEvent::Alert { message, dead_letters: None })?;
                 }
@@ -307,7 +326,7 @@ impl Drive {
         }
     }
 
-    fn arrived(&mut self, arrival: Arrival, now: Timestamp) -> Result<(), Error> {
+    pub(super) fn arrived(&mut self, arrival: Arrival, now: Timestamp) -> Result<(), Error> {
         let chance = self.chance.random::<f64>();
         Ok(self.desk.hear(arrival, now, chance)?)
     }

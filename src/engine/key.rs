@@ -25,28 +25,28 @@ pub fn keys(
 ) -> Vec<Option<String>> {
     let mut context = None;
     let mut key = |step: usize| {
-        let Some(template) = &common.assembly.stations(unit).get(step)?.key else {
+        let Some(keyed) = &common.assembly.stations(unit).get(step)?.key else {
             return Some(undeclared(common, unit, step));
         };
         let context = context.get_or_insert_with(|| {
             Context::new(common, unit, content(common, unit, records, common.run.fault.as_ref()))
         });
         // A connector that panics on this item has failed the item already; here it only has no key.
-        let made = || rendered(template, &context.scope(common, step, progress)?);
+        let made = || rendered(&keyed.key, &context.scope(common, step, progress)?, "an idempotency key");
         catch_unwind(AssertUnwindSafe(made)).ok()?.ok()
     };
     steps.iter().map(|step| key(*step)).collect()
 }
 
-/// A declared key for one unit.
+/// What a declared expression names for one unit.
 ///
 /// # Errors
-/// The fault of the expression; a key that is no text.
-pub(super) fn rendered(template: &Template, scope: &Scope) -> Result<String, Fault> {
+/// The fault of the expression; something that is no text.
+pub(super) fn rendered(template: &Template, scope: &Scope, what: &str) -> Result<String, Fault> {
     match template.render(scope)? {
         Value::String(text) if !text.is_empty() => Ok(text),
         Value::Number(number) => Ok(number.to_string()),
-        other => Err(Fault::new(name::MAPPING, format!("an idempotency key must be text, not {other}"))),
+        other => Err(Fault::new(name::MAPPING, format!("{what} must be text or a number, not {other}"))),
     }
 }
 

@@ -10,6 +10,7 @@
 
 pub mod assembly;
 mod carry;
+mod claim;
 pub mod context;
 mod control;
 pub mod drive;

@@ -3,21 +3,48 @@
 use std::sync::Arc;
 
 use crate::core::arrival::{Arrival, Ready};
+use crate::core::claims::{Claim, Claimed};
 use crate::core::fault::Fault;
 use crate::core::id::Unit;
 use crate::core::progress::Progress;
-use crate::core::retry::Outcome;
-use crate::ports::{Delivery, Pinned, StoreError};
+use crate::core::retry::{Outcome, Probed};
+use crate::ports::{Answered, Delivery, KeysError, Pinned, StoreError};
 
+use super::claim::Settlement;
 use super::context::Context;
 
 /// What comes back from everything that takes time.
 pub(super) enum Note {
     Arrivals(Vec<Arrival>),
     Fetched(Vec<Fetched>),
-    Ended { step: usize, outcomes: Vec<(Unit, Outcome)>, calls: u64 },
-    Pinned { step: usize, result: Result<Pinned, Fault> },
-    Delivered { step: usize, deliveries: Vec<Delivery> },
+    Claimed {
+        step: usize,
+        units: Vec<Unit>,
+        claims: Vec<Claim>,
+        result: Result<Answered<Claimed>, KeysError>,
+    },
+    KeysDown(KeysError),
+    Released(Settlement),
+    Ended {
+        step: usize,
+        outcomes: Vec<(Unit, Outcome)>,
+        calls: u64,
+        keys: Settlement,
+    },
+    Looked {
+        step: usize,
+        unit: Unit,
+        probed: Probed,
+        keys: Settlement,
+    },
+    Pinned {
+        step: usize,
+        result: Result<Pinned, Fault>,
+    },
+    Delivered {
+        step: usize,
+        deliveries: Vec<Delivery>,
+    },
     QueueDone(Result<(), StoreError>),
     Failed(StoreError),
 }

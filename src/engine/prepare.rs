@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::core::arrival::{Ready, Request};
+use crate::core::arrival::{Ready, Request, Versioned};
 use crate::core::catalog::Role;
 use crate::core::cell::{Facts, Kind, SkipReason, State};
+use crate::core::claims::{Fingerprint, Version};
 use crate::core::fault::{Fault, name};
 use crate::core::id::Unit;
 use crate::core::progress::Progress;
@@ -114,11 +115,17 @@ fn is_wanted(station: &Station, scope: &Scope) -> Result<bool, Fault> {
 
 fn request(common: &Common, station: &Station, step: usize, scope: &Scope) -> Result<Arc<Request>, Fault> {
     let body = body(station, scope)?;
-    let key = match &station.key {
-        Some(template) => key::rendered(template, scope)?,
-        None => key::undeclared(common, scope.unit, step),
+    let Some(keyed) = &station.key else {
+        let key = key::undeclared(common, scope.unit, step);
+        return Ok(Arc::new(Request { key, body, version: None }));
     };
-    Ok(Arc::new(Request { key, body }))
+    let key = key::rendered(&keyed.key, scope, "an idempotency key")?;
+    let version = match &keyed.version {
+        Some(version) => key::rendered(version, scope, "a version")?,
+        None => scope.started_at.0.to_string(),
+    };
+    let version = Versioned { fingerprint: Fingerprint::of(&body), version: Version(version) };
+    Ok(Arc::new(Request { key, body, version: Some(version) }))
 }
 
 fn body(station: &Station, scope: &Scope) -> Result<Value, Fault> {

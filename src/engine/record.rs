@@ -34,6 +34,7 @@ impl Drive {
                 .into_iter()
                 .map(|((unit, step), calls)| Change::Calls(id, unit, step, calls)),
         );
+        changes.extend(self.keyring.take_changes());
         let mut gone = Vec::new();
         for (unit, progress) in moved {
             if self.desk.progress(unit).is_none() {

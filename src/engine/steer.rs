@@ -105,6 +105,7 @@ impl Drive {
         self.steering.end = Some(end);
         self.desk.stop();
         self.mail.stop();
+        self.keyring.stop();
     }
 
     /// Ends a run that has been at work for too long.

@@ -11,7 +11,7 @@ use super::node::{Key, Node};
 use super::place::{ConnectionPlaces, Span};
 use super::report::{Mistake, Notes};
 use super::terms;
-use super::words::{nearest, suggest};
+use super::words::{either, nearest, suggest};
 use crate::core::catalog::{Catalog, Field, Kind};
 use crate::core::workflow::Connection;
 
@@ -86,6 +86,39 @@ pub(super) fn connections(
         notes.push(Mistake::new(codes::UNKNOWN_PROFILE, at, message).hint(hint));
     }
     read
+}
+
+/// The connection that keeps idempotency keys, after checking that it can in each of its forms.
+pub(super) fn key_store(
+    node: &Node,
+    connections: &Connections,
+    catalog: &Catalog,
+    notes: &mut Notes<'_>,
+) -> Option<String> {
+    let written = text(node, "'store'", notes)?;
+    let kinds = || catalog.key_stores.iter().copied();
+    if !connections.base.contains_key(written) {
+        let message = format!("there is no connection '{written}'");
+        let hint = suggest(written, connections.base.keys().map(String::as_str), "connections")
+            .unwrap_or_else(|| format!("add it: connections: {{ {written}: {{ use: … }} }}"));
+        notes.push(Mistake::new(codes::UNKNOWN_CONNECTION, node.span, message).hint(hint));
+        return None;
+    }
+    for (profile, form) in connections.forms(written) {
+        let kind = form.connection.kind.as_str();
+        if catalog.key_stores.contains(&kind) || catalog.connection(kind).is_none() {
+            continue;
+        }
+        let place = profile.map_or(String::new(), |profile| format!(" in profile '{profile}'"));
+        let message = format!("'{kind}' keeps no idempotency keys, and '{written}' is '{kind}'{place}");
+        let at = form.places.fields.get("use").copied().unwrap_or(form.places.name);
+        notes.push(
+            Mistake::new(codes::WRONG_CONNECTION, node.span, message)
+                .related(at, format!("'{written}' is '{kind}' here"))
+                .hint(format!("keys are kept by {}", either(kinds()))),
+        );
+    }
+    Some(written.to_owned())
 }
 
 fn section(node: &Node, what: &str, catalog: &Catalog, notes: &mut Notes<'_>) -> BTreeMap<String, Written> {

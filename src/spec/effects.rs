@@ -122,9 +122,15 @@ pub(super) fn secrets(root: &Node, notes: &mut Notes<'_>) {
 }
 
 /// Warns of connections that no step names.
-pub(super) fn unused(connections: &Connections, steps: &[&Draft<'_>], notes: &mut Notes<'_>) {
+pub(super) fn unused(
+    connections: &Connections,
+    steps: &[&Draft<'_>],
+    key_store: Option<&str>,
+    notes: &mut Notes<'_>,
+) {
     for (name, written) in &connections.base {
-        let used = steps.iter().any(|draft| draft.step.connection.as_ref() == Some(name));
+        let used =
+            key_store == Some(name) || steps.iter().any(|draft| draft.step.connection.as_ref() == Some(name));
         if !used {
             let message = format!("no step names the connection '{name}'");
             notes.push(Mistake::new(codes::UNUSED_CONNECTION, written.places.name, message));

@@ -125,6 +125,7 @@ fn build(
     let raw = top::raw(root, notes)?;
     let connections = connections::connections(raw.connections, raw.profiles, profile, catalog, notes);
     let ground = Ground { catalog, connections: &connections, defaults: raw.defaults };
+    let key_store = raw.key_store.and_then(|node| connections::key_store(node, &connections, catalog, notes));
     let steps = steps::steps(raw.steps, &ground, notes);
     let closing = steps::closing(raw.on_failure, &ground, notes);
     let shape = graph::shape(&steps, notes);
@@ -136,7 +137,7 @@ fn build(
     let read = files::read(&every, files, notes);
     if notes.is_empty() {
         // After a mistake in a name everything looks unused.
-        effects::unused(&connections, &every, notes);
+        effects::unused(&connections, &every, key_store.as_deref(), notes);
         expressions::unused_inputs(&view, &closing, notes);
     }
     let mut places = Places::default();
@@ -151,6 +152,7 @@ fn build(
         description: raw.description,
         input: raw.input,
         connections: applied,
+        key_store,
         steps: steps.into_iter().map(|draft| draft.step).collect(),
         tolerate: raw.tolerate,
         timeout: raw.timeout,
@@ -176,6 +178,16 @@ impl Checked {
         }
         let mistake = Mistake::new(codes::CONNECTOR, self.place_of(step, complaint), message)
             .maybe_hint(complaint.hint.clone());
+        report::finding(&mistake, &self.source, &self.next)
+    }
+
+    /// Turns what is wrong with a connection of its own into a finding with its place.
+    pub fn connection_fault(&self, connection: &str, complaint: &Complaint) -> Finding {
+        let message = format!("connection '{connection}': {}", complaint.message);
+        let places = self.places.connections.get(connection);
+        let named = complaint.field.as_ref().and_then(|field| places?.fields.get(field));
+        let span = named.copied().or_else(|| places.map(|places| places.name)).unwrap_or_default();
+        let mistake = Mistake::new(codes::CONNECTOR, span, message).maybe_hint(complaint.hint.clone());
         report::finding(&mistake, &self.source, &self.next)
     }
 

@@ -131,7 +131,7 @@ fn takes_batches(known: &Descriptor) -> bool {
 pub(super) fn idempotency(object_: &Object<'_>, notes: &mut Notes<'_>) -> Option<Idempotency> {
     let node = object_.get("idempotency")?;
     let mut section = object(node, node.span, "'idempotency'", notes)?;
-    section.only(&["key", "mode", "claim", "keep"], notes);
+    section.only(&["key", "mode", "version", "claim", "keep"], notes);
     let hint = "write what the effect is about: key: \"${{ item.sku }}\"";
     let key = section
         .require("key", hint, notes)
@@ -145,5 +145,6 @@ pub(super) fn idempotency(object_: &Object<'_>, notes: &mut Notes<'_>) -> Option
     let mut time = |name: &str, default: Duration| {
         section.get(name).and_then(|node| duration(node, &format!("'{name}'"), notes)).unwrap_or(default)
     };
-    Some(Idempotency { key, mode, claim: time("claim", CLAIM), keep: time("keep", KEEP) })
+    // Its version, an expression, is read where expressions are.
+    Some(Idempotency { key, mode, claim: time("claim", CLAIM), keep: time("keep", KEEP), version: None })
 }

@@ -162,9 +162,15 @@ fn step<'a>(section: &Object<'_>, key: &Key, ground: &Ground<'a>, notes: &mut No
         draft.step.when = written.and_then(|_| draft.sites.last().map(Site::text));
     }
     if let Some(node) = section.get("idempotency").and_then(|node| node.map()) {
-        let key = node.iter().find(|(key, _)| key.text == "key");
-        if let Some((_, node)) = key {
+        let value = |name: &str| node.iter().find(|(key, _)| key.text == name).map(|(_, node)| node);
+        if let Some(node) = value("key") {
             with::expressions(node, "key", Sees::Item, &mut draft, notes);
+        }
+        if let Some(node) = value("version").filter(|node| !node.is_null()) {
+            let version = with::expression(node, "version", Sees::Item, &mut draft, notes);
+            if let Some(declared) = &mut draft.step.idempotency {
+                declared.version = version;
+            }
         }
     }
     with::with(section, &mut draft, notes);

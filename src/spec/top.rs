@@ -39,6 +39,8 @@ pub(super) struct Raw<'a> {
     pub(super) connections: Option<&'a Node>,
     pub(super) profiles: Option<&'a Node>,
     pub(super) defaults: Policy,
+    /// The connection that keeps idempotency keys, as it is named.
+    pub(super) key_store: Option<&'a Node>,
     pub(super) steps: Option<&'a Node>,
     pub(super) timeout: Option<Duration>,
     pub(super) tolerate: Tolerance,
@@ -60,6 +62,8 @@ pub(super) fn raw<'a>(root: &'a Node, notes: &mut Notes<'_>) -> Option<Raw<'a>> 
     }
     let steps = top.require("steps", "list the steps by name under 'steps:'", notes);
     let (input, input_places) = inputs(&top, notes);
+    let (defaults, key_store) =
+        top.get("defaults").map_or_else(Default::default, |node| defaults(node, notes));
     Some(Raw {
         name: workflow.map(|(text, _)| text.to_owned()).unwrap_or_default(),
         description: top
@@ -70,7 +74,8 @@ pub(super) fn raw<'a>(root: &'a Node, notes: &mut Notes<'_>) -> Option<Raw<'a>> 
         input_places,
         connections: top.get("connections"),
         profiles: top.get("profiles"),
-        defaults: top.get("defaults").map_or_else(Policy::default, |node| defaults(node, notes)),
+        defaults,
+        key_store,
         steps,
         timeout: top.get("timeout").and_then(|node| terms::longer_than_nothing(node, "'timeout'", notes)),
         tolerate: top.get("tolerate").and_then(|node| tolerate(node, notes)).unwrap_or(Tolerance::Count(0)),
@@ -83,10 +88,18 @@ pub(super) fn raw<'a>(root: &'a Node, notes: &mut Notes<'_>) -> Option<Raw<'a>> 
     })
 }
 
-fn defaults(node: &Node, notes: &mut Notes<'_>) -> Policy {
-    let Some(mut object) = object(node, node.span, "'defaults'", notes) else { return Policy::default() };
-    object.only(&["retry", "timeout"], notes);
-    policy::policy(&object, &Policy::default(), notes)
+fn defaults<'a>(node: &'a Node, notes: &mut Notes<'_>) -> (Policy, Option<&'a Node>) {
+    let Some(mut section) = object(node, node.span, "'defaults'", notes) else { return Default::default() };
+    section.only(&["retry", "timeout", "idempotency"], notes);
+    let policy = policy::policy(&section, &Policy::default(), notes);
+    let keys = section
+        .get("idempotency")
+        .and_then(|node| object(node, node.span, "'idempotency' in 'defaults'", notes));
+    let key_store = keys.and_then(|mut keys| {
+        keys.only(&["store"], notes);
+        keys.require("store", "name the connection that keeps the keys: store: keys", notes)
+    });
+    (policy, key_store)
 }
 
 fn inputs(top: &Object<'_>, notes: &mut Notes<'_>) -> (BTreeMap<String, Input>, BTreeMap<String, Span>) {

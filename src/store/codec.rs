@@ -20,6 +20,7 @@
 //! U run r|c closing(4) page(8)         block: 8 cells of the run or of a closing, each with calls;
 //!                                      page 0 has a ninth slot: the number of cells
 //! Q run block(8) queue                 block: 16 messages
+//! K half-of-sha256(16)                 key: what was applied last, who is at it
 //! S key-of-block slot(8)               block of one record that did not fit into its slot
 //! G run                                nothing: the run's own row is gone, the others are going
 //! D run position(8)                    value: a dead letter that outlives its run, as JSON, packed
@@ -32,10 +33,15 @@
 //!            distance (when, from the cell before), [distance (until, from when)],
 //!            [attempts spent looks [doubts revision]], [number, (word value) each], [word bytes]
 //!            counters: 0 none | 1 one attempt, spent | 2 the first three | 3 all five (format 2)
+//! key      = words head(1: 1 applied, 2 held, 3 both), [effect version number (when, in ms) number
+//!            (kept for, in ms) number (facts), (word value) each], [effect number (until, in ms)]
+//! effect   = owner(16) number (epoch) number (attempt) fingerprint(16)
+//! version  = 0 number | 1 bytes
 //! ```
 //!
-//! Format 2 added the fourth form of counters; a store of format 1 is read as it is and is called
-//! format 2 from then on, so that an older milepost refuses it instead of misreading a cell.
+//! Format 2 added the fourth form of counters and the rows of keys; a store of format 1 is read as
+//! it is and is called format 2 from then on, so that an older milepost refuses it instead of
+//! misreading a cell or overlooking a key.
 //!
 //! All numbers in keys are big endian. A change to any of this takes a new version and a reader
 //! for the old one; the tests below hold stored bytes.

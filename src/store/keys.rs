@@ -1,6 +1,7 @@
 //! Where each record lies: one tree, a letter for the kind, big-endian numbers, so that the order
 //! of the keys is the order of age and of position.
 
+use crate::core::claims::KeyId;
 use crate::core::id::{RunId, Unit};
 
 /// The format of the store as a whole.
@@ -9,6 +10,8 @@ pub(super) const META: &[u8] = b"M";
 pub(super) const LAST: &[u8] = b"N";
 /// All runs.
 pub(super) const RUNS: &[u8] = b"R";
+/// All idempotency keys.
+pub(super) const KEYS: &[u8] = b"K";
 /// All blocks of all queues.
 pub(super) const QUEUES: &[u8] = b"Q";
 
@@ -87,6 +90,11 @@ pub(super) fn queue_block(run: RunId, queue: &str, block: u64) -> Vec<u8> {
     let mut key = numbered(begin(b'Q', run), block);
     key.extend_from_slice(queue.as_bytes());
     key
+}
+
+/// What is known of an idempotency key.
+pub(super) fn key(id: KeyId) -> Vec<u8> {
+    [KEYS, &id.0.to_be_bytes()].concat()
 }
 
 /// A record that did not fit into its slot of the block at `block`.

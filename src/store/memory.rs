@@ -8,14 +8,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::core::change::{Change, Message, Receipt};
+use crate::core::claims::{Claim, Claimed, End, KeyId, KeyRow, Settled};
 use crate::core::id::{RunId, Unit};
 use crate::core::progress::Progress;
 use crate::core::run::{Event, Run};
 use crate::core::tally::Tally;
 use crate::core::time::Timestamp;
-use crate::ports::{Clock, Delivery, Journal, Queue, Receive, StoreError};
+use crate::ports::{Answered, Clock, Delivery, Journal, Keys, KeysError, Queue, Receive, StoreError};
 
 use super::bells::Bells;
+use super::claims::{self, KeyTable};
 use super::queue::{Taken, hidden_until, long_poll};
 use super::racks::dead_letter_queue;
 
@@ -38,6 +40,7 @@ type Fates = Box<dyn FnMut(u64) -> Fate + Send>;
 pub struct MemoryStore {
     clock: Arc<dyn Clock>,
     bells: Bells,
+    keys: Arc<KeyTable>,
     inner: Arc<Mutex<Inner>>,
 }
 
@@ -58,6 +61,7 @@ pub(super) struct Kept {
     watermarks: HashMap<RunId, u64>,
     queues: BTreeMap<(String, RunId), Vec<Waiting>>,
     pub(super) pins: HashMap<String, Arc<[u8]>>,
+    keys: BTreeMap<KeyId, KeyRow>,
     /// Queues that the present write has changed.
     stirred: Vec<(String, RunId)>,
 }
@@ -105,11 +109,15 @@ impl MemoryStore {
 
     fn from_kept(clock: Arc<dyn Clock>, kept: Kept, fates: Fates) -> Self {
         let inner = Inner { kept, writes: 0, dead: false, fates };
-        Self { clock, bells: Bells::default(), inner: Arc::new(Mutex::new(inner)) }
+        Self { clock, bells: Bells::default(), keys: Arc::default(), inner: Arc::new(Mutex::new(inner)) }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn key(&self, id: KeyId) -> Result<Option<KeyRow>, KeysError> {
+        self.read(|kept| kept.keys.get(&id).cloned()).map_err(|error| KeysError(error.to_string()))
     }
 
     /// What is durable, for a read.
@@ -162,6 +170,8 @@ impl Kept {
                 self.tallies.entry((run, track(unit))).or_default().add(step, calls);
             }
             Change::Watermark(run, position) => drop(self.watermarks.insert(run, position)),
+            Change::Key(id, Some(row)) => drop(self.keys.insert(id, *row)),
+            Change::Key(id, None) => drop(self.keys.remove(&id)),
             Change::Enqueue(messages) => messages.into_iter().for_each(|message| self.enqueue(message)),
             Change::Received { receipt, until } => {
                 if let Some(waiting) = self.waiting(&receipt) {
@@ -270,7 +280,10 @@ impl Journal for MemoryStore {
         }
         // A sync takes a moment; whatever was set off before it goes on meanwhile.
         tokio::task::yield_now().await;
-        self.write(|kept| changes.into_iter().for_each(|change| kept.apply(change)))
+        let keys = claims::ids(&changes);
+        self.write(|kept| changes.into_iter().for_each(|change| kept.apply(change)))?;
+        self.keys.committed(&keys);
+        Ok(())
     }
 
     fn run(&self, run: RunId) -> Result<Option<Run>, StoreError> {
@@ -309,6 +322,18 @@ impl Journal for MemoryStore {
             let events = (0..).zip(kept.events.get(&run).into_iter().flatten().cloned());
             events.filter(|(number, _)| *number >= from).take(limit).collect()
         })
+    }
+}
+
+/// Claims of `mode: latest` hold within one life of the engine.
+#[async_trait]
+impl Keys for MemoryStore {
+    async fn claim(&self, claims: &[Claim]) -> Result<Answered<Claimed>, KeysError> {
+        self.keys.claim(claims, self.clock.now(), |id| self.key(id))
+    }
+
+    async fn settle(&self, ends: &[(Claim, End)]) -> Result<Answered<Settled>, KeysError> {
+        self.keys.settle(ends, self.clock.now(), |id| self.key(id))
     }
 }
 

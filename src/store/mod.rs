@@ -9,6 +9,7 @@
 //! ```
 //!
 //! - `codec` says the format, `keys` where each record lies.
+//! - `claims` is about idempotency keys: which are rows, and which claims are in memory alone.
 //! - `racks` is what the queues know in memory; `queue` waits for messages; `messages` stores them.
 //! - `open` is about the directory: who holds it, whether it is whole.
 //! - `care` is about the state as a whole: is it sound, what may go, copies of it.
@@ -23,6 +24,7 @@ mod block;
 mod cache;
 mod care;
 mod cells;
+mod claims;
 mod codec;
 mod durable;
 mod error;
@@ -53,14 +55,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::core::care::KeptDeadLetter;
 use crate::core::change::{Change, Message, Receipt};
+use crate::core::claims::{Claim, Claimed, End, KeyId, KeyRow, Settled};
 use crate::core::id::{RunId, Unit};
 use crate::core::progress::Progress;
 use crate::core::run::{Event, Run};
 use crate::core::tally::Tally;
-use crate::ports::{Clock, Delivery, Journal, PinWriter, Pins, Queue, Receive, StoreError};
+use crate::ports::{
+    Answered, Clock, Delivery, Journal, Keys, KeysError, PinWriter, Pins, Queue, Receive, StoreError,
+};
 
 use bells::Bells;
+use claims::KeyTable;
 use open::HolderMark;
 use rows::Rows;
 use stage::Stage;
@@ -79,6 +86,7 @@ struct Inner {
     writer: Writer,
     health: Health,
     bells: Bells,
+    keys: KeyTable,
     clock: Arc<dyn Clock>,
     /// One collection or backup at a time: a backup copies files that a collection may remove.
     care: tokio::sync::Mutex<()>,
@@ -136,9 +144,15 @@ impl Store {
         let sync = sync(&opened.rows.db, opened.sync);
         let writer =
             Writer::start(stage, sync, opened.witness, bells.clone(), health.clone()).map_err(failed)?;
-        let (care, rows) = (tokio::sync::Mutex::default(), LastHold(Some(opened.rows)));
-        let inner = Inner { writer, health, bells, clock, care, _mark: opened.mark, rows };
+        let (keys, care) = (KeyTable::default(), tokio::sync::Mutex::default());
+        let rows = LastHold(Some(opened.rows));
+        let inner = Inner { writer, health, bells, keys, clock, care, _mark: opened.mark, rows };
         Ok(Self(Arc::new(inner)))
+    }
+
+    fn key(&self, id: KeyId) -> Result<Option<KeyRow>, KeysError> {
+        let row = self.rows().and_then(|rows| Ok(rows.key(id)?));
+        row.map_err(|error| KeysError(error.to_string()))
     }
 
     /// For reading; refused after an error, because what was applied may not be durable.
@@ -151,7 +165,10 @@ impl Store {
 #[async_trait]
 impl Journal for Store {
     async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
-        self.0.writer.commit(changes).await
+        let keys = claims::ids(&changes);
+        self.0.writer.commit(changes).await?;
+        self.0.keys.committed(&keys);
+        Ok(())
     }
 
     fn run(&self, run: RunId) -> Result<Option<Run>, StoreError> {
@@ -181,6 +198,15 @@ impl Journal for Store {
     fn events(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Event)>, StoreError> {
         Ok(self.rows()?.events(run, from, limit)?)
     }
+
+    fn kept_dead_letters(
+        &self,
+        after: Option<(RunId, u64)>,
+        limit: usize,
+    ) -> Result<Vec<KeptDeadLetter>, StoreError> {
+        // The method of the store itself, which has the same name.
+        Store::kept_dead_letters(self, after, limit)
+    }
 }
 
 /// A visibility timeout holds within one life of the engine: see [`Store::open`].
@@ -202,6 +228,18 @@ impl Queue for Store {
     async fn hide(&self, receipts: Vec<Receipt>, visibility: Duration) -> Result<(), StoreError> {
         let until = self.0.clock.now().after(visibility);
         self.commit(receipts.into_iter().map(|receipt| Change::Hide { receipt, until }).collect()).await
+    }
+}
+
+/// Claims of `mode: latest` hold within one life of the engine.
+#[async_trait]
+impl Keys for Store {
+    async fn claim(&self, claims: &[Claim]) -> Result<Answered<Claimed>, KeysError> {
+        self.0.keys.claim(claims, self.0.clock.now(), |id| self.key(id))
+    }
+
+    async fn settle(&self, ends: &[(Claim, End)]) -> Result<Answered<Settled>, KeysError> {
+        self.0.keys.settle(ends, self.0.clock.now(), |id| self.key(id))
     }
 }
 

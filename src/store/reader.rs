@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::core::claims::{KeyId, KeyRow};
 use crate::core::id::{RunId, Unit};
 use crate::core::progress::Progress;
 use crate::core::run::{Event, Run};
@@ -13,6 +14,7 @@ use crate::core::tally::{Calls, Tally};
 
 use super::block::{Block, CELLS, ITEMS};
 use super::cells::{self, Count, Paged};
+use super::claims;
 use super::codec;
 use super::error::Error;
 use super::keys;
@@ -89,6 +91,12 @@ impl Rows {
             }
         }
         Ok(tally)
+    }
+
+    pub(super) fn key(&self, id: KeyId) -> Result<Option<KeyRow>, Error> {
+        let key = keys::key(id);
+        let Some(payload) = self.get(&key)? else { return Ok(None) };
+        claims::row(&payload).map(Some).map_err(codec::at(&key))
     }
 
     pub(super) fn watermark(&self, run: RunId) -> Result<u64, Error> {

@@ -13,6 +13,7 @@ use crate::core::tally::{Calls, Tally};
 use super::block::{Block, CELLS, Found, ITEMS, Record, Shape};
 use super::cache::Cache;
 use super::cells::{self, Count, Paged};
+use super::claims;
 use super::codec::{self, frame};
 use super::error::Error;
 use super::keys;
@@ -98,6 +99,11 @@ impl Stage {
                 let mut payload = Vec::new();
                 put_number(&mut payload, position);
                 self.put(keys::watermark(run), &payload)
+            }
+            Change::Key(id, Some(row)) => self.put(keys::key(id), &claims::put_row(&row)),
+            Change::Key(id, None) => {
+                self.plain.insert(keys::key(id), None);
+                Ok(())
             }
             Change::Enqueue(messages) => messages.into_iter().try_for_each(|message| self.enqueue(message)),
             Change::Received { receipt, until } => self.received(&receipt, until),

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::archive::{Archive, Names};
+use crate::core::care::KeptDeadLetter;
 use crate::core::catalog::Role;
 use crate::core::cell::{Cell, Facts, SettleBy, SkipReason, State};
 use crate::core::change::Change;
@@ -31,6 +32,9 @@ struct Records {
     progress: BTreeMap<(RunId, Unit), Progress>,
     tallies: BTreeMap<(RunId, &'static str), Tally>,
     events: BTreeMap<RunId, Vec<Event>>,
+    kept: Vec<KeptDeadLetter>,
+    /// How many items each read brought.
+    reads: Vec<usize>,
 }
 
 #[derive(Default)]
@@ -60,6 +64,11 @@ impl FakeJournal {
             }
             _ => {}
         }
+    }
+
+    /// How many items each read brought since the last time this was asked.
+    pub(crate) fn take_reads(&self) -> Vec<usize> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).reads)
     }
 
     fn read<T>(&self, read: impl FnOnce(&Records) -> T) -> T {
@@ -97,6 +106,10 @@ impl Journal for FakeJournal {
             });
             items.take(limit).collect()
         }))
+        .inspect(|found: &Vec<_>| {
+            let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            records.reads.push(found.len());
+        })
     }
 
     fn tally(&self, run: RunId, unit: Unit) -> Result<Tally, StoreError> {
@@ -105,6 +118,17 @@ impl Journal for FakeJournal {
 
     fn watermark(&self, _: RunId) -> Result<u64, StoreError> {
         Ok(0)
+    }
+
+    fn kept_dead_letters(
+        &self,
+        after: Option<(RunId, u64)>,
+        limit: usize,
+    ) -> Result<Vec<KeptDeadLetter>, StoreError> {
+        Ok(self.read(|records| {
+            let behind = |letter: &&KeptDeadLetter| after.is_none_or(|at| (letter.run, letter.position) > at);
+            records.kept.iter().filter(behind).take(limit).cloned().collect()
+        }))
     }
 
     fn events(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Event)>, StoreError> {
@@ -169,6 +193,7 @@ fn step(name: &str, role: Role, needs: &[usize]) -> PlanStep {
         concurrency: 1,
         connection: None,
         settle: SettleBy::Probe,
+        keyed: false,
         tolerant: false,
         delete_after: None,
         revision: 0,
@@ -286,4 +311,37 @@ pub(crate) fn doubtful() -> Archive {
     let told = cell(State::Succeeded, 1, None, &[]);
     journal.put(Change::Progress(run.id, Unit::Closing(1), Progress { cells: vec![told] }));
     Archive::new(journal, Arc::new(FakeNames))
+}
+
+/// An archive of one run with two dead letters, and of so many that outlived theirs.
+pub(crate) fn with_gone(count: u64) -> Archive {
+    let journal = FakeJournal::default();
+    fill(&journal, &run(1 << 100, Status::Failed));
+    let kept = |position| KeptDeadLetter {
+        run: RunId(1 << 90),
+        workflow: "product-sync".into(),
+        item: Some(format!("G{position}")),
+        position,
+        step: "pim".into(),
+        fault: None,
+        attempts: 3,
+        at: START,
+        record: Value::Null,
+    };
+    journal.0.lock().unwrap_or_else(PoisonError::into_inner).kept = (0..count).map(kept).collect();
+    Archive::new(Arc::new(journal), Arc::new(FakeNames))
+}
+
+/// A run of so many items, each done at every step at once.
+pub(crate) fn large(count: u64) -> (Archive, Arc<FakeJournal>) {
+    let journal = Arc::new(FakeJournal::default());
+    let mut run = run(1 << 100, Status::Succeeded);
+    run.source.as_mut().expect("the fake run has a source").count = count;
+    journal.put(Change::Run(Box::new(run.clone())));
+    let cells = [0, 1, 1].map(|attempts| cell(State::Succeeded, attempts, None, &[]));
+    for position in 0..count {
+        let progress = Progress { cells: cells.to_vec() };
+        journal.put(Change::Progress(run.id, Unit::Item(position), progress));
+    }
+    (Archive::new(Arc::clone(&journal) as _, Arc::new(FakeNames)), journal)
 }

@@ -11,9 +11,11 @@ use super::event::EventView;
 use super::item::{ItemStory, step_name};
 use super::problem::{Problem, ProblemKind, code};
 use super::when::When;
+use crate::core::care::KeptDeadLetter;
 use crate::core::fault::Fault;
 use crate::core::id::RunId;
 use crate::core::letter::LetterFilter;
+use crate::core::plan::Plan;
 
 use crate::core::run::{Run, RunEvent};
 use crate::core::time::Timestamp;
@@ -84,6 +86,17 @@ pub struct LetterView {
     pub doubts: u32,
     /// When it was given up.
     pub at: When,
+    /// Its run is gone: it can be looked at and dropped, and not redriven.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
+}
+
+/// A page that is being filled.
+struct Filling {
+    filter: LetterFilter,
+    limit: usize,
+    looked_at: usize,
+    letters: Vec<LetterView>,
 }
 
 /// Everything about one item of a run, for whoever has to decide about it.
@@ -102,24 +115,45 @@ pub struct LetterStory {
     pub record: Option<Value>,
 }
 
-/// Where a page begins: at an item of a run.
-struct Cursor {
-    run: RunId,
-    position: u64,
+/// What a cursor among the dead letters that outlived their runs begins with.
+const GONE: &str = "gone:";
+
+/// Where a page begins.
+enum Cursor {
+    /// At an item of a run.
+    At(RunId, u64),
+    /// Behind this one of those whose runs are gone.
+    Gone(RunId, u64),
 }
 
 impl FromStr for Cursor {
     type Err = Problem;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let parts = text.split_once(':');
-        let cursor = parts.and_then(|(run, position)| {
-            Some(Self { run: run.parse().ok()?, position: position.parse().ok()? })
-        });
+        let (place, make): (&str, fn(RunId, u64) -> Self) = match text.strip_prefix(GONE) {
+            Some(place) => (place, Self::Gone),
+            None => (text, Self::At),
+        };
+        let parts = place.split_once(':');
+        let cursor = parts.and_then(|(run, position)| Some(make(run.parse().ok()?, position.parse().ok()?)));
         cursor.ok_or_else(|| {
             let detail = format!("'{text}' is no cursor of dead letters");
             Problem::new(ProblemKind::Invalid, code::API_QUERY, detail).next("milepost dead-letters list")
         })
+    }
+}
+
+fn gone_letter(letter: KeptDeadLetter) -> LetterView {
+    LetterView {
+        run: letter.run,
+        item: letter.item.unwrap_or_else(|| format!("#{}", letter.position)),
+        position: letter.position,
+        step: letter.step,
+        error: letter.fault,
+        attempts: letter.attempts,
+        doubts: 0,
+        at: When(letter.at),
+        gone: true,
     }
 }
 
@@ -136,19 +170,34 @@ impl Archive {
     /// # Errors
     /// What is wrong with the reference of the run, or with the cursor.
     pub fn dead_letters(&self, query: &LetterQuery) -> Result<LetterPage, Problem> {
-        let filter = query.filter();
         let limit = query.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
-        let cursor: Option<Cursor> = query.after.as_deref().map(str::parse).transpose()?;
-        let runs = match &query.run {
-            Some(reference) => vec![self.find(reference)?],
-            None => self.journal().runs()?,
+        let mut page = Filling { filter: query.filter(), limit, looked_at: 0, letters: Vec::new() };
+        let cursor = query.after.as_deref().map(str::parse).transpose()?;
+        let next = if let Some(Cursor::Gone(run, position)) = cursor {
+            self.gone_letters(Some((run, position)), &mut page)?
+        } else {
+            let runs = match &query.run {
+                Some(reference) => vec![self.find(reference)?],
+                None => self.journal().runs()?,
+            };
+            match self.letters_of(&runs, cursor.as_ref(), &mut page)? {
+                None if query.run.is_none() => self.gone_letters(None, &mut page)?,
+                next => next,
+            }
         };
-        let mut letters = Vec::new();
-        let mut looked_at = 0;
-        for run in &runs {
-            let mut from = match &cursor {
-                Some(cursor) if run.id > cursor.run => continue,
-                Some(cursor) if run.id == cursor.run => cursor.position,
+        Ok(LetterPage { letters: page.letters, next })
+    }
+
+    fn letters_of(
+        &self,
+        runs: &[Run],
+        cursor: Option<&Cursor>,
+        page: &mut Filling,
+    ) -> Result<Option<String>, Problem> {
+        for run in runs {
+            let from = match cursor {
+                Some(Cursor::At(at, _)) if run.id > *at => continue,
+                Some(Cursor::At(at, position)) if run.id == *at => *position,
                 _ => 0,
             };
             if self.counts(run)?.0.dead_lettered == 0 {
@@ -157,40 +206,79 @@ impl Archive {
             // A run whose definition cannot be used any more hides none of the others.
             let plan = match self.names().plan(run) {
                 Ok(plan) => plan,
-                Err(error) if query.run.is_some() => return Err(error.into()),
+                Err(error) if runs.len() == 1 => return Err(error.into()),
                 Err(_) => continue,
             };
-            loop {
-                let records = self.journal().items(run.id, from, CHUNK)?;
-                if records.is_empty() {
-                    break;
+            if let Some(position) = self.letters_of_run(run, &plan, from, page)? {
+                return Ok(Some(format!("{}:{position}", run.id)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Fills the page from one run; where the next page begins, when this one is full.
+    fn letters_of_run(
+        &self,
+        run: &Run,
+        plan: &Plan,
+        mut from: u64,
+        page: &mut Filling,
+    ) -> Result<Option<u64>, Problem> {
+        loop {
+            let records = self.journal().items(run.id, from, CHUNK)?;
+            if records.is_empty() {
+                return Ok(None);
+            }
+            page.looked_at += records.len();
+            for (position, progress) in &records {
+                if page.letters.len() >= page.limit {
+                    return Ok(Some(*position));
                 }
-                looked_at += records.len();
-                for (position, progress) in &records {
-                    if letters.len() >= limit {
-                        let next = Some(format!("{}:{position}", run.id));
-                        return Ok(LetterPage { letters, next });
-                    }
-                    let cells = plan.items.steps.iter().zip(&progress.cells).enumerate();
-                    let picked = cells.filter(|(_, (step, cell))| filter.picks(step, cell));
-                    letters.extend(picked.map(|(at, (_, cell))| LetterView {
-                        run: run.id,
-                        item: self.label(run, *position),
-                        position: *position,
-                        step: step_name(&plan, at),
-                        error: cell.fault.clone(),
-                        attempts: cell.attempts,
-                        doubts: cell.doubts,
-                        at: When(cell.at),
-                    }));
-                    from = position + 1;
+                let cells = plan.items.steps.iter().zip(&progress.cells).enumerate();
+                let picked = cells.filter(|(_, (step, cell))| page.filter.picks(step, cell));
+                let letters = picked.map(|(at, (_, cell))| LetterView {
+                    run: run.id,
+                    item: self.label(run, *position),
+                    position: *position,
+                    step: step_name(plan, at),
+                    error: cell.fault.clone(),
+                    attempts: cell.attempts,
+                    doubts: cell.doubts,
+                    at: When(cell.at),
+                    gone: false,
+                });
+                page.letters.extend(letters);
+                from = position + 1;
+            }
+            if page.looked_at >= LOOKED_AT_MAX {
+                return Ok(Some(from));
+            }
+        }
+    }
+
+    /// Those that outlived their runs.
+    fn gone_letters(
+        &self,
+        mut after: Option<(RunId, u64)>,
+        page: &mut Filling,
+    ) -> Result<Option<String>, Problem> {
+        loop {
+            let kept = self.journal().kept_dead_letters(after, CHUNK)?;
+            if kept.is_empty() {
+                return Ok(None);
+            }
+            for letter in kept {
+                if page.letters.len() >= page.limit {
+                    // Behind none of them is behind one that cannot be: IDs begin with a time.
+                    let (run, position) = after.unwrap_or((RunId(0), 0));
+                    return Ok(Some(format!("{GONE}{run}:{position}")));
                 }
-                if looked_at >= LOOKED_AT_MAX {
-                    return Ok(LetterPage { letters, next: Some(format!("{}:{from}", run.id)) });
+                after = Some((letter.run, letter.position));
+                if page.filter.matches(&letter.step, letter.fault.as_ref(), letter.at) {
+                    page.letters.push(gone_letter(letter));
                 }
             }
         }
-        Ok(LetterPage { letters, next: None })
     }
 
     /// Everything about the item with this key, whether it is a dead letter still or was one.
@@ -236,7 +324,7 @@ fn item_of(event: &RunEvent) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::fake::{START, archive};
+    use crate::view::fake::{START, archive, with_gone};
 
     fn found(query: &LetterQuery) -> Vec<String> {
         let page = archive(false).dead_letters(query).unwrap();
@@ -269,6 +357,25 @@ mod tests {
         assert!(paged[0].0 > paged[2].0, "the newest run first");
         let odd = LetterQuery { after: Some("7".into()), ..LetterQuery::default() };
         assert_eq!(archive(false).dead_letters(&odd).unwrap_err().code, code::API_QUERY);
+    }
+
+    #[test]
+    fn those_that_outlived_their_runs_come_last_and_are_marked() {
+        let archive = with_gone(3);
+        let mut query = LetterQuery { limit: Some(1), ..LetterQuery::default() };
+        let mut found = Vec::new();
+        loop {
+            let page = archive.dead_letters(&query).unwrap();
+            found.extend(page.letters.iter().map(|letter| (letter.item.clone(), letter.gone)));
+            query.after = page.next;
+            if query.after.is_none() {
+                break;
+            }
+        }
+        let gone: Vec<&str> = found.iter().filter(|(_, gone)| *gone).map(|(item, _)| item.as_str()).collect();
+        assert_eq!((gone, found.len()), (vec!["G0", "G1", "G2"], 5));
+        let of_run = LetterQuery { run: Some("@latest".into()), ..LetterQuery::default() };
+        assert_eq!(archive.dead_letters(&of_run).unwrap().letters.len(), 2, "a run has its own only");
     }
 
     #[test]

@@ -139,6 +139,7 @@ const CONNECTIONS: &[ConnectionKind] = &[
     ConnectionKind { name: "local", summary: "", fields: &[] },
     ConnectionKind { name: "s3", summary: "", fields: &[] },
     ConnectionKind { name: "embedded", summary: "", fields: &[field("rules", Kind::Any)] },
+    ConnectionKind { name: "redis", summary: "", fields: &[needed("url", Kind::Plain)] },
     ConnectionKind {
         name: "aws",
         summary: "",
@@ -164,5 +165,9 @@ const CONNECTIONS: &[ConnectionKind] = &[
 
 /// The catalog.
 pub(crate) fn catalog() -> Catalog {
-    Catalog { steps: STEPS.to_vec(), connections: CONNECTIONS.to_vec() }
+    Catalog {
+        steps: STEPS.to_vec(),
+        connections: CONNECTIONS.to_vec(),
+        key_stores: vec!["embedded", "redis"],
+    }
 }

@@ -110,6 +110,7 @@ impl Place {
         let ports = Ports {
             journal: Arc::clone(&shared) as _,
             queue: Arc::clone(&shared) as _,
+            keys: Arc::clone(&shared) as _,
             clock: Arc::clone(&self.clock) as _,
             pins: shared,
             compute: Arc::new(InPlace),
@@ -231,6 +232,7 @@ fn step(name: &str, role: Role, needs: Vec<usize>) -> PlanStep {
         tolerant: false,
         delete_after: None,
         revision: 0,
+        keyed: false,
     }
 }
 

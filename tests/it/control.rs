@@ -57,7 +57,7 @@ stopping: no new calls; waiting for those that are out. Ctrl-C again ends at onc
 
 
 next: milepost resume RUN --plan
-      milepost items RUN --status dead_lettered
+      milepost dead-letters list --run RUN
 stopped; nothing is lost. Go on with: milepost resume RUN
 "#);
     let (status, before) = totals(&site, &run);

@@ -26,7 +26,7 @@ items  step      first     error
     1  validate  31000698  InvalidRecord: /product_name: null is not of type "string"
     1  validate  31001160  InvalidRecord: /currency: "US Dollar" does not match "^[A-Z]{3}$"
 "#);
-    insta::assert_snapshot!(talk(&site, &told), @"next: milepost items RUN --status dead_lettered");
+    insta::assert_snapshot!(talk(&site, &told), @r#"next: milepost dead-letters list --run RUN"#);
     assert_eq!(amounts(&held(&site)), [SAMPLE[1]; 4]);
 }
 

@@ -3,4 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+#[macro_use]
+#[path = "../keys/suite.rs"]
+mod suite;
 mod redis;
+mod redis_engines;
+#[path = "../site/mod.rs"]
+mod site;

@@ -83,6 +83,7 @@ fn live(clock: &Arc<SimClock>, store: &MemoryStore, world: &Arc<World>) -> u64 {
     let ports = Ports {
         journal: Arc::clone(&shared) as Arc<dyn Journal>,
         queue: Arc::clone(&shared) as Arc<dyn Queue>,
+        keys: Arc::clone(&shared) as Arc<dyn milepost::ports::Keys>,
         clock: Arc::clone(clock) as Arc<dyn Clock>,
         pins: shared,
         compute: Arc::new(InPlace),

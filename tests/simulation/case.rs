@@ -208,6 +208,7 @@ impl Case {
         let ports = Ports {
             journal: Arc::clone(&store) as Arc<dyn Journal>,
             queue: Arc::new(mailbox),
+            keys: Arc::clone(&store) as Arc<dyn milepost::ports::Keys>,
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             pins: store as Arc<dyn milepost::ports::Pins>,
             compute: Arc::new(InPlace),

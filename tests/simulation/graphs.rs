@@ -89,6 +89,7 @@ pub(crate) fn step(name: &str, role: Role, needs: Vec<usize>, settle: SettleBy) 
         concurrency: 4,
         connection: None,
         settle,
+        keyed: false,
         tolerant: false,
         delete_after: None,
         revision: 0,

@@ -2,7 +2,7 @@
 //! tests of the store, which hold a store without syncs against it.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -91,9 +91,9 @@ pub(crate) fn write_on(store: &Store, run: RunId) {
         runtime.spawn(async move {
             for number in 0.. {
                 if let Err(error) = store.commit(commit_of(run, writer, number)).await {
-                    return writeln!(std::io::stdout(), "\n{error}").unwrap();
+                    return println!("\n{error}");
                 }
-                writeln!(std::io::stdout(), "acknowledged {}.", number * WRITERS + writer).unwrap();
+                println!("acknowledged {}.", number * WRITERS + writer);
             }
         })
     });

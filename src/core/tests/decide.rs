@@ -38,7 +38,7 @@ fn hear(desk: &mut Desk, arrival: Arrival, now: u64) {
 }
 
 fn request() -> Ready {
-    Ready::Request(Arc::new(Request { key: "k".to_owned(), body: serde_json::Value::Null }))
+    Ready::Request(Arc::new(Request { key: "k".to_owned(), body: serde_json::Value::Null, version: None }))
 }
 
 /// Items arrive without a record, ready for a call of their first step.

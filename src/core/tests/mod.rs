@@ -1,6 +1,7 @@
 //! What the tests of the core share: small tracks, and units at any place on them.
 
 mod cell;
+mod claiming;
 mod decide;
 mod mail;
 mod outlet;
@@ -34,6 +35,7 @@ pub(super) fn step(name: &str, role: Role, needs: &[usize]) -> PlanStep {
         concurrency: 1,
         connection: None,
         settle: SettleBy::Repeat,
+        keyed: false,
         tolerant: false,
         delete_after: None,
         revision: 0,

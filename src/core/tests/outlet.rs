@@ -33,7 +33,7 @@ fn desk(terms: Terms, items: u64) -> Desk {
     let mut desk = Desk::new(Arc::new(plan), limits, Some(items), 0);
     at(&mut desk, 0);
     for item in 0..items {
-        let request = Request { key: "k".to_owned(), body: serde_json::Value::Null };
+        let request = Request { key: "k".to_owned(), body: serde_json::Value::Null, version: None };
         let ready = vec![(0, Ready::Request(Arc::new(request)))];
         hear(&mut desk, Arrival::Fetched { unit: Unit::Item(item), progress: None, ready }, 0);
     }
@@ -55,7 +55,7 @@ fn leaving(decision: &Decision) -> (Vec<Unit>, Vec<Unit>) {
         match dispatch {
             Dispatch::Call { units, .. } => calls.extend(units.iter().map(|(unit, _)| *unit)),
             Dispatch::Look { unit, .. } => looks.push(*unit),
-            Dispatch::Fetch(_) | Dispatch::Prepare { .. } => {}
+            _ => {}
         }
     }
     (calls, looks)

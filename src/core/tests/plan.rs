@@ -38,7 +38,7 @@ fn catalog() -> Catalog {
         Descriptor { harmless: always, ..descriptor("log", Role::Effect { probes: false }) },
         descriptor("receive", Role::Receive),
     ];
-    Catalog { steps, connections: Vec::new() }
+    Catalog { steps, ..Catalog::default() }
 }
 
 fn step(name: &str, uses: &str, needs: &[&str]) -> Step {
@@ -64,6 +64,7 @@ fn workflow(steps: Vec<Step>) -> Workflow {
         description: None,
         input: BTreeMap::new(),
         connections: BTreeMap::new(),
+        key_store: None,
         steps,
         tolerate: Tolerance::Count(0),
         timeout: None,

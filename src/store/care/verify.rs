@@ -14,6 +14,7 @@ use crate::core::tally::{StepTally, Tally};
 
 use super::super::block::{Block, CELLS, Found, ITEMS, MESSAGES, Record};
 use super::super::cells::{self, Count, Paged};
+use super::super::claims;
 use super::super::codec;
 use super::super::error::Error;
 use super::super::keys;
@@ -162,6 +163,7 @@ impl Check<'_> {
             Some(b'Q') => self.messages(key, &payload)?,
             Some(b'S') => self.spilled(key, &payload)?,
             Some(b'D') => drop(kept::decode(&payload).map_err(at)?),
+            Some(b'K') => drop(claims::row(&payload).map_err(at)?),
             Some(b'G') => {}
             _ => {
                 let what = "this version of milepost knows no such rows".to_owned();

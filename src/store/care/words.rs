@@ -10,6 +10,7 @@ const KINDS: &[(u8, &str)] = &[
     (b'D', "dead letters kept"),
     (b'G', "removals under way"),
     (b'I', "items"),
+    (b'K', "idempotency keys"),
     (b'M', "format"),
     (b'N', "number of batches"),
     (b'Q', "queues"),
@@ -30,7 +31,7 @@ pub(super) fn kind(key: &[u8]) -> Option<&'static str> {
 pub(super) fn run_of(key: &[u8]) -> Option<RunId> {
     match key.first()? {
         b'S' => run_of(key.get(1..)?),
-        b'M' | b'N' | b'D' => None,
+        b'M' | b'N' | b'D' | b'K' => None,
         _ => run_in(key),
     }
 }
@@ -47,6 +48,7 @@ pub(super) fn place(key: &[u8]) -> String {
     match key.first() {
         Some(b'M') => "the format of the store".to_owned(),
         Some(b'N') => "the number of batches".to_owned(),
+        Some(b'K') => format!("the idempotency key {:032x}", run_in(key).map_or(0, |id| id.0)),
         Some(b'R') => format!("the record of {run}"),
         Some(b'W') => format!("the watermark of {run}"),
         Some(b'V') => format!("event {number} of {run}"),
@@ -94,6 +96,7 @@ fn spilled(key: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::claims::KeyId;
     use crate::core::id::Unit;
 
     #[test]
@@ -103,6 +106,7 @@ mod tests {
         for (key, said) in [
             (keys::META.to_vec(), "the format of the store".to_owned()),
             (keys::run(run), format!("the record of {id}")),
+            (keys::key(KeyId(255)), "the idempotency key 000000000000000000000000000000ff".to_owned()),
             (keys::item_block(run, 3), format!("items 48 to 63 of {id}")),
             (keys::event(run, 9), format!("event 9 of {id}")),
             (keys::unit_page(run, Unit::Run, 1), format!("the steps of {id}, page 1")),
@@ -122,5 +126,6 @@ mod tests {
         }
         assert_eq!(run_of(&keys::spill(&keys::item_block(run, 1), 2)), Some(run));
         assert_eq!((run_of(keys::META), run_of(b"I"), kind(b"?")), (None, None, None));
+        assert_eq!(run_of(&keys::key(KeyId(255))), None, "keys outlive runs");
     }
 }

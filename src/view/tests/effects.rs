@@ -3,7 +3,7 @@
 use crate::core::ledger::Verdict;
 use crate::core::tally::StepTally;
 use crate::view::effects::may_doubt;
-use crate::view::fake::{archive, doubtful};
+use crate::view::fake::{archive, doubtful, large};
 use crate::view::{Doubtful, EffectFilter, EffectView, code};
 
 fn found(filter: &EffectFilter) -> Vec<String> {
@@ -77,18 +77,18 @@ fn pages_go_on_where_they_ended_and_keep_an_item_together() {
     let whole = archive.effects("@latest", &EffectFilter::default()).unwrap();
     let mut filter = EffectFilter { limit: Some(3), ..EffectFilter::default() };
     let mut paged = Vec::new();
-    let mut pages = 0;
+    let mut turns = 0;
     loop {
         let page = archive.effects("@latest", &filter).unwrap();
         assert!(page.effects.len() <= 4, "three, and the rest of an item");
         paged.extend(page.effects);
-        pages += 1;
+        turns += 1;
         filter.after = page.next;
         if page.next.is_none() {
             break;
         }
     }
-    assert_eq!((paged, pages > 3), (whole.effects, true));
+    assert_eq!((paged, turns > 3), (whole.effects, true));
 }
 
 #[test]
@@ -109,4 +109,22 @@ fn a_step_whose_successes_took_one_attempt_each_is_not_read_for_doubts() {
     sums.attempts = 5;
     sums.units.running = 1;
     assert!(may_doubt(&sums), "its engine may be gone");
+}
+
+/// However many items there are, a few hundred are in memory at once; and without any doubt none
+/// is read to find doubts.
+#[test]
+fn a_hundred_thousand_items_are_counted_a_few_hundred_at_a_time() {
+    let (archive, journal) = large(100_000);
+    let counts = archive.effect_counts("@latest").unwrap();
+    assert_eq!((counts.total, counts.done, counts.person), (200_000, 200_000, 0));
+    let reads = journal.take_reads();
+    assert_eq!((reads.iter().sum::<usize>(), reads.iter().max()), (100_000, Some(&512)));
+    let doubts = EffectFilter { doubt: Some(Doubtful::Any), ..EffectFilter::default() };
+    let page = archive.effects("@latest", &doubts).unwrap();
+    assert_eq!((page.effects.len(), page.next), (0, None));
+    assert_eq!(journal.take_reads(), [0; 0], "the counts say that there is nothing to find");
+    let refused = EffectFilter { verdict: Some(Verdict::Refused), ..EffectFilter::default() };
+    let page = archive.effects("@latest", &refused).unwrap();
+    assert_eq!((page.effects.len(), page.next), (0, Some(50_000)), "a page looks at so many and no more");
 }

@@ -1,8 +1,11 @@
 //! Care for a state that holds everything there can be.
 
+#![expect(clippy::print_stdout, reason = "seeds and figures are told")]
+
 mod backup;
 mod gc;
 mod journal;
+mod keys;
 mod verify;
 
 use std::path::Path;
@@ -60,6 +63,7 @@ fn step(name: &str, role: Role, needs: Vec<usize>) -> PlanStep {
         concurrency: 1,
         connection: None,
         settle: SettleBy::Person,
+        keyed: false,
         tolerant: false,
         delete_after: None,
         revision: 0,

@@ -1,0 +1,46 @@
+//! Idempotency keys in Redis, for engines that share them.
+//!
+//! - `client` speaks to the server: one connection, bounded waiting, a new one after any error.
+//! - `keys` is the port: reads rows, lets the core judge, and writes back only what nobody else has
+//!   changed meanwhile.
+//!
+//! Redis must keep what it is given: `maxmemory-policy noeviction`, and persistence where keys are to
+//! outlive a restart. TLS is not spoken.
+
+mod client;
+mod keys;
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::{BuildFault, settings};
+use crate::core::catalog::{ConnectionKind, Field, Kind};
+use crate::ports::Keys;
+use client::Client;
+use keys::RedisKeys;
+
+/// Before every key, when the connection does not say `prefix`.
+const PREFIX: &str = "milepost:key:";
+
+/// What a Redis connection takes.
+pub const CONNECTION: ConnectionKind = ConnectionKind {
+    name: "redis",
+    summary: "idempotency keys that several engines share",
+    fields: &[
+        Field { name: "url", kind: Kind::Plain, required: true },
+        Field { name: "password", kind: Kind::Secret, required: false },
+        Field { name: "prefix", kind: Kind::Plain, required: false },
+    ],
+};
+
+/// Makes the store of keys. Speaks to nobody yet.
+///
+/// # Errors
+/// What is wrong with the connection's fields.
+pub fn keys(fields: &Map<String, Value>) -> Result<Arc<dyn Keys>, BuildFault> {
+    let url = settings::required(fields, "url")?;
+    let password = settings::text(fields, "password")?;
+    let prefix = settings::text(fields, "prefix")?.unwrap_or(PREFIX);
+    Ok(Arc::new(RedisKeys::new(Client::new(url, password)?, prefix)))
+}

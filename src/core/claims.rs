@@ -1,0 +1,393 @@
+//! Idempotency keys (rule R6): who may carry out an effect, and what became of it. One set of rules
+//! for every store of keys: a store only keeps rows, and changes each of them atomically.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::cell::Facts;
+use super::time::Timestamp;
+use super::workflow::IdempotencyMode;
+
+/// Names a key of an outside system: half of a SHA-256, so that two keys never share a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId(pub u128);
+
+impl KeyId {
+    /// The row of a key. `scope` identifies the outside system: the same key on another shop is
+    /// another key.
+    pub fn of(scope: &str, key: &str) -> Self {
+        let mut digest = Sha256::new();
+        digest.update((scope.len() as u64).to_be_bytes());
+        digest.update(scope);
+        digest.update(key);
+        Self(half(digest))
+    }
+}
+
+/// What a request says, as a number: half of a SHA-256 over its JSON, whatever the order of its
+/// fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint(pub u128);
+
+impl Fingerprint {
+    /// The fingerprint of a rendered request, which holds no secrets.
+    pub fn of(request: &Value) -> Self {
+        let mut digest = Sha256::new();
+        add(&mut digest, request);
+        Self(half(digest))
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+fn add(digest: &mut Sha256, value: &Value) {
+    let mut put = |kind: u8, text: &str| {
+        digest.update([kind]);
+        digest.update((text.len() as u64).to_be_bytes());
+        digest.update(text);
+    };
+    match value {
+        Value::Null => put(b'0', ""),
+        Value::Bool(yes) => put(b'b', if *yes { "1" } else { "" }),
+        Value::Number(number) => put(b'n', &number.to_string()),
+        Value::String(text) => put(b't', text),
+        Value::Array(values) => {
+            put(b'a', &values.len().to_string());
+            for value in values {
+                add(digest, value);
+            }
+        }
+        Value::Object(fields) => {
+            put(b'o', &fields.len().to_string());
+            let mut sorted: Vec<(&String, &Value)> = fields.iter().collect();
+            sorted.sort_unstable_by_key(|(name, _)| *name);
+            for (name, value) in sorted {
+                digest.update((name.len() as u64).to_be_bytes());
+                digest.update(name);
+                add(digest, value);
+            }
+        }
+    }
+}
+
+fn half(digest: Sha256) -> u128 {
+    let bytes = digest.finalize();
+    bytes.iter().take(16).fold(0, |number, byte| number << 8 | u128::from(*byte))
+}
+
+/// How new the content of a request is: a number or a text, as it was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version(pub String);
+
+impl Version {
+    /// Two numbers by value, however they are written; anything else byte by byte.
+    pub fn compare(&self, other: &Self) -> Ordering {
+        match (number(&self.0), number(&other.0)) {
+            (Some(one), Some(another)) => one.cmp(&another),
+            _ => self.0.as_bytes().cmp(other.0.as_bytes()),
+        }
+    }
+}
+
+/// A decimal number; numbers over 2^53 reach us as text (rule R12).
+fn number(text: &str) -> Option<Decimal> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
+    if !plain || text.is_empty() {
+        return None;
+    }
+    Decimal::from_str(text).or_else(|_| Decimal::from_scientific(text)).ok()
+}
+
+/// Tells the attempts of one owner apart: only the newest one settles a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Fence {
+    /// The ownership epoch of the run.
+    pub epoch: u32,
+    /// The attempt, from 1.
+    pub attempt: u32,
+}
+
+/// A request to carry out an effect under a key, alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The key.
+    pub id: KeyId,
+    /// What a second effect under the key means.
+    pub mode: IdempotencyMode,
+    /// What is to be sent.
+    pub fingerprint: Fingerprint,
+    /// How new it is.
+    pub version: Version,
+    /// The effect that asks: one run, step and unit.
+    pub owner: u128,
+    /// Its attempt.
+    pub fence: Fence,
+    /// The run means to do again what it did under this key itself; its own records say more than
+    /// the key does.
+    pub repeats_own: bool,
+    /// How long the claim holds when its owner is gone.
+    pub claim: Duration,
+    /// How long the key is remembered.
+    pub keep: Duration,
+}
+
+/// What a claim came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Claimed {
+    /// The effect may be carried out; nobody else will meanwhile.
+    Granted,
+    /// The same content was applied last (or, under `once`, at all).
+    AlreadyApplied {
+        /// What that effect returned.
+        facts: Facts,
+        /// It was this very effect, in an attempt that nobody heard of.
+        own: bool,
+    },
+    /// Newer content was applied.
+    Stale {
+        /// What that effect returned.
+        facts: Facts,
+    },
+    /// Under `once`: other content was, or is being, applied under the key.
+    Conflict {
+        /// The fingerprint of that content.
+        other: Fingerprint,
+    },
+    /// Somebody else is at it, until this instant at the latest.
+    Busy {
+        /// When the claim ends.
+        until: Timestamp,
+    },
+}
+
+/// How the effect of a claim ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum End {
+    /// It was carried out, or need not be.
+    Done {
+        /// What it returned; `None`: nothing is known beyond what was known before.
+        facts: Option<Facts>,
+    },
+    /// It surely was not.
+    Undone,
+}
+
+/// What became of a claim that was settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// The key says what was asked for.
+    Kept,
+    /// The claim was not there any more, and somebody else was: perhaps both did it.
+    Lost,
+}
+
+/// A claim that holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The effect it is for.
+    pub owner: u128,
+    /// Its attempt.
+    pub fence: Fence,
+    /// What is being sent.
+    pub fingerprint: Fingerprint,
+    /// When it ends by itself.
+    pub until: Timestamp,
+}
+
+/// What was applied last under a key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Applied {
+    /// The effect.
+    pub owner: u128,
+    /// Its attempt.
+    pub fence: Fence,
+    /// What was sent.
+    pub fingerprint: Fingerprint,
+    /// How new it is.
+    pub version: Version,
+    /// When.
+    pub at: Timestamp,
+    /// How long it is remembered from then on.
+    pub keep: Duration,
+    /// What the effect returned.
+    pub facts: Facts,
+}
+
+/// All that is known of a key. An empty row is none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct KeyRow {
+    /// Who is at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
+    /// What was applied last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied: Option<Applied>,
+}
+
+/// Whether the row says nothing any more: it may be removed.
+pub fn is_expired(row: &KeyRow, now: Timestamp) -> bool {
+    live(row, now) == KeyRow::default()
+}
+
+/// When the row says nothing any more at the latest, if nothing happens.
+pub fn expires(row: &KeyRow) -> Timestamp {
+    let held = row.held.as_ref().map(|held| held.until);
+    let kept = row.applied.as_ref().map(|applied| applied.at.after(applied.keep));
+    held.into_iter().chain(kept).max().unwrap_or(Timestamp(0))
+}
+
+/// The row without what is over.
+fn live(row: &KeyRow, now: Timestamp) -> KeyRow {
+    KeyRow {
+        held: row.held.clone().filter(|held| held.until > now),
+        applied: row.applied.clone().filter(|applied| applied.at.after(applied.keep) > now),
+    }
+}
+
+/// Judges a claim. Returns the row after it, when that differs.
+pub fn claim(row: &KeyRow, claim: &Claim, now: Timestamp) -> (Claimed, Option<KeyRow>) {
+    let mut next = live(row, now);
+    let verdict = judge(&mut next, claim, now);
+    (verdict, Some(next).filter(|next| next != row))
+}
+
+fn judge(next: &mut KeyRow, claim: &Claim, now: Timestamp) -> Claimed {
+    let once = claim.mode == IdempotencyMode::Once;
+    if let Some(applied) = &next.applied
+        && !once
+        && claim.version.compare(&applied.version) == Ordering::Less
+    {
+        return Claimed::Stale { facts: applied.facts.clone() };
+    }
+    if let Some(held) = &next.held
+        && (held.owner != claim.owner || held.fence > claim.fence)
+    {
+        // What is under way under `latest` may still turn out to be the older one.
+        return if once && held.fingerprint != claim.fingerprint {
+            Claimed::Conflict { other: held.fingerprint }
+        } else {
+            Claimed::Busy { until: held.until }
+        };
+    }
+    if let Some(applied) = &mut next.applied
+        && !(claim.repeats_own && applied.owner == claim.owner)
+    {
+        if applied.fingerprint == claim.fingerprint {
+            if claim.version != applied.version && !once {
+                applied.version = claim.version.clone();
+                applied.at = now;
+            }
+            let (facts, own) = (applied.facts.clone(), applied.owner == claim.owner);
+            next.held = None;
+            return Claimed::AlreadyApplied { facts, own };
+        }
+        if once {
+            return Claimed::Conflict { other: applied.fingerprint };
+        }
+    }
+    let (owner, fence, fingerprint) = (claim.owner, claim.fence, claim.fingerprint);
+    next.held = Some(Held { owner, fence, fingerprint, until: now.after(claim.claim) });
+    Claimed::Granted
+}
+
+/// Settles a claim. Returns the row after it, when that differs.
+pub fn settle(row: &KeyRow, claim: &Claim, end: &End, now: Timestamp) -> (Settled, Option<KeyRow>) {
+    let mut next = live(row, now);
+    let settled = close(&mut next, claim, end, now);
+    (settled, Some(next).filter(|next| next != row))
+}
+
+fn close(next: &mut KeyRow, claim: &Claim, end: &End, now: Timestamp) -> Settled {
+    let newer = |owner: u128, fence: Fence| owner != claim.owner || fence > claim.fence;
+    let taken = next.held.as_ref().is_some_and(|held| newer(held.owner, held.fence));
+    let End::Done { facts } = end else {
+        if !taken {
+            next.held = None;
+        }
+        return Settled::Kept;
+    };
+    let overtaken = next.applied.as_ref().is_some_and(|applied| match claim.mode {
+        _ if applied.owner == claim.owner => applied.fence > claim.fence,
+        IdempotencyMode::Latest => claim.version.compare(&applied.version) == Ordering::Less,
+        IdempotencyMode::Once => true,
+    });
+    if taken || overtaken {
+        return Settled::Lost;
+    }
+    let known = || next.applied.as_ref().map(|applied| applied.facts.clone()).unwrap_or_default();
+    let facts = facts.clone().unwrap_or_else(known);
+    next.held = None;
+    next.applied = Some(Applied {
+        owner: claim.owner,
+        fence: claim.fence,
+        fingerprint: claim.fingerprint,
+        version: claim.version.clone(),
+        at: now,
+        keep: claim.keep,
+        facts,
+    });
+    Settled::Kept
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_is_about_content_not_about_the_order_of_fields() {
+        let of = |value: Value| Fingerprint::of(&value);
+        assert_eq!(of(json!({ "a": 1, "b": [true, null] })), of(json!({ "b": [true, null], "a": 1 })));
+        for other in [json!({ "a": 2, "b": [true, null] }), json!({ "a": 1, "b": [null, true] }), json!({})] {
+            assert_ne!(of(json!({ "a": 1, "b": [true, null] })), of(other));
+        }
+        assert_ne!(of(json!(["ab", ""])), of(json!(["a", "b"])));
+        assert_ne!(of(json!("1")), of(json!(1)));
+    }
+
+    #[test]
+    fn the_same_key_on_another_system_is_another_key() {
+        assert_ne!(KeyId::of("shop-a", "x"), KeyId::of("shop-b", "x"));
+        assert_ne!(KeyId::of("a", "bc"), KeyId::of("ab", "c"));
+    }
+
+    #[test]
+    fn versions_are_numbers_where_both_are() {
+        let compare = |one: &str, another: &str| Version(one.into()).compare(&Version(another.into()));
+        assert_eq!(compare("9", "10"), Ordering::Less);
+        assert_eq!(compare("9007199254740993", "9007199254740992"), Ordering::Greater);
+        assert_eq!(compare("1.50", "1.5"), Ordering::Equal);
+        assert_eq!(compare("1e3", "999"), Ordering::Greater);
+        assert_eq!(compare("2026-01-02", "2026-01-10"), Ordering::Less);
+        assert_eq!(compare("v9", "v10"), Ordering::Greater, "texts are texts");
+    }
+
+    #[test]
+    fn what_is_over_is_as_if_it_never_was() {
+        let applied = Applied {
+            owner: 1,
+            fence: Fence { epoch: 1, attempt: 1 },
+            fingerprint: Fingerprint(1),
+            version: Version("1".into()),
+            at: Timestamp(1_000),
+            keep: Duration::from_millis(500),
+            facts: Facts::new(),
+        };
+        let row = KeyRow { held: None, applied: Some(applied) };
+        assert!(!is_expired(&row, Timestamp(1_499)));
+        assert!(is_expired(&row, Timestamp(1_500)));
+        assert_eq!(expires(&row), Timestamp(1_500));
+    }
+}
