@@ -213,6 +213,7 @@ impl Drive {
         self.desk = Desk::new(plan, self.limits, Some(0), 0);
         if self.steering.end.take().is_some() {
             self.mail = Mail::new(self.limits.window);
+            self.keyring = Keyring::default();
         }
         self.steering.no_deadline();
         self.desk.want(Unit::Closing(self.run.closings));

@@ -231,7 +231,7 @@ pub(crate) fn run(id: u128, status: Status) -> Run {
         key: None,
         connections: BTreeMap::new(),
         revisions: BTreeMap::new(),
-        steer: Default::default(),
+        steer: crate::core::steer::Steer::default(),
         released: None,
     }
 }

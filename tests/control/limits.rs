@@ -44,7 +44,7 @@ fn looks_after_a_crash_come_no_faster_than_calls() {
     place.terms("shop", Terms { concurrency: Some(2), ..Terms::default() });
     place.shop.set(Mood::Mute);
     place.life(async |life| {
-        drop(life.until(|_, tally| tally.steps.len() > 2 && tally.steps[2].units.in_doubt >= 50).await)
+        drop(life.until(|_, tally| tally.steps.len() > 2 && tally.steps[2].units.in_doubt >= 50).await);
     });
     place.shop.set(Mood::Up);
     assert_eq!(place.life(async |life| life.end().await).status, Status::Succeeded);

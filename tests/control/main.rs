@@ -111,6 +111,7 @@ impl Place {
         let ports = Ports {
             journal: Arc::clone(&shared) as _,
             queue: Arc::clone(&shared) as _,
+            keys: Arc::clone(&shared) as _,
             clock: Arc::clone(&self.clock) as _,
             keys: Arc::clone(&shared) as _,
             pins: shared,
@@ -234,6 +235,7 @@ fn step(name: &str, role: Role, needs: Vec<usize>) -> PlanStep {
         delete_after: None,
         keyed: false,
         revision: 0,
+        keyed: false,
     }
 }
 

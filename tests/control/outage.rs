@@ -35,8 +35,8 @@ fn outage(mood: Mood, window: usize) -> (Place, usize) {
     let place = Place { window, ..Place::new(ITEMS) };
     place.shop.set(mood);
     let during = place.life(async |life| {
-        let held = life.until(|run, _| run.status == Status::Paused).await;
-        let hold = &held.steer.holds["shop"];
+        let begun = life.until(|run, _| run.status == Status::Paused).await;
+        let hold = &begun.steer.holds["shop"];
         assert_eq!((hold.trials, hold.next.since(hold.since)), (0, Duration::from_secs(10)));
         life.pass(OUTAGE).await;
         let paused = life.until(|run, _| run.status == Status::Paused).await;
@@ -85,13 +85,13 @@ fn somebody_who_does_not_want_to_wait_has_it_tried_at_once() {
     let place = Place::new(100);
     place.shop.set(Mood::Closed);
     place.life(async |life| {
-        let held = life.until(|run, _| run.status == Status::Paused).await;
+        let begun = life.until(|run, _| run.status == Status::Paused).await;
         place.shop.set(Mood::Up);
         life.handle.ask(milepost::engine::Request::Unpause { by: "ana".into() }).await.unwrap();
         let freed = life.until(|run, _| run.status == Status::Running).await;
         assert!(freed.steer.holds.is_empty());
         let last = place.shop.calls().last().unwrap().0;
-        assert!(last < held.steer.holds["shop"].next, "it waited for the trial");
+        assert!(last < begun.steer.holds["shop"].next, "it waited for the trial");
         assert_eq!(life.end().await.status, Status::Succeeded);
     });
 }

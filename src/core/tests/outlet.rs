@@ -86,7 +86,9 @@ fn held(outcome: &Outcome) -> (Desk, Vec<Unit>) {
     let mut desk = desk(held_after(3), 20);
     let (calls, _) = leaving(&at(&mut desk, 0));
     assert_eq!(calls.len(), 9);
-    calls[..3].iter().for_each(|unit| end(&mut desk, *unit, outcome.clone(), 1_000));
+    for unit in &calls[..3] {
+        end(&mut desk, *unit, outcome.clone(), 1_000);
+    }
     (desk, calls[3..].to_vec())
 }
 
@@ -97,7 +99,9 @@ fn a_held_connection_lets_nothing_out_and_nobody_looks_before_the_trial() {
     assert!(
         matches!(&told[..], [Notice::Held { connection, next: Timestamp(11_000), .. }] if connection == "shop")
     );
-    out.iter().for_each(|unit| end(&mut desk, *unit, down(), 1_500));
+    for unit in &out {
+        end(&mut desk, *unit, down(), 1_500);
+    }
     assert_eq!(desk.take_notices(), [], "those that were out say nothing new");
     for now in [5_000, 10_999] {
         let decision = at(&mut desk, now);
@@ -125,7 +129,9 @@ fn a_held_connection_lets_nothing_out_and_nobody_looks_before_the_trial() {
 #[test]
 fn a_doubt_over_a_held_connection_is_looked_at_in_the_trial_and_costs_no_look() {
     let (mut desk, out) = held(&mute());
-    out.iter().for_each(|unit| end(&mut desk, *unit, mute(), 1_000));
+    for unit in &out {
+        end(&mut desk, *unit, mute(), 1_000);
+    }
     at(&mut desk, 5_000);
     let doubtful = out[0];
     let spent = |desk: &Desk| desk.progress(doubtful).map(|progress| progress.cells[0].spent);
@@ -161,7 +167,9 @@ fn a_pause_keeps_all_in_and_a_stop_lets_go_of_what_stands_in_line() {
     desk.unpause(Timestamp(5));
     assert_eq!(leaving(&at(&mut desk, 5)).0.len(), 9);
     let (mut held, out) = held(&mute());
-    out.iter().for_each(|unit| end(&mut held, *unit, mute(), 1_000));
+    for unit in &out {
+        end(&mut held, *unit, mute(), 1_000);
+    }
     at(&mut held, 5_000);
     held.stop();
     at(&mut held, 5_001);

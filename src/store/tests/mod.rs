@@ -119,7 +119,7 @@ pub(super) fn run_of(id: RunId) -> Run {
         key: None,
         connections: BTreeMap::new(),
         revisions: BTreeMap::new(),
-        steer: Default::default(),
+        steer: crate::core::steer::Steer::default(),
         released: None,
     }
 }
