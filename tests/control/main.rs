@@ -113,7 +113,6 @@ impl Place {
             queue: Arc::clone(&shared) as _,
             keys: Arc::clone(&shared) as _,
             clock: Arc::clone(&self.clock) as _,
-            keys: Arc::clone(&shared) as _,
             pins: shared,
             compute: Arc::new(InPlace),
         };
@@ -235,7 +234,6 @@ fn step(name: &str, role: Role, needs: Vec<usize>) -> PlanStep {
         delete_after: None,
         keyed: false,
         revision: 0,
-        keyed: false,
     }
 }
 
