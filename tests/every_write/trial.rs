@@ -288,6 +288,5 @@ fn new_run(stage: &Stage) -> Run {
         revisions: BTreeMap::new(),
         steer: milepost::core::steer::Steer::default(),
         released: None,
-        steer: Default::default(),
     }
 }
