@@ -1,8 +1,9 @@
 //! What people do to runs beside starting and resuming them.
 
 use crate::core::change::Change;
+use crate::core::event::{Event, RunEvent};
 use crate::core::id::RunId;
-use crate::core::run::{Event, Run, RunEvent, Status};
+use crate::core::run::{Run, Status};
 use crate::engine::{Declined, Request};
 use crate::ports::Journal;
 use crate::view::{Acted, Action, Order, Problem, ProblemKind, ResumeTerms, code};

@@ -115,6 +115,7 @@ fn plan(run: crate::core::id::RunId) -> ResumePlan {
             items: 1,
             reason: "InvalidRecord: the record will not change".into(),
         }],
+        changes: crate::core::redefine::Changes::default(),
     }
 }
 
@@ -304,7 +305,7 @@ item  step     effect     settled by
 K3    publish  attempt 1  repeat
 --- stderr
 
-next: milepost resume run_00000100000000000000000000 --state DIR
+next: milepost resume run_00000100000000000000000000 --expect 4f1c2a --state DIR
 ");
     let (_, out, _) = site.milepost("resume @failed --plan --json").await;
     let plan: serde_json::Value = serde_json::from_str(&out).unwrap();

@@ -81,6 +81,22 @@ fn service(engine: &Arc<Engine>) -> Service {
     }
 }
 
+/// Says what became of the run that a key had started before.
+pub(super) fn sum_up_before(
+    engine: &Engine,
+    run: &Run,
+    json: bool,
+    context: &Context,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let (id, archive) = (run.id.to_string(), engine.archive());
+    output.line(&id)?;
+    let status = archive.status(run);
+    output.say(&format!("this key started it before; it is {}, and nothing was done now", status.word()));
+    sum_up(&archive, &id, json, context, output)?;
+    Ok(Exit::of_run(status))
+}
+
 /// Shows a run until it ends, or is asked to stop; then sums it up.
 pub(super) async fn to_end(
     engine: &Engine,

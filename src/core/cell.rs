@@ -213,6 +213,9 @@ pub enum Kind {
     /// What it sent was lost on the way: a resume sends it again, under the same ID. From
     /// succeeded.
     Resent,
+    /// It was reached under an earlier revision of its step: it begins anew. From succeeded, skipped,
+    /// dead-lettered, backoff or waiting.
+    Outdated,
     /// A resume gives a new budget. From dead-lettered, in-doubt, backoff or waiting.
     Revived,
     /// A person gave it up. From dead-lettered, and from every state that is not final, but
@@ -301,9 +304,8 @@ impl Cell {
             }
             (state, Kind::Settled { done }) if self.is_doubtful() => self.settled(state, done),
             (S::Pending, Kind::Parked { until }) => S::Waiting(until),
-            (S::DeadLettered | S::Backoff(_) | S::Waiting(_), Kind::Revived)
-            | (S::Succeeded, Kind::Resent) => {
-                self.doubts += u32::from(self.state == S::Succeeded);
+            (state, kind) if begins_anew(state, &kind) => {
+                self.doubts += u32::from(state == S::Succeeded && self.attempts > 0);
                 self.spent = 0;
                 S::Pending
             }
@@ -355,5 +357,19 @@ impl Cell {
             }
             (state, None) => state,
         }
+    }
+}
+
+/// Whether an event takes a cell back to its beginning. What was done once is never called not done
+/// again.
+fn begins_anew(state: State, kind: &Kind) -> bool {
+    use State as S;
+    match kind {
+        Kind::Revived => matches!(state, S::DeadLettered | S::Backoff(_) | S::Waiting(_)),
+        Kind::Resent => state == S::Succeeded,
+        Kind::Outdated => {
+            state.is_passed() || matches!(state, S::DeadLettered | S::Backoff(_) | S::Waiting(_))
+        }
+        _ => false,
     }
 }

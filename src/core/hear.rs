@@ -220,6 +220,11 @@ impl Desk {
         if state.is_final() {
             active.slots[step].request = None;
         }
+        // A doubt of an earlier revision is settled, and what it was about is out of date.
+        if active.progress.is_outdated(track, step) {
+            active.progress.apply(track, step, Kind::Outdated, now)?;
+        }
+        let state = active.progress.cells[step].state;
         self.touched.insert(unit);
         self.set_timer(unit, step, state);
         Ok(())

@@ -197,14 +197,6 @@ impl Desk {
         }
     }
 
-    /// A call that had taken leave does not leave after all.
-    pub(super) fn did_not_leave(&mut self, unit: Unit, step: usize) {
-        let index = self.outlets.index(unit, step);
-        let outlet = &mut self.outlets.all[index];
-        outlet.calling -= 1;
-        outlet.breaker.did_not_leave(unit, step);
-    }
-
     /// A look at the other side is due.
     pub(super) fn queue_look(&mut self, unit: Unit, step: usize) {
         let index = self.outlets.index(unit, step);
@@ -255,6 +247,14 @@ impl Desk {
         } else {
             self.connection_answered(index);
         }
+    }
+
+    /// A call that had leave does not leave after all. It says nothing about the connection.
+    pub(super) fn call_withdrawn(&mut self, unit: Unit, step: usize) {
+        let index = self.outlets.index(unit, step);
+        let outlet = &mut self.outlets.all[index];
+        outlet.calling -= 1;
+        outlet.breaker.withdrawn(unit, step);
     }
 
     /// A look ended.

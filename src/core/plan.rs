@@ -5,6 +5,7 @@
 //! stands in two tracks: on the run track it pins the source (the gate, rule R1); on the item
 //! track it is a pure step that gives the item its record, or its dead letter.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::catalog::{Catalog, Descriptor, Role};
@@ -12,6 +13,7 @@ use super::cell::SettleBy;
 use super::graph::Graph;
 use super::id::Unit;
 use super::retry::Retry;
+use super::run::Revision;
 use super::workflow::{Bounds, Step, Tolerance, Workflow};
 
 /// A workflow as the engine decides on it.
@@ -119,6 +121,16 @@ impl Plan {
             tolerate: workflow.tolerate,
             bounds: Bounds::of(workflow),
         }
+    }
+
+    /// The same under a run whose steps were changed since its start. The steps of `on_failure` are
+    /// not among them: each closing is told of once.
+    #[must_use]
+    pub fn revised(mut self, revisions: &BTreeMap<String, Revision>) -> Self {
+        for step in self.run.steps.iter_mut().chain(&mut self.items.steps) {
+            step.revision = revisions.get(&step.name).map_or(0, |revision| revision.number);
+        }
+        self
     }
 
     /// The track that `unit` flows through.

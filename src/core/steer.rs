@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::event::{Event, RunEvent};
 use super::fault::Fault;
-use super::run::{Event, RunEvent};
 use super::time::Timestamp;
 
 /// What a run is asked for, as it is durable.

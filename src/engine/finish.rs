@@ -1,10 +1,11 @@
 //! How a run that has nothing left to do ends.
 
 use crate::core::closing::{self, Verdict};
+use crate::core::event::RunEvent;
 use crate::core::fault::Fault;
 use crate::core::id::Unit;
 use crate::core::progress::Progress;
-use crate::core::run::{Run, RunEvent, Status};
+use crate::core::run::{Run, Status};
 
 use super::drive::{Drive, Error};
 use super::recover;
@@ -48,6 +49,7 @@ pub(super) fn judge(drive: &Drive) -> Result<Ending, Error> {
     let journal = &drive.ports.journal;
     let plan = &drive.common.assembly.plan;
     let run = journal.progress(drive.run.id, Unit::Run)?.unwrap_or_else(|| Progress::new(&plan.run));
+    let run = run.fitted(&plan.run);
     let items = journal.tally(drive.run.id, Unit::Item(0))?;
     let total = drive.run.source.as_ref().map_or(0, |source| source.count);
     Ok(match closing::judge(plan, &run, &items, total) {

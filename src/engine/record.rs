@@ -3,9 +3,9 @@
 use crate::core::arrival::Setback;
 use crate::core::cell::State;
 use crate::core::change::Change;
+use crate::core::event::{Event, RunEvent};
 use crate::core::id::Unit;
 use crate::core::retry::Outcome;
-use crate::core::run::{Event, RunEvent};
 use crate::core::time::Timestamp;
 
 use super::drive::{Drive, Error};

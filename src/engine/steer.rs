@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
+use crate::core::event::RunEvent;
 use crate::core::fault::{Fault, name};
 use crate::core::id::Unit;
 use crate::core::outlet::Notice;
-use crate::core::run::RunEvent;
 use crate::core::steer::{Halt, Relief};
 use crate::core::time::Timestamp;
 

@@ -1,19 +1,24 @@
 //! Events: what happened to a run, in order.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::archive::Archive;
 use super::problem::Problem;
 use super::run::SourceView;
 use super::when::When;
+use crate::core::event::{Event, RunEvent};
 use crate::core::fault::Fault;
-use crate::core::run::{Event, Run, RunEvent, Status};
+use crate::core::run::{Cause, Run, Status};
 use crate::core::steer::{Halt, Relief};
 
 /// Events on a page when nothing else is asked for.
 const LIMIT_DEFAULT: usize = 500;
 /// Most events on a page.
 const LIMIT_MAX: usize = 5_000;
+/// Digits of a content address in a sentence.
+const ADDRESS_SHOWN: usize = 12;
 
 /// Events in the order in which they happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,9 +39,9 @@ pub struct EventView {
     pub event: u64,
     /// When, RFC 3339.
     pub at: String,
-    /// What: `started`, `pinned`, `remarked`, `resumed`, `interrupted`, `paused`, `tried`,
-    /// `unpaused`, `cancelling`, `closing`, `closed`, `released`, `settled`, `dropped`,
-    /// `alert` or `setback`.
+    /// What: `started`, `pinned`, `remarked`, `resumed`, `redefined`, `reconnected`, `interrupted`,
+    /// `paused`, `tried`, `unpaused`, `cancelling`, `closing`, `closed`, `released`, `settled`,
+    /// `dropped`, `alert` or `setback`.
     pub kind: String,
     /// The step it happened at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -108,6 +113,17 @@ impl Archive {
                 EventView { items: Some(remark.items), message: Some(remark.text), ..view("remarked") }
             }
             RunEvent::Resumed { plan } => EventView { plan: Some(plan), ..view("resumed") },
+            RunEvent::Redefined { definition, raised, .. } => EventView {
+                message: Some(changed(&format!("definition {}", short(&definition)), &raised)),
+                ..view("redefined")
+            },
+            RunEvent::Reconnected { connections, raised } => {
+                let names: Vec<&str> = connections.keys().map(String::as_str).collect();
+                EventView {
+                    message: Some(changed(&format!("connection {}", names.join(", ")), &raised)),
+                    ..view("reconnected")
+                }
+            }
             RunEvent::Interrupted => view("interrupted"),
             RunEvent::Paused { .. }
             | RunEvent::Tried { .. }
@@ -171,4 +187,16 @@ fn steered(what: RunEvent, view: impl Fn(&str) -> EventView) -> EventView {
         // Every other event has a view of its own.
         _ => EventView::default(),
     }
+}
+
+/// The beginning of a content address: enough to tell two apart.
+fn short(address: &str) -> &str {
+    address.get(..ADDRESS_SHOWN).unwrap_or(address)
+}
+
+/// What was changed, and which steps are out of date by that.
+fn changed(what: &str, raised: &BTreeMap<String, Cause>) -> String {
+    let steps: Vec<String> =
+        raised.iter().map(|(step, cause)| format!("{step} ({})", cause.words())).collect();
+    if steps.is_empty() { what.to_owned() } else { format!("{what}; to run again: {}", steps.join(", ")) }
 }

@@ -12,12 +12,14 @@ use crate::core::care::KeptDeadLetter;
 use crate::core::catalog::Role;
 use crate::core::cell::{Cell, Facts, SettleBy, SkipReason, State};
 use crate::core::change::Change;
+use crate::core::event::{Event, RunEvent};
 use crate::core::fault::Fault;
 use crate::core::id::{RunId, Unit};
 use crate::core::plan::{Plan, PlanStep, Track};
 use crate::core::progress::Progress;
 use crate::core::retry::Retry;
-use crate::core::run::{Event, Run, RunEvent, Source, Status};
+use crate::core::run::{Run, Source, Status};
+use crate::core::start::StartKey;
 use crate::core::tally::{Calls, Tally};
 use crate::core::time::Timestamp;
 use crate::core::workflow::{Bounds, Tolerance};
@@ -91,6 +93,10 @@ impl Journal for FakeJournal {
 
     fn runs(&self) -> Result<Vec<Run>, StoreError> {
         Ok(self.read(|records| records.runs.values().rev().cloned().collect()))
+    }
+
+    fn started_under(&self, _: &str) -> Result<Option<StartKey>, StoreError> {
+        Ok(None)
     }
 
     fn progress(&self, run: RunId, unit: Unit) -> Result<Option<Progress>, StoreError> {

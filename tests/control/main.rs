@@ -19,11 +19,12 @@ use milepost::core::catalog::Role;
 use milepost::core::cell::SettleBy;
 use milepost::core::change::Change;
 use milepost::core::desk::Limits;
+use milepost::core::event::RunEvent;
 use milepost::core::id::{RunId, Unit};
 use milepost::core::outlet::Terms;
 use milepost::core::plan::{Plan, PlanStep, Track};
 use milepost::core::retry::Retry;
-use milepost::core::run::{Run, RunEvent, Status};
+use milepost::core::run::{Run, Status};
 use milepost::core::tally::Tally;
 use milepost::core::time::Timestamp;
 use milepost::core::workflow::{Bounds, Tolerance};
@@ -231,8 +232,8 @@ fn step(name: &str, role: Role, needs: Vec<usize>) -> PlanStep {
         settle: SettleBy::Probe,
         tolerant: false,
         delete_after: None,
-        revision: 0,
         keyed: false,
+        revision: 0,
     }
 }
 

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use milepost::core::breaker::Patience;
+use milepost::core::event::RunEvent;
 use milepost::core::outlet::Terms;
-use milepost::core::run::{RunEvent, Status};
+use milepost::core::run::Status;
 use milepost::core::steer::{Halt, Relief};
 
 use crate::Place;

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use milepost::core::cell::State;
+use milepost::core::event::RunEvent;
 use milepost::core::id::Unit;
-use milepost::core::run::{RunEvent, Status};
+use milepost::core::run::Status;
 use milepost::core::workflow::Tolerance;
 use milepost::engine::{Declined, Request};
 use milepost::ports::Journal;

@@ -19,7 +19,9 @@ mod ledger;
 mod letters;
 mod products;
 mod reads;
+mod redefine;
 mod selection;
+mod start_key;
 mod steer;
 mod workflows;
 

@@ -12,9 +12,9 @@ use serde_json::json;
 
 use milepost::core::cell::{Cell, Facts, State};
 use milepost::core::change::{Change, Message};
+use milepost::core::event::{Event, RunEvent};
 use milepost::core::id::{RunId, Unit};
 use milepost::core::progress::Progress;
-use milepost::core::run::{Event, RunEvent};
 use milepost::core::time::Timestamp;
 use milepost::ports::{Clock, Journal, Queue, Receive};
 use milepost::store::Store;

@@ -1,5 +1,6 @@
 //! What the tests of the core share: small tracks, and units at any place on them.
 
+mod carried_out;
 mod cell;
 mod claiming;
 mod decide;

@@ -55,7 +55,10 @@ fn leaving(decision: &Decision) -> (Vec<Unit>, Vec<Unit>) {
         match dispatch {
             Dispatch::Call { units, .. } => calls.extend(units.iter().map(|(unit, _)| *unit)),
             Dispatch::Look { unit, .. } => looks.push(*unit),
-            _ => {}
+            Dispatch::Fetch(_)
+            | Dispatch::Prepare { .. }
+            | Dispatch::Claim { .. }
+            | Dispatch::Release { .. } => {}
         }
     }
     (calls, looks)

@@ -18,10 +18,11 @@ use tokio::sync::Notify;
 
 use crate::core::cell::{Cell, State};
 use crate::core::change::Message;
+use crate::core::event::{Event, RunEvent};
 use crate::core::fault::Fault;
 use crate::core::id::RunId;
 use crate::core::progress::Progress;
-use crate::core::run::{Event, Run, RunEvent, Status};
+use crate::core::run::{Run, Status};
 use crate::core::time::Timestamp;
 use crate::ports::{Clock, Journal, Pins, Queue, Receive};
 
