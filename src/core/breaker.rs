@@ -108,10 +108,12 @@ impl Breaker {
         }
     }
 
-    /// What took leave does not leave: if that was the trial, another may.
-    pub(super) fn did_not_leave(&mut self, unit: Unit, step: usize) {
-        if let Some(held) = &mut self.held {
-            held.trial.take_if(|trial| *trial == (unit, step));
+    /// A call that was to leave did not; if it was the trial, another one is.
+    pub(super) fn withdrawn(&mut self, unit: Unit, step: usize) {
+        if let Some(held) = &mut self.held
+            && held.trial == Some((unit, step))
+        {
+            held.trial = None;
         }
     }
 

@@ -158,7 +158,7 @@ impl Desk {
     fn free(&mut self, step: usize, unit: Option<&Unit>) {
         if let Some(unit) = unit {
             self.line(*unit, step).calling -= 1;
-            self.did_not_leave(*unit, step);
+            self.call_withdrawn(*unit, step);
         }
     }
 

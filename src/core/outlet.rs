@@ -197,14 +197,6 @@ impl Desk {
         }
     }
 
-    /// A call that had taken leave does not leave after all.
-    pub(super) fn did_not_leave(&mut self, unit: Unit, step: usize) {
-        let index = self.outlets.index(unit, step);
-        let outlet = &mut self.outlets.all[index];
-        outlet.calling -= 1;
-        outlet.breaker.did_not_leave(unit, step);
-    }
-
     /// A look at the other side is due.
     pub(super) fn queue_look(&mut self, unit: Unit, step: usize) {
         let index = self.outlets.index(unit, step);

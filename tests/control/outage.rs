@@ -73,6 +73,22 @@ fn three_minutes_without_the_shop_cost_no_item_an_attempt_too_many() {
 }
 
 #[test]
+fn a_dozen_items_outlast_a_night_of_trials() {
+    for mood in [Mood::Closed, Mood::Mute] {
+        let place = Place::new(12);
+        place.shop.set(mood);
+        place.life(async |life| {
+            life.until(|run, _| run.status == Status::Paused).await;
+            life.pass(Duration::from_hours(8)).await;
+            place.shop.set(Mood::Up);
+            assert_eq!(life.end().await.status, Status::Succeeded);
+        });
+        assert_eq!((place.tally().units.succeeded, place.shop.written()), (12, (12, 1)));
+        assert!(place.shop.calls().len() + place.shop.looks().len() > 480, "about one trial a minute");
+    }
+}
+
+#[test]
 fn a_shop_that_works_but_says_nothing_is_looked_at_and_written_to_once() {
     let (place, trials) = outage(Mood::Mute, 64);
     all_done(&place);
