@@ -107,7 +107,7 @@ fn runtime() -> Runtime {
 pub(crate) struct Trial<'a> {
     stage: &'a Stage,
     /// The stand-ins outlive every engine.
-    outside: Runtime,
+    _outside: Runtime,
     dir: TempDir,
     sandbox: Sandbox,
     clock: Arc<dyn Clock>,
@@ -128,7 +128,7 @@ impl<'a> Trial<'a> {
         outside.block_on(store.commit(vec![Change::Run(Box::new(new_run(stage)))])).unwrap();
         Self {
             stage,
-            outside,
+            _outside: outside,
             dir,
             sandbox,
             clock,
