@@ -44,7 +44,7 @@ impl Args {
         let letters = self.which.filter();
         let items =
             if self.item.is_empty() { vec![ITEMS_DEAD_LETTERED.to_owned()] } else { self.item.clone() };
-        ResumeTerms { items, letters }
+        ResumeTerms { items, letters, ..ResumeTerms::default() }
     }
 
     fn options(&self) -> String {
@@ -65,7 +65,7 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
     }
     let terms = args.terms();
     let plan = archive.plan_view(&engine.plan(run, &terms).await?)?;
-    let running = engine.resume(run, &terms).await?;
+    let running = engine.resume(run, &terms, None).await?;
     output.say(&resume::summary(&plan));
     watch::to_end(&engine, running, args.json, context, output).await
 }

@@ -286,6 +286,7 @@ fn new_run(stage: &Stage) -> Run {
         key: None,
         connections: BTreeMap::new(),
         revisions: BTreeMap::new(),
+        steer: milepost::core::steer::Steer::default(),
         released: None,
     }
 }

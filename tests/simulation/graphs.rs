@@ -10,9 +10,9 @@ use milepost::core::plan::{Plan, PlanStep, Track};
 use milepost::core::retry::{Jitter, Retry};
 use milepost::core::run;
 use milepost::core::scope::Scope;
-use milepost::core::workflow::Tolerance;
-use milepost::engine::assembly::{Assembly, Station};
-use milepost::expr::Expression;
+use milepost::core::workflow::{Bounds, IdempotencyMode, Tolerance};
+use milepost::engine::assembly::{Assembly, Keyed, Station};
+use milepost::expr::{Expression, Template};
 use milepost::ports::{Pinned, Pins, Prepare, Record, Records, Source, SurveyOf, Worker};
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -87,6 +87,7 @@ pub(crate) fn step(name: &str, role: Role, needs: Vec<usize>, settle: SettleBy) 
         batch_max: 1,
         linger: Duration::ZERO,
         concurrency: 4,
+        connection: None,
         settle,
         keyed: false,
         tolerant: false,
@@ -194,7 +195,32 @@ fn random_items(rng: &mut StdRng, world: &Arc<World>, count: u64) -> (Track, Vec
         made.push(step, worker, when);
     }
     hold_longer(rng, &mut made.steps);
+    for (step, station) in made.steps.iter_mut().zip(&mut made.stations) {
+        declare_key(rng, step, station);
+    }
     made.track()
+}
+
+/// Now and then an effect declares a key; now and then two items have the same one.
+fn declare_key(rng: &mut StdRng, step: &mut PlanStep, station: &mut Station) {
+    if !matches!(step.role, Role::Effect { .. }) || rng.random_bool(0.4) {
+        return;
+    }
+    let (mode, key) = match rng.random_range(0..4) {
+        0 => (IdempotencyMode::Once, "${{ item.n }}"),
+        1 => (IdempotencyMode::Latest, "${{ $floor(item.n / 2) }}"),
+        _ => (IdempotencyMode::Latest, "${{ item.n }}"),
+    };
+    step.keyed = true;
+    station.key = Some(Keyed {
+        key: Template::parse(&Value::from(key)).expect("an expression"),
+        version: None,
+        mode,
+        claim: Duration::from_millis(rng.random_range(20..5_000)),
+        keep: Duration::from_hours(1),
+        scope: step.name.clone(),
+        store: None,
+    });
 }
 
 /// A workflow with these item steps behind its gate.
@@ -207,6 +233,7 @@ pub(crate) fn assembly(world: &Arc<World>, (items, stations): (Track, Vec<Statio
             items,
             closing: Track::default(),
             tolerate: Tolerance::Count(1_000_000),
+            bounds: Bounds::default(),
         }),
         run: vec![station(source(world, count), None)],
         items: stations,

@@ -43,6 +43,13 @@ impl Site {
         site
     }
 
+    /// Names another address for the commands that follow.
+    #[allow(dead_code, reason = "not every test that uses a site moves its systems")]
+    pub(crate) fn set(&mut self, name: &'static str, value: &str) {
+        self.env.retain(|(known, _)| *known != name);
+        self.env.push((name, value.to_owned()));
+    }
+
     /// A path in the site.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
