@@ -115,7 +115,9 @@ impl Writer {
 impl Effect for Writer {
     async fn call(&self, calls: &[Call]) -> Verdicts {
         let mut outcomes = Vec::new();
-        calls.iter().for_each(|call| self.note_doubt(call));
+        for call in calls {
+            self.note_doubt(call);
+        }
         for call in calls {
             outcomes.push(self.one(call).await);
         }
@@ -125,9 +127,9 @@ impl Effect for Writer {
 
     async fn probe(&self, call: &Call) -> Probed {
         self.world.pause(Duration::from_millis(40)).await;
-        let shelf = self.shelf.puts.lock().unwrap();
+        let puts = self.shelf.puts.lock().unwrap();
         trace(&format!("{} look of version {} under {}", self.world.now(), self.version, call.key));
-        let landed = shelf.get(&call.key).is_some_and(|puts| puts.iter().any(|put| put.run == call.run));
+        let landed = puts.get(&call.key).into_iter().flatten().any(|put| put.run == call.run);
         if landed { Probed::Done(Facts::new()) } else { Probed::Absent }
     }
 }
@@ -300,9 +302,8 @@ impl Contest {
     }
 
     fn landed(&self, rival: &Rival, item: u64) -> usize {
-        let shelf = self.shelf.puts.lock().unwrap();
-        let puts = shelf.get(&item.to_string());
-        puts.into_iter().flatten().filter(|put| put.run == rival.id).count()
+        let all = self.shelf.puts.lock().unwrap();
+        all.get(&item.to_string()).into_iter().flatten().filter(|put| put.run == rival.id).count()
     }
 
     /// Once all are through, the newest version is what is there.
@@ -310,13 +311,13 @@ impl Contest {
         let newest = self.rivals.last().unwrap();
         // The last record of the source is a dead letter.
         for item in 0..ITEMS - 1 {
-            let shelf = self.shelf.puts.lock().unwrap();
-            let puts = shelf.get(&item.to_string()).unwrap();
+            let all = self.shelf.puts.lock().unwrap();
+            let puts = all.get(&item.to_string()).unwrap();
             if self.shelf.weak.lock().unwrap().contains(&item.to_string()) {
                 continue;
             }
             let last = puts.last();
-            assert_eq!(last.map(|put| put.content), Some(newest.content), "key {item}: {shelf:?}");
+            assert_eq!(last.map(|put| put.content), Some(newest.content), "key {item}: {all:?}");
         }
         for rival in &self.rivals {
             for (item, progress) in self.store.items(rival.id, 0, usize::MAX).unwrap() {

@@ -125,18 +125,18 @@ impl Story {
             station(Worker::Effect(Arc::new(effect)), None)
         };
         let probing = |name: &str, needs| step(name, Role::Effect { probes: true }, needs, SettleBy::Probe);
-        let steps = vec![step("source", Role::Pure, vec![], SettleBy::Repeat), probing("put", vec![0])];
+        let on_items = vec![step("source", Role::Pure, vec![], SettleBy::Repeat), probing("put", vec![0])];
         let stations = vec![station(source(&world, ITEMS), None), scripted(item, 1, panics_in)];
-        let mut made = assembly(&world, (Track::new(steps), stations), ITEMS);
-        let mut steps: Vec<_> = (0..closing.len())
+        let mut made = assembly(&world, (Track::new(on_items), stations), ITEMS);
+        let mut on_failure: Vec<_> = (0..closing.len())
             .map(|at| probing(&format!("on_failure[{at}]"), at.checked_sub(1).into_iter().collect()))
             .collect();
-        for step in &mut steps {
-            step.tolerant = true;
+        for known in &mut on_failure {
+            known.tolerant = true;
         }
         made.closing = closing.iter().enumerate().map(|(at, script)| scripted(*script, at, None)).collect();
         let tolerate = Tolerance::Count(u64::from(closing.is_empty()) * 9);
-        made.plan = Arc::new(Plan { closing: Track::new(steps), tolerate, ..Plan::clone(&made.plan) });
+        made.plan = Arc::new(Plan { closing: Track::new(on_failure), tolerate, ..Plan::clone(&made.plan) });
         let store = MemoryStore::new(Arc::clone(&clock) as Arc<dyn Clock>);
         let begun = store.commit(vec![Change::Run(Box::new(new_run(RUN)))]);
         clock.runtime().block_on(begun).unwrap();
