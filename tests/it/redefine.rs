@@ -24,6 +24,12 @@ fn writes(outside: &Outside) -> (u64, u64) {
     (wrote(&pim), wrote(&shop))
 }
 
+/// The shop is out of order, and the run does not wait until it is back.
+fn shop_is_down(site: &Site, outside: &Outside) {
+    site.edit("product-sync.yaml", &[("\"${env:SHOP_URL}\" }", "\"${env:SHOP_URL}\", pause_after: 0 }")]);
+    faults(&outside.shop, &json!({ "outage": true }));
+}
+
 fn shown(site: &Site) -> (String, u64, u64) {
     let shown: Value = site.json(&["show", "@latest", "--json"]).remove(0);
     let count = |state: &str| shown["items"][state].as_u64().unwrap();
@@ -95,7 +101,7 @@ line  step       verdict      why
 fn when_the_product_itself_changes_everything_behind_it_is_done_anew_under_new_event_ids() {
     let outside = Outside::start();
     let site = Site::reaching(&outside.pim, &outside.shop);
-    faults(&outside.shop, &json!({ "outage": true }));
+    shop_is_down(&site, &outside);
     assert_eq!(site.milepost(&["run", WORKFLOW]).code, Some(1));
     faults(&outside.shop, &json!({}));
     site.edit("product-sync/mapping.yaml", &[("max: 255", "max: 40")]);
@@ -129,7 +135,7 @@ fn when_the_product_itself_changes_everything_behind_it_is_done_anew_under_new_e
 fn an_edit_that_the_records_cannot_follow_is_refused_with_its_line_and_nothing_is_changed() {
     let outside = Outside::start();
     let site = Site::reaching(&outside.pim, &outside.shop);
-    faults(&outside.shop, &json!({ "outage": true }));
+    shop_is_down(&site, &outside);
     assert_eq!(site.milepost(&["run", WORKFLOW]).code, Some(1));
     let events = site.json(&["events", "@latest", "--json"]);
     let refused = |edits: &[(&str, &str)]| {
@@ -224,7 +230,7 @@ fn a_step_that_is_added_behind_the_others_runs_for_every_item() {
 fn a_plan_that_is_no_longer_the_one_that_was_seen_is_refused() {
     let outside = Outside::start();
     let site = Site::reaching(&outside.pim, &outside.shop);
-    faults(&outside.shop, &json!({ "outage": true }));
+    shop_is_down(&site, &outside);
     assert_eq!(site.milepost(&["run", WORKFLOW]).code, Some(1));
     let plan = planned(&site, &[]);
     let seen = plan["plan"].as_str().unwrap();
