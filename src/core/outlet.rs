@@ -249,6 +249,14 @@ impl Desk {
         }
     }
 
+    /// A call that had leave does not leave after all. It says nothing about the connection.
+    pub(super) fn call_withdrawn(&mut self, unit: Unit, step: usize) {
+        let index = self.outlets.index(unit, step);
+        let outlet = &mut self.outlets.all[index];
+        outlet.calling -= 1;
+        outlet.breaker.withdrawn(unit, step);
+    }
+
     /// A look ended.
     pub(super) fn look_ended(&mut self, unit: Unit, step: usize, probed: &Probed, now: Timestamp) {
         let index = self.outlets.index(unit, step);
