@@ -102,7 +102,9 @@ pub(super) fn write_sorted(value: &Value, into: &mut Sha256) {
         }
         Value::Array(members) => {
             into.update(b"[");
-            members.iter().for_each(|member| write_sorted(member, into));
+            for member in members {
+                write_sorted(member, into);
+            }
             into.update(b"]");
         }
         plain => {

@@ -214,7 +214,7 @@ fn no_verdict() -> Fault {
 pub(super) fn effect_id(run: &str, step: &str, unit: Unit, revision: u32) -> u128 {
     let mut name = format!("{run}/{step}/{unit}");
     if revision > 0 {
-        name.push_str(&format!("/{revision}"));
+        name = format!("{name}/{revision}");
     }
     uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes()).as_u128()
 }

@@ -55,12 +55,13 @@ fn records() -> Records {
     Records { gate: true, run: true, items: true, steps, doubtful: BTreeSet::new() }
 }
 
+fn side(one: &Definition) -> Side<'_> {
+    Side { workflow: &one.workflow, plan: &one.plan, doings: &one.doings }
+}
+
 fn ruled(edit: impl Fn(&mut Definition), records: &Records, replaced: &[&str]) -> Vec<Verdict> {
     let (old, mut new) = (definition(), definition());
     edit(&mut new);
-    fn side(one: &Definition) -> Side<'_> {
-        Side { workflow: &one.workflow, plan: &one.plan, doings: &one.doings }
-    }
     let replaced = replaced.iter().map(|name| (*name).to_owned()).collect();
     verdicts(side(&old), side(&new), records, &replaced)
 }

@@ -146,8 +146,11 @@ pub(super) fn removal(rows: &Rows, run: RunId) -> Result<Option<Sweep>, Error> {
     Ok((!remove.is_empty()).then(|| Sweep { remove, ..Sweep::default() }))
 }
 
+/// A key and a payload.
+type Row = (Vec<u8>, Vec<u8>);
+
 /// The start key of a run, to be remembered when the run is gone.
-fn outliving(rows: &Rows, run: &Run) -> Result<Option<(Vec<u8>, Vec<u8>)>, Error> {
+fn outliving(rows: &Rows, run: &Run) -> Result<Option<Row>, Error> {
     let Some(key) = &run.key else { return Ok(None) };
     let ours = rows.started_under(key)?.filter(|started| started.run == run.id);
     Ok(ours.map(|started| {
