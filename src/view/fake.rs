@@ -298,7 +298,7 @@ pub(crate) fn doubtful() -> Archive {
     let sent = || cell(State::Succeeded, 1, None, &[("event_id", json!("e"))]);
     let timeout = || Some(Fault::new("Timeout", "no answer within 30 s"));
     let id = [("id", json!(17))];
-    let later = START.after(Duration::from_secs(60));
+    let later = START.after(Duration::from_mins(1));
     let pim = [
         cell(State::Succeeded, 1, None, &id),
         Cell { doubts: 1, ..cell(State::Succeeded, 2, timeout(), &id) },
