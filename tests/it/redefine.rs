@@ -257,7 +257,8 @@ fn with_another_shop(outside: &Outside, other: &Outside) -> Site {
     assert_eq!(site.milepost(&["run", WORKFLOW]).code, Some(1));
     let run: Value = site.json(&["show", "@latest", "--json"]).remove(0);
     assert_eq!(run["items"]["dead_lettered"], SAMPLE[2] + 1);
-    site.set("SHOP_URL", &other.shop);
+    site.env.retain(|(name, _)| *name != "SHOP_URL");
+    site.env.push(("SHOP_URL", other.shop.clone()));
     site
 }
 

@@ -79,9 +79,9 @@ fn the_dead_letters_of_a_run_that_succeeded_are_tried_again_when_somebody_asks()
     let site = Site::reaching(&outside.pim, &outside.shop);
     faults(&outside.shop, &json!({ "refuse": ["31000009"] }));
     assert_eq!(site.milepost(&["run", WORKFLOW]).code, Some(0));
-    let plain = site.milepost(&["resume", "@latest"]);
-    assert_eq!(plain.code, Some(6));
-    insta::assert_snapshot!(tame(&site, &plain.stderr), @r"
+    let whole = site.milepost(&["resume", "@latest"]);
+    assert_eq!(whole.code, Some(6));
+    insta::assert_snapshot!(tame(&site, &whole.stderr), @r"
     error[E1022]: RUN succeeded: there is nothing to resume
     next: milepost list
           milepost resume RUN --items dead-lettered --plan

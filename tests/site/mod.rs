@@ -24,7 +24,8 @@ pub(crate) const OUTSIDE: &[(&str, &str)] = &[
 /// A folder with workflows and a state directory.
 pub(crate) struct Site {
     dir: TempDir,
-    env: Vec<(&'static str, String)>,
+    /// What the commands that follow find in their environment.
+    pub(crate) env: Vec<(&'static str, String)>,
 }
 
 impl Site {
@@ -41,13 +42,6 @@ impl Site {
         site.env = vec![("PIM_URL", pim.to_owned()), ("SHOP_URL", shop.to_owned())];
         site.edit("product-sync.yaml", OUTSIDE);
         site
-    }
-
-    /// Names another address for the commands that follow.
-    #[allow(dead_code, reason = "not every test that uses a site moves its systems")]
-    pub(crate) fn set(&mut self, name: &'static str, value: &str) {
-        self.env.retain(|(known, _)| *known != name);
-        self.env.push((name, value.to_owned()));
     }
 
     /// A path in the site.
