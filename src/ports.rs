@@ -10,13 +10,15 @@ use serde_json::Value;
 use crate::core::care::KeptDeadLetter;
 use crate::core::change::{Change, Message, Receipt};
 use crate::core::claims::{Claim, Claimed, End, Settled};
+use crate::core::event::Event;
 use crate::core::fault::Fault;
 use crate::core::id::{RunId, Unit};
 use crate::core::progress::Progress;
 use crate::core::retry::{Outcome, Probed};
-use crate::core::run::{Event, Run};
+use crate::core::run::Run;
 use crate::core::scope::Scope;
 use crate::core::selection::Positions;
+use crate::core::start::StartKey;
 use crate::core::survey::{Remark, Survey};
 use crate::core::tally::Tally;
 use crate::core::time::Timestamp;
@@ -37,6 +39,9 @@ pub trait Journal: Send + Sync {
 
     /// Every run, newest first.
     fn runs(&self) -> Result<Vec<Run>, StoreError>;
+
+    /// What was started under a key, if anything was.
+    fn started_under(&self, key: &str) -> Result<Option<StartKey>, StoreError>;
 
     /// The progress of one unit; `None` when it has no record.
     fn progress(&self, run: RunId, unit: Unit) -> Result<Option<Progress>, StoreError>;

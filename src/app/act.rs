@@ -1,10 +1,12 @@
 //! What people do to runs beside starting and resuming them.
 
 use crate::core::change::Change;
+use crate::core::event::{Event, RunEvent};
 use crate::core::id::RunId;
-use crate::core::run::{Event, Run, RunEvent, Status};
+use crate::core::run::{Run, Status};
+use crate::engine::{Declined, Request};
 use crate::ports::Journal;
-use crate::view::{Acted, Action, Order, Problem, ProblemKind, code};
+use crate::view::{Acted, Action, Order, Problem, ProblemKind, ResumeTerms, code};
 
 use super::Engine;
 
@@ -15,10 +17,90 @@ impl Engine {
     /// A [`Problem`] that names what to do instead; nothing was changed then.
     pub async fn act(&self, run: RunId, order: Order) -> Result<Acted, Problem> {
         match order.action {
+            Action::Cancel => self.cancel(run, order.by).await,
+            Action::Pause => self.pause(run, order.by).await,
+            Action::Unpause => self.unpause(run, order.by).await,
             Action::Close => self.close(run, order.by).await,
             Action::Settle(settling) => self.settle(run, &settling, order.by).await,
             Action::Drop(dropping) => self.give_up(run, &dropping, order.by).await,
         }
+    }
+
+    async fn cancel(&self, id: RunId, by: String) -> Result<Acted, Problem> {
+        loop {
+            if let Some(driver) = self.live.handle(id) {
+                match driver.ask(Request::Cancel { by: by.clone() }).await {
+                    Ok(()) => {
+                        let message = format!("{id} is cancelled: no new calls; those that are out may end");
+                        return Ok(acted(&self.recorded(id)?, message));
+                    }
+                    Err(Declined::Unfit(why)) => return Err(refused(format!("{id}: {why}"))),
+                    // It ended meanwhile; what is left is in its record.
+                    Err(Declined::Gone) => self.live.at_rest(id).await,
+                }
+            } else if let Some((_taken, _)) = self.live.take(id) {
+                return self.cancel_record(id, by).await;
+            }
+        }
+    }
+
+    async fn cancel_record(&self, id: RunId, by: String) -> Result<Acted, Problem> {
+        let mut run = self.recorded(id)?;
+        let mut events = Vec::new();
+        match run.status {
+            Status::Cancelled => return Ok(acted(&run, format!("{id} was cancelled before"))),
+            Status::Succeeded => {
+                return Err(refused(format!("{id} succeeded: there is nothing to cancel"))
+                    .next(format!("milepost show {id}")));
+            }
+            Status::Queued
+            | Status::Running
+            | Status::Waiting
+            | Status::Paused
+            | Status::Interrupted
+            | Status::Failed => {}
+        }
+        // Who asked first, asked; their engine may have died before it could close the run.
+        if run.steer.cancelled_by.is_none() {
+            events.push(RunEvent::Cancelling { by });
+        }
+        events.push(RunEvent::Closed { status: Status::Cancelled, fault: run.fault.clone() });
+        self.happened(&mut run, events).await?;
+        Ok(acted(&run, format!("{id} is cancelled")))
+    }
+
+    async fn pause(&self, id: RunId, by: String) -> Result<Acted, Problem> {
+        self.ask(id, Request::Pause { by }).await?;
+        let message = format!("{id} is paused: no new calls; those that are out may end");
+        let acted = acted(&self.recorded(id)?, message);
+        Ok(Acted { next: vec![format!("milepost unpause {id}")], ..acted })
+    }
+
+    async fn unpause(&self, id: RunId, by: String) -> Result<Acted, Problem> {
+        self.ask(id, Request::Unpause { by }).await?;
+        Ok(acted(&self.recorded(id)?, format!("{id} goes on")))
+    }
+
+    /// Asks the driver of a run that is being worked on.
+    async fn ask(&self, id: RunId, request: Request) -> Result<(), Problem> {
+        let answer = match self.live.handle(id) {
+            Some(driver) => driver.ask(request).await,
+            None => Err(Declined::Gone),
+        };
+        let Err(declined) = answer else { return Ok(()) };
+        let run = self.recorded(id)?;
+        let ended = run.status.is_ended() || run.is_given_up();
+        let problem = match declined {
+            Declined::Unfit(why) => return Err(refused(format!("{id}: {why}"))),
+            Declined::Gone if ended => refused(format!("{id} has ended: {}", run.status.word())),
+            Declined::Gone => refused(format!("nobody works on {id}, so it stands still already")),
+        };
+        let resumable = self.resumable(id, &ResumeTerms::default()).is_ok();
+        Err(problem.next(if resumable {
+            format!("milepost resume {id}")
+        } else {
+            "milepost list".to_owned()
+        }))
     }
 
     async fn close(&self, id: RunId, by: String) -> Result<Acted, Problem> {
@@ -31,7 +113,9 @@ impl Engine {
             return Ok(acted(&run, format!("{id} was closed before; it is not resumed any more")));
         }
         let mut events = Vec::new();
-        if matches!(run.status, Status::Queued | Status::Running | Status::Waiting | Status::Paused) {
+        if run.is_given_up() && run.status != Status::Cancelled {
+            events.push(RunEvent::Closed { status: Status::Cancelled, fault: run.fault.clone() });
+        } else if matches!(run.status, Status::Queued | Status::Running | Status::Waiting | Status::Paused) {
             // Its engine died before it could say so.
             events.push(RunEvent::Interrupted);
         }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::connectors::{self, BuildFault, Site};
 use crate::core::catalog::Catalog;
 use crate::core::id::Unit;
-use crate::core::plan::{Plan, Track};
+use crate::core::plan::Track;
 use crate::core::workflow::{Connection, Step};
 use crate::engine::assembly::{Assembly, Keyed, Station};
 use crate::expr::Expression;
@@ -39,7 +39,7 @@ pub(super) fn assemble(
     surroundings: &Surroundings<'_>,
 ) -> Result<Assembly, Box<Report>> {
     let workflow = &definition.checked.workflow;
-    let plan = Plan::of(workflow, catalog);
+    let plan = definition.plan(catalog);
     let mut findings = Vec::new();
     let mut workers = BTreeMap::new();
     for step in workflow.steps.iter().chain(&workflow.on_failure) {

@@ -11,6 +11,11 @@ use crate::ports::Clock;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct SystemClock;
 
+/// The time of day, for commands that count back from it.
+pub fn now() -> Timestamp {
+    SystemClock.now()
+}
+
 #[async_trait]
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the time of day")]

@@ -7,7 +7,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::core::catalog::Catalog;
-use crate::core::run::Run;
+use crate::core::plan::Plan;
+use crate::core::run::{Revision, Run};
 use crate::mapping;
 use crate::ports::{Pins, StoreError};
 use crate::spec::{self, Checked, Files, Report, Text};
@@ -20,6 +21,8 @@ pub(super) struct Definition {
     pub(super) base: PathBuf,
     /// What it says.
     pub(super) checked: Checked,
+    /// The steps whose doing was changed under the run that it belongs to.
+    pub(super) revisions: BTreeMap<String, Revision>,
 }
 
 /// A definition cannot be had.
@@ -51,10 +54,15 @@ impl Definition {
         let files = OnDisk { base: base.clone() };
         let checked = spec::check(Text { name: &name, bytes: &bytes }, profile, catalog, &files)
             .map_err(|report| DefinitionError::Mistakes(Box::new(report)))?;
-        Ok(Self { bytes, base, checked })
+        Ok(Self { bytes, base, checked, revisions: BTreeMap::new() })
     }
 
-    /// Reads the definition that a run was started with.
+    /// What the engine decides on.
+    pub(super) fn plan(&self, catalog: &Catalog) -> Plan {
+        Plan::of(&self.checked.workflow, catalog).revised(&self.revisions)
+    }
+
+    /// Reads the definition that a run goes on under.
     pub(super) fn from_pins(run: &Run, pins: &dyn Pins, catalog: &Catalog) -> Result<Self, DefinitionError> {
         let bytes = pins.get(&run.definition)?;
         let mut files = BTreeMap::new();
@@ -65,7 +73,7 @@ impl Definition {
         let text = Text { name: &run.file, bytes: &bytes };
         let checked = spec::check(text, run.profile.as_deref(), catalog, &Pinned { files })
             .map_err(|report| DefinitionError::Mistakes(Box::new(report)))?;
-        Ok(Self { bytes, base, checked })
+        Ok(Self { bytes, base, checked, revisions: run.revisions.clone() })
     }
 }
 
@@ -104,7 +112,7 @@ impl Files for Pinned {
     }
 }
 
-fn named_in(bytes: &[u8]) -> Vec<String> {
+pub(super) fn named_in(bytes: &[u8]) -> Vec<String> {
     std::str::from_utf8(bytes).map(mapping::names).unwrap_or_default()
 }
 

@@ -36,6 +36,9 @@ pub enum StartError {
     /// The input is wrong.
     #[error("{0}")]
     Input(String),
+    /// It is refused for a reason with a code and commands of its own.
+    #[error(transparent)]
+    Problem(#[from] Problem),
     /// The stand-ins of this state directory are served by another process.
     #[error("{0}")]
     Busy(String),

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
+
 use crate::core::id::RunId;
 use crate::engine::{Control, Handle};
 
@@ -11,6 +13,8 @@ use crate::engine::{Control, Handle};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Live {
     runs: Arc<Mutex<BTreeMap<RunId, Handle>>>,
+    /// Rings when a run is let go.
+    let_go: Arc<Notify>,
 }
 
 /// A run that is taken; dropping this lets it go.
@@ -40,6 +44,18 @@ impl Live {
         self.lock().get(&id).cloned()
     }
 
+    /// Returns once nobody has taken the run.
+    pub(super) async fn at_rest(&self, id: RunId) {
+        loop {
+            let mut rings = std::pin::pin!(self.let_go.notified());
+            rings.as_mut().enable();
+            if self.handle(id).is_none() {
+                return;
+            }
+            rings.await;
+        }
+    }
+
     /// Whether no run is taken.
     pub(super) fn is_idle(&self) -> bool {
         self.lock().is_empty()
@@ -53,5 +69,6 @@ impl Live {
 impl Drop for Taken {
     fn drop(&mut self) {
         self.live.lock().remove(&self.id);
+        self.live.let_go.notify_waiters();
     }
 }

@@ -7,34 +7,38 @@ mod care;
 mod clock;
 mod crew;
 mod definition;
+mod doing;
 mod environment;
 mod error;
+mod ground;
 mod input;
 mod keys;
 mod live;
 mod names;
+mod rehearsal;
 mod resume;
 mod ruling;
+mod start;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 use tokio::task::JoinHandle;
 
 use crate::config::Options;
 use crate::connectors;
 use crate::connectors::sandbox::{self, Faults, Sandbox};
-use crate::core::change::Change;
+use crate::core::catalog::Catalog;
 use crate::core::desk::Limits;
 use crate::core::id::RunId;
-use crate::core::run::{Run, Status};
+use crate::core::run::Run;
 use crate::core::workflow::Workflow;
 use crate::engine::assembly::Assembly;
 use crate::engine::{self, Control, Handle, Ports, Resumption};
-use crate::ports::{Clock, Journal, Pins, Queue};
+use crate::ports::{Clock, Queue};
 use crate::spec::Report;
 use crate::store::{self, MemoryStore, Store};
 use crate::view::Archive;
@@ -49,7 +53,10 @@ use live::{Live, Taken};
 use names::PinnedNames;
 
 pub use care::{Care, restore};
+pub use clock::now;
 pub use error::{EngineError, OpenError, ResumeError, StartError};
+pub use rehearsal::rehearse;
+pub use start::Started;
 
 /// Items of a run in memory at once. The store gains little beyond some hundreds in flight, and an
 /// item takes up to 50 KB with its record, its product and its requests.
@@ -65,6 +72,8 @@ pub struct Engine {
     names: Arc<PinnedNames>,
     live: Live,
     sandbox: OnceCell<Sandbox>,
+    /// Held from the look at a start key to the commit of its run.
+    starting: Mutex<()>,
 }
 
 /// A run to start.
@@ -141,6 +150,7 @@ impl Engine {
             names,
             live: Live::default(),
             sandbox: OnceCell::new(),
+            starting: Mutex::new(()),
         })
     }
 
@@ -157,64 +167,18 @@ impl Engine {
     /// Every mistake in it.
     pub fn check(file: &Path, profile: Option<&str>) -> Result<Checked, Report> {
         let catalog = connectors::catalog();
-        let definition = match Definition::from_disk(file, profile, &catalog) {
-            Ok(definition) => definition,
-            Err(DefinitionError::Mistakes(report)) => return Err(*report),
-            Err(DefinitionError::Unreadable(file, why)) => {
-                return Err(Report::unreadable(&file.display().to_string(), &why));
-            }
-            Err(error @ DefinitionError::Store(_)) => {
-                return Err(Report::unreadable(&file.display().to_string(), &error.to_string()));
-            }
-        };
-        let nobody: Arc<dyn Queue> = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
-        let stand_ins = stand_ins(ABSENT_STAND_IN, ABSENT_STAND_IN);
-        let surroundings = Surroundings { environment: &Environment::Absent, queue: nobody, stand_ins };
-        assemble::assemble(&definition, &catalog, &surroundings).map_err(|report| *report)?;
+        let definition = definition_of(file, profile, &catalog)?;
+        Self::try_out(&definition, &catalog)?;
         let warnings = definition.checked.warnings.clone();
         Ok(Checked { workflow: definition.checked.workflow, warnings })
     }
 
-    /// Starts a run. When it returns, the run is on disk with all that it needs to be resumed.
-    ///
-    /// # Errors
-    /// [`StartError`]; nothing was recorded then.
-    pub async fn start(&self, request: Start) -> Result<Running, StartError> {
-        let catalog = connectors::catalog();
-        let definition = Definition::from_disk(&request.file, request.profile.as_deref(), &catalog)?;
-        let input = input::join(&definition.checked.workflow, &request.input, &definition.base)
-            .map_err(StartError::Input)?;
-        let assembly = self.assemble(&definition).await?;
-        let file = definition.base.join(request.file.file_name().unwrap_or_default());
-        let broken = |error: crate::ports::StoreError| StartError::Broken(error.to_string());
-        let mut files = BTreeMap::new();
-        for (name, bytes) in &definition.checked.files {
-            files.insert(name.clone(), self.store.put(bytes).map_err(broken)?);
-        }
-        let run = Run {
-            id: RunId(uuid::Uuid::now_v7().as_u128()),
-            workflow: definition.checked.workflow.name.clone(),
-            file: file.to_string_lossy().into_owned(),
-            definition: self.store.put(&definition.bytes).map_err(broken)?,
-            files,
-            input,
-            profile: request.profile,
-            status: Status::Queued,
-            started_at: self.ports.clock.now(),
-            ended_at: None,
-            source: None,
-            epoch: 0,
-            closings: 0,
-            fault: None,
-            key: None,
-            connections: BTreeMap::new(),
-            revisions: BTreeMap::new(),
-            released: None,
-        };
-        let busy = || StartError::Broken(format!("{} is taken", run.id));
-        let taken = self.live.take(run.id).ok_or_else(busy)?;
-        self.store.commit(vec![Change::Run(Box::new(run.clone()))]).await.map_err(broken)?;
-        Ok(self.drive(run, None, assembly, taken))
+    /// Makes every step of a definition, only to see what the connectors say.
+    fn try_out(definition: &Definition, catalog: &Catalog) -> Result<(), Report> {
+        let nobody: Arc<dyn Queue> = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
+        let stand_ins = stand_ins(ABSENT_STAND_IN, ABSENT_STAND_IN);
+        let surroundings = Surroundings { environment: &Environment::Absent, queue: nobody, stand_ins };
+        assemble::assemble(definition, catalog, &surroundings).map(drop).map_err(|report| *report)
     }
 
     async fn assemble(&self, definition: &Definition) -> Result<Arc<Assembly>, AssembleError> {
@@ -283,6 +247,16 @@ async fn opened<T: Send + 'static>(
 
 fn busy(id: RunId) -> ResumeError {
     ResumeError::Refused(format!("{id} is being worked on"))
+}
+
+/// A workflow file, read and checked.
+fn definition_of(file: &Path, profile: Option<&str>, catalog: &Catalog) -> Result<Definition, Report> {
+    let name = file.display().to_string();
+    Definition::from_disk(file, profile, catalog).map_err(|error| match error {
+        DefinitionError::Mistakes(report) => *report,
+        DefinitionError::Unreadable(file, why) => Report::unreadable(&file.display().to_string(), &why),
+        DefinitionError::Store(error) => Report::unreadable(&name, &error.to_string()),
+    })
 }
 
 /// What `check` puts in the place of stand-ins, which it does not start.

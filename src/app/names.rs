@@ -1,6 +1,6 @@
 //! Names for what records know only by position: read from the pinned definition and source.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde_json::Value;
@@ -9,7 +9,7 @@ use crate::connectors;
 use crate::core::id::{RunId, Unit};
 use crate::core::plan::Plan;
 use crate::core::progress::Progress;
-use crate::core::run::Run;
+use crate::core::run::{Revision, Run};
 use crate::engine::context::{self, Common};
 use crate::engine::key;
 use crate::ports::{Journal, Queue, Records, StoreError};
@@ -28,10 +28,13 @@ const READY_MAX: usize = 4;
 /// A run as keys are rendered for it: its pinned workflow, made without secrets.
 type Ready = Option<Arc<Common>>;
 
+/// What the plan of a run depends on.
+type Key = (RunId, String, BTreeMap<String, Revision>);
+
 /// Names read from pins. Each run's are read once.
 pub(super) struct PinnedNames {
     store: Store,
-    plans: Mutex<HashMap<RunId, Arc<Plan>>>,
+    plans: Mutex<HashMap<Key, Arc<Plan>>>,
     records: Mutex<HashMap<(RunId, String), Arc<dyn Records>>>,
     ready: Mutex<VecDeque<(Run, Ready)>>,
 }
@@ -94,16 +97,18 @@ impl PinnedNames {
 impl Names for PinnedNames {
     fn plan(&self, run: &Run) -> Result<Arc<Plan>, StoreError> {
         let mut kept = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(plan) = kept.get(&run.id) {
+        // A run that was redefined has another plan.
+        let key = (run.id, run.definition.clone(), run.revisions.clone());
+        if let Some(plan) = kept.get(&key) {
             return Ok(Arc::clone(plan));
         }
         let catalog = connectors::catalog();
         let definition = Definition::from_pins(run, &self.store, &catalog).map_err(|error| {
             StoreError(format!("the pinned definition of {} cannot be used: {error}", run.id))
         })?;
-        let plan = Arc::new(Plan::of(&definition.checked.workflow, &catalog));
+        let plan = Arc::new(definition.plan(&catalog));
         make_room(&mut kept);
-        kept.insert(run.id, Arc::clone(&plan));
+        kept.insert(key, Arc::clone(&plan));
         Ok(plan)
     }
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::connectors;
-use crate::core::id::RunId;
-use crate::core::plan::Plan;
+use crate::core::change::Change;
+use crate::core::event::Event;
+use crate::core::id::{RunId, Unit};
 use crate::core::resume::ResumePlan;
 use crate::core::run::{Run, Status};
 use crate::core::selection::{Positions, Selection};
@@ -12,8 +13,8 @@ use crate::engine::{Resumption, recover};
 use crate::ports::Journal;
 use crate::view::{ITEMS_DEAD_LETTERED, ITEMS_FAILED, Problem, ProblemKind, ResumeTerms, code};
 
-use super::definition::Definition;
 use super::error::ResumeError;
+use super::ground::{Ground, not_accepted};
 use super::{Engine, Running, busy};
 
 impl Engine {
@@ -23,44 +24,70 @@ impl Engine {
     /// [`ResumeError`].
     pub async fn plan(&self, run: RunId, terms: &ResumeTerms) -> Result<ResumePlan, ResumeError> {
         let run = self.at_rest(run, terms)?;
-        let catalog = connectors::catalog();
-        let definition = Definition::from_pins(&run, &self.store, &catalog)?;
-        let plan = Plan::of(&definition.checked.workflow, &catalog);
+        let Ground { run, definition, changes, .. } = self.ground(run, terms)?;
+        let plan = definition.plan(&connectors::catalog());
         let selection = self.selection(&run, terms)?;
         let store = self.store.clone();
         let planned =
             tokio::task::spawn_blocking(move || recover::plan_of(&store, &plan, &run, &selection)).await;
         let planned =
             planned.map_err(|error| ResumeError::Broken(format!("a defect of Milepost: {error}")))?;
-        planned.map_err(|error| ResumeError::Broken(error.to_string()))
+        let plan = planned.map_err(|error| ResumeError::Broken(error.to_string()))?;
+        Ok(ResumePlan { changes, ..plan })
     }
 
-    /// Goes on with a run, exactly as [`Engine::plan`] says for these terms.
+    /// Goes on with a run, exactly as [`Engine::plan`] says for these terms. With `expected`, only
+    /// if the hash of the plan begins with that.
     ///
     /// # Errors
     /// [`ResumeError`]; nothing was changed then.
-    pub async fn resume(&self, run: RunId, terms: &ResumeTerms) -> Result<Running, ResumeError> {
+    pub async fn resume(
+        &self,
+        run: RunId,
+        terms: &ResumeTerms,
+        expected: Option<&str>,
+    ) -> Result<Running, ResumeError> {
         let taken = self.live.take(run).ok_or_else(|| busy(run))?;
         let run = self.resumable(run, terms)?;
         let selection = self.selection(&run, terms)?;
-        let definition = Definition::from_pins(&run, &self.store, &connectors::catalog())?;
+        let Ground { run, events, definition, changes } = self.ground(run, terms)?;
+        if !changes.connections.is_empty() && terms.accept.is_none() {
+            return Err(not_accepted(&run, terms, &changes.connections).into());
+        }
         let assembly = self.assemble(&definition).await?;
+        let broken = |error: &dyn std::fmt::Display| ResumeError::Broken(error.to_string());
+        let plan = recover::plan_of(&self.store, &assembly.plan, &run, &selection)
+            .map_err(|error| broken(&error))?;
+        if let Some(expected) = expected.filter(|expected| !plan.hash.starts_with(*expected)) {
+            return Err(another_plan(run.id, terms, expected, &plan.hash));
+        }
+        if !selection.is_all() && plan.execute.is_empty() {
+            return Err(nothing_to_do(run.id, terms));
+        }
+        self.keep(&definition)?;
+        self.record(&run, events).await?;
         // A run that was recorded, but whose engine died before it began, simply begins.
         if run.status == Status::Queued {
             return Ok(self.drive(run, None, assembly, taken));
         }
-        let broken = |error: String| ResumeError::Broken(error);
-        let plan = recover::plan_of(&self.store, &assembly.plan, &run, &selection)
-            .map_err(|error| broken(error.to_string()))?;
-        if !selection.is_all() && plan.execute.is_empty() {
-            return Err(nothing_to_do(run.id, terms));
-        }
         let now = self.ports.clock.now();
         let chosen = recover::revive_chosen(&self.store, &assembly.plan, &run, now, &selection)
             .await
-            .map_err(|error| broken(error.to_string()))?;
+            .map_err(|error| broken(&error))?;
         let resumption = Resumption { plan: plan.hash, chosen: chosen.map(Arc::new) };
         Ok(self.drive(run, Some(resumption), assembly, taken))
+    }
+
+    /// Makes durable, in one commit, that a run goes on under another definition or over other
+    /// connections: from then on every resume does.
+    async fn record(&self, run: &Run, events: Vec<Event>) -> Result<(), ResumeError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        // Items that were at rest may have something to do again.
+        let mut changes = vec![Change::Run(Box::new(run.clone())), Change::Watermark(run.id, 0)];
+        changes.extend(events.into_iter().map(|event| Change::Event(run.id, event)));
+        self.store.commit(changes).await.map_err(|error| ResumeError::Broken(error.to_string()))
     }
 
     /// A run that could be resumed, and that nobody works on.
@@ -70,18 +97,27 @@ impl Engine {
     }
 
     /// A run that may be resumed as far as its record says.
-    fn resumable(&self, id: RunId, terms: &ResumeTerms) -> Result<Run, ResumeError> {
+    pub(super) fn resumable(&self, id: RunId, terms: &ResumeTerms) -> Result<Run, ResumeError> {
         let run = self.store.run(id).map_err(|error| ResumeError::Broken(error.to_string()))?;
         let run = run.ok_or(ResumeError::Unknown(id))?;
         if run.released.is_some() {
             let why = format!("{id} was closed for good: it can be read, and is not resumed any more");
             return Err(ResumeError::Over { why, next: format!("milepost run {}", run.file) });
         }
+        if run.is_given_up() {
+            let why = format!("{id} was cancelled: it can be read, and is not resumed any more");
+            return Err(ResumeError::Over { why, next: format!("milepost run {}", run.file) });
+        }
         match run.status {
             Status::Succeeded if terms.items.is_empty() => {
                 let detail = format!("{id} succeeded: there is nothing to resume");
-                let again = format!("milepost resume {id} --items {ITEMS_DEAD_LETTERED} --plan");
-                Err(refused(code::RESUME_REFUSED, detail).next("milepost list").next(again).into())
+                let mut problem = refused(code::RESUME_REFUSED, detail).next("milepost list");
+                let tally = self.store.tally(id, Unit::Item(0));
+                if tally.is_ok_and(|tally| tally.units.dead_lettered > 0) {
+                    let again = format!("milepost resume {id} --items {ITEMS_DEAD_LETTERED} --plan");
+                    problem = problem.next(again);
+                }
+                Err(problem.into())
             }
             Status::Cancelled => Err(ResumeError::Refused(format!("{id} was cancelled"))),
             Status::Queued
@@ -140,4 +176,10 @@ fn nothing_to_do(id: RunId, terms: &ResumeTerms) -> ResumeError {
     let detail = format!("{id}: the selected items have nothing left that a resume would do");
     let plan = format!("milepost resume {id}{} --plan", terms.options());
     refused(code::NOTHING_TO_DO, detail).next(plan).next(format!("milepost items {id}")).into()
+}
+
+fn another_plan(id: RunId, terms: &ResumeTerms, expected: &str, found: &str) -> ResumeError {
+    let detail = format!("{id}: the plan is {found} now, and {expected} was expected; nothing was changed");
+    let plan = format!("milepost resume {id}{} --plan", terms.options());
+    refused(code::PLAN_CHANGED, detail).next(plan).into()
 }

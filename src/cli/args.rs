@@ -7,7 +7,8 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::exit::Exit;
 use super::{
-    check, close, dead_letters, effects, events, graph, items, list, resume, run, sandbox, show, state,
+    cancel, check, close, dead_letters, effects, events, graph, items, list, pause, resume, run, sandbox,
+    show, state, unpause,
 };
 use crate::config::STATE_DEFAULT;
 
@@ -75,6 +76,9 @@ pub(super) enum Verb {
     Effects(effects::Args),
     DeadLetters(dead_letters::Args),
     Events(events::Args),
+    Cancel(cancel::Args),
+    Pause(pause::Args),
+    Unpause(unpause::Args),
     Close(close::Args),
     Check(check::Args),
     Graph(graph::Args),
@@ -109,6 +113,9 @@ Commands:
   effects       Show what is known about every effect: done for sure, not done for sure, or perhaps
   dead-letters  Items that were given up: list, show, redrive or drop them
   events        Show what happened to a run, in order
+  cancel        Give a run up: no new calls, and it is not resumed any more
+  pause         Let a run stand still: no new calls until it is unpaused
+  unpause       Let a paused run go on
   close         Let a run go for good: it is not resumed any more
   check         Check a workflow file: every mistake at once, with its place and what to write
                 instead
@@ -140,13 +147,14 @@ Examples:
 
 Exit codes:
     0  done; a run succeeded
-    1  the run failed or was cancelled
+    1  the run failed
     2  the command line or the workflow file is wrong; nothing was started
     3  the run was stopped before its end (Ctrl-C); resume it
     4  the state directory is held by another engine, or cannot be opened
     5  no such run or item
     6  does not fit the present state, e.g. resuming a run that succeeded
     7  the state directory, or a backup, is damaged
+    8  the run was cancelled
    70  a defect, or a failing disk
   130  Ctrl-C twice; resume the run
 "#);

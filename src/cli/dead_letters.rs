@@ -1,6 +1,6 @@
 //! `milepost dead-letters`: the items that were given up, in all runs, and what becomes of them.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use clap::Subcommand;
 
@@ -12,6 +12,7 @@ use super::page::shortened;
 use super::reader::Reader;
 use super::table::{self, Table};
 use super::{Context, effects, events, items, phrase, redrive};
+use crate::app;
 use crate::core::letter::LetterFilter;
 use crate::core::time::Timestamp;
 use crate::spec;
@@ -145,8 +146,8 @@ pub(super) struct Which {
 impl Which {
     /// The filter; ages count back from now.
     pub(super) fn filter(&self) -> LetterFilter {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let ago = |age: Duration| Timestamp(0).after(now.saturating_sub(age));
+        let now = app::now();
+        let ago = |age: Duration| Timestamp(0).after(now.since(Timestamp(0)).saturating_sub(age));
         LetterFilter {
             step: self.step.clone(),
             error: self.error.clone(),
@@ -170,7 +171,9 @@ impl Which {
             ("newer", self.newer.map(age)),
         ];
         let options = given.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        options.map(|(name, value)| format!(" --{name} {}", phrase::argument(&value))).collect()
+        options.fold(String::new(), |text, (name, value)| {
+            format!("{text} --{name} {}", phrase::argument(&value))
+        })
     }
 }
 

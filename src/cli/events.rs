@@ -78,7 +78,7 @@ fn style(event: &EventView) -> anstyle::Style {
     match event.kind.as_str() {
         "setback" | "closed" => table::style_of(event.status.as_deref().unwrap_or_default()),
         "closing" => table::style_of("failed"),
-        "interrupted" | "alert" => table::style_of("interrupted"),
+        "interrupted" | "alert" | "paused" | "tried" | "cancelling" => table::style_of("interrupted"),
         _ => anstyle::Style::new(),
     }
 }
@@ -96,10 +96,13 @@ fn words(event: &EventView) -> String {
     parts.extend(event.step.clone());
     parts.extend(event.item.clone());
     parts.extend(event.status.clone());
+    parts.extend(event.connection.clone());
+    parts.extend(event.by.as_ref().map(|by| format!("by {by}")));
     parts.extend(event.attempt.map(|attempt| format!("attempt {attempt}")));
     parts.extend(event.plan.as_ref().map(|plan| format!("plan {plan}")));
     parts.extend(event.items.map(|items| phrase::count(items, "item", "items")));
     parts.extend(event.message.clone());
     parts.extend(event.error.as_ref().map(ToString::to_string));
+    parts.extend(event.next.map(|next| format!("next trial {}", phrase::instant(next))));
     parts.join("  ")
 }

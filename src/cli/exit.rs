@@ -11,7 +11,7 @@ use crate::view::ProblemKind;
 pub enum Exit {
     /// It did what was asked; a run succeeded.
     Success,
-    /// The run ended as failed or cancelled.
+    /// The run ended as failed.
     RunFailed,
     /// The command line or the workflow file is wrong; nothing was started.
     Usage,
@@ -25,6 +25,8 @@ pub enum Exit {
     Refused,
     /// The state directory, or a backup, is damaged.
     Damaged,
+    /// The run was cancelled.
+    Cancelled,
     /// A defect or a failing disk.
     Internal,
     /// A second Ctrl-C.
@@ -32,7 +34,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Success,
         Self::RunFailed,
         Self::Usage,
@@ -41,6 +43,7 @@ impl Exit {
         Self::NotFound,
         Self::Refused,
         Self::Damaged,
+        Self::Cancelled,
         Self::Internal,
         Self::Killed,
     ];
@@ -57,6 +60,7 @@ impl Exit {
             Self::NotFound => 5,
             Self::Refused => 6,
             Self::Damaged => 7,
+            Self::Cancelled => 8,
             // EX_SOFTWARE of sysexits.h.
             Self::Internal => 70,
             // 128 and the number of SIGINT, as shells count.
@@ -67,13 +71,14 @@ impl Exit {
     fn meaning(self) -> &'static str {
         match self {
             Self::Success => "done; a run succeeded",
-            Self::RunFailed => "the run failed or was cancelled",
+            Self::RunFailed => "the run failed",
             Self::Usage => "the command line or the workflow file is wrong; nothing was started",
             Self::Interrupted => "the run was stopped before its end (Ctrl-C); resume it",
             Self::StateUnavailable => "the state directory is held by another engine, or cannot be opened",
             Self::NotFound => "no such run or item",
             Self::Refused => "does not fit the present state, e.g. resuming a run that succeeded",
             Self::Damaged => "the state directory, or a backup, is damaged",
+            Self::Cancelled => "the run was cancelled",
             Self::Internal => "a defect, or a failing disk",
             Self::Killed => "Ctrl-C twice; resume the run",
         }
@@ -83,7 +88,8 @@ impl Exit {
     pub(super) fn of_run(status: Status) -> Self {
         match status {
             Status::Succeeded => Self::Success,
-            Status::Failed | Status::Cancelled => Self::RunFailed,
+            Status::Failed => Self::RunFailed,
+            Status::Cancelled => Self::Cancelled,
             Status::Queued | Status::Running | Status::Waiting | Status::Paused | Status::Interrupted => {
                 Self::Interrupted
             }
@@ -124,7 +130,7 @@ mod tests {
     fn every_exit_has_a_number_of_its_own_and_is_in_the_help() {
         let mut codes: Vec<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
         codes.dedup();
-        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 70, 130]);
+        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 8, 70, 130]);
         assert_eq!(Exit::help().lines().count(), codes.len() + 1);
     }
 
@@ -132,6 +138,6 @@ mod tests {
     fn a_run_that_can_be_resumed_is_told_from_one_that_failed() {
         let codes = [Status::Succeeded, Status::Failed, Status::Cancelled, Status::Interrupted]
             .map(|status| Exit::of_run(status).code());
-        assert_eq!(codes, [0, 1, 1, 3]);
+        assert_eq!(codes, [0, 1, 8, 3]);
     }
 }

@@ -160,6 +160,7 @@ impl From<StartError> for Failure {
             StartError::Input(detail) => Problem::new(ProblemKind::Invalid, code::START_REFUSED, detail)
                 .next("milepost run --help")
                 .into(),
+            StartError::Problem(problem) => problem.into(),
             StartError::Busy(detail) => {
                 let hint = "use those stand-ins (pim: { use: sandbox, url: … }), or another --state";
                 let problem = Problem::new(ProblemKind::Refused, code::SANDBOX, detail)

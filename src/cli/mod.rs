@@ -4,6 +4,7 @@
 
 mod actor;
 mod args;
+mod cancel;
 mod check;
 mod close;
 mod dead_letters;
@@ -12,10 +13,12 @@ mod events;
 mod exit;
 mod failure;
 mod graph;
+mod herald;
 mod items;
 mod list;
 mod output;
 mod page;
+mod pause;
 mod phrase;
 mod progress;
 mod reader;
@@ -30,6 +33,7 @@ mod state;
 mod table;
 #[cfg(test)]
 mod tests;
+mod unpause;
 mod watch;
 
 use std::io::Write;
@@ -126,6 +130,9 @@ pub async fn execute(cli: Cli, output: &mut Output) -> Exit {
         Verb::Effects(args) => effects::execute(args, &context, output).await,
         Verb::DeadLetters(args) => dead_letters::execute(args, &context, output).await,
         Verb::Events(args) => events::execute(args, &context, output).await,
+        Verb::Cancel(args) => cancel::execute(args, &context, output).await,
+        Verb::Pause(args) => pause::execute(args, &context, output).await,
+        Verb::Unpause(args) => unpause::execute(args, &context, output).await,
         Verb::Close(args) => close::execute(args, &context, output).await,
         Verb::Check(args) => check::execute(&args, output),
         Verb::Graph(args) => graph::execute(&args, output),

@@ -64,6 +64,15 @@ fn facts(view: &RunView) -> Vec<(&'static str, String)> {
         time = time + ", resumed " + &phrase::count(view.resumes.into(), "time", "times");
     }
     facts.push(("time", time));
+    if let Some(pause) = &view.paused {
+        facts.extend(phrase::pause(pause, phrase::now()).into_iter().map(|line| ("paused", line)));
+    }
+    if let Some(alert) = &view.alert {
+        facts.push(("alert", alert.clone()));
+    }
+    if let Some(by) = &view.cancelled_by {
+        facts.push(("ended", format!("cancelled by {by}")));
+    }
     if let Some(at) = view.closed_at {
         facts.push(("closed", format!("{}: it is not resumed any more", phrase::instant(at))));
     }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::view::{Facts, ItemCounts, RunView, UnitStatus, When};
+use crate::core::time::Timestamp;
+use crate::view::{Facts, ItemCounts, PauseView, RunView, UnitStatus, When};
 
 /// `1234567` as `1,234,567`.
 pub(super) fn number(value: u64) -> String {
@@ -48,6 +49,34 @@ pub(super) fn instant(when: When) -> String {
     text.get(..19).map_or(text.clone(), |seconds| format!("{}Z", seconds.replace('T', " ")))
 }
 
+/// Why a run stands still, a line for each reason.
+pub(super) fn pause(pause: &PauseView, now: Timestamp) -> Vec<String> {
+    let person = pause.by.as_ref().map(|by| format!("by {by} since {}", clock(pause.since)));
+    let holds = pause.connections.iter().map(|hold| {
+        let next = match hold.next.0.since(now).as_secs() {
+            0 => "being tried".to_owned(),
+            seconds => format!("next trial in {seconds} s"),
+        };
+        let error = super::page::shortened(&hold.error.to_string());
+        format!(
+            "no answer from {} since {}; {next}; nothing is lost ({error})",
+            hold.connection,
+            clock(hold.since)
+        )
+    });
+    person.into_iter().chain(holds).collect()
+}
+
+/// The time of day of an instant, in UTC.
+fn clock(when: When) -> String {
+    instant(when).split_once(' ').map(|(_, time)| time.to_owned()).unwrap_or_default()
+}
+
+/// Now.
+pub(super) fn now() -> Timestamp {
+    Timestamp(u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default())
+}
+
 /// How long a run took, if it has ended.
 pub(super) fn took(view: &RunView) -> Option<String> {
     view.duration_ms.map(|ms| duration(Duration::from_millis(ms)))
@@ -84,7 +113,8 @@ pub(super) fn argument(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::time::Timestamp;
+    use crate::core::fault::Fault;
+    use crate::view::HoldView;
 
     #[test]
     fn numbers_durations_and_instants_read_well() {
@@ -100,5 +130,26 @@ mod tests {
         let counts = ItemCounts { total: 200, succeeded: 197, dead_lettered: 3, ..ItemCounts::default() };
         assert_eq!(items(&counts), "197 succeeded, 3 dead_lettered");
         assert_eq!(items(&ItemCounts::default()), "none");
+    }
+
+    #[test]
+    fn a_pause_says_who_or_what_since_when_and_what_comes_next() {
+        let when = |second: u64| When(Timestamp(1_772_359_200_000 + second * 1_000));
+        let hold = HoldView {
+            connection: "shop".to_owned(),
+            since: when(3),
+            error: Fault::new("HttpStatus", "HTTP 503"),
+            trials: 2,
+            next: when(60),
+        };
+        let paused = PauseView { by: Some("ana".to_owned()), since: when(0), connections: vec![hold] };
+        assert_eq!(
+            pause(&paused, when(52).0),
+            [
+                "by ana since 10:00:00Z",
+                "no answer from shop since 10:00:03Z; next trial in 8 s; nothing is lost (HttpStatus: HTTP 503)"
+            ]
+        );
+        assert!(pause(&paused, when(60).0)[1].contains("being tried"));
     }
 }

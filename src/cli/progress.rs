@@ -35,6 +35,7 @@ impl Progress {
                 all: MultiProgress::with_draw_target(target),
                 color: output.is_talk_colored(),
                 steps: Vec::new(),
+                pause: None,
             })
         } else {
             Self::Lines(Lines { begun: Instant::now(), last: Instant::now(), first_done: None })
@@ -83,6 +84,8 @@ pub(super) struct Bars {
     all: MultiProgress,
     color: bool,
     steps: Vec<ProgressBar>,
+    /// Under the steps while the run stands still.
+    pause: Option<ProgressBar>,
 }
 
 impl Bars {
@@ -103,6 +106,23 @@ impl Bars {
                 bar.tick();
             }
         }
+        self.show_pause(view);
+    }
+
+    fn show_pause(&mut self, view: &RunView) {
+        let Some(pause) = &view.paused else {
+            if let Some(line) = self.pause.take() {
+                line.finish_and_clear();
+                self.all.remove(&line);
+            }
+            return;
+        };
+        let line = self.pause.get_or_insert_with(|| {
+            let plain =
+                ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+            self.all.add(ProgressBar::no_length().with_style(plain))
+        });
+        line.set_message(format!("paused: {}", phrase::pause(pause, phrase::now()).join("; ")));
     }
 }
 

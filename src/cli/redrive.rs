@@ -65,7 +65,7 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
     }
     let terms = args.terms();
     let plan = archive.plan_view(&engine.plan(run, &terms).await?)?;
-    let running = engine.resume(run, &terms).await?;
+    let running = engine.resume(run, &terms, None).await?;
     output.say(&resume::summary(&plan));
     watch::to_end(&engine, running, args.json, context, output).await
 }

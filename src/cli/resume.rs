@@ -6,26 +6,36 @@ use super::output::{BOLD, Output};
 use super::reader::Reader;
 use super::table::{self, Table};
 use super::{Context, phrase, watch};
-use crate::view::{PlanView, ResumeTerms};
+use crate::view::{Acceptance, DefinitionChoice, PlanView, ResumeTerms};
 
 /// Doubts listed one by one; the rest is counted.
 const DOUBTS_MAX: usize = 20;
+/// Fewer digits of a hash could be those of another plan.
+const HASH_DIGITS_MIN: usize = 8;
 
 /// Go on with a run that failed or was interrupted
 ///
 /// It is the same run with the same ID: work that is known to be done is kept, and only the rest
-/// is done. With --plan nothing is done; you see what would be.
+/// is done. With --plan nothing is done; you see what would be, and the hash of that plan, which
+/// --expect holds the resume to.
+///
+/// With --definition current the run goes on under its file as it is now. Steps that are the same,
+/// and take in the same, keep their work; what was changed, and what depends on it, is done anew;
+/// what cannot be reconciled with the records is refused, and nothing is changed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   milepost resume @failed --plan             what is kept, what is done, what is in doubt
   milepost resume @failed                    do it
+  milepost resume @failed --expect 92eb3c83c4f38ca9
+  milepost resume @failed --definition current --plan   after editing the file or its mappings
   milepost resume run_01kj --plan --json
   milepost resume @failed --items failed         only what did not succeed; the rest stays as it is
   milepost resume @latest --items A-100 --items '#17'
+  milepost resume @failed --accept-connection=moved     the same shop at another address
 
 Exit codes: 0 succeeded (or planned), 1 failed again, 3 stopped and resumable, 4 the state directory
-is held by another engine, 5 no such run, 6 the run cannot be resumed.")]
+is held by another engine, 5 no such run, 6 the run cannot be resumed, 8 cancelled.")]
 pub(super) struct Args {
     /// The run: its ID, a unique beginning of it, @latest or @failed
     #[arg(value_name = "RUN")]
@@ -37,6 +47,22 @@ pub(super) struct Args {
     /// 'dead-lettered', or a key or position ('#17'); may be given several times
     #[arg(long, value_name = "WHICH")]
     items: Vec<String>,
+    /// Refuse if the plan is no longer the one with this hash, or beginning of a hash
+    #[arg(long, value_name = "HASH", value_parser = hash)]
+    expect: Option<String>,
+    /// The definition to go on under: 'stored' with the run, or 'current', the file as it is now
+    #[arg(long, value_name = "WHICH", default_value = "stored")]
+    definition: DefinitionChoice,
+    /// Go on although a connection is not what it was: 'replaced' (the default), it is another
+    /// system, where nothing is done yet; 'moved', it is the same system at another address
+    #[arg(
+        long,
+        value_name = "HOW",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "replaced"
+    )]
+    accept_connection: Option<Acceptance>,
     /// The plan as JSON; without --plan, end with the run as JSON
     #[arg(long)]
     json: bool,
@@ -44,7 +70,12 @@ pub(super) struct Args {
 
 impl Args {
     fn terms(&self) -> ResumeTerms {
-        ResumeTerms { items: self.items.clone(), ..ResumeTerms::default() }
+        ResumeTerms {
+            items: self.items.clone(),
+            definition: self.definition,
+            accept: self.accept_connection,
+            ..ResumeTerms::default()
+        }
     }
 }
 
@@ -56,7 +87,7 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
     let (archive, terms) = (engine.archive(), args.terms());
     let run = archive.find(&args.run)?.id;
     let plan = archive.plan_view(&engine.plan(run, &terms).await?)?;
-    let running = engine.resume(run, &terms).await?;
+    let running = engine.resume(run, &terms, args.expect.as_deref()).await?;
     output.say(&summary(&plan));
     watch::to_end(&engine, running, args.json, context, output).await
 }
@@ -72,7 +103,7 @@ async fn show_plan(args: &Args, context: &Context, output: &mut Output) -> Resul
     if plan.execute.is_empty() && !terms.items.is_empty() {
         say_next(&[format!("milepost items {}", plan.run)], context, output);
     } else {
-        say_next(&[format!("milepost resume {}{}", plan.run, terms.options())], context, output);
+        say_next(&commands(&plan, &terms), context, output);
     }
     Ok(Exit::Success)
 }
@@ -82,6 +113,14 @@ pub(super) fn write_plan(plan: &PlanView, output: &mut Output) -> Result<(), Fai
     let name = output.paint(BOLD, &plan.run.to_string());
     output.line(&format!("{name}  plan {}", plan.plan))?;
     output.line(&format!("  {}", summary(plan)))?;
+    if !plan.definition.is_empty() {
+        let table = verdicts(plan).render(output);
+        output.line(&format!("\n{}\n{table}", output.paint(BOLD, "definition")))?;
+    }
+    for change in &plan.connections {
+        let name = output.paint(BOLD, &format!("connection {}", change.connection));
+        output.line(&format!("\n{name}\n  was  {}\n  now  {}", change.was, change.now))?;
+    }
     let table = works(plan).render(output);
     output.line(&format!("\n{table}"))?;
     if !plan.in_doubt.is_empty() {
@@ -95,6 +134,43 @@ pub(super) fn write_plan(plan: &PlanView, output: &mut Output) -> Result<(), Fai
     output.flush()?;
     output.say("");
     Ok(())
+}
+
+/// What carries out exactly this plan. Where connections are not what they were, a person has to
+/// say what they are.
+fn commands(plan: &PlanView, terms: &ResumeTerms) -> Vec<String> {
+    let command = |terms: &ResumeTerms| {
+        format!("milepost resume {}{} --expect {}", plan.run, terms.options(), plan.plan)
+    };
+    if plan.connections.is_empty() || terms.accept.is_some() {
+        return vec![command(terms)];
+    }
+    let with = |accept| ResumeTerms { accept: Some(accept), ..terms.clone() };
+    let moved = with(Acceptance::Moved).options();
+    vec![command(&with(Acceptance::Replaced)), format!("milepost resume {}{moved} --plan", plan.run)]
+}
+
+fn hash(text: &str) -> Result<String, String> {
+    let text = text.to_ascii_lowercase();
+    if text.len() >= HASH_DIGITS_MIN && text.chars().all(|digit| digit.is_ascii_hexdigit()) {
+        Ok(text)
+    } else {
+        Err(format!("expected at least {HASH_DIGITS_MIN} digits of the hash that --plan showed"))
+    }
+}
+
+/// Each step under the changed definition.
+fn verdicts(plan: &PlanView) -> Table {
+    let mut table = Table::new(["line", "step", "verdict", "why"]);
+    for verdict in &plan.definition {
+        table.row([
+            table::text(verdict.line.map(|line| line.to_string()).unwrap_or_default()),
+            table::text(verdict.step.as_str()),
+            table::text(verdict.verdict.as_str()),
+            table::text(verdict.reason.as_str()),
+        ]);
+    }
+    table
 }
 
 /// Each step: what is kept, done and left, and why.

@@ -6,7 +6,10 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
 use super::{Context, watch};
-use crate::app::Start;
+use crate::app::{Start, Started};
+
+/// Longest start key: it is a key of the store.
+const KEY_BYTES_MAX: usize = 200;
 
 /// Run a workflow file to its end
 ///
@@ -19,10 +22,12 @@ Examples:
   milepost run workflows/product-sync.yaml
   milepost run workflows/product-sync.yaml --input source=products.json.gz
   milepost run workflows/product-sync.yaml --profile production
+  milepost run workflows/product-sync.yaml --key nightly-2026-11-22     started once, however often
   milepost run workflows/hello.yaml | head -1        only the ID
 
 Exit codes: 0 succeeded, 1 failed, 2 mistakes in the file or the input, 3 stopped and resumable,
-4 the state directory is held by another engine.")]
+4 the state directory is held by another engine, 6 the key has started something else, 8 cancelled
+(by milepost cancel).")]
 pub(super) struct Args {
     /// The workflow file
     #[arg(value_name = "FILE")]
@@ -33,6 +38,10 @@ pub(super) struct Args {
     /// The profile whose connections are used
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
+    /// Start once under this key: the next time the run that it started is shown, whatever became
+    /// of it, and nothing is done; another file or input under the same key is refused
+    #[arg(long, value_name = "KEY", value_parser = start_key)]
+    key: Option<String>,
     /// End with the run as JSON instead of a summary (the first line is still the ID)
     #[arg(long)]
     json: bool,
@@ -41,8 +50,22 @@ pub(super) struct Args {
 pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) -> Result<Exit, Failure> {
     let (engine, _serving) = watch::open(context, output).await?;
     let start = Start { file: args.file, input: args.input, profile: args.profile };
-    let running = engine.start(start).await?;
+    let running = match &args.key {
+        None => engine.start(start).await?,
+        Some(key) => match engine.start_once(start, key).await? {
+            Started::Now(running) => running,
+            Started::Before(run) => return watch::sum_up_before(&engine, &run, args.json, context, output),
+        },
+    };
     watch::to_end(&engine, running, args.json, context, output).await
+}
+
+fn start_key(text: &str) -> Result<String, String> {
+    match text.len() {
+        0 => Err("a key cannot be empty".to_owned()),
+        1..=KEY_BYTES_MAX => Ok(text.to_owned()),
+        _ => Err(format!("a key has at most {KEY_BYTES_MAX} bytes")),
+    }
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

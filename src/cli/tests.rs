@@ -11,7 +11,7 @@ use super::*;
 use crate::core::cell::SettleBy;
 use crate::core::resume::{Doubt, ResumePlan, Share};
 use crate::server::{self, Service, Serving};
-use crate::view::{Acted, Archive, Order, Problem, fake};
+use crate::view::{Acted, Archive, Order, fake};
 
 #[derive(Clone, Default)]
 struct Written(Arc<Mutex<Vec<u8>>>);
@@ -59,7 +59,8 @@ impl Site {
     fn showing(archive: Archive) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let planner = Arc::new(|run, _| -> server::Planning { Box::pin(async move { Ok(plan(run)) }) });
-        let actor = Arc::new(|run, order| -> server::Acting { Box::pin(async move { acted(run, order) }) });
+        let actor =
+            Arc::new(|run, order| -> server::Acting { Box::pin(async move { Ok(acted(run, order)) }) });
         let keeper = Arc::new(|_| -> server::BackingUp { Box::pin(async { Err(server::ending()) }) });
         let service = Service { archive, planner, actor, keeper };
         let serving = server::listen(&Options::new(directory.path()), service).unwrap();
@@ -84,12 +85,12 @@ impl Site {
     }
 }
 
-fn acted(run: crate::core::id::RunId, order: Order) -> Result<Acted, Problem> {
+fn acted(run: crate::core::id::RunId, order: Order) -> Acted {
     let Order { action, by } = order;
     assert!(!by.is_empty());
     let message = format!("{run}: {action:?}");
     let next = vec!["milepost list".to_owned()];
-    Ok(Acted { run, status: crate::core::run::Status::Failed, message, next })
+    Acted { run, status: crate::core::run::Status::Failed, message, next }
 }
 
 fn plan(run: crate::core::id::RunId) -> ResumePlan {
@@ -114,6 +115,7 @@ fn plan(run: crate::core::id::RunId) -> ResumePlan {
             items: 1,
             reason: "InvalidRecord: the record will not change".into(),
         }],
+        changes: crate::core::redefine::Changes::default(),
     }
 }
 
@@ -303,7 +305,7 @@ item  step     effect     settled by
 K3    publish  attempt 1  repeat
 --- stderr
 
-next: milepost resume run_00000100000000000000000000 --state DIR
+next: milepost resume run_00000100000000000000000000 --expect 4f1c2a --state DIR
 ");
     let (_, out, _) = site.milepost("resume @failed --plan --json").await;
     let plan: serde_json::Value = serde_json::from_str(&out).unwrap();

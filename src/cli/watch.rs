@@ -7,6 +7,7 @@ use tokio::time::MissedTickBehavior;
 use super::Context;
 use super::exit::Exit;
 use super::failure::{Failure, resume_problem};
+use super::herald::Herald;
 use super::output::{BOLD, Output};
 use super::page;
 use super::progress::Progress;
@@ -80,6 +81,22 @@ fn service(engine: &Arc<Engine>) -> Service {
     }
 }
 
+/// Says what became of the run that a key had started before.
+pub(super) fn sum_up_before(
+    engine: &Engine,
+    run: &Run,
+    json: bool,
+    context: &Context,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let (id, archive) = (run.id.to_string(), engine.archive());
+    output.line(&id)?;
+    let status = archive.status(run);
+    output.say(&format!("this key started it before; it is {}, and nothing was done now", status.word()));
+    sum_up(&archive, &id, json, context, output)?;
+    Ok(Exit::of_run(status))
+}
+
 /// Shows a run until it ends, or is asked to stop; then sums it up.
 pub(super) async fn to_end(
     engine: &Engine,
@@ -134,6 +151,7 @@ async fn until_rest(
 ) -> Result<Run, Failure> {
     let mut signals = Signals::listen()?;
     let mut progress = Progress::new(output);
+    let mut herald = Herald::default();
     let mut ticks = tokio::time::interval(progress.period());
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut stopping = false;
@@ -154,12 +172,18 @@ async fn until_rest(
             _ = ticks.tick() => {
                 // What cannot be shown now may be shown at the next tick.
                 if let Ok(view) = archive.show(id) {
+                    for line in herald.news(&view) {
+                        progress.say(&line, output);
+                    }
                     progress.update(&view, output);
                 }
             }
         }
     };
     progress.end();
+    if let Ok(view) = archive.show(id) {
+        herald.news(&view).iter().for_each(|line| output.say(line));
+    }
     Ok(ended?)
 }
 

@@ -107,7 +107,7 @@ pub struct ConnectionKind {
     pub name: &'static str,
     /// One line for help and errors.
     pub summary: &'static str,
-    /// Its fields beside `use`, `concurrency`.
+    /// Its fields beside `use` and those that every connection has.
     pub fields: &'static [Field],
 }
 

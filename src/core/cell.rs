@@ -155,6 +155,21 @@ pub enum Kind {
         /// Why.
         fault: Fault,
     },
+    /// It failed for the sake of a connection that is held: surely not done, and nothing of the
+    /// budget is spent. From running; from in-doubt, when it was a look.
+    Postponed {
+        /// Why.
+        fault: Fault,
+        /// When the next attempt, or look, may start.
+        until: Timestamp,
+    },
+    /// Perhaps done, over a connection that is held: costs nothing of the budget. From running.
+    Unheard {
+        /// Why.
+        fault: Fault,
+        /// When it is looked at; `None`: a person decides.
+        until: Option<Timestamp>,
+    },
     /// Perhaps done. From running.
     Unclear {
         /// Why.
@@ -198,6 +213,9 @@ pub enum Kind {
     /// What it sent was lost on the way: a resume sends it again, under the same ID. From
     /// succeeded.
     Resent,
+    /// It was reached under an earlier revision of its step: it begins anew. From succeeded, skipped,
+    /// dead-lettered, backoff or waiting.
+    Outdated,
     /// A resume gives a new budget. From dead-lettered, in-doubt, backoff or waiting.
     Revived,
     /// A person gave it up. From dead-lettered, and from every state that is not final, but
@@ -206,10 +224,21 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// How many attempts end with it when one is running, and what that costs of the budget.
+    fn ends(&self) -> (u32, u32) {
+        match self {
+            Self::Done { .. } | Self::Skipped { .. } | Self::Refused { .. } | Self::Unclear { .. } => (1, 1),
+            Self::Lost { .. } | Self::Postponed { .. } | Self::Unheard { .. } => (1, 0),
+            _ => (0, 0),
+        }
+    }
+
     /// What went wrong, if something did.
     pub fn fault(&self) -> Option<&Fault> {
         match self {
             Self::Refused { fault, .. }
+            | Self::Postponed { fault, .. }
+            | Self::Unheard { fault, .. }
             | Self::Faulted { fault }
             | Self::Unclear { fault, .. }
             | Self::Unsettled { fault, .. } => Some(fault),
@@ -235,11 +264,7 @@ impl Cell {
     /// [`IllegalTransition`] when the present state does not accept it.
     pub fn next(mut self, kind: Kind, at: Timestamp) -> Result<Self, IllegalTransition> {
         use State as S;
-        let ends_attempt = self.state == S::Running
-            && matches!(
-                kind,
-                Kind::Done { .. } | Kind::Skipped { .. } | Kind::Refused { .. } | Kind::Unclear { .. }
-            );
+        let (ended, cost) = if self.state == S::Running { kind.ends() } else { (0, 0) };
         if let Some(fault) = kind.fault() {
             self.fault = Some(fault.clone());
         }
@@ -259,9 +284,10 @@ impl Cell {
                 self.looks = 0;
                 S::InDoubt(until)
             }
-            (S::Running, Kind::Lost { until }) => {
+            (S::Running, Kind::Postponed { until, .. }) => S::Backoff(until),
+            (S::InDoubt(_), Kind::Postponed { until, .. }) => S::InDoubt(Some(until)),
+            (S::Running, Kind::Lost { until } | Kind::Unheard { until, .. }) => {
                 self.looks = 0;
-                self.attempts += 1;
                 S::InDoubt(until)
             }
             (S::InDoubt(_), Kind::Unsettled { until, .. }) => {
@@ -278,9 +304,8 @@ impl Cell {
             }
             (state, Kind::Settled { done }) if self.is_doubtful() => self.settled(state, done),
             (S::Pending, Kind::Parked { until }) => S::Waiting(until),
-            (S::DeadLettered | S::Backoff(_) | S::Waiting(_), Kind::Revived)
-            | (S::Succeeded, Kind::Resent) => {
-                self.doubts += u32::from(self.state == S::Succeeded);
+            (state, kind) if begins_anew(state, &kind) => {
+                self.doubts += u32::from(state == S::Succeeded && self.attempts > 0);
                 self.spent = 0;
                 S::Pending
             }
@@ -296,10 +321,8 @@ impl Cell {
             }
             (state, kind) => return Err(IllegalTransition { state, kind: Box::new(kind) }),
         };
-        if ends_attempt {
-            self.attempts += 1;
-            self.spent += 1;
-        }
+        self.attempts += ended;
+        self.spent += cost;
         self.at = at;
         Ok(self)
     }
@@ -337,60 +360,16 @@ impl Cell {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn fault() -> Fault {
-        Fault::new("X", "no")
-    }
-
-    #[test]
-    fn an_attempt_whose_engine_died_is_over_but_costs_nothing_of_the_budget() {
-        let at = Timestamp(5);
-        let running = Cell::default().next(Kind::Intended, at).unwrap();
-        assert_eq!(running.attempts, 0);
-        let lost = running.clone().next(Kind::Lost { until: Some(at) }, at).unwrap();
-        assert_eq!((lost.attempts, lost.spent, lost.state), (1, 0, State::InDoubt(Some(at))));
-        let refused = running.next(Kind::Refused { fault: fault(), until: Some(at) }, at).unwrap();
-        assert_eq!((refused.attempts, refused.spent), (1, 1));
-    }
-
-    #[test]
-    fn a_doubt_that_is_left_behind_is_never_forgotten_but_by_somebody_who_looked() {
-        let at = Timestamp(5);
-        let apply = |cell: Cell, kinds: &[Kind]| {
-            kinds.iter().fold(cell, |cell, kind| cell.next(kind.clone(), at).unwrap())
-        };
-        let again = Kind::Repeated { until: Some(at) };
-        let unclear = Kind::Unclear { fault: fault(), until: Some(at) };
-        let doubtful = apply(Cell::default(), &[Kind::Intended, unclear.clone(), again, Kind::Intended]);
-        let refused = Kind::Refused { fault: fault(), until: None };
-        let given_up = apply(doubtful.clone(), &[refused]);
-        assert_eq!((given_up.state, given_up.doubts), (State::DeadLettered, 1), "perhaps it happened");
-        assert_eq!(apply(given_up.clone(), &[Kind::Revived]).doubts, 1, "a new budget does not settle it");
-        let looked = apply(doubtful.clone(), &[unclear.clone(), Kind::Absent { until: Some(at) }]);
-        assert_eq!(looked.doubts, 0);
-        let not_done = apply(given_up.clone(), &[Kind::Settled { done: None }]);
-        assert_eq!((not_done.state, not_done.doubts), (State::DeadLettered, 0));
-        let done = apply(given_up, &[Kind::Settled { done: Some(Facts::new()) }]);
-        assert_eq!((done.state, done.doubts), (State::Succeeded, 0));
-        let open = apply(doubtful, &[unclear]);
-        assert_eq!(apply(open.clone(), &[Kind::Settled { done: None }]).state, State::Pending);
-        assert_eq!(apply(open, &[Kind::Cancelled]).doubts, 2);
-        let clear = apply(Cell::default(), &[Kind::Intended, Kind::Done { facts: Facts::new() }]);
-        assert!(clear.next(Kind::Settled { done: None }, at).is_err(), "there is nothing to settle");
-    }
-
-    #[test]
-    fn a_late_outcome_is_refused() {
-        let at = Timestamp(5);
-        let done = Cell::default().next(Kind::Done { facts: Facts::new() }, at).unwrap();
-        for kind in [Kind::Intended, Kind::Done { facts: Facts::new() }, Kind::Revived, Kind::Cancelled] {
-            assert!(done.clone().next(kind, at).is_err());
+/// Whether an event takes a cell back to its beginning. What was done once is never called not done
+/// again.
+fn begins_anew(state: State, kind: &Kind) -> bool {
+    use State as S;
+    match kind {
+        Kind::Revived => matches!(state, S::DeadLettered | S::Backoff(_) | S::Waiting(_)),
+        Kind::Resent => state == S::Succeeded,
+        Kind::Outdated => {
+            state.is_passed() || matches!(state, S::DeadLettered | S::Backoff(_) | S::Waiting(_))
         }
-        let cell = Cell::default();
-        assert!(cell.clone().next(Kind::Unclear { fault: fault(), until: None }, at).is_err());
-        assert!(cell.next(Kind::Absent { until: Some(at) }, at).is_err());
+        _ => false,
     }
 }

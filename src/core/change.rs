@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::claims::{KeyId, KeyRow};
+use super::event::Event;
 use super::id::{RunId, Unit};
 use super::progress::Progress;
-use super::run::{Event, Run};
+use super::run::Run;
+use super::start::StartKey;
 use super::tally::Calls;
 use super::time::Timestamp;
 
@@ -14,6 +16,10 @@ use super::time::Timestamp;
 pub enum Change {
     /// Puts the record of a run as a whole.
     Run(Box<Run>),
+    /// Puts what was started under a key.
+    StartKey(StartKey),
+    /// Forgets a start key. Unknown ones are no error.
+    ForgetStartKey(String),
     /// Appends to a run's events.
     Event(RunId, Event),
     /// Puts the progress of a unit; the run's tally moves with it.

@@ -47,6 +47,8 @@ impl Desk {
         for (step, units) in std::mem::take(&mut self.claims.granted) {
             if self.stopping {
                 self.give_up(step, &units);
+            } else if self.paused {
+                self.put_back(step, &units, now);
             } else {
                 self.leave(step, units, now, decision)?;
             }
@@ -72,6 +74,16 @@ impl Desk {
         for unit in units {
             self.set_stage(*unit, step, Stage::Idle);
             self.claims.unwanted.push((step, *unit));
+        }
+        self.free(step, units.first());
+    }
+
+    /// Nothing leaves during a pause, and a claim would not outlast it: who was granted one stands in
+    /// line again.
+    fn put_back(&mut self, step: usize, units: &[Unit], now: Timestamp) {
+        for unit in units {
+            self.claims.unwanted.push((step, *unit));
+            self.queue(*unit, step, now);
         }
         self.free(step, units.first());
     }
@@ -146,6 +158,7 @@ impl Desk {
     fn free(&mut self, step: usize, unit: Option<&Unit>) {
         if let Some(unit) = unit {
             self.line(*unit, step).calling -= 1;
+            self.call_withdrawn(*unit, step);
         }
     }
 

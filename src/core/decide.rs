@@ -1,6 +1,7 @@
 //! What to do next. The engine records first ([`Desk::take_changes`]), then carries out.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::cell::{Facts, IllegalTransition, Kind, SettleBy, State};
 use super::desk::{Desk, Stage, TrackName};
@@ -81,7 +82,7 @@ impl Decision {
 /// [`IllegalTransition`] when the records contradict each other: a defect of the engine.
 pub fn decide(desk: &mut Desk, now: Timestamp) -> Result<Decision, IllegalTransition> {
     let mut decision = Decision::default();
-    desk.ring(now, &mut decision)?;
+    desk.ring(now)?;
     desk.go_on_with_claims(now, &mut decision)?;
     desk.start_calls(now, &mut decision)?;
     desk.make_room(now, &mut decision);
@@ -105,17 +106,17 @@ impl Desk {
         let idle = self.moving == 0 && self.fetching.is_empty();
         let fed = self.total.is_none_or(|total| self.fed >= total);
         let asleep = self.units.is_empty() && self.asleep.is_empty() && self.wanted.is_empty();
-        idle && (self.stopping || (fed && asleep))
+        idle && (self.stopping || (fed && asleep && !self.paused))
     }
 
     /// Carries out the timers that are due.
-    fn ring(&mut self, now: Timestamp, decision: &mut Decision) -> Result<(), IllegalTransition> {
+    fn ring(&mut self, now: Timestamp) -> Result<(), IllegalTransition> {
         while let Some((at, unit, step)) = self.timers.first().copied() {
             if at > now || self.stopping {
                 break;
             }
             self.timers.pop_first();
-            self.due(unit, step, at, now, decision)?;
+            self.due(unit, step, at, now)?;
         }
         while let Some((at, unit)) = self.wakes.first().copied() {
             if at > now || self.stopping {
@@ -133,7 +134,6 @@ impl Desk {
         step: usize,
         at: Timestamp,
         now: Timestamp,
-        decision: &mut Decision,
     ) -> Result<(), IllegalTransition> {
         let Some(active) = self.units.get(&unit) else { return Ok(()) };
         let cell = &active.progress.cells[step];
@@ -148,8 +148,7 @@ impl Desk {
             }
             State::InDoubt(Some(until)) if until == at => match known.settle {
                 SettleBy::Probe => {
-                    self.set_stage(unit, step, Stage::Looking);
-                    decision.dispatch.push(Dispatch::Look { step, unit });
+                    self.queue_look(unit, step);
                     Ok(())
                 }
                 SettleBy::Repeat => {
@@ -177,8 +176,13 @@ impl Desk {
     fn start_calls(&mut self, now: Timestamp, decision: &mut Decision) -> Result<(), IllegalTransition> {
         if self.stopping {
             self.clear_lines();
+            self.clear_looks();
             return Ok(());
         }
+        if self.paused {
+            return Ok(());
+        }
+        self.start_looks(now, decision);
         let lines: Vec<(TrackName, usize)> = self.lines.keys().rev().copied().collect();
         for key in lines {
             while let Some(units) = self.next_batch(key, now, decision) {
@@ -224,9 +228,10 @@ impl Desk {
     ) -> Option<Vec<Unit>> {
         let more_may_come = self.moving + self.fetching.len();
         let unfed = self.total.is_some_and(|total| self.fed < total);
-        let line = self.lines.get_mut(&key)?;
+        let line = self.lines.get(&key)?;
         let first = *line.queue.front()?;
-        let step = &self.plan.track(first).steps[key.1];
+        let plan = Arc::clone(&self.plan);
+        let step = &plan.track(first).steps[key.1];
         if line.calling >= step.concurrency {
             return None;
         }
@@ -236,9 +241,11 @@ impl Desk {
             decision.wake_sooner(leaves_at);
             return None;
         }
+        let most = self.takes_leave(first, key.1, now, decision)?;
+        let line = self.lines.get_mut(&key)?;
         line.calling += 1;
         line.since = now;
-        let size = line.queue.len().min(step.batch_max);
+        let size = line.queue.len().min(step.batch_max).min(most);
         Some(line.queue.drain(..size).collect())
     }
 
@@ -306,7 +313,7 @@ impl Desk {
         let mut fetch: BTreeSet<Unit> = std::mem::take(&mut self.wanted);
         let held = self.units.len() + self.fetching.len() + fetch.len();
         let room = self.limits.window.saturating_sub(held) as u64;
-        let left = self.left_to_feed();
+        let left = if self.paused { 0 } else { self.left_to_feed() };
         let wave = room.min(FEED_MAX).min(left);
         // Whole waves only: reading one record at a time costs a hand-over each.
         if wave > 0 && (wave == left || wave == FEED_MAX || self.moving == 0) {

@@ -12,6 +12,7 @@ use super::arrival::{Request, Setback};
 use super::catalog::Role;
 use super::claiming::Claims;
 use super::id::Unit;
+use super::outlet::{Notice, Outlets};
 use super::plan::Plan;
 use super::progress::Progress;
 use super::selection::Positions;
@@ -92,6 +93,9 @@ pub struct Desk {
     /// When it is looked again for items that can give up their place.
     pub(super) room_at: Timestamp,
     pub(super) stopping: bool,
+    pub(super) paused: bool,
+    pub(super) outlets: Outlets,
+    pub(super) notices: Vec<Notice>,
     pub(super) moving: usize,
     pub(super) touched: BTreeSet<Unit>,
     pub(super) setbacks: Vec<Setback>,
@@ -120,6 +124,9 @@ impl Desk {
     /// An empty desk. `fed` is the position of the first item to ask for.
     pub fn new(plan: Arc<Plan>, limits: Limits, total: Option<u64>, fed: u64) -> Self {
         Self {
+            outlets: Outlets::of(&plan),
+            notices: Vec::new(),
+            paused: false,
             plan,
             limits,
             units: BTreeMap::new(),
@@ -182,6 +189,23 @@ impl Desk {
     /// No new attempt starts from now on.
     pub fn stop(&mut self) {
         self.stopping = true;
+    }
+
+    /// No new attempt starts until [`Desk::unpause`]. What is waited for is still taken in.
+    pub fn pause(&mut self) {
+        self.paused = true;
+    }
+
+    /// Goes on after a pause; connections that are held are tried at once.
+    pub fn unpause(&mut self, now: Timestamp) {
+        self.paused = false;
+        self.try_now(now);
+    }
+
+    /// Whether everything there was to do is done, also when it was asked to stop.
+    pub fn is_complete(&self) -> bool {
+        let fed = self.total.is_some() && self.left_to_feed() == 0;
+        fed && self.units.is_empty() && self.asleep.is_empty() && self.wanted.is_empty()
     }
 
     /// The progress of a unit in memory.

@@ -18,6 +18,8 @@ pub enum Fate {
     Reuse,
     /// It was given up: a new budget of attempts.
     Failed,
+    /// It was done, or refused, under an earlier revision of its step: it is done anew.
+    OutOfDate,
     /// It never ran.
     NeverRan,
     /// It was between attempts, or waiting: it goes on, with a new budget.
@@ -41,6 +43,7 @@ impl Fate {
     pub fn acts(self) -> bool {
         match self {
             Self::Failed
+            | Self::OutOfDate
             | Self::NeverRan
             | Self::GoesOn
             | Self::SentAgain
@@ -58,6 +61,7 @@ impl Fate {
         match self {
             Self::Reuse => b'r',
             Self::Failed => b'f',
+            Self::OutOfDate => b'u',
             Self::NeverRan => b'n',
             Self::GoesOn => b'g',
             Self::SentAgain => b'm',
@@ -76,6 +80,7 @@ impl Fate {
         match self {
             Self::Reuse => "",
             Self::Failed => "failed",
+            Self::OutOfDate => "out of date",
             Self::NeverRan => "never ran",
             Self::GoesOn => "was between attempts or waiting",
             Self::SentAgain => "republish: message lost",
@@ -99,23 +104,20 @@ pub fn fate(track: &Track, progress: &Progress, step: usize) -> Fate {
 /// track: following the paths back from each step would visit some steps once per path.
 pub fn fates(track: &Track, progress: &Progress) -> Vec<Fate> {
     let mut fates: Vec<Fate> = Vec::with_capacity(track.steps.len());
-    for (known, cell) in track.steps.iter().zip(&progress.cells) {
-        fates.push(match cell.state {
+    for (step, (known, cell)) in track.steps.iter().zip(&progress.cells).enumerate() {
+        let blocked = is_blocked(known, &fates);
+        fates.push(match progress.state(track, step) {
             State::Succeeded | State::Skipped(_) => Fate::Reuse,
             State::Running | State::InDoubt(_) => Fate::InDoubt(known.settle),
             State::DeadLettered if is_recomputed(known, cell) => Fate::Stays,
-            State::DeadLettered => Fate::Failed,
             State::Cancelled => Fate::GivenUp,
+            // Time passes all the same.
+            State::Waiting(_) if known.role == Role::Timer => Fate::GoesOn,
+            _ if blocked => Fate::Blocked,
+            State::DeadLettered => Fate::Failed,
             State::Backoff(_) | State::Waiting(_) => Fate::GoesOn,
-            State::Pending => {
-                let blocks = |need: &usize| {
-                    matches!(
-                        fates[*need],
-                        Fate::Stays | Fate::GivenUp | Fate::Blocked | Fate::InDoubt(SettleBy::Person)
-                    )
-                };
-                if !known.tolerant && known.needs.iter().any(blocks) { Fate::Blocked } else { Fate::NeverRan }
-            }
+            State::Pending if cell.state == State::Pending => Fate::NeverRan,
+            State::Pending => Fate::OutOfDate,
         });
     }
     for step in 0..fates.len() {
@@ -124,13 +126,22 @@ pub fn fates(track: &Track, progress: &Progress) -> Vec<Fate> {
                 // Only where a repeat is harmless; else the step waits for what may still come.
                 let known = &track.steps[*need];
                 let sends = matches!(known.role, Role::Effect { .. }) && known.settle == SettleBy::Repeat;
-                if sends && fates[*need] == Fate::Reuse {
+                let sent = fates[*need] == Fate::Reuse && progress.cells[*need].state == State::Succeeded;
+                if sends && sent && !is_blocked(known, &fates) {
                     fates[*need] = Fate::SentAgain;
                 }
             }
         }
     }
     fates
+}
+
+/// Whether a step cannot be reached, because one before it stays as it is.
+fn is_blocked(step: &PlanStep, fates: &[Fate]) -> bool {
+    let blocks = |need: &usize| {
+        matches!(fates[*need], Fate::Stays | Fate::GivenUp | Fate::Blocked | Fate::InDoubt(SettleBy::Person))
+    };
+    !step.tolerant && step.needs.iter().any(blocks)
 }
 
 /// What a resume that leaves this unit out does with each of its steps.
@@ -153,9 +164,16 @@ pub fn revival(track: &Track, progress: &Progress) -> Vec<(usize, Kind)> {
         .into_iter()
         .enumerate()
         .filter_map(|(step, fate)| match (fate, progress.cells[step].state) {
-            (Fate::Failed, _) | (Fate::GoesOn, State::Backoff(_)) => Some((step, Kind::Revived)),
+            // One that cannot be reached must not go on by itself either.
+            (Fate::Failed, _) | (Fate::GoesOn | Fate::Blocked, State::Backoff(_))
+                if !progress.is_outdated(track, step) =>
+            {
+                Some((step, Kind::Revived))
+            }
             // The message may have been there all along, and nobody to receive it.
-            (Fate::GoesOn, State::Waiting(_)) if track.steps[step].role == Role::Receive => {
+            (Fate::GoesOn | Fate::Blocked, State::Waiting(_))
+                if track.steps[step].role == Role::Receive && !progress.is_outdated(track, step) =>
+            {
                 Some((step, Kind::Revived))
             }
             (Fate::InDoubt(SettleBy::Probe | SettleBy::Repeat), State::InDoubt(_)) => {
@@ -168,16 +186,15 @@ pub fn revival(track: &Track, progress: &Progress) -> Vec<(usize, Kind)> {
 }
 
 /// The events that follow from finding a unit's record when no call of it can be under way: an
-/// intent without an outcome is in doubt.
+/// intent without an outcome is in doubt, and what is out of date begins anew.
 pub fn at_admission(track: &Track, progress: &Progress, now: Timestamp) -> Vec<(usize, Kind)> {
     let until = |step: &PlanStep| (step.settle != SettleBy::Person).then_some(now);
-    progress
-        .cells
-        .iter()
-        .enumerate()
-        .filter(|(_, cell)| cell.state == State::Running)
-        .map(|(step, _)| (step, Kind::Lost { until: until(&track.steps[step]) }))
-        .collect()
+    let cells = || progress.cells.iter().enumerate();
+    let lost = cells().filter(|(_, cell)| cell.state == State::Running);
+    let lost = lost.map(|(step, _)| (step, Kind::Lost { until: until(&track.steps[step]) }));
+    // After those: a doubt implies the pure steps before it, whatever they are worth now.
+    let outdated = cells().filter(|(step, _)| progress.is_outdated(track, *step));
+    lost.chain(outdated.map(|(step, _)| (step, Kind::Outdated))).collect()
 }
 
 /// A dead letter that pure computation would only reach again: same source, same definition. The

@@ -57,6 +57,8 @@ pub mod name {
     pub const LOST: &str = "EngineDied";
     /// A connector panicked, or gave no verdict: a defect, never of the content.
     pub const DEFECT: &str = "Defect";
+    /// The run was longer at work than its `timeout` allows.
+    pub const RUN_TIMEOUT: &str = "RunTimeout";
     /// More items failed than `tolerate` allows.
     pub const NOT_TOLERATED: &str = "ToleranceExceeded";
     /// Under `mode: once` the key stands for other content already.

@@ -8,7 +8,7 @@ use super::desk::{Active, Desk, Slot, Stage};
 use super::id::Unit;
 use super::progress::Progress;
 use super::resume;
-use super::retry::{Outcome, Probed, judge, judge_probe};
+use super::retry::{Outcome, Probed, Terms, judge, judge_held, judge_probe, postponed};
 use super::time::Timestamp;
 
 impl Desk {
@@ -24,9 +24,7 @@ impl Desk {
                 self.take_ready(unit, ready, now)
             }
             Arrival::Ended { step, outcomes } => {
-                if let Some((unit, _)) = outcomes.first() {
-                    self.line(*unit, step).calling -= 1;
-                }
+                self.call_ended(step, &outcomes, now);
                 outcomes
                     .into_iter()
                     .try_for_each(|(unit, outcome)| self.ended(unit, step, outcome, now, chance))
@@ -154,7 +152,13 @@ impl Desk {
         let plan = Arc::clone(&self.plan);
         let known = &plan.track(unit).steps[step];
         let Some(active) = self.units.get(&unit) else { return Ok(()) };
-        let kind = judge(outcome, &active.progress.cells[step], &known.retry, known.settle, now, chance);
+        let cell = &active.progress.cells[step];
+        let terms = Terms { retry: &known.retry, settle: known.settle };
+        let kind = if self.is_held(unit, step) {
+            judge_held(outcome, cell, terms, now, chance)
+        } else {
+            judge(outcome, cell, terms, now, chance)
+        };
         self.record(unit, step, kind, now)
     }
 
@@ -166,6 +170,7 @@ impl Desk {
         now: Timestamp,
         chance: f64,
     ) -> Result<(), IllegalTransition> {
+        self.look_ended(unit, step, &probed, now);
         self.set_stage(unit, step, Stage::Idle);
         let plan = Arc::clone(&self.plan);
         let Some(active) = self.units.get(&unit) else { return Ok(()) };
@@ -174,7 +179,13 @@ impl Desk {
         if !matches!(cell.state, State::InDoubt(_)) {
             return Ok(());
         }
-        let kind = judge_probe(probed, cell, &plan.track(unit).steps[step].retry, now, chance);
+        let retry = &plan.track(unit).steps[step].retry;
+        let kind = match probed {
+            Probed::Unknown(fault) if self.is_held(unit, step) => {
+                postponed(fault, cell.looks, retry, now, chance)
+            }
+            probed => judge_probe(probed, cell, retry, now, chance),
+        };
         self.record(unit, step, kind, now)
     }
 
@@ -196,7 +207,8 @@ impl Desk {
         let plan = Arc::clone(&self.plan);
         let track = plan.track(unit);
         let Some(active) = self.units.get_mut(&unit) else { return Ok(()) };
-        let told = kind.fault().cloned();
+        // What fails over a held connection is told of once, with the connection.
+        let told = kind.fault().filter(|_| !matches!(kind, Kind::Postponed { .. })).cloned();
         active.progress.apply(track, step, kind, now)?;
         let cell = &active.progress.cells[step];
         let (state, attempt) = (cell.state, cell.attempts);
@@ -208,6 +220,11 @@ impl Desk {
         if state.is_final() {
             active.slots[step].request = None;
         }
+        // A doubt of an earlier revision is settled, and what it was about is out of date.
+        if active.progress.is_outdated(track, step) {
+            active.progress.apply(track, step, Kind::Outdated, now)?;
+        }
+        let state = active.progress.cells[step].state;
         self.touched.insert(unit);
         self.set_timer(unit, step, state);
         Ok(())

@@ -23,7 +23,7 @@ pub enum Disposition {
 /// Decides about a message that arrived for, or is held for, an item at this progress. `step` is
 /// the step that receives it.
 pub fn disposition(track: &Track, step: usize, progress: &Progress) -> Disposition {
-    match progress.cells[step].state {
+    match progress.state(track, step) {
         State::Waiting(_) => Disposition::Take,
         State::Pending => {
             let doubtful = track.steps[step].needs.iter().copied().find(|need| {
@@ -45,7 +45,7 @@ pub fn disposition(track: &Track, step: usize, progress: &Progress) -> Dispositi
 /// The message was taken: it goes when the step that `delete_after` names is passed.
 fn served(track: &Track, step: usize, progress: &Progress) -> Disposition {
     let Some(after) = track.steps[step].delete_after else { return Disposition::Delete };
-    if progress.cells[after].state.is_passed() {
+    if progress.state(track, after).is_passed() {
         Disposition::Delete
     } else if progress.is_at_rest(track) {
         Disposition::Release

@@ -3,10 +3,11 @@
 //!
 //! Read in this order: `workflow` (what a person wrote, checked), `plan` (the same, ready to
 //! decide on), `cell` (the state machine of one step for one unit), `progress` (all cells of one
-//! unit), `run` (the state machine of a whole run), `desk` and `decide` (what to do next), `claims` (keys),
-//! `resume` (what a resume will do).
+//! unit), `run` (the state machine of a whole run), `desk` and `decide` (what to do next), `claims`
+//! (keys), `outlet` (when a call may leave), `resume` (what a resume will do).
 
 pub mod arrival;
+pub mod breaker;
 pub mod care;
 pub mod catalog;
 pub mod cell;
@@ -16,6 +17,7 @@ pub mod claims;
 pub mod closing;
 pub mod decide;
 pub mod desk;
+pub mod event;
 pub mod fate;
 pub mod fault;
 mod feed;
@@ -25,14 +27,19 @@ pub mod id;
 pub mod identity;
 pub mod ledger;
 pub mod letter;
+pub mod limits;
 pub mod mail;
+pub mod outlet;
 pub mod plan;
 pub mod progress;
+pub mod redefine;
 pub mod resume;
 pub mod retry;
 pub mod run;
 pub mod scope;
 pub mod selection;
+pub mod start;
+pub mod steer;
 pub mod survey;
 pub mod tally;
 pub mod time;

@@ -5,6 +5,7 @@
 //! stands in two tracks: on the run track it pins the source (the gate, rule R1); on the item
 //! track it is a pure step that gives the item its record, or its dead letter.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::catalog::{Catalog, Descriptor, Role};
@@ -12,7 +13,8 @@ use super::cell::SettleBy;
 use super::graph::Graph;
 use super::id::Unit;
 use super::retry::Retry;
-use super::workflow::{Step, Tolerance, Workflow};
+use super::run::Revision;
+use super::workflow::{Bounds, Step, Tolerance, Workflow};
 
 /// A workflow as the engine decides on it.
 #[derive(Clone, Debug)]
@@ -27,6 +29,8 @@ pub struct Plan {
     pub closing: Track,
     /// How many dead letters are tolerated.
     pub tolerate: Tolerance,
+    /// What bounds the run beside that.
+    pub bounds: Bounds,
 }
 
 /// Steps that one kind of unit flows through, each after all that it needs.
@@ -57,8 +61,10 @@ pub struct PlanStep {
     pub batch_max: usize,
     /// How long an incomplete batch waits for more.
     pub linger: Duration,
-    /// Calls in flight at once.
+    /// Calls of this step in flight at once.
     pub concurrency: usize,
+    /// The connection it works over; it may bear fewer calls, over all steps that name it.
+    pub connection: Option<String>,
     /// How an effect in doubt is settled.
     pub settle: SettleBy,
     /// It claims the key that it declares before each call (rule R6).
@@ -113,7 +119,18 @@ impl Plan {
             items: Track::new(items),
             closing: Track::new(closing),
             tolerate: workflow.tolerate,
+            bounds: Bounds::of(workflow),
         }
+    }
+
+    /// The same under a run whose steps were changed since its start. The steps of `on_failure` are
+    /// not among them: each closing is told of once.
+    #[must_use]
+    pub fn revised(mut self, revisions: &BTreeMap<String, Revision>) -> Self {
+        for step in self.run.steps.iter_mut().chain(&mut self.items.steps) {
+            step.revision = revisions.get(&step.name).map_or(0, |revision| revision.number);
+        }
+        self
     }
 
     /// The track that `unit` flows through.
@@ -187,6 +204,7 @@ fn steps_of(
                 batch_max: step.batch.max.max(1) as usize,
                 linger: step.batch.linger,
                 concurrency: concurrency(workflow, step, descriptor),
+                connection: step.connection.clone(),
                 settle: settle(step, descriptor),
                 keyed: step.idempotency.is_some(),
                 tolerant: false,
@@ -210,7 +228,7 @@ fn concurrency(workflow: &Workflow, step: &Step, descriptor: Option<&Descriptor>
         .connection
         .as_ref()
         .and_then(|name| workflow.connections.get(name))
-        .and_then(|connection| connection.concurrency);
+        .and_then(|connection| connection.terms.concurrency);
     configured.or(descriptor.map(|known| known.concurrency)).unwrap_or(1).max(1) as usize
 }
 

@@ -47,7 +47,12 @@ impl Progress {
         if matches!(before, State::Pending | State::Backoff(_)) {
             self.cells[step].revision = track.steps[step].revision;
         }
-        for pure in &track.steps[step].implied {
+        // What begins anew implies nothing.
+        let implied = match self.cells[step].state {
+            State::Pending => &[],
+            _ => track.steps[step].implied.as_slice(),
+        };
+        for pure in implied {
             let cell = &mut self.cells[*pure];
             if cell.state == State::Pending {
                 cell.state = State::Succeeded;
@@ -58,10 +63,39 @@ impl Progress {
         Ok(())
     }
 
+    /// Whether what is recorded at `step` was reached under an earlier revision of it, so that it is
+    /// to be done anew. What a person gave up stays so, and a doubt is settled first.
+    pub fn is_outdated(&self, track: &Track, step: usize) -> bool {
+        let Some(known) = track.steps.get(step) else { return false };
+        let cell = &self.cells[step];
+        cell.revision < known.revision
+            && matches!(
+                cell.state,
+                State::Succeeded
+                    | State::Skipped(_)
+                    | State::DeadLettered
+                    | State::Backoff(_)
+                    | State::Waiting(_)
+            )
+    }
+
+    /// Where the unit stands at `step` under the revisions of the track: what is out of date counts
+    /// as not begun.
+    pub fn state(&self, track: &Track, step: usize) -> State {
+        if self.is_outdated(track, step) { State::Pending } else { self.cells[step].state }
+    }
+
+    /// Gives a unit that was recorded before steps were added to its track the cells of those.
+    #[must_use]
+    pub fn fitted(mut self, track: &Track) -> Self {
+        self.cells.resize(self.cells.len().max(track.steps.len()), Cell::default());
+        self
+    }
+
     /// Whether every step that `step` needs is passed; for a tolerant step, whether each has ended.
     pub fn is_ready(&self, track: &Track, step: usize) -> bool {
         let known = &track.steps[step];
-        let lets_on = |need: &usize| match self.cells[*need].state {
+        let lets_on = |need: &usize| match self.state(track, *need) {
             State::Succeeded | State::Skipped(_) => true,
             State::DeadLettered | State::Cancelled | State::InDoubt(None) => known.tolerant,
             State::Pending
@@ -70,20 +104,20 @@ impl Progress {
             | State::Waiting(_)
             | State::InDoubt(Some(_)) => false,
         };
-        self.cells[step].state == State::Pending && known.needs.iter().all(lets_on)
+        self.state(track, step) == State::Pending && known.needs.iter().all(lets_on)
     }
 
     /// Whether `step` is ready, but only because everything before it was skipped by condition.
     pub fn is_skipped_with_needs(&self, track: &Track, step: usize) -> bool {
         let needs = &track.steps[step].needs;
         !needs.is_empty()
-            && needs.iter().all(|need| self.cells[*need].state == State::Skipped(SkipReason::Condition))
+            && needs.iter().all(|need| self.state(track, *need) == State::Skipped(SkipReason::Condition))
     }
 
     /// Nothing more will happen to the unit by itself: every step is final, or stands behind a
     /// step that ended without being passed, or is left to a person.
     pub fn is_at_rest(&self, track: &Track) -> bool {
-        self.cells.iter().enumerate().all(|(step, cell)| match cell.state {
+        (0..self.cells.len()).all(|step| match self.state(track, step) {
             State::Pending => !self.is_reachable(track, step),
             State::InDoubt(until) => until.is_none(),
             state => state.is_final(),
@@ -118,7 +152,7 @@ impl Progress {
     /// A pending step can still be reached when no step before it ended without being passed.
     fn is_reachable(&self, track: &Track, step: usize) -> bool {
         let known = &track.steps[step];
-        known.needs.iter().all(|need| match self.cells[*need].state {
+        known.needs.iter().all(|need| match self.state(track, *need) {
             State::DeadLettered | State::Cancelled | State::InDoubt(None) => known.tolerant,
             State::Pending => self.is_reachable(track, *need),
             State::Running | State::Backoff(_) | State::Waiting(_) | State::InDoubt(Some(_)) => true,

@@ -11,6 +11,8 @@ use super::cell::{SettleBy, State};
 use super::id::{RunId, Unit};
 use super::plan::Track;
 use super::progress::Progress;
+use super::redefine::Changes;
+use super::run::{Revision, Run};
 use super::selection::Selection;
 
 pub use super::fate::{Fate, at_admission, fate, fates, fates_left_out, revival};
@@ -34,6 +36,9 @@ pub struct ResumePlan {
     pub done: u64,
     /// Units that stay as they are.
     pub stays: Vec<Share>,
+    /// What is not as it was when the run was started.
+    #[serde(default)]
+    pub changes: Changes,
 }
 
 /// A share of the items at one step.
@@ -73,6 +78,7 @@ pub struct Planner<'a> {
     /// How many of the units that have a record are chosen.
     chosen: u64,
     selection: &'a Selection,
+    revisions: Option<&'a BTreeMap<String, Revision>>,
     digest: Sha256,
 }
 
@@ -94,6 +100,7 @@ impl<'a> Planner<'a> {
             recorded: 0,
             chosen: 0,
             selection: &Selection::All,
+            revisions: None,
             digest,
         }
     }
@@ -103,6 +110,21 @@ impl<'a> Planner<'a> {
     pub fn selecting(mut self, selection: &'a Selection) -> Self {
         self.selection = selection;
         self
+    }
+
+    /// The same with the reasons why steps are out of date.
+    #[must_use]
+    pub fn revised(mut self, revisions: &'a BTreeMap<String, Revision>) -> Self {
+        self.revisions = Some(revisions);
+        self
+    }
+
+    fn reason(&self, step: &str, fate: Fate) -> String {
+        let revision = self.revisions.and_then(|revisions| revisions.get(step));
+        match (fate, revision) {
+            (Fate::OutOfDate, Some(revision)) => revision.cause.words().to_owned(),
+            _ => fate.reason().to_owned(),
+        }
     }
 
     /// Adds a unit that has a record.
@@ -139,7 +161,7 @@ impl<'a> Planner<'a> {
         self.digest.update(total.to_be_bytes());
         self.digest.update(chosen.to_be_bytes());
         let mut plan = TrackPlan {
-            doubts: self.doubts,
+            doubts: std::mem::take(&mut self.doubts),
             doubt_count: self.doubt_count,
             done: self.done,
             ..TrackPlan::default()
@@ -152,8 +174,11 @@ impl<'a> Planner<'a> {
                 if known.role == Role::Source && *fate == Fate::Reuse {
                     continue;
                 }
-                let share =
-                    Share { step: known.name.clone(), items: *items, reason: fate.reason().to_owned() };
+                let share = Share {
+                    step: known.name.clone(),
+                    items: *items,
+                    reason: self.reason(&known.name, *fate),
+                };
                 match fate {
                     Fate::Reuse => plan.reuse.push(share),
                     fate if fate.acts() => plan.execute.push(share),
@@ -205,6 +230,7 @@ pub fn join(run: RunId, mut tracks: Vec<TrackPlan>) -> ResumePlan {
         doubts: 0,
         done: 0,
         stays: Vec::new(),
+        changes: Changes::default(),
     };
     for track in tracks {
         plan.reuse.extend(track.reuse);
@@ -217,6 +243,24 @@ pub fn join(run: RunId, mut tracks: Vec<TrackPlan>) -> ResumePlan {
     }
     plan.hash = hex(&digest.finalize()[..PLAN_HASH_BYTES]);
     plan
+}
+
+impl ResumePlan {
+    /// The same with a hash that covers all that decides what is executed, beside the fates of the
+    /// units: the definition, its revisions, the connections, and which items are selected.
+    #[must_use]
+    pub fn sealed(mut self, run: &Run, selection: &Selection) -> Self {
+        let mut digest = Sha256::new();
+        for part in [&self.hash, &run.definition] {
+            digest.update(part.as_bytes());
+        }
+        // Every map in here is ordered.
+        let ground = (&run.files, &run.revisions, &run.connections);
+        digest.update(serde_json::to_vec(&ground).unwrap_or_default());
+        selection.write_to(&mut digest);
+        self.hash = hex(&digest.finalize()[..PLAN_HASH_BYTES]);
+        self
+    }
 }
 
 /// 64 bits: enough that two plans of one run never share a hash, short enough to type.

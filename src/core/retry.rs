@@ -77,6 +77,16 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// What went wrong, when that says nothing about the unit and perhaps much about the connection.
+    pub fn outage(&self) -> Option<&Fault> {
+        match self {
+            Self::Refused { fault, again: Again::Later | Again::After(_) } | Self::Unclear(fault) => {
+                Some(fault)
+            }
+            Self::Refused { again: Again::Never, .. } | Self::Done(_) | Self::Skipped(_) => None,
+        }
+    }
+
     /// The other side holds what it should.
     pub fn is_accepted(&self) -> bool {
         matches!(self, Self::Done(_) | Self::Skipped(_))
@@ -109,15 +119,18 @@ pub enum Probed {
 /// person who resumes the run.
 const RETRY_AFTER_MAX: Duration = Duration::from_mins(15);
 
+/// What of a step counts for what follows from an attempt.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// Its policy.
+    pub retry: &'a Retry,
+    /// How a doubt is settled.
+    pub settle: SettleBy,
+}
+
 /// Turns the outcome of an attempt that is running into the event to record.
-pub fn judge(
-    outcome: Outcome,
-    cell: &Cell,
-    retry: &Retry,
-    settle: SettleBy,
-    now: Timestamp,
-    chance: f64,
-) -> Kind {
+pub fn judge(outcome: Outcome, cell: &Cell, terms: Terms<'_>, now: Timestamp, chance: f64) -> Kind {
+    let Terms { retry, settle } = terms;
     let spent = cell.spent + 1;
     match outcome {
         Outcome::Done(facts) => Kind::Done { facts },
@@ -133,6 +146,27 @@ pub fn judge(
         }
         Outcome::Unclear(fault) => Kind::Unclear { fault, until: doubt(settle, retry, spent, now, chance) },
     }
+}
+
+/// The same while the connection is held: what fails for its sake costs nothing of the budget.
+pub fn judge_held(outcome: Outcome, cell: &Cell, terms: Terms<'_>, now: Timestamp, chance: f64) -> Kind {
+    let Terms { retry, settle } = terms;
+    match outcome {
+        Outcome::Refused { fault, again: Again::Later | Again::After(_) } => {
+            postponed(fault, cell.spent, retry, now, chance)
+        }
+        Outcome::Unclear(fault) => {
+            let until = doubt(settle, retry, cell.spent.max(1), now, chance);
+            Kind::Unheard { fault, until }
+        }
+        other => judge(other, cell, terms, now, chance),
+    }
+}
+
+/// Something is tried again that cost nothing. How long the connection is left alone is not
+/// decided here.
+pub fn postponed(fault: Fault, failed: u32, retry: &Retry, now: Timestamp, chance: f64) -> Kind {
+    Kind::Postponed { fault, until: now.after(retry.pause(failed.max(1), chance)) }
 }
 
 /// Turns a look at the other side into the event to record for an effect in doubt.
@@ -169,6 +203,10 @@ mod tests {
 
     const NOW: Timestamp = Timestamp(5_000);
 
+    fn terms(retry: &Retry, settle: SettleBy) -> Terms<'_> {
+        Terms { retry, settle }
+    }
+
     fn plainly() -> Retry {
         Retry { jitter: Jitter::None, ..Retry::default() }
     }
@@ -190,7 +228,7 @@ mod tests {
         let mut cell = Cell::default();
         for spent in 0..3 {
             cell.spent = spent;
-            let kind = judge(refused(), &cell, &retry, SettleBy::Person, Timestamp(0), 0.5);
+            let kind = judge(refused(), &cell, terms(&retry, SettleBy::Person), Timestamp(0), 0.5);
             let Kind::Refused { until, .. } = kind else { panic!("{kind:?}") };
             assert_eq!(until.is_some(), spent < 2);
         }
@@ -201,7 +239,7 @@ mod tests {
         let judged = |again| {
             let fault = Fault::new("X", "no");
             let cell = Cell::default();
-            judge(Outcome::Refused { fault, again }, &cell, &plainly(), SettleBy::Person, NOW, 0.5)
+            judge(Outcome::Refused { fault, again }, &cell, terms(&plainly(), SettleBy::Person), NOW, 0.5)
         };
         let until = |kind| match kind {
             Kind::Refused { until, .. } => until,
@@ -219,7 +257,7 @@ mod tests {
     fn a_doubt_is_looked_at_after_a_pause_unless_only_a_person_can() {
         let judged = |settle| {
             let unclear = Outcome::Unclear(Fault::new("Timeout", "?"));
-            judge(unclear, &Cell::default(), &plainly(), settle, NOW, 0.5)
+            judge(unclear, &Cell::default(), terms(&plainly(), settle), NOW, 0.5)
         };
         for (settle, until) in [
             (SettleBy::Probe, Some(NOW.after(Duration::from_secs(1)))),

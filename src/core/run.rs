@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::event::{Event, IllegalRunEvent, RunEvent};
 use super::fault::Fault;
 use super::id::RunId;
-use super::survey::Remark;
+use super::steer::Steer;
 use super::time::Timestamp;
 
 /// Where a run stands.
@@ -93,13 +94,16 @@ pub struct Run {
     /// The steps whose doing was changed since the start, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub revisions: BTreeMap<String, Revision>,
+    /// What people and failing connections want of it.
+    #[serde(default, skip_serializing_if = "Steer::is_empty")]
+    pub steer: Steer,
     /// When a person let it go for good: it is not resumed any more (rule R9).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released: Option<Timestamp>,
 }
 
 /// How often, and last why, what a step does was changed under a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Revision {
     /// The number of the present revision, from 1.
     pub number: u32,
@@ -108,7 +112,7 @@ pub struct Revision {
 }
 
 /// Why what was done at a step is out of date.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// The step itself, or a file it names, was changed.
@@ -117,6 +121,17 @@ pub enum Cause {
     Upstream,
     /// The outside system it works with is another one.
     Connection,
+}
+
+impl Cause {
+    /// The words for it in a plan.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Definition => "definition changed",
+            Self::Upstream => "upstream changed",
+            Self::Connection => "connection changed",
+        }
+    }
 }
 
 /// A pinned source.
@@ -132,119 +147,46 @@ pub struct Source {
     pub count: u64,
 }
 
-/// What happens to a run. The stored events of a run are these.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum RunEvent {
-    /// An engine began to work on it. From queued.
-    Started,
-    /// The source is pinned and validated. From running.
-    Pinned {
-        /// The pinned source.
-        source: Source,
-        /// Records that are dead letters from the start.
-        rejected: u64,
-    },
-    /// The gate has something to say that a person may want to mend; changes nothing. From any
-    /// state.
-    Remarked {
-        /// What, and about how many records.
-        remark: Remark,
-    },
-    /// An engine goes on with it. From running (its engine died), interrupted, paused or failed; from
-    /// succeeded when items were selected.
-    Resumed {
-        /// The plan that was carried out.
-        plan: String,
-    },
-    /// The engine was asked to stop, or is gone. From queued, running, waiting or paused.
-    Interrupted,
-    /// `on_failure` begins. From running; the run stays running until it is closed.
-    Closing {
-        /// Why.
-        fault: Fault,
-    },
-    /// It ended. From running.
-    Closed {
-        /// Succeeded, failed or cancelled.
-        status: Status,
-        /// Why it failed, if it did.
-        fault: Option<Fault>,
-    },
-    /// A person let it go for good. From failed, interrupted, succeeded or cancelled.
-    Released {
-        /// Who.
-        #[serde(default)]
-        by: String,
-    },
-    /// A person said what became of an effect; changes nothing about the run. From any state.
-    Settled {
-        /// The step.
-        step: String,
-        /// The item's position in the source; `None` for a run step.
-        item: Option<u64>,
-        /// Whether the effect was done.
-        done: bool,
-        /// Who.
-        #[serde(default)]
-        by: String,
-    },
-    /// A person gave a dead letter up for good; changes nothing about the run. From any state.
-    Dropped {
-        /// The step.
-        step: String,
-        /// The item's position in the source.
-        item: Option<u64>,
-        /// Why, if that was said.
-        reason: Option<String>,
-        /// Who.
-        by: String,
-    },
-    /// Something to tell people; changes nothing. From any state.
-    Alert {
-        /// What.
-        message: String,
-    },
-    /// An attempt, or an item, did not succeed; changes nothing about the run. From any state.
-    Setback {
-        /// The step.
-        step: String,
-        /// The item's position in the source; `None` for a run step.
-        item: Option<u64>,
-        /// What became of it: `backoff`, `in_doubt` or `dead_lettered`.
-        state: String,
-        /// The attempt it happened in.
-        attempt: u32,
-        /// Why.
-        fault: Fault,
-    },
-}
-
-/// An event with its time, as it is stored.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Event {
-    /// When.
-    pub at: Timestamp,
-    /// What.
-    pub what: RunEvent,
-}
-
-/// An event that the present status does not accept.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("a run that is {} does not accept {event:?}", status.word())]
-pub struct IllegalRunEvent {
-    /// Where the run stood.
-    pub status: Status,
-    /// What was to happen.
-    pub event: Box<RunEvent>,
-}
-
 impl Run {
     /// The number of the closing whose `on_failure` was begun and not ended, because the engine died
     /// or was stopped in it.
     pub fn open_closing(&self) -> Option<u32> {
-        let cut_short = matches!(self.status, Status::Running | Status::Interrupted);
+        let cut_short = matches!(self.status, Status::Running | Status::Paused | Status::Interrupted);
         (cut_short && self.fault.is_some()).then_some(self.closings)
+    }
+
+    /// Takes over another definition, or other connections, and counts a revision more for each step
+    /// whose work is out of date by that.
+    fn stand_on(&mut self, what: &RunEvent) {
+        let (connections, raised) = match what {
+            RunEvent::Redefined { definition, files, connections, raised } => {
+                self.definition.clone_from(definition);
+                self.files.clone_from(files);
+                (connections, raised)
+            }
+            RunEvent::Reconnected { connections, raised } => (connections, raised),
+            _ => return,
+        };
+        self.connections.extend(connections.clone());
+        for (step, cause) in raised {
+            let number = self.revisions.get(step).map_or(0, |revision| revision.number);
+            self.revisions.insert(step.clone(), Revision { number: number + 1, cause: *cause });
+        }
+    }
+
+    /// A person gave it up, or it ended as cancelled: nothing more is done for it.
+    pub fn is_given_up(&self) -> bool {
+        self.status == Status::Cancelled || (self.steer.cancelled_by.is_some() && self.is_open())
+    }
+
+    /// It could still be cancelled.
+    fn is_open(&self) -> bool {
+        !matches!(self.status, Status::Succeeded | Status::Cancelled)
+    }
+
+    fn may_close(&self, from: Status) -> bool {
+        matches!(from, Status::Running | Status::Paused)
+            || (self.steer.cancelled_by.is_some() && self.is_open())
     }
 
     /// Applies one event.
@@ -258,9 +200,9 @@ impl Run {
                 self.epoch = 1;
                 S::Running
             }
-            (S::Running, RunEvent::Pinned { source, .. }) => {
+            (status @ (S::Running | S::Paused), RunEvent::Pinned { source, .. }) => {
                 self.source = Some(source.clone());
-                S::Running
+                status
             }
             (
                 S::Running | S::Waiting | S::Interrupted | S::Paused | S::Failed | S::Succeeded,
@@ -273,15 +215,36 @@ impl Run {
                 if self.open_closing().is_none() {
                     self.fault = None;
                 }
+                self.steer.free();
                 S::Running
             }
-            (S::Queued | S::Running | S::Waiting | S::Paused, RunEvent::Interrupted) => S::Interrupted,
-            (S::Running, RunEvent::Closing { fault }) => {
+            (status, what @ (RunEvent::Redefined { .. } | RunEvent::Reconnected { .. }))
+                if status != S::Cancelled =>
+            {
+                self.stand_on(what);
+                status
+            }
+            (S::Queued | S::Running | S::Waiting | S::Paused, RunEvent::Interrupted) => {
+                self.steer.free();
+                S::Interrupted
+            }
+            (S::Running | S::Waiting | S::Paused, RunEvent::Paused { .. })
+            | (S::Paused, RunEvent::Tried { .. } | RunEvent::Unpaused { .. }) => {
+                self.steer.hear(event);
+                if self.steer.is_paused() { S::Paused } else { S::Running }
+            }
+            (status, RunEvent::Cancelling { by }) if self.is_open() => {
+                self.steer.cancelled_by = Some(by.clone());
+                status
+            }
+            (S::Running | S::Paused, RunEvent::Closing { fault }) => {
                 self.closings += 1;
+                self.steer.free();
                 self.fault = Some(fault.clone());
                 S::Running
             }
-            (S::Running, RunEvent::Closed { status, fault }) => {
+            (from, RunEvent::Closed { status, fault }) if self.may_close(from) => {
+                self.steer.free();
                 self.ended_at = Some(event.at);
                 self.fault.clone_from(fault);
                 *status
@@ -290,14 +253,12 @@ impl Run {
                 self.released = Some(event.at);
                 self.status
             }
-            (
-                status,
-                RunEvent::Alert { .. }
-                | RunEvent::Remarked { .. }
-                | RunEvent::Settled { .. }
-                | RunEvent::Dropped { .. }
-                | RunEvent::Setback { .. },
-            ) => status,
+            (status, what) if what.is_note() => {
+                if let RunEvent::Alert { dead_letters: Some(_), message } = what {
+                    self.steer.alert = Some(message.clone());
+                }
+                status
+            }
             (status, what) => return Err(IllegalRunEvent { status, event: Box::new(what.clone()) }),
         };
         Ok(())

@@ -1,5 +1,7 @@
 //! Which items of a run a resume works on. Whatever is not chosen is not touched.
 
+use sha2::{Digest, Sha256};
+
 use super::cell::{Cell, State};
 use super::id::Unit;
 use super::letter::LetterFilter;
@@ -55,6 +57,20 @@ impl Selection {
             Self::Failed => any(&|_, cell| has_failed(cell)),
             Self::DeadLettered(filter) => {
                 any(&|step, cell| track.steps.get(step).is_some_and(|known| filter.picks(known, cell)))
+            }
+        }
+    }
+
+    /// Adds what it says to a digest.
+    pub fn write_to(&self, digest: &mut Sha256) {
+        match self {
+            Self::All => digest.update(b"all"),
+            Self::Failed => digest.update(b"failed"),
+            // Which of them shows in their fates.
+            Self::DeadLettered(_) => digest.update(b"dead-lettered"),
+            Self::Items(positions) => {
+                digest.update(b"items");
+                positions.words.iter().for_each(|word| digest.update(word.to_be_bytes()));
             }
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::outlet::Terms;
 use super::retry::Retry;
 
 /// A checked workflow, with one profile applied.
@@ -24,12 +25,40 @@ pub struct Workflow {
     pub key_store: Option<String>,
     /// How many dead letters a run may have and still succeed.
     pub tolerate: Tolerance,
+    /// How long a run may be at work before it is failed; `None`: as long as it takes.
+    pub timeout: Option<Duration>,
+    /// More dead letters than this, and people are told.
+    pub alert: Option<Tolerance>,
     /// How long a run can be resumed after its end (rule R9).
     pub resumable_for: Duration,
     /// What is done once per failed closing, in order.
     pub on_failure: Vec<Step>,
     /// The files that steps name (fields of kind `File`), as written, each once.
     pub files: Vec<String>,
+}
+
+/// What bounds a run as a whole.
+#[derive(Clone, Debug, Default)]
+pub struct Bounds {
+    /// How long it may be at work since it was started or last resumed; pauses that a person asks
+    /// for do not count.
+    pub timeout: Option<Duration>,
+    /// More dead letters than this, and people are told.
+    pub alert: Option<Tolerance>,
+    /// What each connection bears, by name.
+    pub connections: BTreeMap<String, Terms>,
+}
+
+impl Bounds {
+    /// The bounds that a workflow sets.
+    pub fn of(workflow: &Workflow) -> Self {
+        let connections = workflow.connections.iter();
+        Self {
+            timeout: workflow.timeout,
+            alert: workflow.alert,
+            connections: connections.map(|(name, known)| (name.clone(), known.terms)).collect(),
+        }
+    }
 }
 
 /// One input.
@@ -60,8 +89,8 @@ pub enum InputKind {
 pub struct Connection {
     /// The kind, for example `medusa`.
     pub kind: String,
-    /// Calls in flight at once, over all steps that name it.
-    pub concurrency: Option<u32>,
+    /// What it bears.
+    pub terms: Terms,
     /// Its fields, with `${env:NAME}` still as text.
     pub fields: Map<String, Value>,
 }

@@ -140,6 +140,7 @@ impl Drive {
 
     fn one_call(&self, unit: Unit, step: usize, attempt: u32) -> Call {
         let request = self.desk.request(unit, step);
+        let revision = self.desk.progress(unit).map_or(0, |progress| progress.cells[step].revision);
         let step = &self.desk.plan().track(unit).steps[step].name;
         let (key, request) = match request.as_deref() {
             Some(Request { key, body, .. }) => (key.clone(), body.clone()),
@@ -150,7 +151,7 @@ impl Drive {
             unit,
             attempt,
             key,
-            effect_id: effect_id(&self.run.id.to_string(), step, unit),
+            effect_id: effect_id(&self.run.id.to_string(), step, unit, revision),
             request,
         }
     }
@@ -208,8 +209,12 @@ fn no_verdict() -> Fault {
     Fault::new(name::DEFECT, "a defect of this connector: it gave no verdict on this item")
 }
 
-/// The stable ID of an effect: the same for every attempt, another for every step and unit.
-pub(super) fn effect_id(run: &str, step: &str, unit: Unit) -> u128 {
-    let name = format!("{run}/{step}/{unit}");
+/// The stable ID of an effect: the same for every attempt, another for every step and unit, and for
+/// every revision of the step: what it does then is not what it did.
+pub(super) fn effect_id(run: &str, step: &str, unit: Unit, revision: u32) -> u128 {
+    let mut name = format!("{run}/{step}/{unit}");
+    if revision > 0 {
+        name = format!("{name}/{revision}");
+    }
     uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes()).as_u128()
 }

@@ -11,9 +11,9 @@ use crate::core::arrival::{Arrival, Versioned};
 use crate::core::cell::SkipReason;
 use crate::core::change::Change;
 use crate::core::claims::{Claim, Claimed, End, Fence, KeyId, Settled};
+use crate::core::event::RunEvent;
 use crate::core::id::Unit;
 use crate::core::retry::{Outcome, Probed};
-use crate::core::run::RunEvent;
 use crate::core::time::Timestamp;
 use crate::ports::{Answered, Clock, Keys, KeysError};
 
@@ -109,7 +109,7 @@ impl Drive {
         };
         if std::mem::take(&mut self.keyring.is_down) {
             let message = "the store of idempotency keys answers again".to_owned();
-            self.tell(RunEvent::Alert { message })?;
+            self.tell(RunEvent::Alert { message, dead_letters: None })?;
         }
         self.keyring.changes.extend(answered.changes);
         let mut answers = Vec::with_capacity(claims.len());
@@ -172,7 +172,9 @@ impl Drive {
                  another run may repeat them"
             ));
         }
-        messages.into_iter().try_for_each(|message| self.tell(RunEvent::Alert { message }))
+        messages
+            .into_iter()
+            .try_for_each(|message| self.tell(RunEvent::Alert { message, dead_letters: None }))
     }
 
     /// A claim was let go.
@@ -190,7 +192,7 @@ impl Drive {
             "the store of idempotency keys cannot be asked: {error}; \
              nothing is sent under a key until it answers"
         );
-        self.tell(RunEvent::Alert { message })
+        self.tell(RunEvent::Alert { message, dead_letters: None })
     }
 
     fn keys_of(&self, unit: Unit, step: usize) -> Option<Arc<dyn Keys>> {
@@ -209,7 +211,8 @@ impl Drive {
             mode: keyed.mode,
             fingerprint,
             version,
-            owner: effect_id(&self.run.id.to_string(), name, unit),
+            // Whatever its step is changed to, it is the same owner.
+            owner: effect_id(&self.run.id.to_string(), name, unit, 0),
             fence: Fence { epoch: self.run.epoch, attempt },
             // One that was done, and has the facts to show for it, is done again on purpose: a doubt
             // that an earlier attempt left behind does not change that.

@@ -11,11 +11,12 @@ use crate::core::arrival::Arrival;
 use crate::core::cell::IllegalTransition;
 use crate::core::decide::decide;
 use crate::core::desk::{Desk, Limits};
+use crate::core::event::{Event, IllegalRunEvent, RunEvent};
 use crate::core::fault::Fault;
 use crate::core::id::Unit;
 use crate::core::progress::Progress;
 use crate::core::retry::{Again, Outcome};
-use crate::core::run::{Event, IllegalRunEvent, Run, RunEvent};
+use crate::core::run::Run;
 use crate::core::selection::Positions;
 use crate::core::tally::Calls;
 use crate::core::time::Timestamp;
@@ -24,10 +25,11 @@ use crate::ports::{Clock, Compute, Journal, Keys, Pinned, Pins, Queue, Records, 
 use super::assembly::Assembly;
 use super::claim::Keyring;
 use super::context::{self, Common, Context};
-use super::control::{Answer, Asked, Control, Declined, Request};
+use super::control::Control;
 use super::finish::{self, Ending};
 use super::mail::Mail;
 use super::note::{Fetched, Note};
+use super::steer::Steering;
 
 /// The outside of the engine.
 #[derive(Clone)]
@@ -69,6 +71,7 @@ pub(super) struct Drive {
     pub(super) common: Arc<Common>,
     pub(super) run: Run,
     pub(super) desk: Desk,
+    limits: Limits,
     pub(super) ports: Ports,
     pub(super) contexts: HashMap<Unit, Arc<Context>>,
     pub(super) records: Option<Arc<dyn Records>>,
@@ -79,8 +82,7 @@ pub(super) struct Drive {
     pub(super) sender: mpsc::UnboundedSender<Note>,
     inbox: mpsc::UnboundedReceiver<Note>,
     control: Control,
-    /// Whoever asked for something that is not durable yet.
-    pub(super) answers: Vec<Answer>,
+    pub(super) steering: Steering,
     chance: StdRng,
     /// Recorded about the run as a whole, not yet committed.
     pub(super) events: Vec<Event>,
@@ -124,17 +126,14 @@ pub async fn drive(
     if let Ending::Failed(fault) = &ending
         && !drive.common.assembly.closing.is_empty()
     {
-        drive.failure = Some(fault.clone());
-        drive.tell(RunEvent::Closing { fault: fault.clone() })?;
-        drive.desk.want(Unit::Closing(drive.run.closings));
+        drive.begin_closing(fault.clone())?;
         drive.flow().await?;
+        ending = finish::after_closing(&drive, ending);
     }
-    if drive.desk.is_stopping() {
-        ending = Ending::Interrupted;
-    } else {
+    if drive.steering.end.is_none() {
         drive.mail.close(&drive.ports, &drive.common, &drive.run).await?;
     }
-    drive.tell(ending.event())?;
+    drive.tell(ending.event(&drive.run))?;
     drive.commit().await?;
     Ok(drive.run)
 }
@@ -157,6 +156,7 @@ impl Drive {
             failure: run.fault.clone(),
             run,
             desk: Desk::new(plan, limits, total, 0),
+            limits,
             contexts: HashMap::new(),
             records: None,
             mail: Mail::new(limits.window),
@@ -164,7 +164,7 @@ impl Drive {
             sender,
             inbox,
             control,
-            answers: Vec::new(),
+            steering: Steering::default(),
             chance: StdRng::seed_from_u64(seed),
             events: Vec::new(),
             calls: BTreeMap::new(),
@@ -196,10 +196,27 @@ impl Drive {
             let progress = self.ports.journal.progress(self.run.id, Unit::Run)?.unwrap_or_default();
             self.open_gate(source.count, &progress);
         }
+        self.start_watch(self.ports.clock.now());
         self.desk.want(Unit::Run);
         if let Some(number) = closing {
             self.desk.want(Unit::Closing(number));
         }
+        Ok(())
+    }
+
+    /// The steps of `on_failure` are next, and nothing else: after a timeout the items that were not
+    /// done stay as they are, and connections are no longer waited for.
+    fn begin_closing(&mut self, fault: Fault) -> Result<(), Error> {
+        self.failure = Some(fault.clone());
+        self.tell(RunEvent::Closing { fault })?;
+        let plan = Arc::clone(self.desk.plan());
+        self.desk = Desk::new(plan, self.limits, Some(0), 0);
+        if self.steering.end.take().is_some() {
+            self.mail = Mail::new(self.limits.window);
+            self.keyring = Keyring::default();
+        }
+        self.steering.no_deadline();
+        self.desk.want(Unit::Closing(self.run.closings));
         Ok(())
     }
 
@@ -211,6 +228,8 @@ impl Drive {
             for unit in &decision.asleep {
                 self.contexts.remove(unit);
             }
+            self.tell_notices()?;
+            self.watch_dead_letters()?;
             self.commit().await?;
             let heard = self.review_mail(now)?;
             self.carry_out(decision.dispatch);
@@ -226,7 +245,7 @@ impl Drive {
 
     /// Waits for the first note, or until it is time, and takes in all that is there.
     async fn listen(&mut self, wake_at: Option<Timestamp>) -> Result<(), Error> {
-        let wake_at = [wake_at, self.mail.extend_at()].into_iter().flatten().min();
+        let wake_at = [wake_at, self.mail.extend_at(), self.steering.deadline()].into_iter().flatten().min();
         let clock = Arc::clone(&self.ports.clock);
         let timer = async {
             match wake_at {
@@ -236,11 +255,12 @@ impl Drive {
         };
         let first = tokio::select! {
             biased;
-            note = self.inbox.recv() => note,
+            // First, or a busy run would never hear what it is asked for.
             asked = self.control.next() => {
-                self.asked(asked)?;
+                self.asked(asked, clock.now())?;
                 None
             }
+            note = self.inbox.recv() => note,
             () = timer => None,
         };
         let now = self.ports.clock.now();
@@ -251,22 +271,7 @@ impl Drive {
             self.hear(note, now)?;
         }
         self.mail.extend(&self.ports, now, &self.sender);
-        Ok(())
-    }
-
-    /// Takes in a request; whoever asked is told once what follows from it is durable.
-    fn asked(&mut self, Asked { request, answer }: Asked) -> Result<(), Error> {
-        match request {
-            Request::Stop => {
-                self.desk.stop();
-                self.mail.stop();
-                self.keyring.stop();
-                self.answers.push(answer);
-            }
-            Request::Cancel { .. } | Request::Pause { .. } | Request::Unpause { .. } => {
-                let _ = answer.send(Err(Declined::Unfit("not now".to_owned())));
-            }
-        }
+        self.watch_deadline(now);
         Ok(())
     }
 
@@ -303,7 +308,7 @@ impl Drive {
                     self.settled(step, *unit, keys)?;
                 }
                 for message in outcomes.iter().filter_map(|(_, outcome)| alert(outcome)) {
-                    self.tell(RunEvent::Alert { message })?;
+                    self.tell(RunEvent::Alert { message, dead_letters: None })?;
                 }
                 self.arrived(Arrival::Ended { step, outcomes }, now)
             }

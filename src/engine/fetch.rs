@@ -40,8 +40,9 @@ fn fetched(
     progress: Option<Progress>,
     record: impl FnOnce() -> Result<Arc<Value>, Fault>,
 ) -> Fetched {
-    let at_rest =
-        progress.as_ref().is_some_and(|progress| progress.is_at_rest(common.assembly.plan.track(unit)));
+    let track = common.assembly.plan.track(unit);
+    let progress = progress.map(|progress| progress.fitted(track));
+    let at_rest = progress.as_ref().is_some_and(|progress| progress.is_at_rest(track));
     if at_rest {
         return Fetched { unit, progress, ready: Vec::new(), context: None };
     }

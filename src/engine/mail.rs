@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::core::arrival::Arrival;
 use crate::core::catalog::Role;
-use crate::core::cell::{Facts, Kind};
+use crate::core::cell::{Facts, Kind, State};
 use crate::core::change::Receipt;
 use crate::core::fault::{Fault, name};
 use crate::core::id::Unit;
@@ -24,6 +24,7 @@ use crate::core::selection::Positions;
 use crate::core::time::Timestamp;
 use crate::ports::{Delivery, Receive};
 
+use super::carry::effect_id;
 use super::context::{Common, Context};
 use super::drive::{Drive, Error, Ports};
 use super::note::Note;
@@ -110,6 +111,10 @@ impl Mail {
     }
 
     pub(super) fn delivered(&mut self, step: usize, delivery: Delivery, now: Timestamp) {
+        if !self.inlets.contains_key(&step) {
+            // Received before the items were given up; it shows again by itself.
+            return;
+        }
         let known = delivery
             .message
             .item
@@ -216,6 +221,7 @@ impl Mail {
         for delivery in deliveries {
             let Some(item) = delivery.message.item else { continue };
             let progress = ports.journal.progress(run.id, Unit::Item(item))?;
+            let progress = progress.map(|progress| progress.fitted(&plan.items));
             match progress.map(|progress| disposition(&plan.items, step, &progress)) {
                 Some(Disposition::Delete) => delete.push(delivery.message.receipt()),
                 Some(Disposition::Release) => release.push(delivery.message.receipt()),
@@ -288,6 +294,9 @@ impl Drive {
                 self.mail.held.range((unit, 0)..=(unit, usize::MAX)).map(|((_, step), _)| *step).collect();
             for step in held {
                 let decided = match (self.desk.progress(unit), self.mail.rest.get(&unit)) {
+                    (Some(progress), _) | (None, Some(progress)) if self.is_stale(unit, step, progress) => {
+                        Disposition::Delete
+                    }
                     (Some(progress), _) | (None, Some(progress)) => {
                         disposition(&self.desk.plan().items, step, progress)
                     }
@@ -320,6 +329,21 @@ impl Drive {
             self.mail.hide(&self.ports, release, Duration::ZERO, &self.sender);
         }
         Ok(heard)
+    }
+
+    /// Whether a held message is of an effect that was carried out anew since, under a later
+    /// revision of its step: that has a message of its own.
+    fn is_stale(&self, unit: Unit, step: usize, progress: &Progress) -> bool {
+        let Some(held) = self.mail.held.get(&(unit, step)) else { return false };
+        let (event_id, run) = (held.delivery.message.event_id, self.run.id.to_string());
+        let track = &self.desk.plan().items;
+        track.steps[..step].iter().enumerate().any(|(at, known)| {
+            let present = match progress.state(track, at) {
+                State::Pending | State::Backoff(_) => known.revision,
+                _ => progress.cells[at].revision,
+            };
+            (0..present).any(|revision| effect_id(&run, &known.name, unit, revision) == event_id)
+        })
     }
 
     fn take(&mut self, unit: Unit, step: usize, now: Timestamp) -> Result<(), Error> {

@@ -24,6 +24,7 @@ pub mod prepare;
 mod record;
 pub mod recover;
 pub mod settle;
+mod steer;
 
 pub use control::{Control, Declined, Handle, Request};
 pub use drive::{Error, Ports, Resumption, drive};

@@ -1,10 +1,11 @@
 //! What one turn of the loop makes durable.
 
 use crate::core::arrival::Setback;
+use crate::core::cell::State;
 use crate::core::change::Change;
+use crate::core::event::{Event, RunEvent};
 use crate::core::id::Unit;
 use crate::core::retry::Outcome;
-use crate::core::run::{Event, RunEvent};
 use crate::core::time::Timestamp;
 
 use super::drive::{Drive, Error};
@@ -21,6 +22,8 @@ impl Drive {
         let id = self.run.id;
         let mut changes: Vec<Change> = Vec::with_capacity(moved.len() + 4);
         let now = self.ports.clock.now();
+        self.steering.more_dead_letters |=
+            setbacks.iter().any(|setback| setback.state == State::DeadLettered);
         let setbacks = setbacks.into_iter().map(|setback| self.setback(setback, now)).collect::<Vec<_>>();
         if !self.events.is_empty() {
             changes.push(Change::Run(Box::new(self.run.clone())));
@@ -58,7 +61,7 @@ impl Drive {
         if !changes.is_empty() {
             self.ports.journal.commit(changes).await?;
         }
-        for answer in self.answers.drain(..) {
+        for answer in self.steering.answers.drain(..) {
             // Whoever asked may have gone.
             let _ = answer.send(Ok(()));
         }

@@ -1,10 +1,11 @@
 //! What a resume will do, read from the store; and doing the first part of it: giving new budgets.
 
-use crate::core::cell::IllegalTransition;
+use crate::core::cell::{IllegalTransition, State};
 use crate::core::change::Change;
 use crate::core::id::Unit;
-use crate::core::plan::Plan;
+use crate::core::plan::{Plan, Track};
 use crate::core::progress::Progress;
+use crate::core::redefine::Records;
 use crate::core::resume::{self, Planner, ResumePlan};
 use crate::core::run::Run;
 use crate::core::selection::{Positions, Selection};
@@ -44,13 +45,14 @@ pub fn plan_of(
     run: &Run,
     selection: &Selection,
 ) -> Result<ResumePlan, StoreError> {
-    let mut of_run = Planner::new(&plan.run, run.id, run.epoch).selecting(selection);
+    let mut of_run = Planner::new(&plan.run, run.id, run.epoch).selecting(selection).revised(&run.revisions);
     if let Some(progress) = journal.progress(run.id, Unit::Run)? {
-        of_run.add(Unit::Run, &progress);
+        of_run.add(Unit::Run, &progress.fitted(&plan.run));
     }
-    let mut of_items = Planner::new(&plan.items, run.id, run.epoch).selecting(selection);
+    let mut of_items =
+        Planner::new(&plan.items, run.id, run.epoch).selecting(selection).revised(&run.revisions);
     each_item(journal, run, |position, progress| {
-        of_items.add(Unit::Item(position), progress);
+        of_items.add(Unit::Item(position), &progress.fitted(&plan.items));
     })?;
     let total = run.source.as_ref().map_or(0, |source| source.count);
     let run_units = u64::from(!plan.run.steps.is_empty());
@@ -58,11 +60,11 @@ pub fn plan_of(
     if let Some(number) = run.open_closing() {
         let mut of_closing = Planner::new(&plan.closing, run.id, run.epoch);
         if let Some(progress) = journal.progress(run.id, Unit::Closing(number))? {
-            of_closing.add(Unit::Closing(number), &progress);
+            of_closing.add(Unit::Closing(number), &progress.fitted(&plan.closing));
         }
         tracks.push(of_closing.finish(1));
     }
-    Ok(resume::join(run.id, tracks))
+    Ok(resume::join(run.id, tracks).sealed(run, selection))
 }
 
 /// Gives new budgets to what was given up, as the plan said. When it returns, the run's records
@@ -88,7 +90,8 @@ pub async fn revive_chosen(
     let mut pending: Vec<Change> = Vec::new();
     let of_run = selection.is_all().then_some(Unit::Run);
     for unit in of_run.into_iter().chain(run.open_closing().map(Unit::Closing)) {
-        let Some(mut progress) = journal.progress(run.id, unit)? else { continue };
+        let Some(progress) = journal.progress(run.id, unit)? else { continue };
+        let mut progress = progress.fitted(plan.track(unit));
         let events = resume::revival(plan.track(unit), &progress);
         if !events.is_empty() {
             for (step, kind) in events {
@@ -117,13 +120,43 @@ pub async fn revive_chosen(
     })
 }
 
+/// What a run has recorded, by the names of `plan`.
+///
+/// # Errors
+/// [`StoreError`] when the records cannot be read.
+pub fn records(journal: &dyn Journal, plan: &Plan, run: &Run) -> Result<Records, StoreError> {
+    let mut records = Records { gate: run.source.is_some(), ..Records::default() };
+    if let Some(progress) = journal.progress(run.id, Unit::Run)? {
+        records.run = true;
+        note_cells(&plan.run, &progress, &mut records);
+    }
+    each_item(journal, run, |_, progress| {
+        records.items = true;
+        note_cells(&plan.items, &progress, &mut records);
+    })?;
+    Ok(records)
+}
+
+fn note_cells(track: &Track, progress: &Progress, records: &mut Records) {
+    for (step, cell) in track.steps.iter().zip(&progress.cells) {
+        let begun = cell.state != State::Pending || cell.attempts > 0;
+        let doubtful = cell.state == State::Running || cell.is_doubtful() && !cell.state.is_passed();
+        if begun && !records.steps.contains(&step.name) {
+            records.steps.insert(step.name.clone());
+        }
+        if doubtful && !records.doubtful.contains(&step.name) {
+            records.doubtful.insert(step.name.clone());
+        }
+    }
+}
+
 /// Whether an item, or a step of the run itself, has something left that a resume would do.
 ///
 /// # Errors
 /// [`StoreError`] when the records cannot be read.
 pub fn is_unfinished(journal: &dyn Journal, plan: &Plan, run: &Run) -> Result<bool, StoreError> {
     let of_run = journal.progress(run.id, Unit::Run)?;
-    if of_run.is_some_and(|progress| !progress.is_at_rest(&plan.run)) {
+    if of_run.is_some_and(|progress| !progress.fitted(&plan.run).is_at_rest(&plan.run)) {
         return Ok(true);
     }
     let total = run.source.as_ref().map_or(0, |source| source.count);
@@ -134,7 +167,7 @@ pub fn is_unfinished(journal: &dyn Journal, plan: &Plan, run: &Run) -> Result<bo
             return Ok(true);
         }
         for (position, progress) in items {
-            if position != next || !progress.is_at_rest(&plan.items) {
+            if position != next || !progress.fitted(&plan.items).is_at_rest(&plan.items) {
                 return Ok(true);
             }
             next += 1;
@@ -160,7 +193,8 @@ async fn revive_items(
         let items = journal.items(run.id, from, SCAN)?;
         let Some((last, _)) = items.last() else { return Ok(chosen) };
         from = last + 1;
-        for (position, mut progress) in items {
+        for (position, progress) in items {
+            let mut progress = progress.fitted(&plan.items);
             if !selection.takes(&plan.items, Unit::Item(position), Some(&progress)) {
                 continue;
             }
@@ -196,18 +230,18 @@ pub fn position(unit: Unit) -> Option<u64> {
     }
 }
 
-fn each_item(
+pub(super) fn each_item(
     journal: &dyn Journal,
     run: &Run,
-    mut visit: impl FnMut(u64, &Progress),
+    mut visit: impl FnMut(u64, Progress),
 ) -> Result<(), StoreError> {
     let mut from = 0;
     loop {
         let items = journal.items(run.id, from, SCAN)?;
         let Some((last, _)) = items.last() else { return Ok(()) };
         from = last + 1;
-        for (position, progress) in &items {
-            visit(*position, progress);
+        for (position, progress) in items {
+            visit(position, progress);
         }
     }
 }

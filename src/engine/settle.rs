@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 
 use crate::core::cell::{Cell, Facts, IllegalTransition, Kind, State};
 use crate::core::change::Change;
+use crate::core::event::{Event, RunEvent};
 use crate::core::id::Unit;
 use crate::core::ledger::{entry, is_left_to_a_person};
 use crate::core::letter::LetterFilter;
 use crate::core::plan::{Plan, PlanStep};
 use crate::core::progress::Progress;
-use crate::core::run::{Event, Run, RunEvent};
+use crate::core::run::Run;
 use crate::core::time::Timestamp;
 use crate::ports::{Journal, StoreError};
 

@@ -28,6 +28,7 @@ fn service() -> Service {
                     doubts: 1,
                     done: 0,
                     stays: vec![],
+                    changes: crate::core::redefine::Changes::default(),
                 })
             } else {
                 Err(Problem::new(ProblemKind::Refused, code::RESUME_REFUSED, "it is running"))

@@ -55,6 +55,9 @@ codes! {
     BAD_NAME = "E207", "not a name",
         "Names begin with a letter and consist of letters, digits, '_' and '-', at most 64.";
 
+    RATE = "E208", "not a rate",
+        "A rate is a number of calls and a time, s, m or h: 10/s, 300/m, 5000/h.";
+
     UNKNOWN_USES = "E301", "unknown step kind",
         "No connector of this binary is called so.";
     UNKNOWN_CONNECTION = "E302", "unknown connection",

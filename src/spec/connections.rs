@@ -10,6 +10,7 @@ use super::next;
 use super::node::{Key, Node};
 use super::place::{ConnectionPlaces, Span};
 use super::report::{Mistake, Notes};
+use super::terms;
 use super::words::{either, nearest, suggest};
 use crate::core::catalog::{Catalog, Field, Kind};
 use crate::core::workflow::Connection;
@@ -147,11 +148,8 @@ fn connection(key: &Key, node: &Node, catalog: &Catalog, notes: &mut Notes<'_>) 
     let uses = section.require("use", "say what kind of system it is: use: sandbox", notes);
     let kind = uses.and_then(|node| text(node, "'use'", notes)).unwrap_or_default().to_owned();
     let known = catalog.connection(&kind);
-    let mut connection = Connection { kind: kind.clone(), concurrency: None, fields: Map::new() };
-    if let Some(node) = section.get("concurrency") {
-        let calls = count(node, "'concurrency'", 1, 1_000, notes);
-        connection.concurrency = calls.and_then(|calls| u32::try_from(calls).ok());
-    }
+    let terms = terms::terms(&section, notes);
+    let mut connection = Connection { kind: kind.clone(), terms, fields: Map::new() };
     let Some(known) = known else {
         if let Some(node) = uses.filter(|_| !kind.is_empty()) {
             let message = format!("there is no kind of connection '{kind}'");
@@ -160,7 +158,8 @@ fn connection(key: &Key, node: &Node, catalog: &Catalog, notes: &mut Notes<'_>) 
         }
         return Some(Written { connection, places });
     };
-    let mut keys = vec!["use", "concurrency"];
+    let mut keys = vec!["use"];
+    keys.extend(terms::KEYS);
     keys.extend(known.fields.iter().map(|field| field.name));
     section.only(&keys, notes);
     for field in known.fields {

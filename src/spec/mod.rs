@@ -23,6 +23,7 @@ mod reading;
 mod render;
 mod report;
 mod steps;
+mod terms;
 mod top;
 mod tree;
 mod units;
@@ -154,6 +155,8 @@ fn build(
         key_store,
         steps: steps.into_iter().map(|draft| draft.step).collect(),
         tolerate: raw.tolerate,
+        timeout: raw.timeout,
+        alert: raw.alert,
         resumable_for: raw.resumable_for,
         on_failure: closing.into_iter().map(|draft| draft.step).collect(),
         files: read.keys().cloned().collect(),

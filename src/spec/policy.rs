@@ -6,6 +6,7 @@ use super::codes;
 use super::fields::{Object, count, duration, mistyped, object, one_of, text};
 use super::node::{Node, Scalar};
 use super::report::{Mistake, Notes};
+use super::terms;
 use crate::core::catalog::{Descriptor, Role};
 use crate::core::retry::{Jitter, Retry};
 use crate::core::workflow::{Batch, Idempotency, IdempotencyMode};
@@ -37,14 +38,7 @@ impl Default for Policy {
 /// Reads `retry` and `timeout`; what is not written is taken from `base`.
 pub(super) fn policy(object: &Object<'_>, base: &Policy, notes: &mut Notes<'_>) -> Policy {
     let retry = object.get("retry").map_or(base.retry, |node| retry(node, base.retry, notes));
-    let timeout = object.get("timeout").and_then(|node| {
-        let timeout = duration(node, "'timeout'", notes)?;
-        if timeout.is_zero() {
-            let message = "'timeout' must be longer than nothing";
-            notes.push(Mistake::new(codes::OUT_OF_RANGE, node.span, message));
-        }
-        Some(timeout)
-    });
+    let timeout = object.get("timeout").and_then(|node| terms::longer_than_nothing(node, "'timeout'", notes));
     Policy { retry, timeout: timeout.unwrap_or(base.timeout) }
 }
 

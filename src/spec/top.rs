@@ -11,10 +11,11 @@ use super::node::{Key, Node, Scalar};
 use super::place::Span;
 use super::policy::{self, Policy};
 use super::report::{Mistake, Notes};
+use super::terms;
 use crate::core::care::RESUMABLE_FOR;
 use crate::core::workflow::{Input, InputKind, Tolerance};
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 12] = [
     "workflow",
     "description",
     "input",
@@ -22,7 +23,9 @@ const KEYS: [&str; 10] = [
     "profiles",
     "defaults",
     "steps",
+    "timeout",
     "tolerate",
+    "dead_letters",
     "resumable_for",
     "on_failure",
 ];
@@ -39,7 +42,9 @@ pub(super) struct Raw<'a> {
     /// The connection that keeps idempotency keys, as it is named.
     pub(super) key_store: Option<&'a Node>,
     pub(super) steps: Option<&'a Node>,
+    pub(super) timeout: Option<Duration>,
     pub(super) tolerate: Tolerance,
+    pub(super) alert: Option<Tolerance>,
     pub(super) resumable_for: Duration,
     pub(super) on_failure: Option<&'a Node>,
 }
@@ -72,7 +77,9 @@ pub(super) fn raw<'a>(root: &'a Node, notes: &mut Notes<'_>) -> Option<Raw<'a>> 
         defaults,
         key_store,
         steps,
+        timeout: top.get("timeout").and_then(|node| terms::longer_than_nothing(node, "'timeout'", notes)),
         tolerate: top.get("tolerate").and_then(|node| tolerate(node, notes)).unwrap_or(Tolerance::Count(0)),
+        alert: top.get("dead_letters").and_then(|node| alert(node, notes)),
         resumable_for: top
             .get("resumable_for")
             .and_then(|node| duration(node, "'resumable_for'", notes))
@@ -148,13 +155,23 @@ fn tolerate(node: &Node, notes: &mut Notes<'_>) -> Option<Tolerance> {
     section.only(&["dead_letters"], notes);
     let node =
         section.require("dead_letters", "write dead_letters: 10, or a share: dead_letters: 2%", notes)?;
+    share(node, "'dead_letters'", notes)
+}
+
+fn alert(node: &Node, notes: &mut Notes<'_>) -> Option<Tolerance> {
+    let mut section = object(node, node.span, "'dead_letters'", notes)?;
+    section.only(&["alert"], notes);
+    let node = section.require("alert", "write alert: 50, or a share: alert: 5%", notes)?;
+    share(node, "'alert'", notes)
+}
+
+/// A count, or a share of all records.
+fn share(node: &Node, what: &str, notes: &mut Notes<'_>) -> Option<Tolerance> {
     let written = node.written().unwrap_or_default();
     let Some(share) = written.strip_suffix('%') else {
         return match node.scalar() {
-            Some(Scalar::Number(_)) => {
-                count(node, "'dead_letters'", 0, u64::MAX, notes).map(Tolerance::Count)
-            }
-            _ => mistyped(node, "'dead_letters'", "a count such as 10, or a share such as 2%", notes),
+            Some(Scalar::Number(_)) => count(node, what, 0, u64::MAX, notes).map(Tolerance::Count),
+            _ => mistyped(node, what, "a count such as 10, or a share such as 2%", notes),
         };
     };
     match share.trim().parse::<f64>() {

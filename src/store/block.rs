@@ -33,9 +33,9 @@ impl Shape {
         (position / slots, slot)
     }
 
-    /// The position of a slot.
+    /// The position of a slot. A block that is named by damaged bytes may lie beyond all positions.
     pub(super) fn position(self, block: u64, slot: usize) -> u64 {
-        block * self.slots as u64 + slot as u64
+        block.saturating_mul(self.slots as u64).saturating_add(slot as u64)
     }
 
     /// The slot after the last, for a record about the whole.

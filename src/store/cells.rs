@@ -4,9 +4,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::core::cell::{Cell, Facts, SkipReason, State};
+use crate::core::event::Event;
 use crate::core::fault::Fault;
 use crate::core::progress::Progress;
-use crate::core::run::{Event, Run};
+use crate::core::run::Run;
+use crate::core::start::StartKey;
 use crate::core::tally::{Calls, Counts, StepTally, Tally};
 use crate::core::time::Timestamp;
 
@@ -253,7 +255,12 @@ pub(super) fn put_event(event: &Event) -> Vec<u8> {
     put_json(serde_json::to_value(event))
 }
 
-/// Reads what [`put_run`] or [`put_event`] wrote.
+/// A start key as a payload.
+pub(super) fn put_start_key(key: &StartKey) -> Vec<u8> {
+    put_json(serde_json::to_value(key))
+}
+
+/// Reads what [`put_run`], [`put_event`] or [`put_start_key`] wrote.
 pub(super) fn from_json<T: serde::de::DeserializeOwned>(payload: &[u8]) -> Result<T, Damage> {
     let mut input = Input::new(payload);
     let words = Words::read(&mut input)?;

@@ -14,6 +14,7 @@
 //! N                                    number: how many batches were written, this one included
 //! R run(16)                            value: the run as JSON, packed (`pack.rs`)
 //! V run number(8)                      value: an event as JSON, packed
+//! P start-key                          value: what was started under the key as JSON, packed
 //! W run                                number: every item before it is at rest
 //! T run page(8)                        tally of items, 24 steps per page (postcard)
 //! I run block(8)                       block: 16 items, a progress each

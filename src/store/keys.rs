@@ -12,6 +12,8 @@ pub(super) const LAST: &[u8] = b"N";
 pub(super) const RUNS: &[u8] = b"R";
 /// All idempotency keys.
 pub(super) const KEYS: &[u8] = b"K";
+/// All start keys.
+pub(super) const STARTS: &[u8] = b"P";
 /// All blocks of all queues.
 pub(super) const QUEUES: &[u8] = b"Q";
 
@@ -29,6 +31,11 @@ const RUN_LENGTH: usize = 17;
 
 pub(super) fn run(run: RunId) -> Vec<u8> {
     begin(b'R', run)
+}
+
+/// What was started under a key.
+pub(super) fn start_key(key: &str) -> Vec<u8> {
+    [STARTS, key.as_bytes()].concat()
 }
 
 pub(super) fn watermark(run: RunId) -> Vec<u8> {

@@ -9,9 +9,11 @@ use async_trait::async_trait;
 
 use crate::core::change::{Change, Message, Receipt};
 use crate::core::claims::{Claim, Claimed, End, KeyId, KeyRow, Settled};
+use crate::core::event::Event;
 use crate::core::id::{RunId, Unit};
 use crate::core::progress::Progress;
-use crate::core::run::{Event, Run};
+use crate::core::run::Run;
+use crate::core::start::StartKey;
 use crate::core::tally::Tally;
 use crate::core::time::Timestamp;
 use crate::ports::{Answered, Clock, Delivery, Journal, Keys, KeysError, Queue, Receive, StoreError};
@@ -55,6 +57,7 @@ pub(super) struct Inner {
 #[derive(Clone, Default)]
 pub(super) struct Kept {
     runs: BTreeMap<RunId, Run>,
+    start_keys: HashMap<String, StartKey>,
     events: HashMap<RunId, Vec<Event>>,
     units: BTreeMap<(RunId, Unit), Progress>,
     tallies: HashMap<(RunId, Track), Tally>,
@@ -160,6 +163,8 @@ impl Kept {
     fn apply(&mut self, change: Change) {
         match change {
             Change::Run(run) => drop(self.runs.insert(run.id, *run)),
+            Change::StartKey(key) => drop(self.start_keys.insert(key.key.clone(), key)),
+            Change::ForgetStartKey(key) => drop(self.start_keys.remove(&key)),
             Change::Event(run, event) => self.events.entry(run).or_default().push(event),
             Change::Progress(run, unit, progress) => {
                 let tally = self.tallies.entry((run, track(unit))).or_default();
@@ -292,6 +297,10 @@ impl Journal for MemoryStore {
 
     fn runs(&self) -> Result<Vec<Run>, StoreError> {
         self.read(|kept| kept.runs.values().rev().cloned().collect())
+    }
+
+    fn started_under(&self, key: &str) -> Result<Option<StartKey>, StoreError> {
+        self.read(|kept| kept.start_keys.get(key).cloned())
     }
 
     fn progress(&self, run: RunId, unit: Unit) -> Result<Option<Progress>, StoreError> {

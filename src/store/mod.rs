@@ -58,9 +58,11 @@ use async_trait::async_trait;
 use crate::core::care::KeptDeadLetter;
 use crate::core::change::{Change, Message, Receipt};
 use crate::core::claims::{Claim, Claimed, End, KeyId, KeyRow, Settled};
+use crate::core::event::Event;
 use crate::core::id::{RunId, Unit};
 use crate::core::progress::Progress;
-use crate::core::run::{Event, Run};
+use crate::core::run::Run;
+use crate::core::start::StartKey;
 use crate::core::tally::Tally;
 use crate::ports::{
     Answered, Clock, Delivery, Journal, Keys, KeysError, PinWriter, Pins, Queue, Receive, StoreError,
@@ -177,6 +179,10 @@ impl Journal for Store {
 
     fn runs(&self) -> Result<Vec<Run>, StoreError> {
         Ok(self.rows()?.runs()?)
+    }
+
+    fn started_under(&self, key: &str) -> Result<Option<StartKey>, StoreError> {
+        Ok(self.rows()?.started_under(key)?)
     }
 
     fn progress(&self, run: RunId, unit: Unit) -> Result<Option<Progress>, StoreError> {

@@ -7,9 +7,11 @@
 use std::collections::BTreeMap;
 
 use crate::core::claims::{KeyId, KeyRow};
+use crate::core::event::Event;
 use crate::core::id::{RunId, Unit};
 use crate::core::progress::Progress;
-use crate::core::run::{Event, Run};
+use crate::core::run::Run;
+use crate::core::start::StartKey;
 use crate::core::tally::{Calls, Tally};
 
 use super::block::{Block, CELLS, ITEMS};
@@ -26,6 +28,12 @@ impl Rows {
         let key = keys::run(run);
         let Some(payload) = self.get(&key)? else { return Ok(None) };
         cells::from_json(&payload).map(Some).map_err(codec::at(&key))
+    }
+
+    pub(super) fn started_under(&self, key: &str) -> Result<Option<StartKey>, Error> {
+        let row = keys::start_key(key);
+        let Some(payload) = self.get(&row)? else { return Ok(None) };
+        cells::from_json(&payload).map(Some).map_err(codec::at(&row))
     }
 
     pub(super) fn runs(&self) -> Result<Vec<Run>, Error> {

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 
 use crate::core::cell::State;
 use crate::core::change::Change;
+use crate::core::event::Event;
 use crate::core::id::{RunId, Unit};
 use crate::core::progress::Progress;
-use crate::core::run::Event;
 use crate::core::tally::{Calls, Tally};
 
 use super::block::{Block, CELLS, Found, ITEMS, Record, Shape};
@@ -91,6 +91,11 @@ impl Stage {
     pub(super) fn apply(&mut self, change: Change) -> Result<(), Error> {
         match change {
             Change::Run(run) => self.put(keys::run(run.id), &cells::put_run(&run)),
+            Change::StartKey(key) => self.put(keys::start_key(&key.key), &cells::put_start_key(&key)),
+            Change::ForgetStartKey(key) => {
+                self.plain.insert(keys::start_key(&key), None);
+                Ok(())
+            }
             Change::Event(run, event) => self.event(run, &event),
             Change::Progress(run, Unit::Item(position), progress) => self.item(run, position, progress),
             Change::Progress(run, unit, progress) => self.unit(run, unit, progress),

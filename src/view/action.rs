@@ -12,6 +12,12 @@ use crate::core::run::Status;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Action {
+    /// Gives it up: no attempt begins any more, those under way end, it is closed as cancelled.
+    Cancel,
+    /// No attempt begins until it is unpaused; those under way end.
+    Pause,
+    /// Goes on after a pause; connections that are held are tried at once.
+    Unpause,
     /// Lets it go for good: it is not resumed any more, and what only a resume needs may go.
     Close,
     /// Says what became of effects in doubt.

@@ -35,6 +35,18 @@ pub trait Names: Send + Sync {
 /// Tells which runs an engine works on right now.
 type Live = Arc<dyn Fn(RunId) -> bool + Send + Sync>;
 
+/// How the records of a run are to be read. Its cells tell what happened, and are not rewritten
+/// when the run ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Regard {
+    /// They say how things are.
+    AsRecorded,
+    /// Its engine died, or was stopped, before it could say so: an open intent is in doubt.
+    Lost,
+    /// A person gave it up: what had not ended will not, and an open intent is in doubt.
+    GivenUp,
+}
+
 /// The durable records of all runs, for reading. Cheap to clone. All answers are computed on the
 /// calling thread: a server calls it on a thread where waiting is allowed.
 #[derive(Clone)]
@@ -60,12 +72,24 @@ impl Archive {
 
     /// The status to show: what is durable, unless that says that an engine works and none does.
     pub fn status(&self, run: &Run) -> Status {
-        if self.has_lost_engine(run) { Status::Interrupted } else { run.status }
+        match self.regard(run) {
+            Regard::AsRecorded => run.status,
+            Regard::Lost => Status::Interrupted,
+            Regard::GivenUp => Status::Cancelled,
+        }
     }
 
-    /// The engine of this run died, or was stopped, before it could say so.
-    pub(super) fn has_lost_engine(&self, run: &Run) -> bool {
-        matches!(run.status, Status::Running | Status::Waiting) && !(self.live)(run.id)
+    /// How the records of a run are to be read.
+    pub(super) fn regard(&self, run: &Run) -> Regard {
+        if run.status == Status::Cancelled {
+            return Regard::GivenUp;
+        }
+        let wants_engine = matches!(run.status, Status::Running | Status::Waiting | Status::Paused);
+        match (wants_engine && !(self.live)(run.id), run.is_given_up() && !(self.live)(run.id)) {
+            (_, true) => Regard::GivenUp,
+            (true, false) => Regard::Lost,
+            (false, false) => Regard::AsRecorded,
+        }
     }
 
     pub(super) fn journal(&self) -> &dyn Journal {

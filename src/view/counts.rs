@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::archive::Regard;
 use super::status::UnitStatus;
 use crate::core::tally::Counts;
 
@@ -32,21 +33,37 @@ pub struct ItemCounts {
 
 impl ItemCounts {
     /// The counts of `total` items of which only those in `counts` have a record: whatever has
-    /// none is pending. Without an engine an intent without an outcome is in doubt.
-    pub(super) fn of(total: u64, counts: &Counts, has_engine: bool) -> Self {
+    /// none is pending. Each state counts as what it is regarded as.
+    pub(super) fn of(total: u64, counts: &Counts, regard: Regard) -> Self {
         let unrecorded = total.saturating_sub(counts.total());
-        let (running, doubt) = if has_engine { (counts.running, 0) } else { (0, counts.running) };
-        Self {
-            total: total.max(counts.total()),
-            pending: counts.pending + unrecorded,
-            running,
-            backoff: counts.backoff,
-            waiting: counts.waiting,
-            in_doubt: counts.in_doubt + doubt,
-            succeeded: counts.succeeded,
-            skipped: counts.skipped,
-            dead_lettered: counts.dead_lettered,
-            cancelled: counts.cancelled,
+        let mut seen = Self { total: total.max(counts.total()), ..Self::default() };
+        for (status, count) in [
+            (UnitStatus::Pending, counts.pending + unrecorded),
+            (UnitStatus::Running, counts.running),
+            (UnitStatus::Backoff, counts.backoff),
+            (UnitStatus::Waiting, counts.waiting),
+            (UnitStatus::InDoubt, counts.in_doubt),
+            (UnitStatus::Succeeded, counts.succeeded),
+            (UnitStatus::Skipped, counts.skipped),
+            (UnitStatus::DeadLettered, counts.dead_lettered),
+            (UnitStatus::Cancelled, counts.cancelled),
+        ] {
+            *seen.state(status.regarded(regard)) += count;
+        }
+        seen
+    }
+
+    fn state(&mut self, status: UnitStatus) -> &mut u64 {
+        match status {
+            UnitStatus::Pending => &mut self.pending,
+            UnitStatus::Running => &mut self.running,
+            UnitStatus::Backoff => &mut self.backoff,
+            UnitStatus::Waiting => &mut self.waiting,
+            UnitStatus::InDoubt => &mut self.in_doubt,
+            UnitStatus::Succeeded => &mut self.succeeded,
+            UnitStatus::Skipped => &mut self.skipped,
+            UnitStatus::DeadLettered | UnitStatus::Failed => &mut self.dead_lettered,
+            UnitStatus::Cancelled => &mut self.cancelled,
         }
     }
 
@@ -86,13 +103,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_states_sum_to_the_total_with_and_without_an_engine() {
-        let counts = Counts { running: 2, succeeded: 5, dead_lettered: 1, pending: 1, ..Counts::default() };
-        for has_engine in [true, false] {
-            let items = ItemCounts::of(20, &counts, has_engine);
+    fn the_states_sum_to_the_total_however_the_run_is_regarded() {
+        let counts = Counts {
+            running: 2,
+            succeeded: 5,
+            dead_lettered: 1,
+            pending: 1,
+            backoff: 1,
+            ..Counts::default()
+        };
+        let seen = |regard| {
+            let items = ItemCounts::of(20, &counts, regard);
             assert_eq!(items.states().iter().map(|(_, count)| count).sum::<u64>(), 20);
-            assert_eq!(items.pending, 12);
-            assert_eq!((items.running, items.in_doubt), if has_engine { (2, 0) } else { (0, 2) });
-        }
+            [
+                items.pending,
+                items.running,
+                items.backoff,
+                items.in_doubt,
+                items.dead_lettered,
+                items.cancelled,
+            ]
+        };
+        assert_eq!(seen(Regard::AsRecorded), [11, 2, 1, 0, 1, 0]);
+        assert_eq!(seen(Regard::Lost), [11, 0, 1, 2, 1, 0]);
+        assert_eq!(seen(Regard::GivenUp), [0, 0, 0, 2, 1, 12]);
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::archive::Archive;
+use super::archive::{Archive, Regard};
 use super::cause::unsaid;
 use super::problem::{Problem, ProblemKind, code};
 use super::status::UnitStatus;
@@ -168,7 +168,7 @@ impl Archive {
         if let Some(step) = &filter.step {
             effect_step(&run, &plan, step)?;
         }
-        let live = !self.has_lost_engine(&run);
+        let live = self.regard(&run) == Regard::AsRecorded;
         let mut search = Search { archive: self, run: &run, plan: &plan, filter, live, found: Vec::new() };
         let next = match &filter.item {
             Some(key) => {
@@ -184,7 +184,7 @@ impl Archive {
     pub fn effect_counts(&self, reference: &str) -> Result<EffectCounts, Problem> {
         let run = self.find(reference)?;
         let plan = self.names().plan(&run)?;
-        let live = !self.has_lost_engine(&run);
+        let live = self.regard(&run) == Regard::AsRecorded;
         let mut counts = EffectCounts::default();
         let mut add = |track: &Track, progress: &Progress| {
             for (step, cell) in track.steps.iter().zip(&progress.cells) {

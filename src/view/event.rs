@@ -1,18 +1,24 @@
 //! Events: what happened to a run, in order.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::archive::Archive;
 use super::problem::Problem;
 use super::run::SourceView;
 use super::when::When;
+use crate::core::event::{Event, RunEvent};
 use crate::core::fault::Fault;
-use crate::core::run::{Event, Run, RunEvent, Status};
+use crate::core::run::{Cause, Run, Status};
+use crate::core::steer::{Halt, Relief};
 
 /// Events on a page when nothing else is asked for.
 const LIMIT_DEFAULT: usize = 500;
 /// Most events on a page.
 const LIMIT_MAX: usize = 5_000;
+/// Digits of a content address in a sentence.
+const ADDRESS_SHOWN: usize = 12;
 
 /// Events in the order in which they happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,8 +39,9 @@ pub struct EventView {
     pub event: u64,
     /// When, RFC 3339.
     pub at: String,
-    /// What: `started`, `pinned`, `remarked`, `resumed`, `interrupted`, `closing`, `closed`, `released`,
-    /// `settled`, `dropped`, `alert` or `setback`.
+    /// What: `started`, `pinned`, `remarked`, `resumed`, `redefined`, `reconnected`, `interrupted`,
+    /// `paused`, `tried`, `unpaused`, `cancelling`, `closing`, `closed`, `released`, `settled`,
+    /// `dropped`, `alert` or `setback`.
     pub kind: String,
     /// The step it happened at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,6 +55,12 @@ pub struct EventView {
     /// Who asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// The connection that is held, tried or let go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<String>,
+    /// When the connection is tried next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<When>,
     /// The attempt it happened in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
@@ -60,7 +73,7 @@ pub struct EventView {
     /// Records that are dead letters from the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected: Option<u64>,
-    /// About how many records of the source it is.
+    /// How many items it is about; for what the gate says, about how many records of the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items: Option<u64>,
     /// Something to tell people.
@@ -100,7 +113,22 @@ impl Archive {
                 EventView { items: Some(remark.items), message: Some(remark.text), ..view("remarked") }
             }
             RunEvent::Resumed { plan } => EventView { plan: Some(plan), ..view("resumed") },
+            RunEvent::Redefined { definition, raised, .. } => EventView {
+                message: Some(changed(&format!("definition {}", short(&definition)), &raised)),
+                ..view("redefined")
+            },
+            RunEvent::Reconnected { connections, raised } => {
+                let names: Vec<&str> = connections.keys().map(String::as_str).collect();
+                EventView {
+                    message: Some(changed(&format!("connection {}", names.join(", ")), &raised)),
+                    ..view("reconnected")
+                }
+            }
             RunEvent::Interrupted => view("interrupted"),
+            RunEvent::Paused { .. }
+            | RunEvent::Tried { .. }
+            | RunEvent::Unpaused { .. }
+            | RunEvent::Cancelling { .. } => steered(event.what, view),
             RunEvent::Closing { fault } => EventView { error: Some(fault), ..view("closing") },
             RunEvent::Closed { status, fault } => {
                 EventView { status: Some(status.word().to_owned()), error: fault, ..view("closed") }
@@ -113,6 +141,9 @@ impl Archive {
                 status: Some(if done { "done" } else { "not_done" }.to_owned()),
                 ..view("settled")
             },
+            RunEvent::Alert { message, dead_letters } => {
+                EventView { message: Some(message), items: dead_letters, ..view("alert") }
+            }
             RunEvent::Dropped { step, item, reason, by } => EventView {
                 by: Some(by),
                 step: Some(step),
@@ -120,7 +151,6 @@ impl Archive {
                 message: reason,
                 ..view("dropped")
             },
-            RunEvent::Alert { message } => EventView { message: Some(message), ..view("alert") },
             RunEvent::Setback { step, item, state, attempt, fault } => EventView {
                 step: Some(step),
                 item: item.map(|position| self.label(run, position)),
@@ -131,4 +161,42 @@ impl Archive {
             },
         }
     }
+}
+
+/// What people and failing connections want of the run.
+fn steered(what: RunEvent, view: impl Fn(&str) -> EventView) -> EventView {
+    let of_connection = |kind: &str, connection, fault, next| EventView {
+        connection: Some(connection),
+        error: Some(fault),
+        next: Some(When(next)),
+        ..view(kind)
+    };
+    match what {
+        RunEvent::Paused { halt: Halt::Person { name } } => EventView { by: Some(name), ..view("paused") },
+        RunEvent::Paused { halt: Halt::Connection { connection, fault, next } } => {
+            of_connection("paused", connection, fault, next)
+        }
+        RunEvent::Tried { connection, fault, next } => of_connection("tried", connection, fault, next),
+        RunEvent::Unpaused { relief: Relief::Person { name } } => {
+            EventView { by: Some(name), ..view("unpaused") }
+        }
+        RunEvent::Unpaused { relief: Relief::Connection { connection } } => {
+            EventView { connection: Some(connection), ..view("unpaused") }
+        }
+        RunEvent::Cancelling { by } => EventView { by: Some(by), ..view("cancelling") },
+        // Every other event has a view of its own.
+        _ => EventView::default(),
+    }
+}
+
+/// The beginning of a content address: enough to tell two apart.
+fn short(address: &str) -> &str {
+    address.get(..ADDRESS_SHOWN).unwrap_or(address)
+}
+
+/// What was changed, and which steps are out of date by that.
+fn changed(what: &str, raised: &BTreeMap<String, Cause>) -> String {
+    let steps: Vec<String> =
+        raised.iter().map(|(step, cause)| format!("{step} ({})", cause.words())).collect();
+    if steps.is_empty() { what.to_owned() } else { format!("{what}; to run again: {}", steps.join(", ")) }
 }

@@ -12,15 +12,17 @@ use crate::core::care::KeptDeadLetter;
 use crate::core::catalog::Role;
 use crate::core::cell::{Cell, Facts, SettleBy, SkipReason, State};
 use crate::core::change::Change;
+use crate::core::event::{Event, RunEvent};
 use crate::core::fault::Fault;
 use crate::core::id::{RunId, Unit};
 use crate::core::plan::{Plan, PlanStep, Track};
 use crate::core::progress::Progress;
 use crate::core::retry::Retry;
-use crate::core::run::{Event, Run, RunEvent, Source, Status};
+use crate::core::run::{Run, Source, Status};
+use crate::core::start::StartKey;
 use crate::core::tally::{Calls, Tally};
 use crate::core::time::Timestamp;
-use crate::core::workflow::Tolerance;
+use crate::core::workflow::{Bounds, Tolerance};
 use crate::ports::{Journal, StoreError};
 
 /// 2026-03-01T10:00:00Z.
@@ -93,6 +95,10 @@ impl Journal for FakeJournal {
         Ok(self.read(|records| records.runs.values().rev().cloned().collect()))
     }
 
+    fn started_under(&self, _: &str) -> Result<Option<StartKey>, StoreError> {
+        Ok(None)
+    }
+
     fn progress(&self, run: RunId, unit: Unit) -> Result<Option<Progress>, StoreError> {
         Ok(self.read(|records| records.progress.get(&(run, unit)).cloned()))
     }
@@ -158,6 +164,7 @@ impl Names for FakeNames {
             },
             closing: Track { steps: vec![step("on_failure[0]", effect, &[])] },
             tolerate: Tolerance::Count(0),
+            bounds: Bounds::default(),
         }))
     }
 
@@ -190,6 +197,7 @@ fn step(name: &str, role: Role, needs: &[usize]) -> PlanStep {
         batch_max: 25,
         linger: Duration::ZERO,
         concurrency: 1,
+        connection: None,
         settle: SettleBy::Probe,
         keyed: false,
         tolerant: false,
@@ -223,6 +231,7 @@ pub(crate) fn run(id: u128, status: Status) -> Run {
         key: None,
         connections: BTreeMap::new(),
         revisions: BTreeMap::new(),
+        steer: crate::core::steer::Steer::default(),
         released: None,
     }
 }
@@ -289,7 +298,7 @@ pub(crate) fn doubtful() -> Archive {
     let sent = || cell(State::Succeeded, 1, None, &[("event_id", json!("e"))]);
     let timeout = || Some(Fault::new("Timeout", "no answer within 30 s"));
     let id = [("id", json!(17))];
-    let later = START.after(Duration::from_secs(60));
+    let later = START.after(Duration::from_mins(1));
     let pim = [
         cell(State::Succeeded, 1, None, &id),
         Cell { doubts: 1, ..cell(State::Succeeded, 2, timeout(), &id) },

@@ -203,8 +203,7 @@ impl Archive {
     }
 
     fn seen(&self, run: &Run, state: State) -> UnitStatus {
-        let status = UnitStatus::from(state);
-        if self.has_lost_engine(run) { status.without_engine() } else { status }
+        UnitStatus::from(state).regarded(self.regard(run))
     }
 
     fn item_view(&self, run: &Run, plan: &Plan, position: u64, progress: &Progress) -> ItemView {

@@ -17,7 +17,8 @@ use crate::core::id::RunId;
 use crate::core::letter::LetterFilter;
 use crate::core::plan::Plan;
 
-use crate::core::run::{Run, RunEvent};
+use crate::core::event::RunEvent;
+use crate::core::run::Run;
 use crate::core::time::Timestamp;
 
 /// Dead letters on a page when nothing else is asked for.

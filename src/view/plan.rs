@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::archive::Archive;
 use super::problem::Problem;
 use crate::core::id::RunId;
+use crate::core::redefine::{ConnectionChange, Verdict};
 use crate::core::resume::ResumePlan;
 
 /// A resume plan.
@@ -28,6 +29,13 @@ pub struct PlanView {
     pub items: u64,
     /// Work that stays undone.
     pub left: Vec<PlanLeft>,
+    /// What becomes of each step under the changed definition, or over the changed connections;
+    /// empty when nothing changed and nobody asked.
+    #[serde(default)]
+    pub definition: Vec<PlanVerdict>,
+    /// The connections that are not what they were when the run was started.
+    #[serde(default)]
+    pub connections: Vec<PlanConnection>,
 }
 
 /// Work of one step that is kept.
@@ -74,6 +82,32 @@ pub struct PlanLeft {
     pub reason: String,
 }
 
+/// What becomes of one step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanVerdict {
+    /// The step.
+    pub step: String,
+    /// Its line in the file.
+    pub line: Option<u32>,
+    /// `valid`, `must re-run` or `incompatible`.
+    pub verdict: String,
+    /// Why; empty when it is valid.
+    pub reason: String,
+}
+
+/// A connection that is not what it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanConnection {
+    /// Its name.
+    pub connection: String,
+    /// What differs, as it was pinned.
+    pub was: String,
+    /// The same, as it is now.
+    pub now: String,
+    /// The steps over it.
+    pub steps: Vec<String>,
+}
+
 impl PlanView {
     /// Whether a resume would do nothing at all.
     pub fn is_empty(&self) -> bool {
@@ -112,6 +146,22 @@ impl Archive {
             items_done: plan.done,
             items: run.source.as_ref().map_or(0, |source| source.count),
             left: left.collect(),
+            definition: plan.changes.verdicts.iter().map(verdict).collect(),
+            connections: plan.changes.connections.iter().map(connection).collect(),
         })
     }
+}
+
+fn verdict(verdict: &Verdict) -> PlanVerdict {
+    PlanVerdict {
+        step: verdict.step.clone(),
+        line: verdict.line,
+        verdict: verdict.ruling.word().to_owned(),
+        reason: verdict.ruling.reason().to_owned(),
+    }
+}
+
+fn connection(change: &ConnectionChange) -> PlanConnection {
+    let (was, now) = change.difference();
+    PlanConnection { connection: change.connection.clone(), was, now, steps: change.steps.clone() }
 }

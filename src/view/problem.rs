@@ -41,6 +41,14 @@ pub mod code {
     pub const NOT_A_DEAD_LETTER: &str = "E1044";
     /// The run has no items yet, so none can be selected.
     pub const NO_ITEMS_YET: &str = "E1031";
+    /// The plan is not the one that was expected.
+    pub const PLAN_CHANGED: &str = "E1033";
+    /// The run cannot go on under this definition, or over these connections.
+    pub const INCOMPATIBLE: &str = "E1034";
+    /// A connection is not what was pinned, and nobody accepted that.
+    pub const CONNECTION_CHANGED: &str = "E1035";
+    /// The key has started another run.
+    pub const START_KEY_USED: &str = "E1036";
     /// The selected items have nothing to do.
     pub const NOTHING_TO_DO: &str = "E1032";
     /// Another engine holds the state directory.

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::archive::Archive;
 use super::counts::ItemCounts;
+use super::pause::{PauseView, pause_view};
 use super::problem::Problem;
 use super::status::UnitStatus;
 use super::step::StepView;
@@ -84,6 +85,15 @@ pub struct RunView {
     pub resumes: u32,
     /// Why it failed, if it did.
     pub error: Option<Fault>,
+    /// Why it stands still, while its engine lives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<PauseView>,
+    /// What people were told about the number of its dead letters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert: Option<String>,
+    /// Who cancelled it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelled_by: Option<String>,
     /// When a person let it go for good: it is not resumed any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_at: Option<When>,
@@ -139,6 +149,9 @@ impl Archive {
                 .map(|end| u64::try_from(end.since(run.started_at).as_millis()).unwrap_or(u64::MAX)),
             source: run.source.as_ref().map(|from| SourceView { uri: from.uri.clone(), items: from.count }),
             resumes: run.epoch.saturating_sub(1),
+            paused: pause_view(&run.steer).filter(|_| status == Status::Paused),
+            alert: run.steer.alert.clone(),
+            cancelled_by: run.steer.cancelled_by.clone(),
             closed_at: run.released.map(When),
             items,
             steps,
@@ -166,7 +179,7 @@ impl Archive {
     pub(super) fn counts(&self, run: &Run) -> Result<(ItemCounts, Tally), Problem> {
         let tally = self.journal().tally(run.id, Unit::Item(0))?;
         let total = run.source.as_ref().map_or(0, |source| source.count);
-        Ok((ItemCounts::of(total, &tally.units, !self.has_lost_engine(run)), tally))
+        Ok((ItemCounts::of(total, &tally.units, self.regard(run)), tally))
     }
 }
 
@@ -182,7 +195,8 @@ fn next_commands(run: &Run, status: Status, items: &ItemCounts, doubts: u64) -> 
             next.extend(in_doubt);
             next.push(resume);
         }
-        Status::Failed | Status::Interrupted | Status::Paused => {
+        Status::Paused => next.push(format!("milepost unpause {id}")),
+        Status::Failed | Status::Interrupted => {
             next.push(resume);
             next.extend(in_doubt);
         }

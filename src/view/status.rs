@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::archive::Regard;
 use crate::core::cell::{SkipReason, State};
 
 /// Where a unit stands, without the instants that only the engine needs.
@@ -71,9 +72,14 @@ impl UnitStatus {
         if self == Self::DeadLettered { Self::Failed } else { self }
     }
 
-    /// The same when no engine is alive: an intent without an outcome is then in doubt.
-    pub(super) fn without_engine(self) -> Self {
-        if self == Self::Running { Self::InDoubt } else { self }
+    /// The same as the run is regarded: without an engine an intent without an outcome is in doubt,
+    /// and in a run that was given up nothing is still to come.
+    pub(super) fn regarded(self, regard: Regard) -> Self {
+        match (regard, self) {
+            (Regard::Lost | Regard::GivenUp, Self::Running) => Self::InDoubt,
+            (Regard::GivenUp, Self::Pending | Self::Backoff | Self::Waiting) => Self::Cancelled,
+            (Regard::AsRecorded | Regard::Lost | Regard::GivenUp, status) => status,
+        }
     }
 }
 

@@ -86,13 +86,13 @@ impl Archive {
     ) -> Result<Vec<StepView>, Problem> {
         let tally = self.journal().tally(run.id, unit)?;
         let progress = self.journal().progress(run.id, unit)?.unwrap_or_default();
-        let has_engine = !self.has_lost_engine(run);
+        let regard = self.regard(run);
         let view = |(at, step): (usize, &PlanStep)| {
             let cell = progress.cells.get(at).cloned().unwrap_or_default();
             let status = UnitStatus::from(cell.state).of_run_step();
             let sums = tally.steps.get(at).copied().unwrap_or_default();
             StepView {
-                status: if has_engine { status } else { status.without_engine() },
+                status: status.regarded(regard),
                 error: unresolved(&cell),
                 ..step_view(&step.name, on, &sums)
             }
@@ -101,11 +101,11 @@ impl Archive {
     }
 
     fn item_steps(&self, run: &Run, track: &Track, items: &ItemCounts, tally: &Tally) -> Vec<StepView> {
-        let has_engine = !self.has_lost_engine(run);
+        let regard = self.regard(run);
         let sums: Vec<StepTally> =
             (0..track.steps.len()).map(|at| tally.steps.get(at).copied().unwrap_or_default()).collect();
         let counts: Vec<ItemCounts> =
-            sums.iter().map(|sums| ItemCounts::of(items.total, &sums.units, has_engine)).collect();
+            sums.iter().map(|sums| ItemCounts::of(items.total, &sums.units, regard)).collect();
         let before = ancestors(track);
         let view = |(at, step): (usize, &PlanStep)| {
             let stopped: u64 = before[at].iter().map(|earlier| counts[*earlier].stopped()).sum();
@@ -177,7 +177,10 @@ fn item_step_status(counts: &ItemCounts, blocked: u64, run: Status) -> UnitStatu
     let left = counts.pending - blocked;
     if let Some((status, _)) = counts.states()[1..5].iter().find(|(_, count)| *count > 0) {
         *status
-    } else if left > 0 && counts.ended() > 0 && matches!(run, Status::Running | Status::Waiting) {
+    } else if left > 0
+        && counts.ended() > 0
+        && matches!(run, Status::Running | Status::Waiting | Status::Paused)
+    {
         UnitStatus::Running
     } else if left > 0 || counts.ended() == 0 {
         UnitStatus::Pending

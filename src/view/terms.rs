@@ -2,6 +2,7 @@
 //! HTTP.
 
 use std::fmt::Write as _;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,19 +18,79 @@ pub const ITEMS_DEAD_LETTERED: &str = "dead-lettered";
 pub struct ResumeTerms {
     /// The items to work on: `failed`, `dead-lettered`, or keys and positions (`#17`). Empty: all,
     /// and the steps of the run itself.
+    #[serde(default)]
     pub items: Vec<String>,
     /// With `dead-lettered`: only these.
     #[serde(default)]
     pub letters: LetterFilter,
+    /// The definition to go on under.
+    #[serde(default)]
+    pub definition: DefinitionChoice,
+    /// What is accepted of connections that are not what they were.
+    #[serde(default)]
+    pub accept: Option<Acceptance>,
+}
+
+/// Which definition a run goes on under.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DefinitionChoice {
+    /// The one that is stored with the run.
+    #[default]
+    Stored,
+    /// The file that the run was started from, as it is now.
+    Current,
+}
+
+/// What is accepted of connections that are not what they were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Acceptance {
+    /// Each is another system now: what was done over it is done anew.
+    Replaced,
+    /// Each is the same system at another address: what was done stays done.
+    Moved,
+}
+
+impl FromStr for DefinitionChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "stored" => Ok(Self::Stored),
+            "current" => Ok(Self::Current),
+            _ => Err("expected 'stored' or 'current'".to_owned()),
+        }
+    }
+}
+
+impl FromStr for Acceptance {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "replaced" => Ok(Self::Replaced),
+            "moved" => Ok(Self::Moved),
+            _ => Err("expected 'replaced' or 'moved'".to_owned()),
+        }
+    }
 }
 
 impl ResumeTerms {
     /// The options as they are typed, each with a space before it.
     pub fn options(&self) -> String {
         let mut text = String::new();
+        if self.definition == DefinitionChoice::Current {
+            text.push_str(" --definition current");
+        }
         for item in &self.items {
             // Writing to a string cannot fail.
             let _ = write!(text, " --items {}", quoted(item));
+        }
+        match self.accept {
+            None => {}
+            Some(Acceptance::Replaced) => text.push_str(" --accept-connection"),
+            Some(Acceptance::Moved) => text.push_str(" --accept-connection=moved"),
         }
         text
     }
@@ -52,8 +113,11 @@ mod tests {
     #[test]
     fn options_can_be_pasted_into_a_shell() {
         let items = ["A-1", "#17", "it's"].map(str::to_owned).to_vec();
-        let terms = ResumeTerms { items, ..ResumeTerms::default() };
+        let mut terms = ResumeTerms { items, ..ResumeTerms::default() };
         assert_eq!(terms.options(), r" --items A-1 --items '#17' --items 'it'\''s'");
+        terms = ResumeTerms { accept: Some(Acceptance::Moved), ..ResumeTerms::default() };
+        terms.definition = DefinitionChoice::Current;
+        assert_eq!(terms.options(), " --definition current --accept-connection=moved");
         assert_eq!(ResumeTerms::default().options(), "");
     }
 }

@@ -10,6 +10,7 @@ use milepost::connectors::sandbox::{self, Entry, Faults, Sandbox};
 use milepost::connectors::{Site, build};
 use milepost::core::change::{Message, Receipt};
 use milepost::core::id::{RunId, Unit};
+use milepost::core::outlet::Terms;
 use milepost::core::retry::{Again, Outcome, Retry};
 use milepost::core::scope::Scope;
 use milepost::core::time::Timestamp;
@@ -103,7 +104,7 @@ pub(crate) fn worker(uses: &str, connection: Option<(&str, Value)>, with: &Value
     let settings = connection.as_ref().map(|(_, settings)| object(settings)).unwrap_or_default();
     let connection = connection.map(|(kind, settings)| Connection {
         kind: kind.to_owned(),
-        concurrency: None,
+        terms: Terms::default(),
         fields: object(&settings),
     });
     let step = Step {

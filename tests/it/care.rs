@@ -2,9 +2,11 @@
 //! damaged directory, what may go.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::Value;
 
+use super::site::copy;
 use super::site::outside::Outside;
 use super::site::relay::{Moment, Relay};
 use super::{SAMPLE, Site, WORKFLOW, tame};
@@ -113,11 +115,31 @@ fn what_may_go_is_said_first_and_its_dead_letters_stay() {
     assert_eq!(done, said, "it did what it had said");
     let left = site.json(&["list", "--json"]).remove(0);
     assert_eq!((left.as_array().unwrap().len(), &left[0]["workflow"]), (1, &"hello".into()));
-    let size = site.json(&["state", "size", "--json"]).remove(0);
-    let kinds = size["kinds"].as_array().unwrap();
+    let room = site.json(&["state", "size", "--json"]).remove(0);
+    let kinds = room["kinds"].as_array().unwrap();
     let kept = kinds.iter().find(|kind| kind["kind"] == "dead letters kept").unwrap();
-    assert_eq!((&kept["rows"], &size["items"]), (&SAMPLE[2].into(), &0.into()));
+    assert_eq!((&kept["rows"], &room["items"]), (&SAMPLE[2].into(), &0.into()));
     let verified = site.milepost(&["state", "verify"]);
     assert_eq!(verified.code, Some(0), "{verified:?}");
     assert!(site.milepost(&["state", "size"]).stdout.contains("dead letters kept"));
+}
+
+/// The stored states of `tests/store/fixtures`: each must be planned and resumed for good.
+#[test]
+fn a_state_of_an_earlier_format_is_sound_and_its_killed_run_is_resumed() {
+    for format in ["format-1", "format-2"] {
+        let outside = Outside::start();
+        let site = Site::reaching(&outside.pim, &outside.shop);
+        let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/store/fixtures").join(format);
+        copy(&stored, &site.path("state"));
+        let verified = site.milepost(&["state", "verify"]);
+        assert_eq!(verified.code, Some(0), "{format}: {verified:?}");
+        let plan = site.json(&["resume", "@latest", "--plan", "--json"]).remove(0);
+        assert!(!plan["in_doubt"].as_array().unwrap().is_empty(), "{format}: {plan:#}");
+        let resumed = site.milepost(&["resume", "@latest"]);
+        assert_eq!(resumed.code, Some(0), "{format}: {resumed:?}");
+        let shown = site.json(&["show", "@latest", "--json"]).remove(0);
+        assert_eq!(*field(&shown, &["items", "succeeded"]), 60, "{format}");
+        assert_eq!(site.milepost(&["state", "verify"]).code, Some(0), "{format}");
+    }
 }

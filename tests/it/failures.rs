@@ -18,6 +18,8 @@ fn written(outside: &Outside) -> Vec<(String, usize)> {
 fn a_run_whose_shop_was_down_is_resumed_when_it_is_back_and_calls_only_what_is_unfinished() {
     let outside = Outside::start();
     let site = Site::reaching(&outside.pim, &outside.shop);
+    let never_pauses = ("\"${env:SHOP_URL}\" }", "\"${env:SHOP_URL}\", pause_after: 0 }");
+    site.edit("product-sync.yaml", &[never_pauses]);
     faults(&outside.shop, &json!({ "outage": true }));
     let told = site.milepost(&["run", WORKFLOW]);
     assert_eq!(told.code, Some(1), "{told:?}");

@@ -226,7 +226,6 @@ next: milepost list
 exit 6
 error[E1022]: RUN succeeded: there is nothing to resume
 next: milepost list
-      milepost resume RUN --items dead-lettered --plan
 "#);
     insta::assert_snapshot!(told(&["items", "@latest", "--item", "SKU-1"]), @r#"
 exit 5

@@ -6,6 +6,7 @@ use std::fs;
 use serde_json::Value;
 
 use super::counterpart::{Answer, Counterpart};
+use super::site::Told;
 use super::site::outside::Outside;
 use super::site::relay::{Moment, Relay};
 use super::{Site, WORKFLOW, tame};
@@ -66,16 +67,26 @@ fn status(site: &Site) -> String {
     site.json(&["show", "@latest", "--json"]).remove(0)["status"].as_str().unwrap().to_owned()
 }
 
-#[test]
-fn what_nobody_can_look_up_is_settled_by_a_person_and_the_run_then_ends_properly() {
+/// Charges four orders, of which two are charged and the answer is lost.
+fn charged() -> (Counterpart, Site) {
     let lossy = |name: &str| match name {
         "POST /charge/A-002" | "POST /charge/A-003" => Answer::Dropped,
         _ => Answer::Given,
     };
     let outside = Counterpart::start(lossy);
     let site = charging(4, &outside, "retry: { attempts: 1 }");
-    let told = site.milepost(&["run", CHARGES]);
-    assert_eq!(told.code, Some(1), "{told:?}");
+    assert_eq!(site.milepost(&["run", CHARGES]).code, Some(1));
+    (outside, site)
+}
+
+fn settle(site: &Site, options: &[&str]) -> Told {
+    site.milepost(&[&["effects", "@latest", "--settle"], options].concat())
+}
+
+#[test]
+fn what_was_lost_is_listed_and_only_what_is_in_doubt_is_settled_and_only_as_it_can_be() {
+    let (_outside, site) = charged();
+    let told = site.milepost(&["show", "@latest"]);
     assert!(tame(&site, &told.stderr).contains("next: milepost effects RUN --in-doubt"), "{told:?}");
     let doubts = ledger(&site, &["--in-doubt"]);
     assert_eq!(
@@ -85,14 +96,13 @@ fn what_nobody_can_look_up_is_settled_by_a_person_and_the_run_then_ends_properly
     );
     assert_eq!(doubts[0]["key"].as_str().unwrap().split_once('/').unwrap().1, "charge/item 1");
 
-    let settle = |options: &[&str]| site.milepost(&[&["effects", "@latest", "--settle"], options].concat());
-    let refused = settle(&["done", "--item", "A-002"]);
+    let refused = settle(&site, &["done", "--item", "A-002"]);
     assert_eq!(refused.code, Some(2));
     insta::assert_snapshot!(tame(&site, &refused.stderr), @r#"
 error[E1042]: later steps look at what 'charge' returned: give --fact status=VALUE (null, if it returned nothing)
 next: milepost effects RUN --in-doubt
 "#);
-    let refused = settle(&["done", "--item", "A-001"]);
+    let refused = settle(&site, &["done", "--item", "A-001"]);
     assert_eq!(refused.code, Some(6));
     insta::assert_snapshot!(tame(&site, &refused.stderr), @r#"
 error[E1041]: nothing about A-001 of RUN is in doubt
@@ -101,20 +111,24 @@ error[E1041]: nothing about A-001 of RUN is in doubt
 next: milepost effects RUN --in-doubt
 "#);
     assert_eq!(
-        settle(&["done", "--item", "A-002", "--fact", "sum=1"]).code,
+        settle(&site, &["done", "--item", "A-002", "--fact", "sum=1"]).code,
         Some(2),
         "it returns no such fact"
     );
-    assert_eq!(settle(&["not-done"]).code, Some(2), "nothing was named");
+    assert_eq!(settle(&site, &["not-done"]).code, Some(2), "nothing was named");
     assert_eq!(ledger(&site, &["--in-doubt"]).len(), 2, "what is refused changes nothing");
+}
 
-    let settled = settle(&["done", "--item", "A-002", "--fact", "status=299"]);
+#[test]
+fn what_nobody_can_look_up_is_settled_by_a_person_and_the_run_then_ends_properly() {
+    let (outside, site) = charged();
+    let settled = settle(&site, &["done", "--item", "A-002", "--fact", "status=299"]);
     assert_eq!(settled.code, Some(0), "{settled:?}");
     insta::assert_snapshot!(tame(&site, &format!("{}{}", settled.stdout, settled.stderr)), @r#"
-1 effect is settled as done, of 1 item
+1 effect of 1 item settled as done
 next: milepost resume RUN --plan
 "#);
-    assert_eq!(settle(&["not-done", "--all"]).code, Some(0));
+    assert_eq!(settle(&site, &["not-done", "--all"]).code, Some(0));
     assert!(ledger(&site, &["--in-doubt"]).is_empty());
     assert_eq!(status(&site), "failed", "a person's word changes nothing before the resume");
     let plan = site.milepost(&["resume", "@latest", "--plan"]);

@@ -19,7 +19,10 @@ mod ledger;
 mod letters;
 mod products;
 mod reads;
+mod redefine;
 mod selection;
+mod start_key;
+mod steer;
 mod workflows;
 
 use serde_json::Value;

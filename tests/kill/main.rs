@@ -57,6 +57,18 @@ fn known(site: &Site, run: &str) -> Known {
     known
 }
 
+/// The effects in both systems that `effects` lists as perhaps done, by product.
+fn doubts(site: &Site, run: &str) -> BTreeSet<(usize, String)> {
+    let told = site.milepost(&["effects", run, "--in-doubt", "--json"]);
+    assert_eq!(told.code, Some(0), "{told:?}");
+    let effects = told.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let listed = effects.filter_map(|effect| {
+        let system = SYSTEMS.iter().position(|step| effect["step"] == *step)?;
+        Some((system, effect["item"].as_str().unwrap().to_owned()))
+    });
+    listed.collect()
+}
+
 /// How often each product was written into each system. The PIM knows a product by its SKU, which
 /// ends with the product's number.
 fn writes(outside: &Outside) -> BTreeMap<(usize, String), usize> {
@@ -129,9 +141,18 @@ fn killed_at(kill: u64, moment: Moment, call: u64, loses: bool) {
     relay.go_on(true, loses);
 
     let (before, known) = (writes(&outside), known(&site, &run));
+    let doubts = doubts(&site, &run);
+    assert!(known.in_doubt.is_subset(&doubts), "in doubt, and not listed: {:?}", known.in_doubt);
+    assert!(doubts.is_disjoint(&known.done), "known to be done, and listed as perhaps done");
+    assert!(open == 0 || !doubts.is_empty(), "{open} calls were open, and nothing is in doubt");
+    for key in before.keys() {
+        let is_told = known.done.contains(key) || doubts.contains(key);
+        assert!(is_told, "{key:?} was written, and is neither known to be done nor listed as perhaps done");
+    }
     let told = site.milepost(&["resume", &run]);
     assert!(told.code == Some(0) && told.stderr.contains(" in doubt"), "{told:?}");
     let again = judge(&before, &known, &outside, GOOD);
+    assert_eq!(self::doubts(&site, &run), BTreeSet::new(), "everything was looked up");
     let fate = match moment {
         Moment::Asked if loses => "out, and never arrives",
         Moment::Asked => "out, and arrives after the kill",
@@ -141,7 +162,7 @@ fn killed_at(kill: u64, moment: Moment, call: u64, loses: bool) {
     println!(
         "kill {kill:>3}: call {call:>3} is {fate:<31}  open {open}, known done {:>3}, in doubt {:>2}, repeated {again}",
         known.done.len(),
-        known.in_doubt.len(),
+        doubts.len(),
     );
 }
 

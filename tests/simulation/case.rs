@@ -98,6 +98,7 @@ pub(crate) fn new_run(id: RunId) -> Run {
         key: None,
         connections: BTreeMap::new(),
         revisions: BTreeMap::new(),
+        steer: milepost::core::steer::Steer::default(),
         released: None,
     }
 }

@@ -10,7 +10,7 @@ use milepost::core::plan::{Plan, PlanStep, Track};
 use milepost::core::retry::{Jitter, Retry};
 use milepost::core::run;
 use milepost::core::scope::Scope;
-use milepost::core::workflow::{IdempotencyMode, Tolerance};
+use milepost::core::workflow::{Bounds, IdempotencyMode, Tolerance};
 use milepost::engine::assembly::{Assembly, Keyed, Station};
 use milepost::expr::{Expression, Template};
 use milepost::ports::{Pinned, Pins, Prepare, Record, Records, Source, SurveyOf, Worker};
@@ -87,6 +87,7 @@ pub(crate) fn step(name: &str, role: Role, needs: Vec<usize>, settle: SettleBy) 
         batch_max: 1,
         linger: Duration::ZERO,
         concurrency: 4,
+        connection: None,
         settle,
         keyed: false,
         tolerant: false,
@@ -232,6 +233,7 @@ pub(crate) fn assembly(world: &Arc<World>, (items, stations): (Track, Vec<Statio
             items,
             closing: Track::default(),
             tolerate: Tolerance::Count(1_000_000),
+            bounds: Bounds::default(),
         }),
         run: vec![station(source(world, count), None)],
         items: stations,

@@ -2,7 +2,7 @@
 //!
 //! Every case prints how to replay it when it fails. One case: `SEED=123 cargo test --test
 //! simulation`, with `ITEMS=3` for a smaller one and `TRACE=1` for its lives. More of them:
-//! `CASES=100000`, or as many as `CRASHES=10000` take; `FROM=…` begins with another seed.
+//! `CASES=100000`, or as many as `CRASHES=10000` take; `FROM=…` begins with another seed. `CONTESTS=3000` is for runs that share keys.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
 #![expect(clippy::print_stdout, reason = "seeds and traces are what this test says")]
@@ -16,6 +16,8 @@ mod effects;
 mod graphs;
 mod mailbox;
 mod planned;
+mod rivals;
+mod stories;
 mod world;
 
 use std::any::Any;

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use milepost::core::catalog::Role;
 use milepost::core::cell::{SettleBy, SkipReason, State};
+use milepost::core::event::RunEvent;
 use milepost::core::id::Unit;
 use milepost::core::plan::Track;
 use milepost::core::progress::Progress;
 use milepost::core::resume::{Fate, ResumePlan, fates, fates_left_out};
-use milepost::core::run::{Run, RunEvent, Status};
+use milepost::core::run::{Run, Status};
 use milepost::core::selection::Selection;
 use milepost::engine::recover;
 use milepost::ports::Journal;

@@ -9,6 +9,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use milepost::core::cell::State;
 use milepost::core::id::{RunId, Unit};
 use milepost::core::progress::Progress;
 use milepost::core::retry::Again;
@@ -119,6 +120,11 @@ impl World {
         self.chance.lock().unwrap().random_range(0..end)
     }
 
+    /// The time, in milliseconds.
+    pub(crate) fn now(&self) -> u64 {
+        self.clock.now().0
+    }
+
     /// Takes a moment: up to `most`.
     pub(crate) async fn pause(&self, most: Duration) {
         let millis = self.chance.lock().unwrap().random_range(0..=most.as_millis());
@@ -140,6 +146,16 @@ impl World {
             28..33 if temper.lies => Turn::RefusedAndDone(again),
             _ => Turn::Done,
         }
+    }
+
+    /// Whether it was on record, and durable, what became of an effect before this instant.
+    pub(crate) fn is_known(&self, run: RunId, unit: Unit, step: usize) -> bool {
+        let journal = self.life.lock().unwrap().as_ref().map(|life| Arc::clone(&life.journal));
+        let Some(Ok(Some(progress))) = journal.map(|journal| journal.progress(run, unit)) else {
+            return false;
+        };
+        let cell = &progress.cells[step];
+        !cell.is_doubtful() && cell.state != State::Running && cell.at < self.clock.now()
     }
 
     /// Holds what is about to be done against what is durable. After a crash nobody can tell.

@@ -24,7 +24,8 @@ pub(crate) const OUTSIDE: &[(&str, &str)] = &[
 /// A folder with workflows and a state directory.
 pub(crate) struct Site {
     dir: TempDir,
-    env: Vec<(&'static str, String)>,
+    /// What the commands that follow find in their environment.
+    pub(crate) env: Vec<(&'static str, String)>,
 }
 
 impl Site {
@@ -102,7 +103,8 @@ impl Site {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies a folder with all that is in it.
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let (path, to) = (entry.path(), to.join(entry.file_name()));

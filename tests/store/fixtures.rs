@@ -46,7 +46,7 @@ async fn extend() {
     }
     let few = receive("q", 3, 1);
     assert_eq!(store.receive(&few).await.unwrap().len(), 3);
-    let again = Receive { max: 2, visibility: std::time::Duration::from_secs(60), ..few };
+    let again = Receive { max: 2, visibility: std::time::Duration::from_mins(1), ..few };
     store.receive(&again).await.unwrap();
     store.commit(vec![Change::Watermark(EXTENDED, ITEMS)]).await.unwrap();
 }

@@ -2,7 +2,7 @@
 //! tests of the store, which hold a store without syncs against it.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -12,9 +12,9 @@ use serde_json::json;
 
 use milepost::core::cell::{Cell, Facts, State};
 use milepost::core::change::{Change, Message};
+use milepost::core::event::{Event, RunEvent};
 use milepost::core::id::{RunId, Unit};
 use milepost::core::progress::Progress;
-use milepost::core::run::{Event, RunEvent};
 use milepost::core::time::Timestamp;
 use milepost::ports::{Clock, Journal, Queue, Receive};
 use milepost::store::Store;
@@ -64,7 +64,13 @@ pub(crate) fn commit_of(run: RunId, writer: u64, number: u64) -> Vec<Change> {
         digest: format!("{item:064x}"),
     };
     vec![
-        Change::Event(run, Event { at: Still.now(), what: RunEvent::Alert { message: item.to_string() } }),
+        Change::Event(
+            run,
+            Event {
+                at: Still.now(),
+                what: RunEvent::Alert { message: item.to_string(), dead_letters: None },
+            },
+        ),
         Change::Progress(run, Unit::Item(item), Progress { cells: vec![cell(facts), cell(Facts::new())] }),
         Change::Enqueue(vec![message]),
     ]
@@ -85,9 +91,9 @@ pub(crate) fn write_on(store: &Store, run: RunId) {
         runtime.spawn(async move {
             for number in 0.. {
                 if let Err(error) = store.commit(commit_of(run, writer, number)).await {
-                    return writeln!(std::io::stdout(), "\n{error}").unwrap();
+                    return println!("\n{error}");
                 }
-                writeln!(std::io::stdout(), "acknowledged {}.", number * WRITERS + writer).unwrap();
+                println!("acknowledged {}.", number * WRITERS + writer);
             }
         })
     });
@@ -165,7 +171,7 @@ pub(crate) async fn check(store: &Store, run: RunId, acknowledged: &[u64]) {
     let mut told: Vec<u64> = events
         .iter()
         .map(|(_, event)| match &event.what {
-            RunEvent::Alert { message } => message.parse().unwrap(),
+            RunEvent::Alert { message, .. } => message.parse().unwrap(),
             other => panic!("{other:?}"),
         })
         .collect();

@@ -1,9 +1,13 @@
 //! What the tests of the core share: small tracks, and units at any place on them.
 
+mod carried_out;
+mod cell;
 mod claiming;
 mod decide;
 mod mail;
+mod outlet;
 mod plan;
+mod redefine;
 mod resume;
 
 use std::time::Duration;
@@ -15,7 +19,7 @@ use super::plan::{Plan, PlanStep, Track};
 use super::progress::Progress;
 use super::retry::{Jitter, Retry};
 use super::time::Timestamp;
-use super::workflow::Tolerance;
+use super::workflow::{Bounds, Tolerance};
 
 pub(super) const AT: Timestamp = Timestamp(1_000);
 
@@ -31,6 +35,7 @@ pub(super) fn step(name: &str, role: Role, needs: &[usize]) -> PlanStep {
         batch_max: 1,
         linger: Duration::ZERO,
         concurrency: 1,
+        connection: None,
         settle: SettleBy::Repeat,
         keyed: false,
         tolerant: false,
@@ -48,7 +53,8 @@ pub(super) fn effect(name: &str, needs: &[usize], settle: SettleBy) -> PlanStep 
 }
 
 pub(super) fn plan(run: Track, items: Track) -> Plan {
-    Plan { workflow: "w".to_owned(), run, items, closing: Track::default(), tolerate: Tolerance::Count(0) }
+    let (tolerate, bounds) = (Tolerance::Count(0), Bounds::default());
+    Plan { workflow: "w".to_owned(), run, items, closing: Track::default(), tolerate, bounds }
 }
 
 pub(super) fn cell(state: State) -> Cell {

@@ -8,6 +8,7 @@ use serde_json::{Map, json};
 use crate::core::catalog::{Catalog, Descriptor, Place, Role, always, never};
 use crate::core::cell::SettleBy;
 use crate::core::id::Unit;
+use crate::core::outlet::Terms;
 use crate::core::plan::{Plan, Track};
 use crate::core::retry::Retry;
 use crate::core::workflow::{Batch, Connection, Step, Tolerance, Workflow};
@@ -40,7 +41,7 @@ fn catalog() -> Catalog {
     Catalog { steps, ..Catalog::default() }
 }
 
-fn step(name: &str, uses: &str, needs: &[&str]) -> Step {
+pub(super) fn step(name: &str, uses: &str, needs: &[&str]) -> Step {
     Step {
         name: name.to_owned(),
         uses: uses.to_owned(),
@@ -57,7 +58,7 @@ fn step(name: &str, uses: &str, needs: &[&str]) -> Step {
     }
 }
 
-fn workflow(steps: Vec<Step>) -> Workflow {
+pub(super) fn workflow(steps: Vec<Step>) -> Workflow {
     Workflow {
         name: "w".to_owned(),
         description: None,
@@ -66,6 +67,8 @@ fn workflow(steps: Vec<Step>) -> Workflow {
         key_store: None,
         steps,
         tolerate: Tolerance::Count(0),
+        timeout: None,
+        alert: None,
         resumable_for: crate::core::care::RESUMABLE_FOR,
         on_failure: vec![step("on_failure[0]", "log", &[]), step("on_failure[1]", "post", &[])],
         files: Vec::new(),
@@ -153,7 +156,8 @@ fn a_connection_bounds_the_calls_of_its_steps() {
     let of = |concurrency| {
         let post = Step { connection: Some("c".to_owned()), ..step("post", "post", &[]) };
         let mut workflow = workflow(vec![post]);
-        let connection = Connection { kind: "k".to_owned(), concurrency, fields: Map::new() };
+        let terms = Terms { concurrency, ..Terms::default() };
+        let connection = Connection { kind: "k".to_owned(), terms, fields: Map::new() };
         workflow.connections.insert("c".to_owned(), connection);
         Plan::of(&workflow, &catalog()).run.steps[0].concurrency
     };

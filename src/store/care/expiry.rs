@@ -1,8 +1,10 @@
 //! Which rows have a time after which they may go, whatever becomes of runs.
 
 use crate::core::claims as rules;
+use crate::core::start::StartKey;
 use crate::core::time::Timestamp;
 
+use super::super::cells;
 use super::super::claims;
 use super::super::keys;
 
@@ -11,5 +13,10 @@ use super::super::keys;
 ///
 /// A kind of row with an expiry adds its letter here, and nowhere else.
 pub(super) fn is_expired(key: &[u8], payload: &[u8], now: Timestamp) -> bool {
+    if key.starts_with(keys::STARTS) {
+        // One whose run is still there goes with nothing: see [`super::gc`].
+        let started: Result<StartKey, _> = cells::from_json(payload);
+        return started.is_ok_and(|started| started.until.is_some_and(|until| now >= until));
+    }
     key.starts_with(keys::KEYS) && claims::row(payload).is_ok_and(|row| rules::is_expired(&row, now))
 }

@@ -4,8 +4,8 @@
 //!
 //! 1. each of its dead letters is kept in a row of its own; while the run is there these rows are
 //!    not shown, so a crash here changes nothing;
-//! 2. in one batch the run's own row goes and the mark of its removal comes: from here on there is
-//!    no such run, and whatever is left of it is known to be a remainder;
+//! 2. in one batch the run's own row goes, its start key is told how long it is remembered, and the
+//!    mark of its removal comes: from here on there is no such run, and whatever is left of it is known to be a remainder;
 //! 3. its other rows go; the mark goes with the last of them.
 //!
 //! Files go last, when no row names them any more. What is left of a removal that was cut short is
@@ -18,6 +18,7 @@ use serde_json::Value;
 use crate::core::care::{Collection, KeptDeadLetter, RunFate};
 use crate::core::id::{RunId, Unit};
 use crate::core::run::Run;
+use crate::core::start::{self, StartKey};
 use crate::core::time::Timestamp;
 use crate::ports::StoreError;
 
@@ -125,8 +126,10 @@ impl Store {
 /// The next batch that removes a run; `None` when nothing is left of it.
 pub(super) fn removal(rows: &Rows, run: RunId) -> Result<Option<Sweep>, Error> {
     let (own, mark) = (keys::run(run), keys::going(run));
-    if rows.db.contains_key(&own)? {
-        return Ok(Some(Sweep { remove: vec![own], put: vec![(mark, Vec::new())], gone: Some(run) }));
+    if let Some(record) = rows.run(run)? {
+        let mut put = vec![(mark, Vec::new())];
+        put.extend(outliving(rows, &record)?);
+        return Ok(Some(Sweep { remove: vec![own], put, gone: Some(run) }));
     }
     let mut remove = Vec::new();
     for prefix in keys::parts(run) {
@@ -141,6 +144,19 @@ pub(super) fn removal(rows: &Rows, run: RunId) -> Result<Option<Sweep>, Error> {
         remove.push(mark);
     }
     Ok((!remove.is_empty()).then(|| Sweep { remove, ..Sweep::default() }))
+}
+
+/// A key and a payload.
+type Row = (Vec<u8>, Vec<u8>);
+
+/// The start key of a run, to be remembered when the run is gone.
+fn outliving(rows: &Rows, run: &Run) -> Result<Option<Row>, Error> {
+    let Some(key) = &run.key else { return Ok(None) };
+    let ours = rows.started_under(key)?.filter(|started| started.run == run.id);
+    Ok(ours.map(|started| {
+        let until = Some(run.ended_at.unwrap_or(run.started_at).after(start::KEEP));
+        (keys::start_key(key), cells::put_start_key(&StartKey { until, ..started }))
+    }))
 }
 
 /// Removes the files that no row names; returns how many, and their bytes.

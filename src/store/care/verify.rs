@@ -6,10 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::core::care::{Damage, Verified};
+use crate::core::event::Event;
 use crate::core::id::RunId;
 use crate::core::plan::Plan;
 use crate::core::progress::Progress;
-use crate::core::run::{Event, Run};
+use crate::core::run::Run;
+use crate::core::start::StartKey;
 use crate::core::tally::{StepTally, Tally};
 
 use super::super::block::{Block, CELLS, Found, ITEMS, MESSAGES, Record};
@@ -163,6 +165,7 @@ impl Check<'_> {
             Some(b'Q') => self.messages(key, &payload)?,
             Some(b'S') => self.spilled(key, &payload)?,
             Some(b'D') => drop(kept::decode(&payload).map_err(at)?),
+            Some(b'P') => drop(cells::from_json::<StartKey>(&payload).map_err(at)?),
             Some(b'K') => drop(claims::row(&payload).map_err(at)?),
             Some(b'G') => {}
             _ => {

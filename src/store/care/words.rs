@@ -13,6 +13,7 @@ const KINDS: &[(u8, &str)] = &[
     (b'K', "idempotency keys"),
     (b'M', "format"),
     (b'N', "number of batches"),
+    (b'P', "start keys"),
     (b'Q', "queues"),
     (b'R', "runs"),
     (b'S', "long records"),
@@ -31,7 +32,7 @@ pub(super) fn kind(key: &[u8]) -> Option<&'static str> {
 pub(super) fn run_of(key: &[u8]) -> Option<RunId> {
     match key.first()? {
         b'S' => run_of(key.get(1..)?),
-        b'M' | b'N' | b'D' | b'K' => None,
+        b'M' | b'N' | b'D' | b'K' | b'P' => None,
         _ => run_in(key),
     }
 }

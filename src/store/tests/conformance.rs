@@ -10,6 +10,7 @@ use crate::core::change::Change;
 use crate::core::id::Unit;
 use crate::core::progress::Progress;
 use crate::core::run::{Run, Status};
+use crate::core::start::{Fingerprint, StartKey};
 use crate::core::tally::{Calls, Tally};
 use crate::core::time::Timestamp;
 
@@ -23,6 +24,7 @@ on_both_stores!(
     an_empty_store_has_nothing,
     a_run_is_put_as_a_whole,
     runs_come_newest_first,
+    a_start_key_is_put_with_its_run_and_forgotten_alone,
     what_is_in_one_commit_is_there_together,
     items_come_back_as_they_were,
     items_stream_from_any_position,
@@ -61,6 +63,23 @@ async fn a_run_is_put_as_a_whole(store: Subject, _: Arc<HandClock>) {
     store.commit(vec![Change::Run(Box::new(run.clone()))]).await.unwrap();
     assert_eq!(store.run(RUN).unwrap(), Some(run));
     assert_eq!(store.run(LATER).unwrap(), None);
+}
+
+async fn a_start_key_is_put_with_its_run_and_forgotten_alone(store: Subject, _: Arc<HandClock>) {
+    let asked = Fingerprint { definition: "d".to_owned(), input: "i".to_owned() };
+    let key = |name: &str, until| StartKey { key: name.to_owned(), run: RUN, asked: asked.clone(), until };
+    let (plain, odd) = (key("nightly", None), key("nightly/ü \0", Some(Timestamp(9))));
+    let run = Change::Run(Box::new(run_of(RUN)));
+    store.commit(vec![run, Change::StartKey(plain.clone()), Change::StartKey(odd.clone())]).await.unwrap();
+    assert_eq!(store.started_under("nightly").unwrap(), Some(plain.clone()));
+    assert_eq!(store.started_under(&odd.key).unwrap(), Some(odd.clone()));
+    assert_eq!(store.started_under("night").unwrap(), None, "a beginning is another key");
+    store
+        .commit(vec![Change::ForgetStartKey(plain.key), Change::ForgetStartKey("x".to_owned())])
+        .await
+        .unwrap();
+    assert_eq!(store.started_under("nightly").unwrap(), None);
+    assert!(store.run(RUN).unwrap().is_some() && store.started_under(&odd.key).unwrap().is_some());
 }
 
 async fn runs_come_newest_first(store: Subject, _: Arc<HandClock>) {

@@ -93,12 +93,12 @@ fn cells() -> impl Strategy<Value = Cell> {
     let rare = prop_oneof![4 => Just((0, 0)), 1 => (0..3u32, 0..300u32)];
     (state, 0..4u32, 0..3u32, 0..3u32, rare, at, facts, fault).prop_map(
         |(state, attempts, spent, looks, (doubts, revision), at, facts, fault)| Cell {
-            doubts,
-            revision,
             state,
             attempts,
             spent,
             looks,
+            doubts,
+            revision,
             at,
             facts,
             fault,

@@ -18,10 +18,11 @@ use tokio::sync::Notify;
 
 use crate::core::cell::{Cell, State};
 use crate::core::change::Message;
+use crate::core::event::{Event, RunEvent};
 use crate::core::fault::Fault;
 use crate::core::id::RunId;
 use crate::core::progress::Progress;
-use crate::core::run::{Event, Run, RunEvent, Status};
+use crate::core::run::{Run, Status};
 use crate::core::time::Timestamp;
 use crate::ports::{Clock, Journal, Pins, Queue, Receive};
 
@@ -118,6 +119,7 @@ pub(super) fn run_of(id: RunId) -> Run {
         key: None,
         connections: BTreeMap::new(),
         revisions: BTreeMap::new(),
+        steer: crate::core::steer::Steer::default(),
         released: None,
     }
 }
@@ -138,7 +140,7 @@ pub(super) fn long_item(bytes: usize) -> Progress {
 }
 
 pub(super) fn event(message: &str) -> Event {
-    Event { at: Timestamp(START), what: RunEvent::Alert { message: message.to_owned() } }
+    Event { at: Timestamp(START), what: RunEvent::Alert { message: message.to_owned(), dead_letters: None } }
 }
 
 pub(super) fn failed_cell() -> Cell {

@@ -1,6 +1,8 @@
 //! The control of the power cuts: the same harness over a store that leaves out the sync of its
 //! file must find acknowledged records missing. If it does not, the harness proves nothing.
 
+#![expect(clippy::print_stdout, reason = "figures are told")]
+
 use std::path::Path;
 use std::sync::Arc;
 

@@ -77,18 +77,18 @@ fn pages_go_on_where_they_ended_and_keep_an_item_together() {
     let whole = archive.effects("@latest", &EffectFilter::default()).unwrap();
     let mut filter = EffectFilter { limit: Some(3), ..EffectFilter::default() };
     let mut paged = Vec::new();
-    let mut pages = 0;
+    let mut turns = 0;
     loop {
         let page = archive.effects("@latest", &filter).unwrap();
         assert!(page.effects.len() <= 4, "three, and the rest of an item");
         paged.extend(page.effects);
-        pages += 1;
+        turns += 1;
         filter.after = page.next;
         if page.next.is_none() {
             break;
         }
     }
-    assert_eq!((paged, pages > 3), (whole.effects, true));
+    assert_eq!((paged, turns > 3), (whole.effects, true));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::core::care::{Collection, KeptDeadLetter, RESUMABLE_FOR, may_go};
 use crate::core::change::Change;
 use crate::core::id::RunId;
 use crate::core::run::Run;
+use crate::core::start::{Fingerprint, KEEP, StartKey};
 use crate::core::time::Timestamp;
 use crate::ports::{Journal, Pins, Queue, StoreError};
 use crate::store::Store;
@@ -96,6 +97,34 @@ async fn what_was_said_goes_and_nothing_else() {
     let gone = before.1.iter().filter(|address| !files.contains(address)).count() as u64;
     assert_eq!((gone, said.files), (2, 2), "its source; the definition is still in use");
     assert_sound(dir.path(), "after a collection");
+}
+
+#[tokio::test]
+async fn a_start_key_outlives_its_run_for_as_long_as_it_is_to_be_remembered() {
+    let (dir, old, _) = filled().await;
+    let store = open(dir.path());
+    let run = store.run(old).unwrap().unwrap();
+    let asked = Fingerprint { definition: "d".to_owned(), input: "i".to_owned() };
+    let key = StartKey { key: "nightly".to_owned(), run: old, asked, until: None };
+    let named = Run { key: Some(key.key.clone()), ..run.clone() };
+    store.commit(vec![Change::Run(Box::new(named)), Change::StartKey(key.clone())]).await.unwrap();
+    // A collection just after its end, because a person let the run go.
+    let ended = run.ended_at.unwrap();
+    let soon = Timestamp(ended.0 + 1);
+    let all = |run: &Run, _: u64| if run.id == old { Ok("let go".to_owned()) } else { Err(String::new()) };
+    let said = store.collection(&all, soon).unwrap();
+    store.collect(said, &letters, soon).await.unwrap();
+    assert_eq!(store.run(old).unwrap(), None);
+    let until = Some(ended.after(KEEP));
+    assert_eq!(store.started_under("nightly").unwrap(), Some(StartKey { until, ..key }));
+    drop(store);
+    assert_sound(dir.path(), "with a key of a run that is gone");
+    let store = open(dir.path());
+    let late = ended.after(KEEP);
+    let said = store.collection(&all, late).unwrap();
+    assert_eq!(said.expired_keys, 1);
+    store.collect(said, &letters, late).await.unwrap();
+    assert_eq!(store.started_under("nightly").unwrap(), None);
 }
 
 #[tokio::test]

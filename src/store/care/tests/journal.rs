@@ -104,9 +104,9 @@ async fn a_journal_that_is_gone_is_missed_and_none_is_begun() {
     let db = dir.path().join("journal/db");
     for (what, cause) in [("emptied", "its file is empty"), ("deleted", "it was deleted")] {
         if what == "emptied" {
-            fs::write(&db, b"").unwrap()
+            fs::write(&db, b"").unwrap();
         } else {
-            fs::remove_file(&db).unwrap()
+            fs::remove_file(&db).unwrap();
         }
         let Err(error) = Store::open(dir.path(), clock()) else { panic!("{what}, and opened") };
         assert!(matches!(error, OpenError::Lost { .. }) && error.to_string().contains(cause), "{error}");

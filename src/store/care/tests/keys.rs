@@ -14,21 +14,13 @@ use super::{filled, inspect, open, plan};
 const NOW: Timestamp = Timestamp(START);
 const FENCE: Fence = Fence { epoch: 1, attempt: 1 };
 
-fn applied(at: u64, keep: Duration) -> Option<Applied> {
+fn applied(at: u64, keep: Duration) -> Applied {
     let (fingerprint, version) = (Fingerprint(1), Version("1".to_owned()));
-    Some(Applied {
-        owner: 1,
-        fence: FENCE,
-        fingerprint,
-        version,
-        at: Timestamp(at),
-        keep,
-        facts: Facts::new(),
-    })
+    Applied { owner: 1, fence: FENCE, fingerprint, version, at: Timestamp(at), keep, facts: Facts::new() }
 }
 
-fn held(until: u64) -> Option<Held> {
-    Some(Held { owner: 1, fence: FENCE, fingerprint: Fingerprint(1), until: Timestamp(until) })
+fn held(until: u64) -> Held {
+    Held { owner: 1, fence: FENCE, fingerprint: Fingerprint(1), until: Timestamp(until) }
 }
 
 #[tokio::test]
@@ -36,11 +28,19 @@ async fn a_key_stays_until_its_time_is_over_whatever_becomes_of_runs() {
     let (dir, ..) = filled().await;
     let hour = Duration::from_hours(1);
     let rows = [
-        (1, KeyRow { held: None, applied: applied(START - 3_600_000, hour) }, "over to the millisecond"),
-        (2, KeyRow { held: None, applied: applied(START - 3_599_999, hour) }, "a millisecond is left"),
-        (3, KeyRow { held: held(START + 1), applied: None }, "somebody is at it"),
-        (4, KeyRow { held: held(START), applied: None }, "nobody is any more"),
-        (5, KeyRow { held: held(START + 1), applied: applied(0, hour) }, "somebody is at it again"),
+        (
+            1,
+            KeyRow { held: None, applied: Some(applied(START - 3_600_000, hour)) },
+            "over to the millisecond",
+        ),
+        (2, KeyRow { held: None, applied: Some(applied(START - 3_599_999, hour)) }, "a millisecond is left"),
+        (3, KeyRow { held: Some(held(START + 1)), applied: None }, "somebody is at it"),
+        (4, KeyRow { held: Some(held(START)), applied: None }, "nobody is any more"),
+        (
+            5,
+            KeyRow { held: Some(held(START + 1)), applied: Some(applied(0, hour)) },
+            "somebody is at it again",
+        ),
     ];
     let store = open(dir.path());
     let put = rows.iter().map(|(id, row, _)| Change::Key(KeyId(*id), Some(Box::new(row.clone()))));

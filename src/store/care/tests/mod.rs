@@ -1,5 +1,7 @@
 //! Care for a state that holds everything there can be.
 
+#![expect(clippy::print_stdout, reason = "seeds and figures are told")]
+
 mod backup;
 mod gc;
 mod journal;
@@ -22,7 +24,7 @@ use crate::core::retry::Retry;
 use crate::core::run::{Run, Source, Status};
 use crate::core::tally::Calls;
 use crate::core::time::Timestamp;
-use crate::core::workflow::Tolerance;
+use crate::core::workflow::{Bounds, Tolerance};
 use crate::ports::{Journal, Pins, Queue};
 use crate::store::Store;
 use crate::store::tests::{HandClock, START, ask, cell, event, failed_cell, item, message, run_of};
@@ -59,6 +61,7 @@ fn step(name: &str, role: Role, needs: Vec<usize>) -> PlanStep {
         batch_max: 1,
         linger: Duration::ZERO,
         concurrency: 1,
+        connection: None,
         settle: SettleBy::Person,
         keyed: false,
         tolerant: false,
@@ -77,6 +80,7 @@ fn plan(_: &Run) -> Result<Arc<Plan>, String> {
         items,
         closing: Track::default(),
         tolerate: Tolerance::Count(0),
+        bounds: Bounds::default(),
     }))
 }
 

@@ -1,0 +1,173 @@
+//! Starting a run: pinned with all that it needs, before anything is done. Under a key it is
+//! started once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::connectors;
+use crate::core::change::Change;
+use crate::core::id::RunId;
+use crate::core::run::{Run, Status};
+use crate::core::start::{Fingerprint, StartKey};
+use crate::core::steer::Steer;
+use crate::engine::assembly::Assembly;
+use crate::ports::{Journal, Pins, StoreError};
+use crate::view::{Problem, code};
+
+use super::definition::Definition;
+use super::doing::{hex, write_sorted};
+use super::error::StartError;
+use super::ground;
+use super::resume::refused;
+use super::{Engine, Running, Start, input};
+
+/// Digits of a fingerprint in a sentence.
+const DIGITS_SHOWN: usize = 16;
+
+/// What came of a start under a key.
+pub enum Started {
+    /// It runs.
+    Now(Running),
+    /// The key had started this run before.
+    Before(Box<Run>),
+}
+
+impl Engine {
+    /// Starts a run. When it returns, the run is on disk with all that it needs to be resumed.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing was recorded then.
+    pub async fn start(&self, request: Start) -> Result<Running, StartError> {
+        let (run, assembly) = self.pinned(request).await?;
+        self.begin(run, assembly, Vec::new()).await
+    }
+
+    /// Starts a run unless this key has started one: then that one is returned, whatever became of
+    /// it. Two starts under one key at the same time start one run.
+    ///
+    /// # Errors
+    /// [`StartError`]; also when the key has started something else. Nothing was recorded then.
+    pub async fn start_once(&self, request: Start, key: &str) -> Result<Started, StartError> {
+        let (mut run, assembly) = self.pinned(request).await?;
+        run.key = Some(key.to_owned());
+        let asked = fingerprint(&run);
+        let _alone = self.starting.lock().await;
+        if let Some(before) = self.started_before(key, &asked)? {
+            return Ok(Started::Before(Box::new(before)));
+        }
+        let named = StartKey { key: key.to_owned(), run: run.id, asked, until: None };
+        self.begin(run, assembly, vec![Change::StartKey(named)]).await.map(Started::Now)
+    }
+
+    /// The run that this key has started, if the key is still remembered.
+    fn started_before(&self, key: &str, asked: &Fingerprint) -> Result<Option<Run>, StartError> {
+        let Some(started) = self.store.started_under(key).map_err(broken)? else { return Ok(None) };
+        let run = self.store.run(started.run).map_err(broken)?;
+        if started.is_expired(run.as_ref(), self.ports.clock.now()) {
+            return Ok(None);
+        }
+        let Some(run) = run else { return Err(gone(&started).into()) };
+        // A run that goes on under a mended definition is what that definition asks for, too.
+        if started.asked == *asked || fingerprint(&run) == *asked {
+            return Ok(Some(run));
+        }
+        Err(another(&started, asked).into())
+    }
+
+    /// A run that is not recorded yet, with its definition kept.
+    async fn pinned(&self, request: Start) -> Result<(Run, Arc<Assembly>), StartError> {
+        let catalog = connectors::catalog();
+        let definition = Definition::from_disk(&request.file, request.profile.as_deref(), &catalog)?;
+        let input = input::join(&definition.checked.workflow, &request.input, &definition.base)
+            .map_err(StartError::Input)?;
+        let assembly = self.assemble(&definition).await?;
+        let file = definition.base.join(request.file.file_name().unwrap_or_default());
+        let mut files = BTreeMap::new();
+        for (name, bytes) in &definition.checked.files {
+            files.insert(name.clone(), self.store.put(bytes).map_err(broken)?);
+        }
+        let run = Run {
+            id: RunId(uuid::Uuid::now_v7().as_u128()),
+            workflow: definition.checked.workflow.name.clone(),
+            file: file.to_string_lossy().into_owned(),
+            definition: self.store.put(&definition.bytes).map_err(broken)?,
+            files,
+            input,
+            profile: request.profile,
+            status: Status::Queued,
+            started_at: self.ports.clock.now(),
+            ended_at: None,
+            source: None,
+            epoch: 0,
+            closings: 0,
+            fault: None,
+            key: None,
+            connections: ground::identities(&definition, &catalog),
+            revisions: BTreeMap::new(),
+            steer: Steer::default(),
+            released: None,
+        };
+        Ok((run, assembly))
+    }
+
+    /// Records a run, with what belongs to its record, and drives it.
+    async fn begin(
+        &self,
+        run: Run,
+        assembly: Arc<Assembly>,
+        more: Vec<Change>,
+    ) -> Result<Running, StartError> {
+        let busy = || StartError::Broken(format!("{} is taken", run.id));
+        let taken = self.live.take(run.id).ok_or_else(busy)?;
+        let mut changes = vec![Change::Run(Box::new(run.clone()))];
+        changes.extend(more);
+        self.store.commit(changes).await.map_err(broken)?;
+        Ok(self.drive(run, None, assembly, taken))
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is mapped over errors")]
+fn broken(error: StoreError) -> StartError {
+    StartError::Broken(error.to_string())
+}
+
+/// What a start asks for.
+fn fingerprint(run: &Run) -> Fingerprint {
+    let digest = |value: Value| {
+        let mut digest = Sha256::new();
+        write_sorted(&value, &mut digest);
+        hex(&digest.finalize())
+    };
+    Fingerprint {
+        definition: digest(json!([run.definition, run.files, run.profile])),
+        input: digest(Value::Object(run.input.clone())),
+    }
+}
+
+fn another(started: &StartKey, asked: &Fingerprint) -> Problem {
+    let (was, StartKey { key, run, .. }) = (&started.asked, started);
+    let mut differs = Vec::new();
+    if was.definition != asked.definition {
+        differs.push(("definition", &was.definition, &asked.definition));
+    }
+    if was.input != asked.input {
+        differs.push(("input", &was.input, &asked.input));
+    }
+    let names: Vec<&str> = differs.iter().map(|(name, ..)| *name).collect();
+    let detail = format!("the key '{key}' has started {run} with another {}", names.join(" and another "));
+    let short = |digest: &str| digest.get(..DIGITS_SHOWN).unwrap_or(digest).to_owned();
+    let lines =
+        differs.iter().map(|(name, was, now)| format!("{name}  then {}  now {}", short(was), short(now)));
+    refused(code::START_KEY_USED, detail).candidates(lines).next(format!("milepost show {run}"))
+}
+
+fn gone(started: &StartKey) -> Problem {
+    let detail = format!(
+        "the key '{}' has started {}, whose records were removed; the key is remembered longer",
+        started.key, started.run
+    );
+    refused(code::START_KEY_USED, detail).next("milepost run --help")
+}

@@ -1,0 +1,184 @@
+//! What happens to a run, in the words in which it is stored.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::fault::Fault;
+use super::run::{Cause, Source, Status};
+use super::steer::{Halt, Relief};
+use super::survey::Remark;
+use super::time::Timestamp;
+
+/// What happens to a run. The stored events of a run are these.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum RunEvent {
+    /// An engine began to work on it. From queued.
+    Started,
+    /// The source is pinned and validated. From running or paused.
+    Pinned {
+        /// The pinned source.
+        source: Source,
+        /// Records that are dead letters from the start.
+        rejected: u64,
+    },
+    /// The gate has something to say that a person may want to mend; changes nothing. From any
+    /// state.
+    Remarked {
+        /// What, and about how many records.
+        remark: Remark,
+    },
+    /// An engine goes on with it. From running (its engine died), interrupted, paused or failed; from
+    /// succeeded when items were selected.
+    Resumed {
+        /// The plan that was carried out.
+        plan: String,
+    },
+    /// It goes on under another definition. From any status that can be resumed.
+    Redefined {
+        /// The content address of the definition's bytes.
+        definition: String,
+        /// The content addresses of the files it names.
+        files: BTreeMap<String, String>,
+        /// What identifies outside systems that it names for the first time.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        connections: BTreeMap<String, Map<String, Value>>,
+        /// The steps whose work is out of date by that, with the reason.
+        raised: BTreeMap<String, Cause>,
+    },
+    /// A person accepted that connections are not what they were. From any status that can be
+    /// resumed.
+    Reconnected {
+        /// What identifies them now, by name.
+        connections: BTreeMap<String, Map<String, Value>>,
+        /// The steps whose work is out of date by that, with the reason; none when the systems only
+        /// moved.
+        raised: BTreeMap<String, Cause>,
+    },
+    /// The engine was asked to stop, or is gone. From queued, running, waiting or paused.
+    Interrupted,
+    /// No new attempt begins; those under way end. From running, waiting or paused (for another
+    /// reason).
+    Paused {
+        /// Why.
+        halt: Halt,
+    },
+    /// A connection that is held was tried, and does not answer yet. From paused.
+    Tried {
+        /// Which.
+        connection: String,
+        /// What went wrong.
+        fault: Fault,
+        /// When it is tried again.
+        next: Timestamp,
+    },
+    /// One reason for the pause is gone; the run goes on when it was the last. From paused.
+    Unpaused {
+        /// Which.
+        relief: Relief,
+    },
+    /// A person gives it up: no attempt begins any more, and it is closed as cancelled once those
+    /// under way have ended. From every state but succeeded and cancelled.
+    Cancelling {
+        /// Who.
+        by: String,
+    },
+    /// `on_failure` begins. From running or paused; the run is running until it is closed.
+    Closing {
+        /// Why.
+        fault: Fault,
+    },
+    /// It ended. From running or paused; once a person gave it up, from every state but succeeded
+    /// and cancelled.
+    Closed {
+        /// Succeeded, failed or cancelled.
+        status: Status,
+        /// Why it failed, if it did.
+        fault: Option<Fault>,
+    },
+    /// A person let it go for good. From failed, interrupted, succeeded or cancelled.
+    Released {
+        /// Who.
+        #[serde(default)]
+        by: String,
+    },
+    /// A person said what became of an effect; changes nothing about the run. From any state.
+    Settled {
+        /// The step.
+        step: String,
+        /// The item's position in the source; `None` for a run step.
+        item: Option<u64>,
+        /// Whether the effect was done.
+        done: bool,
+        /// Who.
+        #[serde(default)]
+        by: String,
+    },
+    /// A person gave a dead letter up for good; changes nothing about the run. From any state.
+    Dropped {
+        /// The step.
+        step: String,
+        /// The item's position in the source.
+        item: Option<u64>,
+        /// Why, if that was said.
+        reason: Option<String>,
+        /// Who.
+        by: String,
+    },
+    /// Something to tell people; changes nothing. From any state.
+    Alert {
+        /// What.
+        message: String,
+        /// How many dead letters there are, when it is about them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dead_letters: Option<u64>,
+    },
+    /// An attempt, or an item, did not succeed; changes nothing about the run. From any state.
+    Setback {
+        /// The step.
+        step: String,
+        /// The item's position in the source; `None` for a run step.
+        item: Option<u64>,
+        /// What became of it: `backoff`, `in_doubt` or `dead_lettered`.
+        state: String,
+        /// The attempt it happened in.
+        attempt: u32,
+        /// Why.
+        fault: Fault,
+    },
+}
+
+impl RunEvent {
+    /// It tells people something and changes nothing about where the run stands.
+    pub fn is_note(&self) -> bool {
+        matches!(
+            self,
+            Self::Alert { .. }
+                | Self::Remarked { .. }
+                | Self::Settled { .. }
+                | Self::Dropped { .. }
+                | Self::Setback { .. }
+        )
+    }
+}
+
+/// An event with its time, as it is stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub what: RunEvent,
+}
+
+/// An event that the present status does not accept.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("a run that is {} does not accept {event:?}", status.word())]
+pub struct IllegalRunEvent {
+    /// Where the run stood.
+    pub status: Status,
+    /// What was to happen.
+    pub event: Box<RunEvent>,
+}
