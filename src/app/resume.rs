@@ -24,9 +24,10 @@ impl Engine {
     /// [`ResumeError`].
     pub async fn plan(&self, run: RunId, terms: &ResumeTerms) -> Result<ResumePlan, ResumeError> {
         let run = self.at_rest(run, terms)?;
+        // By the keys of the pinned definition: the edited one is not pinned before it is accepted.
+        let selection = self.selection(&run, terms)?;
         let Ground { run, definition, changes, .. } = self.ground(run, terms)?;
         let plan = definition.plan(&connectors::catalog());
-        let selection = self.selection(&run, terms)?;
         let store = self.store.clone();
         let planned =
             tokio::task::spawn_blocking(move || recover::plan_of(&store, &plan, &run, &selection)).await;
@@ -96,6 +97,14 @@ impl Engine {
         if self.live.handle(id).is_some() { Err(busy(id)) } else { Ok(run) }
     }
 
+    /// Whether a run that succeeded has work again: an engine died while it began to redrive dead
+    /// letters, or a person said that an effect was not done.
+    fn has_begun_again(&self, id: RunId) -> Result<bool, ResumeError> {
+        let tally = self.store.tally(id, Unit::Item(0));
+        let units = tally.map_err(|error| ResumeError::Broken(error.to_string()))?.units;
+        Ok(units.pending + units.running + units.backoff + units.waiting > 0)
+    }
+
     /// A run that may be resumed as far as its record says.
     pub(super) fn resumable(&self, id: RunId, terms: &ResumeTerms) -> Result<Run, ResumeError> {
         let run = self.store.run(id).map_err(|error| ResumeError::Broken(error.to_string()))?;
@@ -109,7 +118,7 @@ impl Engine {
             return Err(ResumeError::Over { why, next: format!("milepost run {}", run.file) });
         }
         match run.status {
-            Status::Succeeded if terms.items.is_empty() => {
+            Status::Succeeded if terms.items.is_empty() && !self.has_begun_again(id)? => {
                 let detail = format!("{id} succeeded: there is nothing to resume");
                 let mut problem = refused(code::RESUME_REFUSED, detail).next("milepost list");
                 let tally = self.store.tally(id, Unit::Item(0));

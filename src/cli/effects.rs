@@ -202,6 +202,10 @@ fn known(effect: &EffectView) -> String {
         parts.push(phrase::facts(&effect.facts));
     }
     parts.extend(effect.error.as_ref().map(|error| shortened(&error.to_string())));
+    if effect.before > 0 {
+        let times = phrase::count(effect.before.into(), "time", "times");
+        parts.push(format!("done {times} before"));
+    }
     if effect.doubts > 0 {
         let attempts = phrase::count(effect.doubts.into(), "earlier attempt", "earlier attempts");
         parts.push(format!("perhaps also in {attempts}"));

@@ -113,6 +113,9 @@ pub struct Cell {
     /// behind, or a person gave the unit up. One that was sent again counts: it is never said not to
     /// have happened. The present doubt, if there is one, is not counted.
     pub doubts: u32,
+    /// How often it was done, and begun again on purpose: it was out of date, or what it sent was
+    /// lost.
+    pub redone: u32,
     /// The revision of the step that the present state was reached under; see
     /// [`super::plan::PlanStep::revision`].
     pub revision: u32,
@@ -305,7 +308,7 @@ impl Cell {
             (state, Kind::Settled { done }) if self.is_doubtful() => self.settled(state, done),
             (S::Pending, Kind::Parked { until }) => S::Waiting(until),
             (state, kind) if begins_anew(state, &kind) => {
-                self.doubts += u32::from(state == S::Succeeded && self.attempts > 0);
+                self.redone += u32::from(state == S::Succeeded && self.attempts > 0);
                 self.spent = 0;
                 S::Pending
             }
@@ -360,8 +363,7 @@ impl Cell {
     }
 }
 
-/// Whether an event takes a cell back to its beginning. What was done once is never called not done
-/// again.
+/// Whether an event takes a cell back to its beginning.
 fn begins_anew(state: State, kind: &Kind) -> bool {
     use State as S;
     match kind {

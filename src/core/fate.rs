@@ -116,7 +116,7 @@ pub fn fates(track: &Track, progress: &Progress) -> Vec<Fate> {
             _ if blocked => Fate::Blocked,
             State::DeadLettered => Fate::Failed,
             State::Backoff(_) | State::Waiting(_) => Fate::GoesOn,
-            State::Pending if cell.state == State::Pending => Fate::NeverRan,
+            State::Pending if cell.state == State::Pending && !is_redone(known, cell) => Fate::NeverRan,
             State::Pending => Fate::OutOfDate,
         });
     }
@@ -200,5 +200,13 @@ pub fn at_admission(track: &Track, progress: &Progress, now: Timestamp) -> Vec<(
 /// A dead letter that pure computation would only reach again: same source, same definition. The
 /// source itself is read again when it never was pinned.
 fn is_recomputed(step: &PlanStep, cell: &Cell) -> bool {
-    step.role == Role::Pure || (cell.attempts == 0 && step.role != Role::Source && step.role != Role::Receive)
+    // A key may be free by now.
+    let is_conflict = cell.fault.as_ref().is_some_and(|fault| fault.name == name::KEY_CONFLICT);
+    step.role == Role::Pure
+        || (cell.attempts == 0 && !is_conflict && step.role != Role::Source && step.role != Role::Receive)
+}
+
+/// Whether it was done under an earlier revision, and a resume has begun to do it again.
+fn is_redone(step: &PlanStep, cell: &Cell) -> bool {
+    cell.redone > 0 && cell.revision < step.revision
 }

@@ -35,6 +35,9 @@ pub struct Entry {
     pub attempt: u32,
     /// How many attempts beside that one perhaps happened as well.
     pub doubts: u32,
+    /// How often it was done before, for sure: it was done again because it was out of date, or
+    /// because what it sent was lost.
+    pub before: u32,
     /// How it is settled; only for an effect in doubt.
     pub settle_by: Option<SettleBy>,
 }
@@ -70,14 +73,15 @@ pub fn entry(step: &PlanStep, cell: &Cell, live: bool) -> Option<Entry> {
     if !matches!(step.role, Role::Effect { .. }) {
         return None;
     }
-    let ended = |verdict| Entry { verdict, attempt: cell.attempts, doubts: cell.doubts, settle_by: None };
-    let begun =
-        |verdict, settle_by| Entry { verdict, attempt: cell.attempts + 1, doubts: cell.doubts, settle_by };
+    let (doubts, before) = (cell.doubts, cell.redone);
+    let ended = |verdict| Entry { verdict, attempt: cell.attempts, doubts, before, settle_by: None };
+    let begun = |verdict, settle_by| Entry { verdict, attempt: cell.attempts + 1, doubts, before, settle_by };
     // Given up, or between attempts, with an attempt behind it that nobody looked up.
     let perhaps = || Entry {
         verdict: Verdict::InDoubt,
         attempt: cell.attempts,
-        doubts: cell.doubts.saturating_sub(1),
+        doubts: doubts.saturating_sub(1),
+        before,
         settle_by: Some(if cell.state.is_final() { SettleBy::Person } else { step.settle }),
     };
     match cell.state {
@@ -89,6 +93,8 @@ pub fn entry(step: &PlanStep, cell: &Cell, live: bool) -> Option<Entry> {
         State::Skipped(SkipReason::Condition) => None,
         State::Pending | State::Backoff(_) | State::Waiting(_) | State::DeadLettered | State::Cancelled => {
             match (cell.doubts, cell.attempts) {
+                // What was done once is never called not done, whatever became of doing it again.
+                _ if before > 0 => Some(Entry { before: before - 1, ..ended(Verdict::Done) }),
                 (0, 0) => None,
                 (0, _) => Some(ended(Verdict::Refused)),
                 _ => Some(perhaps()),

@@ -117,11 +117,13 @@ impl Progress {
     /// Nothing more will happen to the unit by itself: every step is final, or stands behind a
     /// step that ended without being passed, or is left to a person.
     pub fn is_at_rest(&self, track: &Track) -> bool {
-        (0..self.cells.len()).all(|step| match self.state(track, step) {
-            State::Pending => !self.is_reachable(track, step),
-            State::InDoubt(until) => until.is_none(),
-            state => state.is_final(),
-        })
+        // A record may be older than the last steps of its track.
+        self.cells.len() >= track.steps.len()
+            && (0..self.cells.len()).all(|step| match self.state(track, step) {
+                State::Pending => !self.is_reachable(track, step),
+                State::InDoubt(until) => until.is_none(),
+                state => state.is_final(),
+            })
     }
 
     /// Where the unit stands as a whole.

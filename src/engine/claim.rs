@@ -214,9 +214,9 @@ impl Drive {
             // Whatever its step is changed to, it is the same owner.
             owner: effect_id(&self.run.id.to_string(), name, unit, 0),
             fence: Fence { epoch: self.run.epoch, attempt },
-            // One that was done, and has the facts to show for it, is done again on purpose: a doubt
-            // that an earlier attempt left behind does not change that.
-            repeats_own: !cell.is_doubtful() || !cell.facts.is_empty(),
+            // One that was done is done again on purpose: a doubt that an earlier attempt left behind
+            // does not change that.
+            repeats_own: !cell.is_doubtful() || cell.redone > 0,
             claim: keyed.claim,
             keep: keyed.keep,
         })

@@ -237,6 +237,9 @@ impl Drive {
                 continue;
             }
             if self.desk.is_finished() && self.mail.is_idle() && self.keyring.is_idle() {
+                // The last commit may have been the one that passed the threshold.
+                self.watch_dead_letters()?;
+                self.commit().await?;
                 return Ok(());
             }
             self.listen(decision.wake_at).await?;

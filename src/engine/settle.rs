@@ -86,6 +86,7 @@ pub fn concerned(
     let mut docket = Docket::new(run, items);
     while let Some(units) = docket.next(journal)? {
         for (unit, progress) in units {
+            let progress = progress.fitted(plan.track(unit));
             let steps = ruling.steps(plan, unit, &progress, docket.named());
             docket.insist(unit, &steps)?;
             for step in steps {
@@ -115,8 +116,9 @@ pub async fn rule(
     let mut ruled = Ruled::default();
     while let Some(units) = docket.next(journal)? {
         let mut changes: Vec<Change> = Vec::new();
-        for (unit, mut progress) in units {
+        for (unit, progress) in units {
             let track = plan.track(unit);
+            let mut progress = progress.fitted(track);
             let steps = ruling.steps(plan, unit, &progress, docket.named());
             docket.insist(unit, &steps)?;
             if steps.is_empty() {

@@ -108,7 +108,7 @@ fn put_cell(out: &mut Vec<u8>, words: &mut Words, cell: &Cell, before: &mut u64)
         return;
     }
     let (code, until) = state_code(cell.state);
-    let counters = match (cell.attempts, cell.spent, cell.looks, cell.doubts, cell.revision) {
+    let counters = match (cell.attempts, cell.spent, cell.looks, cell.doubts + cell.revision, cell.redone) {
         (0, 0, 0, 0, 0) => 0,
         (1, 1, 0, 0, 0) => ONE_ATTEMPT,
         (_, _, _, 0, 0) => COUNTERS,
@@ -123,7 +123,7 @@ fn put_cell(out: &mut Vec<u8>, words: &mut Words, cell: &Cell, before: &mut u64)
         put_distance(out, cell.at.0, until.0);
     }
     let written: &[u32] = match counters {
-        ALL_COUNTERS => &[cell.attempts, cell.spent, cell.looks, cell.doubts, cell.revision],
+        ALL_COUNTERS => &[cell.attempts, cell.spent, cell.looks, cell.doubts, cell.revision, cell.redone],
         COUNTERS => &[cell.attempts, cell.spent, cell.looks],
         _ => &[],
     };
@@ -151,7 +151,7 @@ fn cell(input: &mut Input<'_>, words: &Words, before: &mut u64) -> Result<Cell, 
     let at = input.distance(*before)?;
     *before = at;
     let state = state(head & STATE_BITS, at, input)?;
-    let [attempts, spent, looks, doubts, revision] = counters(head & ALL_COUNTERS, input)?;
+    let [attempts, spent, looks, doubts, revision, redone] = counters(head & ALL_COUNTERS, input)?;
     let mut facts = Facts::new();
     if head & FACTS != 0 {
         for _ in 0..input.length()? {
@@ -164,17 +164,17 @@ fn cell(input: &mut Input<'_>, words: &Words, before: &mut u64) -> Result<Cell, 
     } else {
         Some(Fault { name: words.get(input)?, message: input.text()?.to_owned() })
     };
-    Ok(Cell { state, attempts, spent, looks, doubts, revision, at: Timestamp(at), facts, fault })
+    Ok(Cell { state, attempts, spent, looks, doubts, redone, revision, at: Timestamp(at), facts, fault })
 }
 
-fn counters(form: u8, input: &mut Input<'_>) -> Result<[u32; 5], Damage> {
+fn counters(form: u8, input: &mut Input<'_>) -> Result<[u32; 6], Damage> {
     let count = match form {
         0 => 0,
-        ONE_ATTEMPT => return Ok([1, 1, 0, 0, 0]),
+        ONE_ATTEMPT => return Ok([1, 1, 0, 0, 0, 0]),
         COUNTERS => 3,
-        _ => 5,
+        _ => 6,
     };
-    let mut counters = [0; 5];
+    let mut counters = [0; 6];
     for counter in &mut counters[..count] {
         *counter = input.small()?;
     }

@@ -32,8 +32,8 @@
 //! progress = number (count of cells), cells
 //! cell     = head(1: state in the low four bits, counters in two, facts, fault)
 //!            distance (when, from the cell before), [distance (until, from when)],
-//!            [attempts spent looks [doubts revision]], [number, (word value) each], [word bytes]
-//!            counters: 0 none | 1 one attempt, spent | 2 the first three | 3 all five (format 2)
+//!            [attempts spent looks [doubts revision redone]], [number, (word value) each], [word bytes]
+//!            counters: 0 none | 1 one attempt, spent | 2 the first three | 3 all six (format 2)
 //! key      = words head(1: 1 applied, 2 held, 3 both), [effect version number (when, in ms) number
 //!            (kept for, in ms) number (facts), (word value) each], [effect number (until, in ms)]
 //! effect   = owner(16) number (epoch) number (attempt) fingerprint(16)

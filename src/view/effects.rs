@@ -96,6 +96,10 @@ pub struct EffectView {
     pub error: Option<Fault>,
     /// Attempts beside this one that perhaps happened as well.
     pub doubts: u32,
+    /// How often it was done before, for sure, and then again on purpose: under an earlier definition,
+    /// or because its message was lost.
+    #[serde(default)]
+    pub before: u32,
     /// `probe` (a resume looks it up), `repeat` (a resume repeats it, which is harmless) or
     /// `person`; `null` when nothing is in doubt.
     pub settle_by: Option<String>,
@@ -324,6 +328,7 @@ impl Search<'_> {
             facts: cell.facts.clone().into_iter().collect(),
             error,
             doubts: entry.doubts,
+            before: entry.before,
             settle_by: entry.settle_by.map(|by| by.word().to_owned()),
         }
     }

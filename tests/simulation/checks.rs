@@ -107,7 +107,7 @@ impl Case {
 /// side lied.
 fn check_verdict(effect: Effect, known: &PlanStep, cell: &Cell, entry: &Entry) {
     let told = ledger::entry(known, cell, false);
-    let doubts = told.map_or(0, |told| told.doubts);
+    let doubts = told.map_or(0, |told| told.doubts + told.before);
     let (least, most) = match told.map(|told| told.verdict) {
         Some(Verdict::Done) => (1, 1 + doubts),
         Some(Verdict::InDoubt) => (0, 1 + doubts),

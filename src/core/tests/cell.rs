@@ -1,7 +1,9 @@
 //! What may happen to a step, and what it counts.
 
-use crate::core::cell::{Cell, Facts, Kind, State};
+use crate::core::cell::{Cell, Facts, Kind, SettleBy, State};
 use crate::core::fault::Fault;
+use crate::core::ledger::{Verdict, entry};
+use crate::core::tests::{AT, effect};
 use crate::core::time::Timestamp;
 
 fn fault() -> Fault {
@@ -55,4 +57,22 @@ fn a_late_outcome_is_refused() {
     let cell = Cell::default();
     assert!(cell.clone().next(Kind::Unclear { fault: fault(), until: None }, at).is_err());
     assert!(cell.next(Kind::Absent { until: Some(at) }, at).is_err());
+}
+
+#[test]
+fn what_is_done_again_on_purpose_was_done_and_is_no_doubt() {
+    let apply = |cell: Cell, kinds: &[Kind]| {
+        kinds.iter().fold(cell, |cell, kind| cell.next(kind.clone(), AT).unwrap())
+    };
+    let done = apply(Cell::default(), &[Kind::Intended, Kind::Done { facts: Facts::new() }]);
+    for again in [Kind::Outdated, Kind::Resent] {
+        let begun = apply(done.clone(), &[again]);
+        assert_eq!((begun.state, begun.redone, begun.doubts), (State::Pending, 1, 0));
+        let told =
+            |cell: &Cell| entry(&effect("pim", &[], SettleBy::Person), cell, false).map(|it| it.verdict);
+        assert_eq!(told(&begun), Some(Verdict::Done), "it was done, whatever becomes of doing it again");
+        assert!(begun.clone().next(Kind::Settled { done: None }, AT).is_err(), "nothing to settle");
+        let open = apply(begun, &[Kind::Intended, Kind::Lost { until: None }]);
+        assert_eq!(told(&open), Some(Verdict::InDoubt));
+    }
 }

@@ -91,13 +91,15 @@ fn cells() -> impl Strategy<Value = Cell> {
     );
     let fault = prop::option::weighted(0.1, ".{0,300}".prop_map(|text| Fault::new("Refused", text)));
     let rare = prop_oneof![4 => Just((0, 0)), 1 => (0..3u32, 0..300u32)];
+    let rare = (rare, prop_oneof![9 => Just(0u32), 1 => 0..3u32]);
     (state, 0..4u32, 0..3u32, 0..3u32, rare, at, facts, fault).prop_map(
-        |(state, attempts, spent, looks, (doubts, revision), at, facts, fault)| Cell {
+        |(state, attempts, spent, looks, ((doubts, revision), redone), at, facts, fault)| Cell {
             state,
             attempts,
             spent,
             looks,
             doubts,
+            redone,
             revision,
             at,
             facts,

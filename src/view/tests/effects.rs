@@ -68,7 +68,7 @@ fn a_call_of_a_living_engine_is_under_way_and_not_in_doubt() {
     }
     let filter = EffectFilter { item: Some("K3".into()), ..EffectFilter::default() };
     let lost = &archive(false).effects("@latest", &filter).unwrap().effects[0];
-    insta::assert_snapshot!(serde_json::to_string(lost).unwrap(), @r#"{"item":"K3","step":"publish","effect":"in_doubt","attempt":1,"at":"2026-03-01T10:00:00.000Z","key":"sku-item 3-1","facts":{},"error":{"name":"EngineDied","message":"the engine stopped between the call and its answer"},"doubts":0,"settle_by":"probe"}"#);
+    insta::assert_snapshot!(serde_json::to_string(lost).unwrap(), @r#"{"item":"K3","step":"publish","effect":"in_doubt","attempt":1,"at":"2026-03-01T10:00:00.000Z","key":"sku-item 3-1","facts":{},"error":{"name":"EngineDied","message":"the engine stopped between the call and its answer"},"doubts":0,"before":0,"settle_by":"probe"}"#);
 }
 
 #[test]
