@@ -19,7 +19,7 @@ use crate::view::Names;
 
 use super::clock::SystemClock;
 use super::definition::Definition;
-use super::error::OpenError;
+use super::error::{BackupError, OpenError};
 use super::{Engine, opened};
 
 /// Items read from the store in one go.
@@ -105,9 +105,13 @@ impl Engine {
     /// Writes a backup, also while runs are worked on.
     ///
     /// # Errors
-    /// When the state is damaged, or the file cannot be written.
-    pub async fn backup(&self, file: PathBuf) -> Result<Backup, StoreError> {
-        self.store.backup(file).await
+    /// When the file would lie inside the state directory or cannot be written, or the state is damaged.
+    pub async fn backup(&self, file: PathBuf) -> Result<Backup, BackupError> {
+        let dir: &Path = &self.options.state;
+        if is_inside(&file, dir) {
+            return Err(BackupError::Inside { file, dir: dir.to_owned() });
+        }
+        Ok(self.store.backup(file).await?)
     }
 
     /// Dead letters whose runs are gone, by run and position, up to `limit` of those behind `after`.
@@ -169,6 +173,18 @@ impl Engine {
             record: self.names.content(run, position).map_or(Value::Null, |bytes| record_of(&bytes)),
         }
     }
+}
+
+/// Whether a file to be written would lie below `dir`, or in its place, whatever links lead there.
+fn is_inside(file: &Path, dir: &Path) -> bool {
+    let parent = match file.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => return false,
+    };
+    // Where there is no folder nothing can be written.
+    let (Ok(parent), Ok(dir)) = (parent.canonicalize(), dir.canonicalize()) else { return false };
+    parent.join(file.file_name().unwrap_or_default()).starts_with(dir)
 }
 
 /// A record as it is kept: its value, or its text when it is not JSON.

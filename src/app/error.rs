@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::core::id::RunId;
+use crate::ports::StoreError;
 use crate::spec::Report;
 use crate::view::Problem;
 
@@ -25,6 +26,22 @@ pub enum OpenError {
     /// Anything else.
     #[error("{0}")]
     Broken(String),
+}
+
+/// A backup was not taken. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// It would lie among what it is a copy of, or in its place.
+    #[error("{} is inside the state directory {}; nothing was written", file.display(), dir.display())]
+    Inside {
+        /// Where it was to go.
+        file: PathBuf,
+        /// The state directory.
+        dir: PathBuf,
+    },
+    /// Anything else.
+    #[error(transparent)]
+    Failed(#[from] StoreError),
 }
 
 /// A run cannot be started. Nothing was recorded.

@@ -54,7 +54,7 @@ use names::PinnedNames;
 
 pub use care::{Care, restore};
 pub use clock::now;
-pub use error::{EngineError, OpenError, ResumeError, StartError};
+pub use error::{BackupError, EngineError, OpenError, ResumeError, StartError};
 pub use rehearsal::rehearse;
 pub use start::Started;
 

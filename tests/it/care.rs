@@ -35,6 +35,11 @@ fn a_backup_taken_while_a_run_is_running_is_sound_and_its_run_is_resumed_to_the_
 
     let restored = site.milepost(&["state", "restore", "copy", "--state", "elsewhere"]);
     assert_eq!((restored.code, restored.stdout.trim()), (Some(0), "1 runs in elsewhere"), "{restored:?}");
+    let open =
+        format!("run {run} had not ended when the backup was taken: whatever it did after that is not");
+    assert!(restored.stderr.contains(&open), "{restored:?}");
+    let again = site.json(&["state", "restore", "copy", "--json", "--state", "again"]).remove(0);
+    assert_eq!((&again["not_ended"][0], &again["runs"]), (&run.as_str().into(), &1.into()));
     let verified = site.json(&["state", "verify", "--json", "--state", "elsewhere"]).remove(0);
     assert_eq!((&verified["sound"], field(&verified, &["seen", "runs"])), (&true.into(), &1.into()));
     let resumed = site.milepost(&["resume", &run, "--state", "elsewhere"]);
@@ -48,6 +53,14 @@ fn a_backup_taken_while_a_run_is_running_is_sound_and_its_run_is_resumed_to_the_
 fn what_is_damaged_is_named_and_the_way_back_too() {
     let site = Site::new();
     assert_eq!(site.milepost(&["run", WORKFLOW]).code, Some(0));
+    let journal = fs::read(site.path("state/journal/db")).unwrap();
+    for target in ["state/journal/db", "state/copy", "workflows/../state/copy", "state"] {
+        let refused = site.milepost(&["state", "backup", target]);
+        assert!(refused.code == Some(6) && refused.stderr.contains("error[E1106]"), "{target}: {refused:?}");
+        assert!(refused.stderr.contains("next: milepost state backup FILE"), "{target}: {refused:?}");
+    }
+    assert_eq!(fs::read(site.path("state/journal/db")).unwrap(), journal, "nothing was written");
+    assert!(!site.path("state/copy").exists());
     assert_eq!(site.milepost(&["state", "backup", "copy"]).code, Some(0));
     let sound = site.milepost(&["state", "verify"]);
     assert!(sound.code == Some(0) && sound.stdout.starts_with("sound: "), "{sound:?}");

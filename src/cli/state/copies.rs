@@ -8,9 +8,10 @@ use super::super::output::Output;
 use super::super::reader::Reader;
 use super::super::{Context, phrase};
 use super::{bytes, exists};
-use crate::app::{self, Engine};
+use crate::app::{self, BackupError, Engine};
 use crate::client;
 use crate::core::care::Backup;
+use crate::core::id::RunId;
 use crate::ports::StoreError;
 use crate::store::RestoreError;
 use crate::view::{Problem, ProblemKind, RunFilter, code};
@@ -28,8 +29,8 @@ Examples:
   milepost state backup /backups/milepost-today
   milepost state backup copy.milepost --json | jq -r .sha256
 
-Exit codes: 0, 4 the state directory cannot be opened, 5 there is none, 70 the state is damaged, or the
-file cannot be written.")]
+Exit codes: 0, 4 the state directory cannot be opened, 5 there is none, 6 the file would lie inside it,
+70 the state is damaged, or the file cannot be written.")]
 pub(super) struct BackupArgs {
     /// The file to write
     #[arg(value_name = "FILE")]
@@ -42,7 +43,8 @@ pub(super) struct BackupArgs {
 /// Make the state directory from a backup
 ///
 /// The whole file is checked before anything is written. The directory must be absent or empty; it is
-/// built beside its place and renamed.
+/// built beside its place and renamed. A backup knows nothing of effects that were made after it: each
+/// run that had not ended then is named.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -66,7 +68,7 @@ pub(super) async fn backup(
 ) -> Result<Exit, Failure> {
     exists(context)?;
     let file = std::path::absolute(&args.file).map_err(|error| {
-        backup_problem(&StoreError(format!("failed to find {}: {error}", args.file.display())))
+        backup_problem(&StoreError(format!("failed to find {}: {error}", args.file.display())).into())
     })?;
     let backup = take(&file, context).await?;
     if args.json {
@@ -103,9 +105,23 @@ async fn take(file: &Path, context: &Context) -> Result<Backup, Failure> {
 }
 
 /// Why a backup was not taken; the same for the API.
-pub(in super::super) fn backup_problem(error: &StoreError) -> Problem {
-    Problem::new(ProblemKind::Internal, code::BACKUP, format!("no backup was taken: {error}"))
-        .next("milepost state verify")
+pub(in super::super) fn backup_problem(error: &BackupError) -> Problem {
+    let problem = |kind| Problem::new(kind, code::BACKUP, format!("no backup was taken: {error}"));
+    match error {
+        BackupError::Inside { .. } => problem(ProblemKind::Refused)
+            .candidates(["a backup has to lie outside of the state that it is a copy of".to_owned()])
+            .next("milepost state backup FILE"),
+        BackupError::Failed(_) => problem(ProblemKind::Internal).next("milepost state verify"),
+    }
+}
+
+/// What was restored.
+#[derive(serde::Serialize)]
+struct Restored {
+    #[serde(flatten)]
+    backup: Backup,
+    /// Runs that had not ended when the backup was taken: what they did after that is not in it.
+    not_ended: Vec<RunId>,
 }
 
 pub(super) async fn restore(
@@ -116,13 +132,21 @@ pub(super) async fn restore(
     let backup = app::restore(&args.file, &context.options).await.map_err(|error| refused(&error))?;
     let engine = Engine::open(&context.options).await?;
     let list = engine.archive().runs(&RunFilter::default())?;
+    let not_ended: Vec<RunId> =
+        list.runs.iter().filter(|run| !run.status.is_ended()).map(|run| run.run).collect();
     if args.json {
-        output.json(&backup)?;
+        output.json(&Restored { backup, not_ended })?;
         return Ok(Exit::Success);
     }
     output.line(&format!("{} runs in {}", phrase::number(list.total as u64), context.options.state()))?;
     output.flush()?;
     output.say(&contents(&backup));
+    for run in not_ended {
+        output.say(&format!(
+            "run {run} had not ended when the backup was taken: whatever it did after that is not in its \
+             record; look at the other side before you resume"
+        ));
+    }
     say_next(&["milepost list".to_owned(), "milepost state verify".to_owned()], context, output);
     Ok(Exit::Success)
 }

@@ -57,7 +57,9 @@ pub(super) async fn verify(
     }
     output.flush()?;
     if verified.sound {
-        if verified.collectable.files + verified.collectable.rows > 0 {
+        if verified.collectable.rows > 0 {
+            say_next(&["milepost state gc".to_owned()], context, output);
+        } else if verified.collectable.files > 0 {
             say_next(&["milepost state gc --dry-run".to_owned()], context, output);
         }
         return Ok(Exit::Success);
@@ -100,7 +102,7 @@ fn tell(verified: &Verified, output: &mut Output) -> Result<(), Failure> {
     }
     if rest.rows > 0 {
         let rows = phrase::count(rest.rows, "row", "rows");
-        output.line(&format!("can be collected: {rows} of runs whose removal was cut short"))?;
+        output.line(&format!("a removal was cut short; `milepost state gc` completes it: {rows} left"))?;
     }
     for name in &rest.leftovers {
         output.line(&format!("left by a process that died: {name}"))?;

@@ -154,7 +154,7 @@ fn outliving(rows: &Rows, run: &Run) -> Result<Option<Row>, Error> {
     let Some(key) = &run.key else { return Ok(None) };
     let ours = rows.started_under(key)?.filter(|started| started.run == run.id);
     Ok(ours.map(|started| {
-        let until = Some(run.ended_at.unwrap_or(run.started_at).after(start::KEEP));
+        let until = Some(run.ended_at.max(run.released).unwrap_or(run.started_at).after(start::KEEP));
         (keys::start_key(key), cells::put_start_key(&StartKey { until, ..started }))
     }))
 }

@@ -128,6 +128,21 @@ async fn a_start_key_outlives_its_run_for_as_long_as_it_is_to_be_remembered() {
 }
 
 #[tokio::test]
+async fn the_start_key_of_a_run_that_never_ended_is_kept_from_when_it_was_let_go() {
+    let (dir, old, _) = filled().await;
+    let store = open(dir.path());
+    let asked = Fingerprint { definition: "d".to_owned(), input: "i".to_owned() };
+    let key = StartKey { key: "nightly".to_owned(), run: old, asked, until: None };
+    let run = store.run(old).unwrap().unwrap();
+    let named = Run { key: Some(key.key.clone()), ended_at: None, released: Some(NOW), ..run };
+    store.commit(vec![Change::Run(Box::new(named)), Change::StartKey(key.clone())]).await.unwrap();
+    collect(&store).await.unwrap();
+    assert_eq!(store.run(old).unwrap(), None);
+    let until = Some(NOW.after(KEEP));
+    assert_eq!(store.started_under("nightly").unwrap(), Some(StartKey { until, ..key }));
+}
+
+#[tokio::test]
 async fn a_kept_dead_letter_can_be_dropped_and_its_record_goes_too() {
     let (dir, old, _) = filled().await;
     let store = open(dir.path());
@@ -209,6 +224,28 @@ async fn a_crash_after_any_batch_leaves_a_sound_state_that_is_collected_to_the_s
         cuts += 1;
     }
     assert!(cuts >= 5, "dead letter, mark, three batches of rows: {cuts}");
+}
+
+/// The boundary between two batches can lie anywhere: a state is sound wherever it lies.
+#[tokio::test]
+async fn a_removal_cut_short_between_any_two_rows_is_no_damage() {
+    let (dir, old, _) = filled().await;
+    let inspection = inspect(dir.path());
+    let begun = gc::removal(&inspection.rows, old).unwrap().unwrap();
+    for (key, payload) in begun.put {
+        let row = crate::store::codec::frame(&key, &payload, &inspection.rows.files).unwrap();
+        inspection.rows.db.insert(key, row).unwrap();
+    }
+    inspection.rows.db.remove(&begun.remove[0]).unwrap();
+    let rest = gc::removal(&inspection.rows, old).unwrap().unwrap().remove;
+    assert!(rest.len() > 10 && rest.last().unwrap().starts_with(b"G"), "the mark goes last");
+    for (number, key) in rest.iter().enumerate() {
+        let verified = inspection.verify(&plan);
+        assert!(verified.sound, "before row {number}: {:?}", verified.findings);
+        assert_eq!(verified.collectable.rows, (rest.len() - number) as u64);
+        inspection.rows.db.remove(key).unwrap();
+    }
+    assert_eq!(inspection.verify(&plan).collectable.rows, 0);
 }
 
 #[tokio::test]

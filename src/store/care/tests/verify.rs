@@ -65,6 +65,29 @@ async fn a_flipped_byte_is_found_in_every_row_and_named() {
 }
 
 #[tokio::test]
+async fn items_of_before_a_step_was_added_are_sound_and_those_with_a_step_too_many_are_not() {
+    let (dir, old, new) = filled().await;
+    let inspection = inspect(dir.path());
+    let with = |count: usize| {
+        move |run: &Run| {
+            let mut known = (*plan(run)?).clone();
+            // Behind a step that an item never passes: what is at rest stays so.
+            known
+                .items
+                .steps
+                .resize_with(count, || super::step("more", crate::core::catalog::Role::Pure, vec![1]));
+            Ok(std::sync::Arc::new(known))
+        }
+    };
+    let fewer = inspection.verify(&with(1));
+    assert!(fewer.findings.iter().any(|found| found.what == "it has 2 steps, and its definition 1"));
+    let grown = inspection.verify(&with(3));
+    assert!(!grown.findings.iter().any(|found| found.what.contains("and its definition")), "{grown:?}");
+    let dead = [old, new].map(|run| format!("item {} of {run}", super::DEAD));
+    assert!(!grown.findings.iter().any(|found| dead.contains(&found.place)), "{grown:?}");
+}
+
+#[tokio::test]
 async fn everything_is_told_not_only_the_first() {
     let (dir, old, new) = filled().await;
     let inspection = inspect(dir.path());
