@@ -47,7 +47,7 @@ pub(super) fn store(
 }
 
 /// What a step declares about its key. The same key in another operation, or on another system, is
-/// another key.
+/// another key; where no connection says which system it is, the key is the step's own.
 pub(super) fn keyed(
     definition: &Definition,
     step: &Step,
@@ -56,7 +56,10 @@ pub(super) fn keyed(
     store: Option<&Arc<dyn Keys>>,
 ) -> Option<Keyed> {
     let declared = step.idempotency.as_ref()?;
-    let system = system(definition, step, catalog, surroundings);
+    let scope = match system(definition, step, catalog, surroundings) {
+        Some(system) => json!({ "uses": step.uses, "connection": system }),
+        None => json!({ "workflow": definition.checked.workflow.name, "step": step.name }),
+    };
     // `check` has parsed both; what cannot be parsed never gets here.
     let template = |text: &String| Template::parse(&Value::String(text.clone())).ok();
     Some(Keyed {
@@ -65,7 +68,7 @@ pub(super) fn keyed(
         mode: declared.mode,
         claim: declared.claim,
         keep: declared.keep,
-        scope: json!({ "uses": step.uses, "connection": system }).to_string(),
+        scope: scope.to_string(),
         store: store.map(Arc::clone),
     })
 }
