@@ -53,13 +53,11 @@ fn a_backup_taken_while_a_run_is_running_is_sound_and_its_run_is_resumed_to_the_
 fn what_is_damaged_is_named_and_the_way_back_too() {
     let site = Site::new();
     assert_eq!(site.milepost(&["run", WORKFLOW]).code, Some(0));
-    let journal = fs::read(site.path("state/journal/db")).unwrap();
     for target in ["state/journal/db", "state/copy", "workflows/../state/copy", "state"] {
         let refused = site.milepost(&["state", "backup", target]);
         assert!(refused.code == Some(6) && refused.stderr.contains("error[E1106]"), "{target}: {refused:?}");
         assert!(refused.stderr.contains("next: milepost state backup FILE"), "{target}: {refused:?}");
     }
-    assert_eq!(fs::read(site.path("state/journal/db")).unwrap(), journal, "nothing was written");
     assert!(!site.path("state/copy").exists());
     assert_eq!(site.milepost(&["state", "backup", "copy"]).code, Some(0));
     let sound = site.milepost(&["state", "verify"]);
