@@ -64,7 +64,8 @@ fn a_run_is_paused_and_goes_on_from_a_second_process() {
     assert_eq!(unpaused.code, Some(0), "{unpaused:?}");
     let told = working.wait();
     assert_eq!(told.code, Some(0), "{told:?}");
-    assert!(told.stderr.contains("paused: by ") && told.stderr.contains("goes on"), "{told:?}");
+    let events = site.milepost(&["events", &run]).stdout;
+    assert!(events.contains(" paused ") && events.contains(" unpaused "), "{events}");
     let (pim, shop) = outside.calls();
     assert_eq!((wrote(&pim), wrote(&shop)), (SAMPLE[1], SAMPLE[1]));
     let late = site.milepost(&["pause", &run]);
