@@ -169,7 +169,7 @@ fn after_a_kill_the_ledger_lists_exactly_the_open_calls_and_never_forgets_a_repe
     let site = charging(40, &outside, "repeat: safe");
     let working = site.start(&["run", CHARGES]);
     outside.holds(8);
-    let live = ledger(&site, &["--verdict", "intended"]);
+    let live = ledger(&site, &["--verdict", "intended", "--step", "charge"]);
     assert_eq!(live.len(), 8, "under way, and not in doubt, while the engine lives");
     let busy = site.milepost(&["effects", "@latest", "--settle", "done", "--all"]);
     assert_eq!(busy.code, Some(6), "{busy:?}");
