@@ -2,12 +2,12 @@
 //! those that they name.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::core::catalog::{Catalog, Field, Kind, Role};
+use crate::core::digest::{self, hex};
 use crate::core::redefine::Doing;
 use crate::core::workflow::Step;
 use crate::spec;
@@ -43,15 +43,13 @@ fn doing(definition: &Definition, step: &Step, catalog: &Catalog) -> Doing {
         "uses": step.uses, "with": with, "when": step.when, "connection": step.connection,
         "routes": routes(definition, step, catalog), "key": key, "files": inner,
     });
-    let mut digest = Sha256::new();
-    write_sorted(&written, &mut digest);
     let text = written.to_string();
     let mentions = |word: &str| {
         let named = files.iter().filter_map(|name| definition.checked.files.get(name));
         text.contains(word) || named.into_iter().any(|bytes| String::from_utf8_lossy(bytes).contains(word))
     };
     Doing {
-        digest: hex(&digest.finalize()),
+        digest: hex(&digest::of(&written).finalize()),
         item_from: spec::item_source(&definition.checked.workflow, &step.name).map(str::to_owned),
         sees_item: role != Role::Timer || mentions("item"),
         sees_facts: mentions("steps"),
@@ -85,39 +83,4 @@ fn name_files(definition: &Definition, name: &str, files: &mut BTreeSet<String>)
 
 fn digest_of(definition: &Definition, name: &str) -> String {
     hex(&Sha256::digest(definition.checked.files.get(name).map_or(&[][..], Vec::as_slice)))
-}
-
-/// A value with its members in the order of their names: in which order they are written makes no
-/// difference.
-pub(super) fn write_sorted(value: &Value, into: &mut Sha256) {
-    match value {
-        Value::Object(members) => {
-            let sorted: BTreeMap<&String, &Value> = members.iter().collect();
-            into.update(b"{");
-            for (name, member) in sorted {
-                into.update(Value::from(name.as_str()).to_string());
-                write_sorted(member, into);
-            }
-            into.update(b"}");
-        }
-        Value::Array(members) => {
-            into.update(b"[");
-            for member in members {
-                write_sorted(member, into);
-            }
-            into.update(b"]");
-        }
-        plain => {
-            into.update(plain.to_string());
-            into.update(b",");
-        }
-    }
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::connectors;
 use crate::core::catalog::{Catalog, Kind};
+use crate::core::digest::hex;
 use crate::core::event::{Event, RunEvent};
 use crate::core::identity::identity;
 use crate::core::plan::Plan;
@@ -20,7 +21,7 @@ use crate::view::{Acceptance, DefinitionChoice, Problem, ResumeTerms, code};
 
 use super::Engine;
 use super::definition::Definition;
-use super::doing::{doings, hex};
+use super::doing::doings;
 use super::environment::{self, Environment};
 use super::error::ResumeError;
 use super::resume::refused;

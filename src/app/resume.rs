@@ -30,7 +30,7 @@ impl Engine {
         let plan = definition.plan(&connectors::catalog());
         let store = self.store.clone();
         let planned =
-            tokio::task::spawn_blocking(move || recover::plan_of(&store, &plan, &run, &selection)).await;
+            tokio::task::spawn_blocking(move || recover::plan(&store, &plan, &run, &selection)).await;
         let planned =
             planned.map_err(|error| ResumeError::Broken(format!("a defect of Milepost: {error}")))?;
         let plan = planned.map_err(|error| ResumeError::Broken(error.to_string()))?;
@@ -57,8 +57,8 @@ impl Engine {
         }
         let assembly = self.assemble(&definition).await?;
         let broken = |error: &dyn std::fmt::Display| ResumeError::Broken(error.to_string());
-        let plan = recover::plan_of(&self.store, &assembly.plan, &run, &selection)
-            .map_err(|error| broken(&error))?;
+        let plan =
+            recover::plan(&self.store, &assembly.plan, &run, &selection).map_err(|error| broken(&error))?;
         if let Some(expected) = expected.filter(|expected| !plan.hash.starts_with(*expected)) {
             return Err(another_plan(run.id, terms, expected, &plan.hash));
         }
@@ -72,7 +72,7 @@ impl Engine {
             return Ok(self.drive(run, None, assembly, taken));
         }
         let now = self.ports.clock.now();
-        let chosen = recover::revive_chosen(&self.store, &assembly.plan, &run, now, &selection)
+        let chosen = recover::revive(&self.store, &assembly.plan, &run, now, &selection)
             .await
             .map_err(|error| broken(&error))?;
         let resumption = Resumption { plan: plan.hash, chosen: chosen.map(Arc::new) };
@@ -183,12 +183,12 @@ pub(super) fn refused(code: &str, detail: impl Into<String>) -> Problem {
 
 fn nothing_to_do(id: RunId, terms: &ResumeTerms) -> ResumeError {
     let detail = format!("{id}: the selected items have nothing left that a resume would do");
-    let plan = format!("milepost resume {id}{} --plan", terms.options());
+    let plan = format!("{} --plan", terms.command(id));
     refused(code::NOTHING_TO_DO, detail).next(plan).next(format!("milepost items {id}")).into()
 }
 
 fn another_plan(id: RunId, terms: &ResumeTerms, expected: &str, found: &str) -> ResumeError {
     let detail = format!("{id}: the plan is {found} now, and {expected} was expected; nothing was changed");
-    let plan = format!("milepost resume {id}{} --plan", terms.options());
+    let plan = format!("{} --plan", terms.command(id));
     refused(code::PLAN_CHANGED, detail).next(plan).into()
 }

@@ -54,7 +54,7 @@ impl Engine {
             // A run that succeeded is resumed only for items that are named.
             Status::Succeeded => {
                 let terms = ResumeTerms { items: settling.items.clone(), ..ResumeTerms::default() };
-                format!("milepost resume {id}{} --plan", terms.options())
+                format!("{} --plan", terms.command(id))
             }
             _ => format!("milepost resume {id} --plan"),
         };

@@ -5,20 +5,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use sha2::Digest;
 
 use crate::connectors;
 use crate::core::change::Change;
+use crate::core::digest::{self, hex};
 use crate::core::id::RunId;
-use crate::core::run::{Run, Status};
+use crate::core::run::Run;
 use crate::core::start::{Fingerprint, StartKey};
-use crate::core::steer::Steer;
 use crate::engine::assembly::Assembly;
 use crate::ports::{Journal, Pins, StoreError};
 use crate::view::{Problem, code};
 
 use super::definition::Definition;
-use super::doing::{hex, write_sorted};
 use super::error::StartError;
 use super::ground;
 use super::resume::refused;
@@ -89,26 +88,15 @@ impl Engine {
         for (name, bytes) in &definition.checked.files {
             files.insert(name.clone(), self.store.put(bytes).map_err(broken)?);
         }
+        let (id, now) = (RunId(uuid::Uuid::now_v7().as_u128()), self.ports.clock.now());
+        let workflow = &definition.checked.workflow.name;
+        let address = self.store.put(&definition.bytes).map_err(broken)?;
         let run = Run {
-            id: RunId(uuid::Uuid::now_v7().as_u128()),
-            workflow: definition.checked.workflow.name.clone(),
-            file: file.to_string_lossy().into_owned(),
-            definition: self.store.put(&definition.bytes).map_err(broken)?,
             files,
             input,
             profile: request.profile,
-            status: Status::Queued,
-            started_at: self.ports.clock.now(),
-            ended_at: None,
-            source: None,
-            epoch: 0,
-            closings: 0,
-            fault: None,
-            key: None,
             connections: ground::identities(&definition, &catalog),
-            revisions: BTreeMap::new(),
-            steer: Steer::default(),
-            released: None,
+            ..Run::queued(id, workflow, &file.to_string_lossy(), &address, now)
         };
         Ok((run, assembly))
     }
@@ -136,11 +124,7 @@ fn broken(error: StoreError) -> StartError {
 
 /// What a start asks for.
 fn fingerprint(run: &Run) -> Fingerprint {
-    let digest = |value: Value| {
-        let mut digest = Sha256::new();
-        write_sorted(&value, &mut digest);
-        hex(&digest.finalize())
-    };
+    let digest = |value: Value| hex(&digest::of(&value).finalize());
     Fingerprint {
         definition: digest(json!([run.definition, run.files, run.profile])),
         input: digest(Value::Object(run.input.clone())),

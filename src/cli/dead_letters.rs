@@ -16,7 +16,9 @@ use crate::app;
 use crate::core::letter::LetterFilter;
 use crate::core::time::Timestamp;
 use crate::spec;
-use crate::view::{Action, Dropping, LetterQuery, LetterStory, LetterView, Problem, ProblemKind, code};
+use crate::view::{
+    Action, Dropping, LetterQuery, LetterStory, LetterView, Problem, ProblemKind, argument, code,
+};
 
 /// Dead letters on a terminal when nothing else is asked for.
 const LIMIT_DEFAULT: usize = 100;
@@ -171,9 +173,7 @@ impl Which {
             ("newer", self.newer.map(age)),
         ];
         let options = given.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        options.fold(String::new(), |text, (name, value)| {
-            format!("{text} --{name} {}", phrase::argument(&value))
-        })
+        options.fold(String::new(), |text, (name, value)| format!("{text} --{name} {}", argument(&value)))
     }
 }
 
@@ -254,7 +254,7 @@ fn write_list(
     }
     output.say("");
     let commands = [
-        format!("milepost dead-letters show {} {}", first.run, phrase::argument(&first.item)),
+        format!("milepost dead-letters show {} {}", first.run, argument(&first.item)),
         format!("milepost dead-letters redrive {} --plan", first.run),
     ];
     say_next(&commands, context, output);
@@ -271,7 +271,7 @@ async fn show(args: Show, context: &Context, output: &mut Output) -> Result<Exit
     write_rest(&story, output)?;
     output.flush()?;
     output.say("");
-    let item = phrase::argument(&story.story.item.item);
+    let item = argument(&story.story.item.item);
     let commands = [
         format!("milepost dead-letters redrive {} --item {item} --plan", story.run),
         format!("milepost dead-letters drop {} --item {item}", story.run),

@@ -48,6 +48,7 @@ pub use output::Output;
 
 use crate::config::{Options, STATE_DEFAULT};
 use crate::store::OPENING_THREAD;
+use crate::view::argument;
 use args::Verb;
 use failure::Failure;
 
@@ -148,5 +149,5 @@ pub async fn execute(cli: Cli, output: &mut Output) -> Exit {
 
 /// A path as it has to be typed in a shell.
 fn quoted(path: &Path) -> String {
-    phrase::argument(&path.display().to_string())
+    argument(&path.display().to_string())
 }

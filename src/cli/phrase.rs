@@ -100,16 +100,6 @@ pub(super) fn facts(facts: &Facts) -> String {
     facts.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
 }
 
-/// A word of a command as it has to be typed in a shell.
-pub(super) fn argument(word: &str) -> String {
-    let plain = |character: char| character.is_alphanumeric() || "/._-+@:,".contains(character);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,8 +5,10 @@ use super::exit::Exit;
 use super::failure::{Failure, say_next};
 use super::output::Output;
 use super::reader::Reader;
-use super::{Context, phrase, resume, watch};
-use crate::view::{Archive, ITEMS_DEAD_LETTERED, Problem, ProblemKind, ResumeTerms, UnitStatus, code};
+use super::{Context, resume, watch};
+use crate::view::{
+    Archive, ITEMS_DEAD_LETTERED, Problem, ProblemKind, ResumeTerms, UnitStatus, argument, code,
+};
 
 /// Try dead letters of a run again, and nothing else of it
 ///
@@ -48,7 +50,7 @@ impl Args {
     }
 
     fn options(&self) -> String {
-        let items = self.item.iter().map(|item| format!(" --item {}", phrase::argument(item)));
+        let items = self.item.iter().map(|item| format!(" --item {}", argument(item)));
         items.chain([self.which.options()]).collect()
     }
 }

@@ -12,6 +12,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::cell::Facts;
+use super::digest;
 use super::time::Timestamp;
 use super::workflow::IdempotencyMode;
 
@@ -39,45 +40,13 @@ pub struct Fingerprint(pub u128);
 impl Fingerprint {
     /// The fingerprint of a rendered request, which holds no secrets.
     pub fn of(request: &Value) -> Self {
-        let mut digest = Sha256::new();
-        add(&mut digest, request);
-        Self(half(digest))
+        Self(half(digest::of(request)))
     }
 }
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)
-    }
-}
-
-fn add(digest: &mut Sha256, value: &Value) {
-    let mut put = |kind: u8, text: &str| {
-        digest.update([kind]);
-        digest.update((text.len() as u64).to_be_bytes());
-        digest.update(text);
-    };
-    match value {
-        Value::Null => put(b'0', ""),
-        Value::Bool(yes) => put(b'b', if *yes { "1" } else { "" }),
-        Value::Number(number) => put(b'n', &number.to_string()),
-        Value::String(text) => put(b't', text),
-        Value::Array(values) => {
-            put(b'a', &values.len().to_string());
-            for value in values {
-                add(digest, value);
-            }
-        }
-        Value::Object(fields) => {
-            put(b'o', &fields.len().to_string());
-            let mut sorted: Vec<(&String, &Value)> = fields.iter().collect();
-            sorted.sort_unstable_by_key(|(name, _)| *name);
-            for (name, value) in sorted {
-                digest.update((name.len() as u64).to_be_bytes());
-                digest.update(name);
-                add(digest, value);
-            }
-        }
     }
 }
 

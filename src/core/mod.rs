@@ -17,6 +17,7 @@ pub mod claims;
 pub mod closing;
 pub mod decide;
 pub mod desk;
+pub mod digest;
 pub mod event;
 pub mod fate;
 pub mod fault;

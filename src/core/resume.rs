@@ -1,7 +1,6 @@
 //! What a resume will do, before it does it: the fates of all units, added up.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -15,6 +14,7 @@ use super::redefine::Changes;
 use super::run::{Revision, Run};
 use super::selection::Selection;
 
+use super::digest::hex;
 pub use super::fate::{Fate, at_admission, fate, fates, fates_left_out, revival};
 
 /// What a resume will do.
@@ -265,11 +265,3 @@ impl ResumePlan {
 
 /// 64 bits: enough that two plans of one run never share a hash, short enough to type.
 const PLAN_HASH_BYTES: usize = 8;
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}

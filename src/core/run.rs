@@ -148,6 +148,31 @@ pub struct Source {
 }
 
 impl Run {
+    /// A run that is accepted and not begun.
+    pub fn queued(id: RunId, workflow: &str, file: &str, definition: &str, started_at: Timestamp) -> Self {
+        Self {
+            id,
+            workflow: workflow.to_owned(),
+            file: file.to_owned(),
+            definition: definition.to_owned(),
+            files: BTreeMap::new(),
+            input: Map::new(),
+            profile: None,
+            status: Status::Queued,
+            started_at,
+            ended_at: None,
+            source: None,
+            epoch: 0,
+            closings: 0,
+            fault: None,
+            key: None,
+            connections: BTreeMap::new(),
+            revisions: BTreeMap::new(),
+            steer: Steer::default(),
+            released: None,
+        }
+    }
+
     /// The number of the closing whose `on_failure` was begun and not ended, because the engine died
     /// or was stopped in it.
     pub fn open_closing(&self) -> Option<u32> {

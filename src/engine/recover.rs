@@ -27,19 +27,11 @@ pub enum Error {
     Transition(#[from] IllegalTransition),
 }
 
-/// What a resume of `run` will do. Changes nothing.
+/// What a resume of the selected items of `run` will do. Changes nothing.
 ///
 /// # Errors
 /// [`StoreError`] when the records cannot be read.
-pub fn plan(journal: &dyn Journal, plan: &Plan, run: &Run) -> Result<ResumePlan, StoreError> {
-    plan_of(journal, plan, run, &Selection::All)
-}
-
-/// The same for a resume that works on these items only.
-///
-/// # Errors
-/// As [`plan`].
-pub fn plan_of(
+pub fn plan(
     journal: &dyn Journal,
     plan: &Plan,
     run: &Run,
@@ -67,20 +59,13 @@ pub fn plan_of(
     Ok(resume::join(run.id, tracks).sealed(run, selection))
 }
 
-/// Gives new budgets to what was given up, as the plan said. When it returns, the run's records
-/// say so durably; a crash in the middle is harmless, the rest is done by the next resume.
+/// Gives new budgets to what was given up, as the plan said, and returns the positions of the selected
+/// items, `None` for all. When it returns, the run's records say so durably; a crash in the middle is
+/// harmless, the rest is done by the next resume.
 ///
 /// # Errors
 /// [`Error`]; what was committed before stays.
-pub async fn revive(journal: &dyn Journal, plan: &Plan, run: &Run, now: Timestamp) -> Result<(), Error> {
-    revive_chosen(journal, plan, run, now, &Selection::All).await.map(drop)
-}
-
-/// The same for these items only; returns their positions, `None` for all.
-///
-/// # Errors
-/// As [`revive`].
-pub async fn revive_chosen(
+pub async fn revive(
     journal: &dyn Journal,
     plan: &Plan,
     run: &Run,

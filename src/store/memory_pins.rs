@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest, Sha256};
 
+use crate::core::digest::hex;
 use crate::ports::{PinWriter, Pins, StoreError};
 
 use super::memory::MemoryStore;
-use super::pins::hex;
 
 impl Pins for MemoryStore {
     fn put(&self, bytes: &[u8]) -> Result<String, StoreError> {

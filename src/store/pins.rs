@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 
+use crate::core::digest::hex;
 use crate::ports::{PinWriter, StoreError};
 
 use super::error::Error;
@@ -219,15 +220,6 @@ impl Drop for Unfinished {
 pub(super) fn sync_dir(dir: &Path) -> Result<(), Error> {
     let sync = |dir: &Path| File::open(dir)?.sync_all();
     sync(dir).map_err(Error::io(format!("sync the directory {}", dir.display())))
-}
-
-/// The address of a digest.
-pub(super) fn hex(digest: &[u8]) -> String {
-    use std::fmt::Write as _;
-    digest.iter().fold(String::with_capacity(2 * DIGEST_LENGTH), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// The digest that an address spells; `None` if it cannot be an address.

@@ -208,15 +208,8 @@ fn step(name: &str, role: Role, needs: &[usize]) -> PlanStep {
 
 pub(crate) fn run(id: u128, status: Status) -> Run {
     Run {
-        id: RunId(id),
-        workflow: "product-sync".into(),
-        file: "workflows/product-sync.yaml".into(),
-        definition: "sha256:d0".into(),
-        files: BTreeMap::new(),
         input: [("source".to_owned(), json!("sample.json"))].into_iter().collect(),
-        profile: None,
         status,
-        started_at: START,
         ended_at: status.is_ended().then(|| START.after(Duration::from_millis(3_200))),
         source: Some(Source {
             uri: "product-sync/sample.json".into(),
@@ -228,11 +221,7 @@ pub(crate) fn run(id: u128, status: Status) -> Run {
         closings: u32::from(status == Status::Failed),
         fault: (status == Status::Failed)
             .then(|| Fault::new("ToleranceExceeded", "2 of 6 items are dead letters, 0 are tolerated")),
-        key: None,
-        connections: BTreeMap::new(),
-        revisions: BTreeMap::new(),
-        steer: crate::core::steer::Steer::default(),
-        released: None,
+        ..Run::queued(RunId(id), "product-sync", "workflows/product-sync.yaml", "sha256:d0", START)
     }
 }
 

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::core::id::RunId;
 use crate::core::letter::LetterFilter;
 
 /// Selects the items that did not succeed.
@@ -77,7 +78,20 @@ impl FromStr for Acceptance {
 }
 
 impl ResumeTerms {
-    /// The options as they are typed, each with a space before it.
+    /// The command that resumes on these terms: a redrive when only certain dead letters are meant. Their
+    /// age is left out, because it is counted from the time of the command.
+    pub fn command(&self, run: RunId) -> String {
+        if self.letters == LetterFilter::default() {
+            return format!("milepost resume {run}{}", self.options());
+        }
+        let option = |name: &str, value: &Option<String>| {
+            value.as_ref().map(|value| format!(" --{name} {}", argument(value))).unwrap_or_default()
+        };
+        let (step, error) = (option("step", &self.letters.step), option("error", &self.letters.error));
+        format!("milepost dead-letters redrive {run}{step}{error}")
+    }
+
+    /// The options of `resume` as they are typed, each with a space before it.
     pub fn options(&self) -> String {
         let mut text = String::new();
         if self.definition == DefinitionChoice::Current {
@@ -85,7 +99,7 @@ impl ResumeTerms {
         }
         for item in &self.items {
             // Writing to a string cannot fail.
-            let _ = write!(text, " --items {}", quoted(item));
+            let _ = write!(text, " --items {}", argument(item));
         }
         match self.accept {
             None => {}
@@ -96,9 +110,9 @@ impl ResumeTerms {
     }
 }
 
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.:/@+,".contains(letter);
+/// A word of a command as it has to be typed in a shell.
+pub fn argument(word: &str) -> String {
+    let plain = |letter: char| letter.is_alphanumeric() || "/._-+@:,".contains(letter);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
     } else {

@@ -11,7 +11,6 @@ mod outside;
 mod steer;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +24,7 @@ use milepost::core::outlet::Terms;
 use milepost::core::plan::{Plan, PlanStep, Track};
 use milepost::core::retry::Retry;
 use milepost::core::run::{Run, Status};
+use milepost::core::selection::Selection;
 use milepost::core::tally::Tally;
 use milepost::core::time::Timestamp;
 use milepost::core::workflow::{Bounds, Tolerance};
@@ -68,7 +68,7 @@ impl Place {
     pub(crate) fn new(items: u64) -> Self {
         let clock = Arc::new(SimClock::new());
         let store = MemoryStore::new(Arc::clone(&clock) as Arc<dyn Clock>);
-        let run = Run { status: Status::Queued, ..blank() };
+        let run = blank();
         clock.runtime().block_on(store.commit(vec![Change::Run(Box::new(run))])).unwrap();
         let outside = || Outside::new(Arc::clone(&clock) as Arc<dyn Clock>);
         let (pim, shop, bell) = (outside(), outside(), outside());
@@ -120,9 +120,9 @@ impl Place {
         let run = store.run(RUN).unwrap().unwrap();
         let mut plan = None;
         if run.status != Status::Queued {
-            let planned = recover::plan(&store, &assembly.plan, &run).unwrap();
+            let planned = recover::plan(&store, &assembly.plan, &run, &Selection::All).unwrap();
             plan = Some(Resumption::from(planned.hash.as_str()));
-            recover::revive(&store, &assembly.plan, &run, self.clock.now()).await.unwrap();
+            recover::revive(&store, &assembly.plan, &run, self.clock.now(), &Selection::All).await.unwrap();
         }
         let (handle, control) = Control::new();
         let limits = Limits { window: self.window, patience: Duration::from_secs(1) };
@@ -238,25 +238,5 @@ fn step(name: &str, role: Role, needs: Vec<usize>) -> PlanStep {
 }
 
 fn blank() -> Run {
-    Run {
-        id: RUN,
-        workflow: "w".into(),
-        file: "w.yaml".into(),
-        definition: "d".into(),
-        files: BTreeMap::new(),
-        input: serde_json::Map::new(),
-        profile: None,
-        status: Status::Queued,
-        started_at: Timestamp(1_000_000),
-        ended_at: None,
-        source: None,
-        epoch: 0,
-        closings: 0,
-        fault: None,
-        key: None,
-        connections: BTreeMap::new(),
-        revisions: BTreeMap::new(),
-        steer: milepost::core::steer::Steer::default(),
-        released: None,
-    }
+    Run::queued(RUN, "w", "w.yaml", "d", Timestamp(1_000_000))
 }

@@ -15,6 +15,7 @@ use milepost::core::desk::Limits;
 use milepost::core::id::{RunId, Unit};
 use milepost::core::ledger::{self, Verdict};
 use milepost::core::run::{Run, Status};
+use milepost::core::selection::Selection;
 use milepost::core::time::Timestamp;
 use milepost::engine::assembly::Assembly;
 use milepost::engine::{Control, Ports, Resumption, drive, recover};
@@ -257,8 +258,10 @@ async fn work(run: Run, assembly: Arc<Assembly>, ports: Ports) -> Option<Run> {
     let resumption = if run.status == Status::Queued {
         None
     } else {
-        let plan = recover::plan(ports.journal.as_ref(), &assembly.plan, &run).unwrap().hash;
-        recover::revive(ports.journal.as_ref(), &assembly.plan, &run, ports.clock.now()).await.ok()?;
+        let plan = recover::plan(ports.journal.as_ref(), &assembly.plan, &run, &Selection::All).unwrap().hash;
+        recover::revive(ports.journal.as_ref(), &assembly.plan, &run, ports.clock.now(), &Selection::All)
+            .await
+            .ok()?;
         Some(Resumption { plan, chosen: None })
     };
     let limits = Limits { window: 64, patience: Duration::from_secs(1) };
@@ -269,24 +272,13 @@ async fn work(run: Run, assembly: Arc<Assembly>, ports: Ports) -> Option<Run> {
 fn new_run(stage: &Stage) -> Run {
     let source = stage.path("products.json").to_string_lossy().into_owned();
     Run {
-        id: RUN,
-        workflow: "product-sync".into(),
-        file: stage.path("product-sync.yaml").to_string_lossy().into_owned(),
-        definition: "d".into(),
-        files: BTreeMap::new(),
         input: Map::from_iter([("source".to_owned(), Value::String(source))]),
-        profile: None,
-        status: Status::Queued,
-        started_at: Timestamp(1_000),
-        ended_at: None,
-        source: None,
-        epoch: 0,
-        closings: 0,
-        fault: None,
-        key: None,
-        connections: BTreeMap::new(),
-        revisions: BTreeMap::new(),
-        steer: milepost::core::steer::Steer::default(),
-        released: None,
+        ..Run::queued(
+            RUN,
+            "product-sync",
+            &stage.path("product-sync.yaml").to_string_lossy(),
+            "d",
+            Timestamp(1_000),
+        )
     }
 }

@@ -80,27 +80,7 @@ pub(crate) fn trace(what: &dyn std::fmt::Display) {
 }
 
 pub(crate) fn new_run(id: RunId) -> Run {
-    Run {
-        id,
-        workflow: "simulated".into(),
-        file: "simulated.yaml".into(),
-        definition: "d".into(),
-        files: BTreeMap::new(),
-        input: serde_json::Map::new(),
-        profile: None,
-        status: Status::Queued,
-        started_at: Timestamp(1_000),
-        ended_at: None,
-        source: None,
-        epoch: 0,
-        closings: 0,
-        fault: None,
-        key: None,
-        connections: BTreeMap::new(),
-        revisions: BTreeMap::new(),
-        steer: milepost::core::steer::Steer::default(),
-        released: None,
-    }
+    Run::queued(id, "simulated", "simulated.yaml", "d", Timestamp(1_000))
 }
 
 impl Case {
@@ -221,8 +201,7 @@ impl Case {
             let resumption = match plan {
                 Some(plan) => {
                     let (journal, plan_of) = (ports.journal.as_ref(), &assembly.plan);
-                    let revived =
-                        recover::revive_chosen(journal, plan_of, &run, clock.now(), &selection).await;
+                    let revived = recover::revive(journal, plan_of, &run, clock.now(), &selection).await;
                     Some(Resumption { plan, chosen: revived.ok()?.map(Arc::new) })
                 }
                 None => None,

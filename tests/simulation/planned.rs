@@ -38,7 +38,7 @@ impl Planned {
     pub(crate) fn of(case: &Case, selection: Selection) -> Self {
         let run = case.record();
         let plan = (run.status != Status::Queued)
-            .then(|| recover::plan_of(&case.store, case.plan(), &run, &selection).unwrap());
+            .then(|| recover::plan(&case.store, case.plan(), &run, &selection).unwrap());
         let before = case.units();
         let mut known = BTreeMap::new();
         for (unit, progress) in &before {

@@ -23,6 +23,7 @@ use milepost::core::plan::{Plan, Track};
 use milepost::core::retry::{Again, Outcome, Probed};
 use milepost::core::run::{Run, Status};
 use milepost::core::scope::Scope;
+use milepost::core::selection::Selection;
 use milepost::core::workflow::{IdempotencyMode, Tolerance};
 use milepost::engine::assembly::{Assembly, Keyed};
 use milepost::engine::{Control, Ports, Resumption, drive, recover};
@@ -337,8 +338,8 @@ async fn drive_one(ports: Ports, (run, assembly, seed): (Run, Arc<Assembly>, u64
         }
         None
     } else {
-        let Ok(plan) = recover::plan(journal, &assembly.plan, &run) else { return };
-        if recover::revive(journal, &assembly.plan, &run, ports.clock.now()).await.is_err() {
+        let Ok(plan) = recover::plan(journal, &assembly.plan, &run, &Selection::All) else { return };
+        if recover::revive(journal, &assembly.plan, &run, ports.clock.now(), &Selection::All).await.is_err() {
             return;
         }
         Some(Resumption { plan: plan.hash, chosen: None })

@@ -17,6 +17,7 @@ use milepost::core::plan::{Plan, Track};
 use milepost::core::retry::{Again, Outcome, Probed};
 use milepost::core::run::{Run, Status};
 use milepost::core::scope::Scope;
+use milepost::core::selection::Selection;
 use milepost::core::time::Timestamp;
 use milepost::core::workflow::Tolerance;
 use milepost::engine::assembly::Assembly;
@@ -183,8 +184,8 @@ async fn work(ports: Ports, assembly: Arc<Assembly>, run: Run, control: Control)
     let resumption = if run.status == Status::Queued {
         None
     } else {
-        let plan = recover::plan(journal, &assembly.plan, &run).unwrap().hash;
-        if recover::revive(journal, &assembly.plan, &run, ports.clock.now()).await.is_err() {
+        let plan = recover::plan(journal, &assembly.plan, &run, &Selection::All).unwrap().hash;
+        if recover::revive(journal, &assembly.plan, &run, ports.clock.now(), &Selection::All).await.is_err() {
             return;
         }
         Some(Resumption { plan, chosen: None })

@@ -14,7 +14,7 @@ use crate::core::care::Backup;
 use crate::core::id::RunId;
 use crate::ports::StoreError;
 use crate::store::RestoreError;
-use crate::view::{Problem, ProblemKind, RunFilter, code};
+use crate::view::{Problem, ProblemKind, RunFilter, argument, code};
 
 /// An engine may end while it takes the backup; then the next one, or this command, takes it.
 const TRIES: u32 = 3;
@@ -78,10 +78,8 @@ pub(super) async fn backup(
     output.line(&format!("{}  {}", backup.sha256, backup.file))?;
     output.flush()?;
     output.say(&contents(&backup));
-    let command = format!(
-        "milepost state restore {} --state elsewhere",
-        phrase::argument(&args.file.display().to_string())
-    );
+    let command =
+        format!("milepost state restore {} --state elsewhere", argument(&args.file.display().to_string()));
     output.say(&format!("to look into it: {command}"));
     Ok(Exit::Success)
 }
@@ -171,9 +169,8 @@ fn refused(error: &RestoreError) -> Failure {
             Failure::Problem(Exit::Damaged, problem.next("milepost state restore --help"))
         }
         RestoreError::NotEmpty { dir } => {
-            let aside = phrase::argument(&format!("{}.aside", dir.display()));
-            let hint =
-                format!("move it aside first: mv {} {aside}", phrase::argument(&dir.display().to_string()));
+            let aside = argument(&format!("{}.aside", dir.display()));
+            let hint = format!("move it aside first: mv {} {aside}", argument(&dir.display().to_string()));
             problem(ProblemKind::Refused).candidates([hint]).next("milepost state restore BACKUP").into()
         }
         RestoreError::Failed(_) => {

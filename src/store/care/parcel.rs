@@ -17,10 +17,11 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use crate::core::care::Backup;
+use crate::core::digest::hex;
 
 use super::super::codec::{self, ROW_BYTES_MAX, STORE_FORMAT};
 use super::super::keys;
-use super::super::pins::{DIGEST_LENGTH, hex};
+use super::super::pins::DIGEST_LENGTH;
 use super::words;
 
 const MAGIC: &[u8] = b"milepost backup\n";

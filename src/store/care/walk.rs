@@ -5,8 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::super::codec;
 use super::super::error::Error;
 use super::super::open::panic_text;
-use super::super::pins::{DIGEST_LENGTH, hex};
+use super::super::pins::DIGEST_LENGTH;
 use super::super::rows::Rows;
+use crate::core::digest::hex;
 
 /// After so many errors of the journal itself in a row it is not asked any more.
 const ERRORS_MAX: usize = 16;

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::core::cell::{Cell, State};
+use crate::core::digest::hex;
 use crate::core::progress::Progress;
 use crate::core::tally::{Calls, Tally};
 use crate::core::time::Timestamp;
@@ -10,7 +11,7 @@ use crate::store::block::{Block, CELLS, Found, ITEMS, MESSAGES};
 use crate::store::cells::{Count, Paged};
 use crate::store::codec::{FORMAT, ROW_BYTES_MAX, frame, unframe};
 use crate::store::error::Error;
-use crate::store::pins::{Files, hex};
+use crate::store::pins::Files;
 use crate::store::racks::Parcel;
 use crate::store::{cells, keys};
 

@@ -102,25 +102,11 @@ pub(super) const LATER: RunId = RunId(0x0199_aabb_ccdd_7eef_8000_0000_0000_0002)
 
 pub(super) fn run_of(id: RunId) -> Run {
     Run {
-        id,
-        workflow: "product-sync".to_owned(),
-        file: "workflows/product-sync.yaml".to_owned(),
-        definition: "ab".repeat(32),
         files: BTreeMap::from([("schema.json".to_owned(), "cd".repeat(32))]),
         input: Map::from_iter([("ratio".to_owned(), json!(0.1 + 0.2))]),
-        profile: None,
         status: Status::Running,
-        started_at: Timestamp(START),
-        ended_at: None,
-        source: None,
         epoch: 1,
-        closings: 0,
-        fault: None,
-        key: None,
-        connections: BTreeMap::new(),
-        revisions: BTreeMap::new(),
-        steer: crate::core::steer::Steer::default(),
-        released: None,
+        ..Run::queued(id, "product-sync", "workflows/product-sync.yaml", &"ab".repeat(32), Timestamp(START))
     }
 }
 
