@@ -8,16 +8,16 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use crate::core::care::KeptDeadLetter;
-use crate::core::change::{Change, Message, Receipt};
+use crate::core::change::{Change, Message};
 use crate::core::claims::{Claim, Claimed, End, Settled};
 use crate::core::event::Event;
 use crate::core::fault::Fault;
 use crate::core::id::{RunId, Unit};
 use crate::core::progress::Progress;
+use crate::core::queue::{Receive, Received, Ticket};
 use crate::core::retry::{Outcome, Probed};
 use crate::core::run::Run;
 use crate::core::scope::Scope;
-use crate::core::selection::Positions;
 use crate::core::start::StartKey;
 use crate::core::survey::{Remark, Survey};
 use crate::core::tally::Tally;
@@ -102,57 +102,48 @@ pub trait Keys: Send + Sync {
     async fn settle(&self, ends: &[(Claim, End)]) -> Result<Answered<Settled>, KeysError>;
 }
 
-/// A message as it was received.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivery {
-    /// The message.
-    pub message: Message,
-    /// How often it was received, this time included.
-    pub receives: u32,
+/// Why a queue gave no answer.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum QueueError {
+    /// The engine's own store failed: nothing more is accepted.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// The other side was not reached, or refused. Messages show again by themselves.
+    #[error("{0}")]
+    Away(Fault),
 }
 
-/// How a queue is received from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Receive {
-    /// The queue's name.
-    pub queue: String,
-    /// Only messages of this run, where the queue can tell (the embedded one can).
-    pub run: RunId,
-    /// Only messages for these items, where the queue can tell (the embedded one can); `None`: all.
-    pub items: Option<Arc<Positions>>,
-    /// Most messages per call.
-    pub max: usize,
-    /// How long to wait for the first one.
-    pub wait: Duration,
-    /// How long a received message stays hidden.
-    pub visibility: Duration,
-    /// After so many receives a message goes to the dead-letter queue instead.
-    pub receives_max: u32,
-}
-
-impl Receive {
-    /// Whether a message for this item may be taken.
-    pub fn takes(&self, item: Option<u64>) -> bool {
-        self.items.as_ref().is_none_or(|items| item.is_some_and(|item| items.contains(item)))
-    }
-}
-
-/// A durable queue. Implemented by the sled store and, for the simulation, in memory.
+/// A durable queue that messages are received from. Implemented by the sled store, in memory for the
+/// simulation, and by connectors.
 #[async_trait]
 pub trait Queue: Send + Sync {
+    /// Takes what is visible; waits up to `wait` when nothing is. What is returned is hidden, and
+    /// counted as received, durably.
+    ///
+    /// # Errors
+    /// [`QueueError`]: messages may have been taken all the same, and show again by themselves.
+    async fn receive(&self, receive: &Receive) -> Result<Received, QueueError>;
+
+    /// Removes messages for good. Those that are gone already are no error.
+    ///
+    /// # Errors
+    /// [`QueueError`]: some may be gone, the others show again by themselves.
+    async fn delete(&self, tickets: Vec<Ticket>) -> Result<(), QueueError>;
+
+    /// Hides messages for this much longer from now; zero shows them at once. Those that are gone
+    /// already are no error.
+    ///
+    /// # Errors
+    /// [`QueueError`]: some may not be hidden longer.
+    async fn hide(&self, tickets: Vec<Ticket>, visibility: Duration) -> Result<(), QueueError>;
+}
+
+/// The engine's own queue: the one that messages can also be put into.
+#[async_trait]
+pub trait OwnQueue: Queue {
     /// Puts messages. When it returns `Ok` they are durable. A message whose ID is already in the
     /// queue is not put twice.
     async fn send(&self, messages: Vec<Message>) -> Result<(), StoreError>;
-
-    /// Takes what is visible; waits up to `wait` when nothing is. What is returned is hidden, and
-    /// counted as received, durably.
-    async fn receive(&self, receive: &Receive) -> Result<Vec<Delivery>, StoreError>;
-
-    /// Removes messages for good.
-    async fn delete(&self, receipts: Vec<Receipt>) -> Result<(), StoreError>;
-
-    /// Hides messages for this much longer from now; zero shows them at once.
-    async fn hide(&self, receipts: Vec<Receipt>, visibility: Duration) -> Result<(), StoreError>;
 }
 
 /// Content-addressed files: immutable bytes by digest.
@@ -197,8 +188,8 @@ pub trait Compute: Send + Sync {
 /// What one step does before any call: pure, repeatable, on a computing thread.
 pub trait Prepare: Send + Sync {
     /// For a pure step its output; for an effect the request to send, whole and without secrets;
-    /// for a timer the wait in milliseconds; for a receiver its parameters ([`crate::engine`]
-    /// documents them) and the digest that the item's message must carry.
+    /// for a timer the wait in milliseconds; for a receiver `{digest}`, what the item's message must
+    /// carry.
     ///
     /// # Errors
     /// A fault of the content: the unit is a dead letter at this step.
@@ -248,6 +239,16 @@ pub trait Effect: Prepare {
 
     /// Looks up whether an earlier attempt was carried out. Changes nothing outside.
     async fn probe(&self, call: &Call) -> Probed;
+}
+
+/// A step that waits for the item's message. Implemented by the embedded bus, by connectors, and by
+/// the simulation.
+pub trait Receiver: Prepare {
+    /// Where the messages come from.
+    fn queue(&self) -> Arc<dyn Queue>;
+
+    /// How they are received.
+    fn receive(&self, run: RunId) -> Receive;
 }
 
 /// A received source: what the gate needs from a step that yields items.
@@ -304,8 +305,10 @@ pub struct Record {
 pub enum Worker {
     /// A source.
     Source(Arc<dyn Source>),
-    /// A pure step, a timer or a receiver.
+    /// A pure step or a timer.
     Pure(Arc<dyn Prepare>),
+    /// A step that waits for messages.
+    Receiver(Arc<dyn Receiver>),
     /// An effect.
     Effect(Arc<dyn Effect>),
 }

@@ -12,7 +12,7 @@ use crate::core::plan::Track;
 use crate::core::workflow::{Connection, Step};
 use crate::engine::assembly::{Assembly, Keyed, Station};
 use crate::expr::Expression;
-use crate::ports::{Queue, Source, Worker};
+use crate::ports::{OwnQueue, Source, Worker};
 use crate::spec::{self, Complaint, Finding, Report};
 
 use super::definition::Definition;
@@ -24,7 +24,7 @@ pub(super) struct Surroundings<'a> {
     /// Where `${env:NAME}` is looked up.
     pub(super) environment: &'a Environment,
     /// The embedded queue.
-    pub(super) queue: Arc<dyn Queue>,
+    pub(super) queue: Arc<dyn OwnQueue>,
     /// Where the stand-ins of this process listen, by the prefix of the steps that speak to them.
     pub(super) stand_ins: BTreeMap<&'static str, String>,
 }
@@ -78,7 +78,7 @@ pub(super) fn assemble(
 pub(super) fn source(definition: &Definition, surroundings: &Surroundings<'_>) -> Option<Arc<dyn Source>> {
     definition.checked.workflow.steps.iter().find_map(|step| match worker(definition, step, surroundings) {
         Ok(Worker::Source(source)) => Some(source),
-        Ok(Worker::Pure(_) | Worker::Effect(_)) | Err(_) => None,
+        Ok(Worker::Pure(_) | Worker::Receiver(_) | Worker::Effect(_)) | Err(_) => None,
     })
 }
 

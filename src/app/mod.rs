@@ -38,7 +38,7 @@ use crate::core::run::Run;
 use crate::core::workflow::Workflow;
 use crate::engine::assembly::Assembly;
 use crate::engine::{self, Control, Handle, Ports, Resumption};
-use crate::ports::{Clock, Queue};
+use crate::ports::{Clock, OwnQueue};
 use crate::spec::Report;
 use crate::store::{self, MemoryStore, Store};
 use crate::view::Archive;
@@ -136,7 +136,6 @@ impl Engine {
             .map_err(|error| OpenError::Broken(format!("no computing threads: {error}")))?;
         let ports = Ports {
             journal: Arc::new(store.clone()),
-            queue: Arc::new(store.clone()),
             keys: Arc::new(store.clone()),
             clock,
             pins: Arc::new(store.clone()),
@@ -175,7 +174,7 @@ impl Engine {
 
     /// Makes every step of a definition, only to see what the connectors say.
     fn try_out(definition: &Definition, catalog: &Catalog) -> Result<(), Report> {
-        let nobody: Arc<dyn Queue> = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
+        let nobody: Arc<dyn OwnQueue> = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
         let stand_ins = stand_ins(ABSENT_STAND_IN, ABSENT_STAND_IN);
         let surroundings = Surroundings { environment: &Environment::Absent, queue: nobody, stand_ins };
         assemble::assemble(definition, catalog, &surroundings).map(drop).map_err(|report| *report)
@@ -189,7 +188,7 @@ impl Engine {
         } else {
             BTreeMap::new()
         };
-        let queue = Arc::clone(&self.ports.queue);
+        let queue = Arc::new(self.store.clone());
         let surroundings = Surroundings { environment: &Environment::Process, queue, stand_ins };
         let assembly = assemble::assemble(definition, &connectors::catalog(), &surroundings)?;
         Ok(Arc::new(assembly))

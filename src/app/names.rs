@@ -12,7 +12,7 @@ use crate::core::progress::Progress;
 use crate::core::run::{Revision, Run};
 use crate::engine::context::{self, Common};
 use crate::engine::key;
-use crate::ports::{Journal, Queue, Records, StoreError};
+use crate::ports::{Journal, OwnQueue, Records, StoreError};
 use crate::store::Store;
 use crate::view::Names;
 
@@ -66,7 +66,7 @@ impl PinnedNames {
     fn surroundings(&self) -> Surroundings<'static> {
         Surroundings {
             environment: &Environment::Absent,
-            queue: Arc::new(self.store.clone()) as Arc<dyn Queue>,
+            queue: Arc::new(self.store.clone()) as Arc<dyn OwnQueue>,
             stand_ins: super::stand_ins(super::ABSENT_STAND_IN, super::ABSENT_STAND_IN),
         }
     }
@@ -90,7 +90,13 @@ impl PinnedNames {
         let of_run = self.store.progress(run.id, Unit::Run).ok()?.unwrap_or_default();
         let run_facts = OnceLock::from(context::facts(&assembly.plan.run, &of_run));
         let input = Arc::new(Value::Object(run.input.clone()));
-        Some(Common { run: run.clone(), input, assembly: Arc::new(assembly), run_facts })
+        Some(Common {
+            run: run.clone(),
+            version: run.newness().into(),
+            input,
+            assembly: Arc::new(assembly),
+            run_facts,
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::connectors;
 use crate::engine::assembly::Assembly;
-use crate::ports::Queue;
+use crate::ports::OwnQueue;
 use crate::spec::Report;
 
 use super::assemble::{self, Surroundings};
@@ -17,7 +17,7 @@ use super::environment::Environment;
 ///
 /// # Errors
 /// Every mistake in the file.
-pub fn rehearse(file: &Path, queue: Arc<dyn Queue>, pim: &str, shop: &str) -> Result<Assembly, Report> {
+pub fn rehearse(file: &Path, queue: Arc<dyn OwnQueue>, pim: &str, shop: &str) -> Result<Assembly, Report> {
     let catalog = connectors::catalog();
     let definition = super::definition_of(file, None, &catalog)?;
     let stand_ins = super::stand_ins(pim, shop);

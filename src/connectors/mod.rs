@@ -1,8 +1,10 @@
 //! Outside systems: one folder each. A connector says what it is (a [`Descriptor`]), and how to
 //! make a worker from a checked step; the engine does the rest: retries, batches, checkpoints.
 
+pub mod aws;
 pub mod builtin;
 pub mod bus;
+mod events;
 pub mod http;
 pub mod medusa;
 pub mod pimcore;
@@ -19,7 +21,7 @@ use serde_json::{Map, Value};
 
 use crate::core::catalog::{Catalog, ConnectionKind, Descriptor};
 use crate::core::workflow::{Connection, Step};
-use crate::ports::{Keys, Queue, Worker};
+use crate::ports::{Keys, OwnQueue, Worker};
 
 /// What a connector is made from.
 pub struct Site<'a> {
@@ -34,7 +36,7 @@ pub struct Site<'a> {
     /// The folder of the workflow file: relative defaults of sources begin there.
     pub base: &'a Path,
     /// The embedded queue.
-    pub queue: Arc<dyn Queue>,
+    pub queue: Arc<dyn OwnQueue>,
 }
 
 /// Why a step cannot be made: a mistake in the workflow file, or in a file that it names.
@@ -51,22 +53,41 @@ pub struct BuildFault {
     pub hint: Option<String>,
 }
 
-/// One connector: what it declares, and how a worker is made.
-type Entry = (Descriptor, fn(&Site<'_>) -> Result<Worker, Vec<BuildFault>>);
+/// Makes the worker of a step.
+type Make = fn(&Site<'_>) -> Result<Worker, Vec<BuildFault>>;
+
+/// One connector: what it declares, and how a worker is made over each kind of connection.
+struct Entry {
+    descriptor: Descriptor,
+    makers: &'static [(Over, Make)],
+}
+
+/// The kind of connection that a worker is made over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Over {
+    /// Each kind that the connector takes, or none.
+    Any,
+    /// This kind only.
+    Kind(&'static str),
+}
+
+const fn entry(descriptor: Descriptor, makers: &'static [(Over, Make)]) -> Entry {
+    Entry { descriptor, makers }
+}
 
 /// Every connector of this binary.
 const CONNECTORS: &[Entry] = &[
-    (builtin::source::DESCRIPTOR, builtin::source::build),
-    (builtin::map::DESCRIPTOR, builtin::map::build),
-    (bus::PUBLISH, bus::build_publish),
-    (bus::CONSUME, bus::build_consume),
-    (pimcore::DESCRIPTOR, pimcore::build),
-    (medusa::DESCRIPTOR, medusa::build),
-    (http::DESCRIPTOR, http::build),
-    (builtin::delay::DESCRIPTOR, builtin::delay::build),
-    (builtin::fail::DESCRIPTOR, builtin::fail::build),
-    (builtin::alert::DESCRIPTOR, builtin::alert::build),
-    (builtin::nothing::DESCRIPTOR, builtin::nothing::build),
+    entry(builtin::source::DESCRIPTOR, &[(Over::Any, builtin::source::build)]),
+    entry(builtin::map::DESCRIPTOR, &[(Over::Any, builtin::map::build)]),
+    entry(bus::PUBLISH, &[(Over::Kind(bus::CONNECTION.name), bus::build_publish)]),
+    entry(bus::CONSUME, &[(Over::Kind(bus::CONNECTION.name), bus::build_consume)]),
+    entry(pimcore::DESCRIPTOR, &[(Over::Any, pimcore::build)]),
+    entry(medusa::DESCRIPTOR, &[(Over::Any, medusa::build)]),
+    entry(http::DESCRIPTOR, &[(Over::Any, http::build)]),
+    entry(builtin::delay::DESCRIPTOR, &[(Over::Any, builtin::delay::build)]),
+    entry(builtin::fail::DESCRIPTOR, &[(Over::Any, builtin::fail::build)]),
+    entry(builtin::alert::DESCRIPTOR, &[(Over::Any, builtin::alert::build)]),
+    entry(builtin::nothing::DESCRIPTOR, &[(Over::Any, builtin::nothing::build)]),
 ];
 
 /// Every kind of connection of this binary.
@@ -82,7 +103,7 @@ const CONNECTIONS: &[ConnectionKind] = &[
 /// What a workflow file may name.
 pub fn catalog() -> Catalog {
     Catalog {
-        steps: CONNECTORS.iter().map(|(descriptor, _)| *descriptor).collect(),
+        steps: CONNECTORS.iter().map(|entry| entry.descriptor).collect(),
         connections: CONNECTIONS.to_vec(),
         key_stores: vec![bus::CONNECTION.name, redis::CONNECTION.name],
     }
@@ -102,14 +123,55 @@ pub fn key_store(kind: &str, fields: &Map<String, Value>) -> Result<Option<Arc<d
 /// # Errors
 /// Every mistake that only the connector can see, for example in a mapping file.
 pub fn build(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
-    let entry = CONNECTORS.iter().find(|(descriptor, _)| descriptor.uses == site.step.uses);
-    match entry {
+    let kind = site.connection.map(|connection| connection.kind.as_str());
+    let of_step = CONNECTORS.iter().filter(|entry| entry.descriptor.uses == site.step.uses);
+    let fits = |over: Over| match over {
+        Over::Any => true,
+        Over::Kind(name) => kind.is_none_or(|kind| kind == name),
+    };
+    match of_step.flat_map(|entry| entry.makers).find(|(over, _)| fits(*over)) {
         Some((_, make)) => make(site),
         None => Err(vec![BuildFault {
             field: None,
             place: None,
-            message: format!("no connector is called '{}'", site.step.uses),
+            message: format!(
+                "no connector is called '{}' over a connection of kind '{}'",
+                site.step.uses,
+                kind.unwrap_or("none")
+            ),
             hint: None,
         }]),
+    }
+}
+
+/// The values that are there; all that is wrong otherwise.
+fn all_of<T>(results: Vec<Result<T, BuildFault>>) -> Result<Vec<T>, Vec<BuildFault>> {
+    let mut good = Vec::new();
+    let mut faults = Vec::new();
+    for result in results {
+        match result {
+            Ok(value) => good.push(value),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if faults.is_empty() { Ok(good) } else { Err(faults) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_connection_that_a_connector_takes_has_one_maker() {
+        for entry in CONNECTORS {
+            let over = |kind: &str| {
+                let fits =
+                    |over: &Over| *over == Over::Any || matches!(over, Over::Kind(name) if *name == kind);
+                entry.makers.iter().filter(|(over, _)| fits(over)).count()
+            };
+            for kind in entry.descriptor.connections {
+                assert_eq!(over(kind), 1, "{} over {kind}", entry.descriptor.uses);
+            }
+        }
     }
 }

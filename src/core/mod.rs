@@ -33,6 +33,7 @@ pub mod mail;
 pub mod outlet;
 pub mod plan;
 pub mod progress;
+pub mod queue;
 pub mod redefine;
 pub mod resume;
 pub mod retry;

@@ -85,6 +85,9 @@ pub struct Run {
     pub closings: u32,
     /// Why it failed, if it did.
     pub fault: Option<Fault>,
+    /// How new its source is, as whatever started it says (rule R6); `None`: as new as the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// The key it was started under, if one was given: it names the start, once and for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -165,12 +168,18 @@ impl Run {
             epoch: 0,
             closings: 0,
             fault: None,
+            version: None,
             key: None,
             connections: BTreeMap::new(),
             revisions: BTreeMap::new(),
             steer: Steer::default(),
             released: None,
         }
+    }
+
+    /// How new its content is, where neither the item nor the file says more.
+    pub fn newness(&self) -> String {
+        self.version.clone().unwrap_or_else(|| self.started_at.0.to_string())
     }
 
     /// The number of the closing whose `on_failure` was begun and not ended, because the engine died

@@ -15,6 +15,8 @@ pub struct Scope {
     pub run: RunId,
     /// When the run was started (`run.started_at`): the only time a pure step may see (rule R12).
     pub started_at: Timestamp,
+    /// How new the content is (rule R6): what the source says, else when the run was started.
+    pub version: Arc<str>,
     /// The unit.
     pub unit: Unit,
     /// The input of the run (`input`).

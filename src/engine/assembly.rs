@@ -65,7 +65,7 @@ impl Assembly {
     pub fn source(&self) -> Option<&Arc<dyn Source>> {
         self.run.iter().find_map(|station| match &station.worker {
             Worker::Source(source) => Some(source),
-            Worker::Pure(_) | Worker::Effect(_) => None,
+            Worker::Pure(_) | Worker::Receiver(_) | Worker::Effect(_) => None,
         })
     }
 }

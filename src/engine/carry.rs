@@ -113,7 +113,7 @@ impl Drive {
                     let _ = sender.send(Note::Ended { step, outcomes, calls: sent, keys });
                 });
             }
-            Worker::Pure(_) => {
+            Worker::Pure(_) | Worker::Receiver(_) => {
                 let fault = || Fault::new(name::MAPPING, "this step makes no calls");
                 let outcomes = units.iter().map(|(unit, _)| (*unit, Outcome::Unclear(fault()))).collect();
                 let _ = sender.send(Note::Ended { step, outcomes, calls: 0, keys: Settlement::default() });

@@ -20,6 +20,8 @@ pub struct Common {
     pub run: Run,
     /// Its input.
     pub input: Arc<Value>,
+    /// How new its content is, where an item does not say it.
+    pub version: Arc<str>,
     /// Its workflow.
     pub assembly: Arc<Assembly>,
     /// The facts of the run steps before the source, by step, once the gate is open.
@@ -65,6 +67,7 @@ impl Context {
         Ok(Scope {
             run: common.run.id,
             started_at: common.run.started_at,
+            version: Arc::clone(&common.version),
             unit: self.unit,
             input: Arc::clone(&common.input),
             item,
@@ -86,6 +89,7 @@ impl Context {
                 // On the item track the source is the step that gives the item its record.
                 Worker::Source(_) => Ok(scope.item),
                 Worker::Pure(pure) => pure.prepare(&scope).map(Arc::new),
+                Worker::Receiver(receiver) => receiver.prepare(&scope).map(Arc::new),
                 Worker::Effect(effect) => effect.prepare(&scope).map(Arc::new),
             }
         });

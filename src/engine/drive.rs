@@ -20,14 +20,14 @@ use crate::core::run::Run;
 use crate::core::selection::Positions;
 use crate::core::tally::Calls;
 use crate::core::time::Timestamp;
-use crate::ports::{Clock, Compute, Journal, Keys, Pinned, Pins, Queue, Records, StoreError};
+use crate::ports::{Clock, Compute, Journal, Keys, Pinned, Pins, Records, StoreError};
 
 use super::assembly::Assembly;
 use super::claim::Keyring;
 use super::context::{self, Common, Context};
 use super::control::Control;
 use super::finish::{self, Ending};
-use super::mail::Mail;
+use super::mail::{Mail, at_hand};
 use super::note::{Fetched, Note};
 use super::steer::Steering;
 
@@ -36,8 +36,6 @@ use super::steer::Steering;
 pub struct Ports {
     /// Durable records.
     pub journal: Arc<dyn Journal>,
-    /// The embedded queue.
-    pub queue: Arc<dyn Queue>,
     /// The engine's own idempotency keys.
     pub keys: Arc<dyn Keys>,
     /// Time.
@@ -152,7 +150,13 @@ impl Drive {
         let plan = Arc::clone(&assembly.plan);
         let total = if plan.source().is_none() { Some(0) } else { None };
         Self {
-            common: Arc::new(Common { run: run.clone(), input, assembly, run_facts: OnceLock::new() }),
+            common: Arc::new(Common {
+                run: run.clone(),
+                input,
+                version: run.newness().into(),
+                assembly,
+                run_facts: OnceLock::new(),
+            }),
             failure: run.fault.clone(),
             run,
             desk: Desk::new(plan, limits, total, 0),
@@ -273,7 +277,7 @@ impl Drive {
         while let Ok(note) = self.inbox.try_recv() {
             self.hear(note, now)?;
         }
-        self.mail.extend(&self.ports, now, &self.sender);
+        self.mail.extend(now, &self.sender);
         self.watch_deadline(now);
         Ok(())
     }
@@ -316,15 +320,23 @@ impl Drive {
                 self.arrived(Arrival::Ended { step, outcomes }, now)
             }
             Note::Pinned { step, result } => self.pinned(step, result, now),
-            Note::Delivered { step, deliveries } => {
-                for delivery in deliveries {
+            Note::Delivered { step, received } => {
+                for delivery in received.deliveries {
                     self.mail.delivered(step, delivery, now);
                 }
+                for stray in received.strays {
+                    tracing::warn!(queue_id = stray.id, "left to its queue: {}", stray.reason);
+                    self.mail.strayed(step);
+                }
+                Ok(())
+            }
+            Note::QueueAway { step, fault } => {
+                tracing::warn!(step, "the queue is out of reach: {fault}");
                 Ok(())
             }
             Note::QueueDone(result) => {
                 self.mail.queue_done();
-                result.map_err(Error::Store)
+                at_hand(result).map(drop)
             }
             Note::Failed(error) => Err(Error::Store(error)),
         }

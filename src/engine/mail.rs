@@ -6,42 +6,36 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
-use crate::core::arrival::Arrival;
-use crate::core::catalog::Role;
-use crate::core::cell::{Facts, Kind, State};
-use crate::core::change::Receipt;
-use crate::core::fault::{Fault, name};
 use crate::core::id::Unit;
 use crate::core::mail::{Disposition, disposition};
 use crate::core::plan::Plan;
 use crate::core::progress::Progress;
+use crate::core::queue::{Delivery, Receive, Ticket};
 use crate::core::run::Run;
 use crate::core::selection::Positions;
 use crate::core::time::Timestamp;
-use crate::ports::{Delivery, Receive};
+use crate::ports::{Queue, QueueError, Worker};
 
-use super::carry::effect_id;
-use super::context::{Common, Context};
-use super::drive::{Drive, Error, Ports};
+use super::context::Common;
+use super::drive::{Error, Ports};
 use super::note::Note;
-use super::poll::{RECEIVE_MAX, parameters, poll};
+use super::poll::{RECEIVE_MAX, poll};
 
 /// Most messages in one change of the queue: each is a row of one commit.
 const CHANGES_MAX: usize = 400;
 
 /// The messages of one run.
 pub(super) struct Mail {
-    held: BTreeMap<(Unit, usize), Held>,
+    pub(super) held: BTreeMap<(Unit, usize), Held>,
     /// Held messages whose item moved, or that are new.
-    review: BTreeSet<Unit>,
+    pub(super) review: BTreeSet<Unit>,
     /// Items that left memory, as they were last seen.
-    rest: BTreeMap<Unit, Progress>,
+    pub(super) rest: BTreeMap<Unit, Progress>,
     /// Items that left memory with a doubt that their message settled; not yet committed.
-    proven: Vec<(Unit, Progress)>,
+    pub(super) proven: Vec<(Unit, Progress)>,
     pollers: Vec<JoinHandle<()>>,
     inlets: BTreeMap<usize, Inlet>,
     /// Only messages for these items are received.
@@ -52,14 +46,15 @@ pub(super) struct Mail {
 }
 
 /// A message that was received and is not let go yet.
-struct Held {
-    delivery: Delivery,
+pub(super) struct Held {
+    pub(super) delivery: Delivery,
     /// Its item took it; it is only kept until the step that it is deleted after.
-    taken: bool,
+    pub(super) taken: bool,
 }
 
 /// Where messages come in, one for each step that receives.
 struct Inlet {
+    queue: Arc<dyn Queue>,
     receive: Receive,
     /// Bounds what is received ahead: a message costs a permit until its item takes it.
     permits: Arc<Semaphore>,
@@ -88,17 +83,18 @@ impl Mail {
 
     /// Starts receiving for every step that receives.
     pub(super) fn open(&mut self, ports: &Ports, common: &Common, sender: &mpsc::UnboundedSender<Note>) {
-        for (step, known) in common.assembly.plan.items.steps.iter().enumerate() {
-            if known.role != Role::Receive {
-                continue;
+        for (step, station) in common.assembly.items.iter().enumerate() {
+            let Worker::Receiver(receiver) = &station.worker else { continue };
+            let receive = Receive { items: self.chosen.clone(), ..receiver.receive(common.run.id) };
+            let (queue, permits) = (receiver.queue(), Arc::new(Semaphore::new(self.window.max(RECEIVE_MAX))));
+            let inlet = Inlet { queue, receive, permits };
+            for _ in 0..inlet.receive.pollers {
+                let (queue, permits) = (Arc::clone(&inlet.queue), Arc::clone(&inlet.permits));
+                let clock = Arc::clone(&ports.clock);
+                let poller = poll(step, inlet.receive.clone(), queue, permits, clock, sender.clone());
+                self.pollers.push(tokio::spawn(poller));
             }
-            let Some(receive) = parameters(common, step) else { continue };
-            let receive = Receive { items: self.chosen.clone(), ..receive };
-            let permits = Arc::new(Semaphore::new(self.window.max(RECEIVE_MAX)));
-            let (queue, inlet) = (Arc::clone(&ports.queue), Arc::clone(&permits));
-            let poller = poll(step, receive.clone(), queue, inlet, sender.clone());
-            self.inlets.insert(step, Inlet { receive, permits });
-            self.pollers.push(tokio::spawn(poller));
+            self.inlets.insert(step, inlet);
         }
     }
 
@@ -108,6 +104,11 @@ impl Mail {
             poller.abort();
         }
         self.extend_at = None;
+    }
+
+    /// A message that is none of ours is left to its queue, and to the redrive policy there.
+    pub(super) fn strayed(&mut self, step: usize) {
+        self.give_back(step, 1);
     }
 
     pub(super) fn delivered(&mut self, step: usize, delivery: Delivery, now: Timestamp) {
@@ -168,7 +169,7 @@ impl Mail {
     }
 
     /// Keeps held messages hidden while their items work.
-    pub(super) fn extend(&mut self, ports: &Ports, now: Timestamp, sender: &mpsc::UnboundedSender<Note>) {
+    pub(super) fn extend(&mut self, now: Timestamp, sender: &mpsc::UnboundedSender<Note>) {
         if self.extend_at.is_none_or(|at| at > now) {
             return;
         }
@@ -176,18 +177,18 @@ impl Mail {
         let steps: Vec<(usize, Duration)> =
             self.inlets.iter().map(|(step, inlet)| (*step, inlet.receive.visibility)).collect();
         for (step, visibility) in steps {
-            let receipts: Vec<Receipt> = self
+            let tickets: Vec<Ticket> = self
                 .held
                 .iter()
                 .filter(|((_, at), _)| *at == step)
-                .map(|(_, held)| held.delivery.message.receipt())
+                .map(|(_, held)| held.delivery.ticket.clone())
                 .collect();
-            if !receipts.is_empty() {
+            if !tickets.is_empty() {
                 let half_way = now.after(visibility / 2);
                 self.extend_at = Some(self.extend_at.map_or(half_way, |at| at.min(half_way)));
             }
-            for receipts in receipts.chunks(CHANGES_MAX) {
-                self.hide(ports, receipts.to_vec(), visibility, sender);
+            for tickets in tickets.chunks(CHANGES_MAX) {
+                self.hide(step, tickets.to_vec(), visibility, sender);
             }
         }
     }
@@ -199,11 +200,12 @@ impl Mail {
         for (step, inlet) in &self.inlets {
             let receive = Receive { wait: Duration::ZERO, ..inlet.receive.clone() };
             loop {
-                let deliveries = ports.queue.receive(&receive).await?;
-                if deliveries.is_empty() {
+                // What is out of reach needs nothing: its messages show again by themselves.
+                let Some(received) = at_hand(inlet.queue.receive(&receive).await)? else { break };
+                if received.is_empty() {
                     break;
                 }
-                self.let_go(ports, &plan, run, *step, deliveries).await?;
+                self.let_go(ports, &plan, run, (*step, inlet), received.deliveries).await?;
             }
         }
         Ok(())
@@ -214,7 +216,7 @@ impl Mail {
         ports: &Ports,
         plan: &Plan,
         run: &Run,
-        step: usize,
+        (step, inlet): (usize, &Inlet),
         deliveries: Vec<Delivery>,
     ) -> Result<(), Error> {
         let (mut delete, mut release) = (Vec::new(), Vec::new());
@@ -223,17 +225,17 @@ impl Mail {
             let progress = ports.journal.progress(run.id, Unit::Item(item))?;
             let progress = progress.map(|progress| progress.fitted(&plan.items));
             match progress.map(|progress| disposition(&plan.items, step, &progress)) {
-                Some(Disposition::Delete) => delete.push(delivery.message.receipt()),
-                Some(Disposition::Release) => release.push(delivery.message.receipt()),
+                Some(Disposition::Delete) => delete.push(delivery.ticket),
+                Some(Disposition::Release) => release.push(delivery.ticket),
                 // Stays hidden until its time: the run has not ended for this item.
                 Some(Disposition::Keep | Disposition::Take | Disposition::Proves(_)) | None => {}
             }
         }
         if !delete.is_empty() {
-            ports.queue.delete(delete).await?;
+            at_hand(inlet.queue.delete(delete).await)?;
         }
         if !release.is_empty() {
-            ports.queue.hide(release, Duration::ZERO).await?;
+            at_hand(inlet.queue.hide(release, Duration::ZERO).await)?;
         }
         Ok(())
     }
@@ -242,38 +244,49 @@ impl Mail {
         self.held.range((unit, 0)..=(unit, usize::MAX)).next().is_some()
     }
 
-    fn give_back(&self, step: usize, permits: usize) {
+    pub(super) fn give_back(&self, step: usize, permits: usize) {
         if let Some(inlet) = self.inlets.get(&step) {
             inlet.permits.add_permits(permits);
         }
     }
 
-    fn let_go_of(&mut self, unit: Unit, step: usize) -> Option<Receipt> {
+    pub(super) fn let_go_of(&mut self, unit: Unit, step: usize) -> Option<Ticket> {
         let held = self.held.remove(&(unit, step))?;
         self.give_back(step, usize::from(!held.taken));
-        Some(held.delivery.message.receipt())
+        Some(held.delivery.ticket)
     }
 
-    fn hide(
+    pub(super) fn hide(
         &mut self,
-        ports: &Ports,
-        receipts: Vec<Receipt>,
+        step: usize,
+        tickets: Vec<Ticket>,
         visibility: Duration,
         sender: &mpsc::UnboundedSender<Note>,
     ) {
+        let Some(inlet) = self.inlets.get(&step) else { return };
         self.outstanding += 1;
-        let (queue, sender) = (Arc::clone(&ports.queue), sender.clone());
+        let (queue, sender) = (Arc::clone(&inlet.queue), sender.clone());
         tokio::spawn(async move {
-            let _ = sender.send(Note::QueueDone(queue.hide(receipts, visibility).await));
+            let _ = sender.send(Note::QueueDone(queue.hide(tickets, visibility).await));
         });
     }
 
-    fn delete(&mut self, ports: &Ports, receipts: Vec<Receipt>, sender: &mpsc::UnboundedSender<Note>) {
+    pub(super) fn delete(&mut self, step: usize, tickets: Vec<Ticket>, sender: &mpsc::UnboundedSender<Note>) {
+        let Some(inlet) = self.inlets.get(&step) else { return };
         self.outstanding += 1;
-        let (queue, sender) = (Arc::clone(&ports.queue), sender.clone());
+        let (queue, sender) = (Arc::clone(&inlet.queue), sender.clone());
         tokio::spawn(async move {
-            let _ = sender.send(Note::QueueDone(queue.delete(receipts).await));
+            let _ = sender.send(Note::QueueDone(queue.delete(tickets).await));
         });
+    }
+}
+
+/// What a queue answered; `None` when it is out of reach.
+pub(super) fn at_hand<T>(answer: Result<T, QueueError>) -> Result<Option<T>, Error> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(QueueError::Away(_)) => Ok(None),
+        Err(QueueError::Store(error)) => Err(Error::Store(error)),
     }
 }
 
@@ -281,113 +294,4 @@ impl Drop for Mail {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-impl Drive {
-    /// Decides about the messages whose items moved. Everything the decision rests on is durable.
-    /// Returns whether something was recorded that wants a commit.
-    pub(super) fn review_mail(&mut self, now: Timestamp) -> Result<bool, Error> {
-        let mut heard = false;
-        let (mut delete, mut release) = (Vec::new(), Vec::new());
-        for unit in std::mem::take(&mut self.mail.review) {
-            let held: Vec<usize> =
-                self.mail.held.range((unit, 0)..=(unit, usize::MAX)).map(|((_, step), _)| *step).collect();
-            for step in held {
-                let decided = match (self.desk.progress(unit), self.mail.rest.get(&unit)) {
-                    (Some(progress), _) | (None, Some(progress)) if self.is_stale(unit, step, progress) => {
-                        Disposition::Delete
-                    }
-                    (Some(progress), _) | (None, Some(progress)) => {
-                        disposition(&self.desk.plan().items, step, progress)
-                    }
-                    (None, None) => {
-                        self.desk.want(unit);
-                        heard = true;
-                        continue;
-                    }
-                };
-                match decided {
-                    Disposition::Keep => {}
-                    Disposition::Delete => delete.extend(self.mail.let_go_of(unit, step)),
-                    Disposition::Release => release.extend(self.mail.let_go_of(unit, step)),
-                    Disposition::Take => {
-                        heard = true;
-                        self.take(unit, step, now)?;
-                    }
-                    Disposition::Proves(need) => {
-                        heard = true;
-                        self.prove(unit, step, need, now)?;
-                    }
-                }
-            }
-            self.mail.rest.remove(&unit);
-        }
-        if !delete.is_empty() {
-            self.mail.delete(&self.ports, delete, &self.sender);
-        }
-        if !release.is_empty() {
-            self.mail.hide(&self.ports, release, Duration::ZERO, &self.sender);
-        }
-        Ok(heard)
-    }
-
-    /// Whether a held message is of an effect that was carried out anew since, under a later
-    /// revision of its step: that has a message of its own.
-    fn is_stale(&self, unit: Unit, step: usize, progress: &Progress) -> bool {
-        let Some(held) = self.mail.held.get(&(unit, step)) else { return false };
-        let (event_id, run) = (held.delivery.message.event_id, self.run.id.to_string());
-        let track = &self.desk.plan().items;
-        track.steps[..step].iter().enumerate().any(|(at, known)| {
-            let present = match progress.state(track, at) {
-                State::Pending | State::Backoff(_) => known.revision,
-                _ => progress.cells[at].revision,
-            };
-            (0..present).any(|revision| effect_id(&run, &known.name, unit, revision) == event_id)
-        })
-    }
-
-    fn take(&mut self, unit: Unit, step: usize, now: Timestamp) -> Result<(), Error> {
-        let Some(held) = self.mail.held.get_mut(&(unit, step)) else { return Ok(()) };
-        let first_time = !std::mem::replace(&mut held.taken, true);
-        self.mail.give_back(step, usize::from(first_time));
-        let Some(Held { delivery, .. }) = self.mail.held.get(&(unit, step)) else { return Ok(()) };
-        let message = &delivery.message;
-        let expected = match (self.contexts.get(&unit), self.desk.progress(unit)) {
-            (Some(context), Some(progress)) => expected_digest(&self.common, context, step, progress),
-            _ => None,
-        };
-        let content = match expected {
-            Some(expected) if expected != message.digest => Err(Fault::new(
-                name::PAYLOAD_MISMATCH,
-                format!("the message is about content {}, the pinned item is {expected}", message.digest),
-            )),
-            _ => Ok(facts_of(delivery)),
-        };
-        Ok(self.desk.hear(Arrival::Delivered { step, unit, content }, now, 0.0)?)
-    }
-
-    fn prove(&mut self, unit: Unit, step: usize, need: usize, now: Timestamp) -> Result<(), Error> {
-        let Some(Held { delivery, .. }) = self.mail.held.get(&(unit, step)) else { return Ok(()) };
-        let facts = facts_of(delivery);
-        if self.desk.progress(unit).is_some() {
-            return Ok(self.desk.hear(Arrival::Proven { step: need, unit, facts }, now, 0.0)?);
-        }
-        // A doubt that only a person could settle had put the item to rest; it is read in again
-        // after the commit.
-        let Some(mut progress) = self.mail.rest.remove(&unit) else { return Ok(()) };
-        progress.apply(&self.desk.plan().items, need, Kind::Done { facts }, now)?;
-        self.mail.proven.push((unit, progress));
-        self.desk.want(unit);
-        Ok(())
-    }
-}
-
-fn facts_of(delivery: &Delivery) -> Facts {
-    let event_id = uuid::Uuid::from_u128(delivery.message.event_id).to_string();
-    Facts::from([("event_id".to_owned(), Value::from(event_id))])
-}
-
-/// Made when the step was prepared; made here only for an item that waited before the engine began.
-fn expected_digest(common: &Common, context: &Context, step: usize, progress: &Progress) -> Option<String> {
-    context.output(common, step, progress).ok()?.get("digest")?.as_str().map(str::to_owned)
 }

@@ -4,9 +4,6 @@
 //! *decide, commit, act, listen*. Everything that takes time happens elsewhere and comes back as a
 //! note: computing on the compute port, calls and polls as tasks. Recovery is the same path: load,
 //! decide again.
-//!
-//! A step that receives is prepared to an object with `queue`, `wait_ms`, `visibility_ms`,
-//! `receives_max` and, for an item, `digest`.
 
 pub mod assembly;
 mod carry;
@@ -23,6 +20,7 @@ mod poll;
 pub mod prepare;
 mod record;
 pub mod recover;
+mod review;
 pub mod settle;
 mod steer;
 

@@ -7,8 +7,9 @@ use crate::core::claims::{Claim, Claimed};
 use crate::core::fault::Fault;
 use crate::core::id::Unit;
 use crate::core::progress::Progress;
+use crate::core::queue::Received;
 use crate::core::retry::{Outcome, Probed};
-use crate::ports::{Answered, Delivery, KeysError, Pinned, StoreError};
+use crate::ports::{Answered, KeysError, Pinned, QueueError, StoreError};
 
 use super::claim::Settlement;
 use super::context::Context;
@@ -43,9 +44,14 @@ pub(super) enum Note {
     },
     Delivered {
         step: usize,
-        deliveries: Vec<Delivery>,
+        received: Received,
     },
-    QueueDone(Result<(), StoreError>),
+    /// A queue is out of reach.
+    QueueAway {
+        step: usize,
+        fault: Fault,
+    },
+    QueueDone(Result<(), QueueError>),
     Failed(StoreError),
 }
 

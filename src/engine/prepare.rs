@@ -122,7 +122,7 @@ fn request(common: &Common, station: &Station, step: usize, scope: &Scope) -> Re
     let key = key::rendered(&keyed.key, scope, "an idempotency key")?;
     let version = match &keyed.version {
         Some(version) => key::rendered(version, scope, "a version")?,
-        None => scope.started_at.0.to_string(),
+        None => scope.version.to_string(),
     };
     let version = Versioned { fingerprint: Fingerprint::of(&body), version: Version(version) };
     Ok(Arc::new(Request { key, body, version: Some(version) }))
@@ -132,6 +132,7 @@ fn body(station: &Station, scope: &Scope) -> Result<Value, Fault> {
     match &station.worker {
         Worker::Source(source) => source.prepare(scope),
         Worker::Pure(pure) => pure.prepare(scope),
+        Worker::Receiver(receiver) => receiver.prepare(scope),
         Worker::Effect(effect) => effect.prepare(scope),
     }
 }

@@ -12,6 +12,7 @@ fn scope(item: Value) -> Scope {
     Scope {
         run: RunId(7),
         started_at: Timestamp(1_769_861_096_123),
+        version: "0".into(),
         unit: Unit::Item(3),
         input: Arc::new(json!({ "source": "a.json", "limit": 5 })),
         item: Arc::new(item),

@@ -12,15 +12,16 @@ use crate::core::claims::{Claim, Claimed, End, KeyId, KeyRow, Settled};
 use crate::core::event::Event;
 use crate::core::id::{RunId, Unit};
 use crate::core::progress::Progress;
+use crate::core::queue::{Delivery, Receive, Received, Ticket};
 use crate::core::run::Run;
 use crate::core::start::StartKey;
 use crate::core::tally::Tally;
 use crate::core::time::Timestamp;
-use crate::ports::{Answered, Clock, Delivery, Journal, Keys, KeysError, Queue, Receive, StoreError};
+use crate::ports::{Answered, Clock, Journal, Keys, KeysError, OwnQueue, Queue, QueueError, StoreError};
 
 use super::bells::Bells;
 use super::claims::{self, KeyTable};
-use super::queue::{Taken, hidden_until, long_poll};
+use super::queue::{self, Taken, hidden_until, long_poll};
 use super::racks::dead_letter_queue;
 
 /// What becomes of one write.
@@ -210,7 +211,9 @@ impl Kept {
             }
             waiting.receives += 1;
             waiting.until = hidden_until(receive, now);
-            let delivery = Delivery { message: waiting.message.clone(), receives: waiting.receives };
+            let message = waiting.message.clone();
+            let ticket = Ticket::Own(message.receipt());
+            let delivery = Delivery { message, receives: waiting.receives, ticket, carried: None };
             taken.deliveries.push(delivery);
         }
         self.stirred.push(key);
@@ -349,11 +352,7 @@ impl Keys for MemoryStore {
 /// A visibility timeout holds within one life of the engine: see [`MemoryStore::survivor`].
 #[async_trait]
 impl Queue for MemoryStore {
-    async fn send(&self, messages: Vec<Message>) -> Result<(), StoreError> {
-        self.commit(vec![Change::Enqueue(messages)]).await
-    }
-
-    async fn receive(&self, receive: &Receive) -> Result<Vec<Delivery>, StoreError> {
+    async fn receive(&self, receive: &Receive) -> Result<Received, QueueError> {
         let ask = |now| async move {
             // Finding nothing is no write, so it has no fate.
             if self.read(|kept| kept.has_visible(receive, now))? {
@@ -362,15 +361,22 @@ impl Queue for MemoryStore {
             let next_visible = self.read(|kept| kept.next_visible(receive, now))?;
             Ok(Taken { deliveries: Vec::new(), next_visible })
         };
-        long_poll(&*self.clock, &self.bells, receive, ask).await
+        Ok(long_poll(&*self.clock, &self.bells, receive, ask).await?)
     }
 
-    async fn delete(&self, receipts: Vec<Receipt>) -> Result<(), StoreError> {
-        self.commit(receipts.into_iter().map(Change::Delete).collect()).await
+    async fn delete(&self, tickets: Vec<Ticket>) -> Result<(), QueueError> {
+        Ok(self.commit(queue::own(tickets).map(Change::Delete).collect()).await?)
     }
 
-    async fn hide(&self, receipts: Vec<Receipt>, visibility: Duration) -> Result<(), StoreError> {
+    async fn hide(&self, tickets: Vec<Ticket>, visibility: Duration) -> Result<(), QueueError> {
         let until = self.clock.now().after(visibility);
-        self.commit(receipts.into_iter().map(|receipt| Change::Hide { receipt, until }).collect()).await
+        Ok(self.commit(queue::own(tickets).map(|receipt| Change::Hide { receipt, until }).collect()).await?)
+    }
+}
+
+#[async_trait]
+impl OwnQueue for MemoryStore {
+    async fn send(&self, messages: Vec<Message>) -> Result<(), StoreError> {
+        self.commit(vec![Change::Enqueue(messages)]).await
     }
 }

@@ -1,8 +1,8 @@
 //! Messages become rows: the part of the stage that serves the queues.
 
 use crate::core::change::{Message, Receipt};
+use crate::core::queue::{Delivery, Receive, Ticket};
 use crate::core::time::Timestamp;
-use crate::ports::{Delivery, Receive};
 
 use super::block::{Block, MESSAGES};
 use super::codec;
@@ -50,7 +50,9 @@ impl Stage {
             }
             self.received(&receipt, until)?;
             let receives = parcel.receives + 1;
-            taken.deliveries.push(Delivery { message: parcel.into_message(&rack), receives });
+            let message = parcel.into_message(&rack);
+            let ticket = Ticket::Own(message.receipt());
+            taken.deliveries.push(Delivery { message, receives, ticket, carried: None });
         }
         taken.next_visible = self.racks.next_visible(&rack);
         Ok(taken)

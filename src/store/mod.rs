@@ -56,16 +56,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::core::care::KeptDeadLetter;
-use crate::core::change::{Change, Message, Receipt};
+use crate::core::change::{Change, Message};
 use crate::core::claims::{Claim, Claimed, End, KeyId, KeyRow, Settled};
 use crate::core::event::Event;
 use crate::core::id::{RunId, Unit};
 use crate::core::progress::Progress;
+use crate::core::queue::{Receive, Received, Ticket};
 use crate::core::run::Run;
 use crate::core::start::StartKey;
 use crate::core::tally::Tally;
 use crate::ports::{
-    Answered, Clock, Delivery, Journal, Keys, KeysError, PinWriter, Pins, Queue, Receive, StoreError,
+    Answered, Clock, Journal, Keys, KeysError, OwnQueue, PinWriter, Pins, Queue, QueueError, StoreError,
 };
 
 use bells::Bells;
@@ -218,22 +219,25 @@ impl Journal for Store {
 /// A visibility timeout holds within one life of the engine: see [`Store::open`].
 #[async_trait]
 impl Queue for Store {
+    async fn receive(&self, receive: &Receive) -> Result<Received, QueueError> {
+        let Inner { clock, bells, writer, .. } = &*self.0;
+        Ok(queue::long_poll(&**clock, bells, receive, |now| writer.take(receive.clone(), now)).await?)
+    }
+
+    async fn delete(&self, tickets: Vec<Ticket>) -> Result<(), QueueError> {
+        Ok(self.commit(queue::own(tickets).map(Change::Delete).collect()).await?)
+    }
+
+    async fn hide(&self, tickets: Vec<Ticket>, visibility: Duration) -> Result<(), QueueError> {
+        let until = self.0.clock.now().after(visibility);
+        Ok(self.commit(queue::own(tickets).map(|receipt| Change::Hide { receipt, until }).collect()).await?)
+    }
+}
+
+#[async_trait]
+impl OwnQueue for Store {
     async fn send(&self, messages: Vec<Message>) -> Result<(), StoreError> {
         self.commit(vec![Change::Enqueue(messages)]).await
-    }
-
-    async fn receive(&self, receive: &Receive) -> Result<Vec<Delivery>, StoreError> {
-        let Inner { clock, bells, writer, .. } = &*self.0;
-        queue::long_poll(&**clock, bells, receive, |now| writer.take(receive.clone(), now)).await
-    }
-
-    async fn delete(&self, receipts: Vec<Receipt>) -> Result<(), StoreError> {
-        self.commit(receipts.into_iter().map(Change::Delete).collect()).await
-    }
-
-    async fn hide(&self, receipts: Vec<Receipt>, visibility: Duration) -> Result<(), StoreError> {
-        let until = self.0.clock.now().after(visibility);
-        self.commit(receipts.into_iter().map(|receipt| Change::Hide { receipt, until }).collect()).await
     }
 }
 

@@ -3,8 +3,10 @@
 
 use std::pin::pin;
 
+use crate::core::change::Receipt;
+use crate::core::queue::{Delivery, Receive, Received, Ticket};
 use crate::core::time::Timestamp;
-use crate::ports::{Clock, Delivery, Receive, StoreError};
+use crate::ports::{Clock, StoreError};
 
 use super::bells::Bells;
 
@@ -23,7 +25,7 @@ pub(super) async fn long_poll<F>(
     bells: &Bells,
     receive: &Receive,
     ask: impl Fn(Timestamp) -> F + Send,
-) -> Result<Vec<Delivery>, StoreError>
+) -> Result<Received, StoreError>
 where
     F: Future<Output = Result<Taken, StoreError>> + Send,
 {
@@ -37,7 +39,7 @@ where
         let taken = ask(now).await?;
         // Whoever asks for none gets none; waiting for more would never end before the deadline.
         if !taken.deliveries.is_empty() || receive.max == 0 || now >= deadline {
-            return Ok(taken.deliveries);
+            return Ok(Received { deliveries: taken.deliveries, strays: Vec::new() });
         }
         let until = taken.next_visible.map_or(deadline, |next| next.min(deadline));
         tokio::select! {
@@ -52,4 +54,12 @@ where
 /// take the same message twice.
 pub(super) fn hidden_until(receive: &Receive, now: Timestamp) -> Timestamp {
     Timestamp(now.after(receive.visibility).0.max(now.0.saturating_add(1)))
+}
+
+/// The messages of this store among those that are named.
+pub(super) fn own(tickets: Vec<Ticket>) -> impl Iterator<Item = Receipt> {
+    tickets.into_iter().filter_map(|ticket| match ticket {
+        Ticket::Own(receipt) => Some(receipt),
+        Ticket::Given(_) => None,
+    })
 }

@@ -8,8 +8,9 @@ use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::core::change::Change;
+use crate::core::queue::Receive;
 use crate::core::time::Timestamp;
-use crate::ports::{Receive, StoreError};
+use crate::ports::StoreError;
 
 use super::bells::Bells;
 use super::codec;

@@ -8,14 +8,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use milepost::connectors::sandbox::{self, Entry, Faults, Sandbox};
 use milepost::connectors::{Site, build};
-use milepost::core::change::{Message, Receipt};
+use milepost::core::change::Message;
 use milepost::core::id::{RunId, Unit};
 use milepost::core::outlet::Terms;
+use milepost::core::queue::{Receive, Received, Ticket};
 use milepost::core::retry::{Again, Outcome, Retry};
 use milepost::core::scope::Scope;
 use milepost::core::time::Timestamp;
 use milepost::core::workflow::{Batch, Connection, Step};
-use milepost::ports::{Call, Delivery, Effect, Queue, Receive, StoreError, Worker};
+use milepost::ports::{Call, Effect, OwnQueue, Queue, QueueError, StoreError, Worker};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
@@ -142,6 +143,7 @@ pub(crate) fn scope(item: Value) -> Scope {
     Scope {
         run: RunId(1),
         started_at: Timestamp(0),
+        version: "0".into(),
         unit: Unit::Item(0),
         input: Arc::new(json!({})),
         item: Arc::new(item),
@@ -189,19 +191,22 @@ struct NoQueue;
 
 #[async_trait]
 impl Queue for NoQueue {
+    async fn receive(&self, _: &Receive) -> Result<Received, QueueError> {
+        Ok(Received::default())
+    }
+
+    async fn delete(&self, _: Vec<Ticket>) -> Result<(), QueueError> {
+        Ok(())
+    }
+
+    async fn hide(&self, _: Vec<Ticket>, _: Duration) -> Result<(), QueueError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl OwnQueue for NoQueue {
     async fn send(&self, _: Vec<Message>) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn receive(&self, _: &Receive) -> Result<Vec<Delivery>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    async fn delete(&self, _: Vec<Receipt>) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn hide(&self, _: Vec<Receipt>, _: Duration) -> Result<(), StoreError> {
         Ok(())
     }
 }

@@ -110,7 +110,6 @@ impl Place {
         let shared = Arc::new(store.clone());
         let ports = Ports {
             journal: Arc::clone(&shared) as _,
-            queue: Arc::clone(&shared) as _,
             keys: Arc::clone(&shared) as _,
             clock: Arc::clone(&self.clock) as _,
             pins: shared,

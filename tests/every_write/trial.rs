@@ -19,7 +19,7 @@ use milepost::core::selection::Selection;
 use milepost::core::time::Timestamp;
 use milepost::engine::assembly::Assembly;
 use milepost::engine::{Control, Ports, Resumption, drive, recover};
-use milepost::ports::{Clock, Compute, Journal, Queue, Worker};
+use milepost::ports::{Clock, Compute, Journal, OwnQueue, Worker};
 use milepost::store::{Fate, MemoryStore};
 use serde_json::{Map, Value};
 use tempfile::TempDir;
@@ -152,13 +152,12 @@ impl<'a> Trial<'a> {
         let store = Arc::new(self.store.survivor(fates));
         let ports = Ports {
             journal: Arc::clone(&store) as Arc<dyn Journal>,
-            queue: Arc::clone(&store) as Arc<dyn Queue>,
             keys: Arc::clone(&store) as Arc<dyn milepost::ports::Keys>,
             clock: Arc::clone(&self.clock),
             pins: Arc::clone(&store) as Arc<dyn milepost::ports::Pins>,
             compute: Arc::new(InPlace),
         };
-        let assembly = self.assemble(Arc::clone(&store) as Arc<dyn Queue>);
+        let assembly = self.assemble(Arc::clone(&store) as Arc<dyn OwnQueue>);
         self.assembly = Some(Arc::clone(&assembly));
         let (run, open) = (self.store.run(RUN).unwrap().unwrap(), Arc::clone(&self.open));
         let engine = runtime();
@@ -174,7 +173,7 @@ impl<'a> Trial<'a> {
         ended.or_else(|| self.store.run(RUN).unwrap().filter(|run| run.status.is_ended()))
     }
 
-    fn assemble(&self, queue: Arc<dyn Queue>) -> Arc<Assembly> {
+    fn assemble(&self, queue: Arc<dyn OwnQueue>) -> Arc<Assembly> {
         let file = self.stage.path("product-sync.yaml");
         let made = rehearse(&file, queue, &self.sandbox.pim_url, &self.sandbox.shop_url);
         let mut assembly = made.unwrap_or_else(|_| panic!("the shipped workflow has mistakes"));

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use milepost::connectors::{BuildFault, Site, build};
-use milepost::core::change::{Message, Receipt};
+use milepost::core::change::Message;
 use milepost::core::fault::Fault;
 use milepost::core::id::{RunId, Unit};
+use milepost::core::queue::{Receive, Received, Ticket};
 use milepost::core::retry::Retry;
 use milepost::core::scope::Scope;
 use milepost::core::survey::Survey;
@@ -20,7 +21,7 @@ use milepost::core::time::Timestamp;
 use milepost::core::workflow::{Batch, Step};
 use milepost::mapping::{self, Mapping};
 use milepost::ports::{
-    Delivery, PinWriter, Pinned, Pins, Queue, Receive, Records, Source, StoreError, Worker,
+    OwnQueue, PinWriter, Pinned, Pins, Queue, QueueError, Records, Source, StoreError, Worker,
 };
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -33,6 +34,7 @@ pub(crate) fn scope_of(item: Arc<Value>) -> Scope {
     Scope {
         run: RunId(7),
         started_at: Timestamp(1_700_000_000_000),
+        version: "0".into(),
         unit: Unit::Item(0),
         input: Arc::new(Value::Null),
         item,
@@ -144,19 +146,22 @@ struct NoQueue;
 
 #[async_trait]
 impl Queue for NoQueue {
+    async fn receive(&self, _: &Receive) -> Result<Received, QueueError> {
+        Err(StoreError("no queue here".to_owned()).into())
+    }
+
+    async fn delete(&self, _: Vec<Ticket>) -> Result<(), QueueError> {
+        Err(StoreError("no queue here".to_owned()).into())
+    }
+
+    async fn hide(&self, _: Vec<Ticket>, _: Duration) -> Result<(), QueueError> {
+        Err(StoreError("no queue here".to_owned()).into())
+    }
+}
+
+#[async_trait]
+impl OwnQueue for NoQueue {
     async fn send(&self, _: Vec<Message>) -> Result<(), StoreError> {
-        Err(StoreError("no queue here".to_owned()))
-    }
-
-    async fn receive(&self, _: &Receive) -> Result<Vec<Delivery>, StoreError> {
-        Err(StoreError("no queue here".to_owned()))
-    }
-
-    async fn delete(&self, _: Vec<Receipt>) -> Result<(), StoreError> {
-        Err(StoreError("no queue here".to_owned()))
-    }
-
-    async fn hide(&self, _: Vec<Receipt>, _: Duration) -> Result<(), StoreError> {
         Err(StoreError("no queue here".to_owned()))
     }
 }

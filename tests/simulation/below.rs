@@ -13,7 +13,7 @@ use milepost::core::progress::Progress;
 use milepost::core::run::{Run, Source, Status};
 use milepost::engine::assembly::Assembly;
 use milepost::engine::{Control, Ports, drive};
-use milepost::ports::{Clock, Journal, Queue};
+use milepost::ports::{Clock, Journal};
 use milepost::store::{Fate, MemoryStore};
 
 use crate::case::new_run;
@@ -39,7 +39,7 @@ fn workflow(world: &Arc<World>) -> Assembly {
     let stations = vec![
         station(source(world, ITEMS), None),
         station(effect(world, 1, false), None),
-        station(Worker::Pure(Arc::new(SimReceiver)), None),
+        station(Worker::Receiver(Arc::new(SimReceiver { world: Arc::clone(world) })), None),
         station(effect(world, 3, false), None),
     ];
     assembly(world, (Track::new(steps), stations), ITEMS)
@@ -79,10 +79,9 @@ fn records() -> Vec<Change> {
 fn live(clock: &Arc<SimClock>, store: &MemoryStore, world: &Arc<World>) -> u64 {
     let run = store.run(RUN).unwrap().unwrap();
     let shared = Arc::new(store.clone());
-    world.meet(Life { queue: shared.clone(), journal: shared.clone() });
+    world.meet(Life { queue: shared.clone(), inbox: shared.clone(), journal: shared.clone() });
     let ports = Ports {
         journal: Arc::clone(&shared) as Arc<dyn Journal>,
-        queue: Arc::clone(&shared) as Arc<dyn Queue>,
         keys: Arc::clone(&shared) as Arc<dyn milepost::ports::Keys>,
         clock: Arc::clone(clock) as Arc<dyn Clock>,
         pins: shared,

@@ -10,12 +10,13 @@ use milepost::core::id::{RunId, Unit};
 use milepost::core::letter::LetterFilter;
 use milepost::core::plan::Plan;
 use milepost::core::progress::Progress;
+use milepost::core::queue::Receive;
 use milepost::core::run::{Run, Status};
 use milepost::core::selection::Selection;
 use milepost::core::time::Timestamp;
 use milepost::engine::assembly::Assembly;
 use milepost::engine::{Control, Ports, Resumption, drive, recover};
-use milepost::ports::{Clock, Journal, Queue, Receive};
+use milepost::ports::{Clock, Journal, Queue};
 use milepost::store::{Fate as Write, MemoryStore};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -181,13 +182,13 @@ impl Case {
         let selection = fortune.selection.clone();
         self.store = self.store.survivor(move |number| if number < cut { Write::Kept } else { last });
         let store = Arc::new(self.store.clone());
-        self.world.meet(world::Life { queue: store.clone(), journal: store.clone() });
         let served_by = self.plan().items.steps.iter().find_map(|step| step.delete_after);
         let mailbox = Mailbox::new(store.clone(), Arc::clone(&self.world), served_by.unwrap_or(0));
+        let (queue, journal) = (store.clone(), store.clone());
+        self.world.meet(world::Life { queue, inbox: Arc::new(mailbox), journal });
         let limits = Limits { window: self.rng.random_range(2..30), patience: Duration::from_millis(300) };
         let ports = Ports {
             journal: Arc::clone(&store) as Arc<dyn Journal>,
-            queue: Arc::new(mailbox),
             keys: Arc::clone(&store) as Arc<dyn milepost::ports::Keys>,
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             pins: store as Arc<dyn milepost::ports::Pins>,
@@ -239,11 +240,13 @@ impl Case {
             wait: Duration::ZERO,
             visibility: Duration::ZERO,
             receives_max: u32::MAX,
+            pollers: 1,
         };
         let copy = self.store.survivor(|_| Write::Kept);
         let there = self.clock.runtime().block_on(copy.receive(&all)).unwrap();
-        let is_there =
-            |unit| there.iter().any(|delivery| delivery.message.item.map(Unit::Item) == Some(unit));
+        let is_there = |unit| {
+            there.deliveries.iter().any(|delivery| delivery.message.item.map(Unit::Item) == Some(unit))
+        };
         self.world.book().settle_mail(|(unit, _)| is_there(unit));
     }
 }

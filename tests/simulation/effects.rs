@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use milepost::core::cell::{Facts, SkipReason, State};
 use milepost::core::change::Message;
 use milepost::core::fault::Fault;
-use milepost::core::id::Unit;
+use milepost::core::id::{RunId, Unit};
 use milepost::core::progress::Progress;
+use milepost::core::queue::Receive;
 use milepost::core::retry::{Again, Outcome, Probed};
 use milepost::core::scope::Scope;
-use milepost::ports::{Call, Effect, Prepare, Verdicts};
+use milepost::ports::{Call, Effect, Prepare, Queue, Receiver, Verdicts};
 use serde_json::{Value, json};
 
 use crate::world::{Turn, World};
@@ -201,10 +202,31 @@ impl Prepare for SimTimer {
 }
 
 /// Receives from the queue `q`.
-pub(crate) struct SimReceiver;
+pub(crate) struct SimReceiver {
+    pub(crate) world: Arc<World>,
+}
 
 impl Prepare for SimReceiver {
     fn prepare(&self, _: &Scope) -> Result<Value, Fault> {
-        Ok(json!({ "queue": "q", "wait_ms": 1000, "visibility_ms": 5000, "receives_max": 50, "digest": "d" }))
+        Ok(json!({ "digest": "d" }))
+    }
+}
+
+impl Receiver for SimReceiver {
+    fn queue(&self) -> Arc<dyn Queue> {
+        self.world.inbox()
+    }
+
+    fn receive(&self, run: RunId) -> Receive {
+        Receive {
+            queue: "q".to_owned(),
+            run,
+            items: None,
+            max: 100,
+            wait: Duration::from_secs(1),
+            visibility: Duration::from_secs(5),
+            receives_max: 50,
+            pollers: 1,
+        }
     }
 }

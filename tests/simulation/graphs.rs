@@ -187,7 +187,7 @@ fn random_items(rng: &mut StdRng, world: &Arc<World>, count: u64) -> (Track, Vec
             made.push(publish, effect(world, at, true), None);
             let mut receive = step(&format!("s{}", at + 1), Role::Receive, vec![at], SettleBy::Repeat);
             receive.delete_after = Some(at + 1);
-            made.push(receive, Worker::Pure(Arc::new(SimReceiver)), None);
+            made.push(receive, Worker::Receiver(Arc::new(SimReceiver { world: Arc::clone(world) })), None);
             continue;
         }
         let when = rng.random_bool(0.15).then_some("item.flag");

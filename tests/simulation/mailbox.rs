@@ -6,24 +6,25 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use milepost::core::change::{Message, Receipt};
+use milepost::core::change::Message;
 use milepost::core::id::Unit;
 use milepost::core::progress::Progress;
-use milepost::ports::{Delivery, Queue, Receive, StoreError};
+use milepost::core::queue::{Delivery, Receive, Received, Ticket};
+use milepost::ports::{OwnQueue, Queue, QueueError};
 
 use crate::world::World;
 
 /// A queue that tells the world of what is premature.
 pub(crate) struct Mailbox {
-    queue: Arc<dyn Queue>,
+    queue: Arc<dyn OwnQueue>,
     world: Arc<World>,
     /// The step after which a message goes.
     step: usize,
-    seen: Mutex<BTreeMap<Receipt, Message>>,
+    seen: Mutex<BTreeMap<Ticket, Message>>,
 }
 
 impl Mailbox {
-    pub(crate) fn new(queue: Arc<dyn Queue>, world: Arc<World>, step: usize) -> Self {
+    pub(crate) fn new(queue: Arc<dyn OwnQueue>, world: Arc<World>, step: usize) -> Self {
         Self { queue, world, step, seen: Mutex::default() }
     }
 
@@ -46,36 +47,33 @@ impl Mailbox {
 
 #[async_trait]
 impl Queue for Mailbox {
-    async fn send(&self, messages: Vec<Message>) -> Result<(), StoreError> {
-        self.queue.send(messages).await
-    }
-
-    async fn receive(&self, receive: &Receive) -> Result<Vec<Delivery>, StoreError> {
-        let mut deliveries = self.queue.receive(receive).await?;
+    async fn receive(&self, receive: &Receive) -> Result<Received, QueueError> {
+        let mut received = self.queue.receive(receive).await?;
+        let deliveries = &mut received.deliveries;
         let mut seen = self.seen.lock().unwrap();
-        seen.extend(deliveries.iter().map(|delivery| (delivery.message.receipt(), delivery.message.clone())));
+        seen.extend(deliveries.iter().map(|delivery| (delivery.ticket.clone(), delivery.message.clone())));
         drop(seen);
-        self.shuffle(&mut deliveries, receive.max);
-        Ok(deliveries)
+        self.shuffle(deliveries, receive.max);
+        Ok(received)
     }
 
-    async fn delete(&self, receipts: Vec<Receipt>) -> Result<(), StoreError> {
-        let seen = |receipt| self.seen.lock().unwrap().get(receipt).cloned();
-        let messages: Vec<Message> = receipts.iter().filter_map(seen).collect();
+    async fn delete(&self, tickets: Vec<Ticket>) -> Result<(), QueueError> {
+        let seen = |ticket| self.seen.lock().unwrap().get(ticket).cloned();
+        let messages: Vec<Message> = tickets.iter().filter_map(seen).collect();
         for message in &messages {
             let served = |progress: &Progress| progress.cells[self.step].state.is_passed();
             if let Some(item) = message.item {
                 self.world.check_durable("a deletion", message.run, Unit::Item(item), served);
             }
         }
-        self.queue.delete(receipts).await?;
+        self.queue.delete(tickets).await?;
         if self.is_rough(0.2) {
             self.queue.send(messages).await?;
         }
         Ok(())
     }
 
-    async fn hide(&self, receipts: Vec<Receipt>, visibility: Duration) -> Result<(), StoreError> {
-        self.queue.hide(receipts, visibility).await
+    async fn hide(&self, tickets: Vec<Ticket>, visibility: Duration) -> Result<(), QueueError> {
+        self.queue.hide(tickets, visibility).await
     }
 }

@@ -28,7 +28,7 @@ use milepost::core::workflow::{IdempotencyMode, Tolerance};
 use milepost::engine::assembly::{Assembly, Keyed};
 use milepost::engine::{Control, Ports, Resumption, drive, recover};
 use milepost::expr::Template;
-use milepost::ports::{Call, Clock, Effect, Journal, Keys, Pins, Prepare, Queue, Verdicts, Worker};
+use milepost::ports::{Call, Clock, Effect, Journal, Keys, Pins, Prepare, Verdicts, Worker};
 use milepost::store::{Fate, MemoryStore};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -218,10 +218,9 @@ impl Contest {
         trace(&format!("life {life} dies at write {cut}: {last:?}"));
         self.store = self.store.survivor(move |write| if write < cut { Fate::Kept } else { last });
         let store = Arc::new(self.store.clone());
-        self.world.meet(Life { queue: store.clone(), journal: store.clone() });
+        self.world.meet(Life { queue: store.clone(), inbox: store.clone(), journal: store.clone() });
         let ports = Ports {
             journal: Arc::clone(&store) as Arc<dyn Journal>,
-            queue: Arc::clone(&store) as Arc<dyn Queue>,
             keys: Arc::clone(&store) as Arc<dyn Keys>,
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             pins: Arc::clone(&store) as Arc<dyn Pins>,

@@ -149,7 +149,6 @@ impl Story {
         let store = Arc::new(self.store.survivor(fates));
         let ports = Ports {
             journal: store.clone(),
-            queue: store.clone(),
             keys: store.clone(),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             pins: store.clone(),

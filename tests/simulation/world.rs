@@ -13,7 +13,7 @@ use milepost::core::cell::State;
 use milepost::core::id::{RunId, Unit};
 use milepost::core::progress::Progress;
 use milepost::core::retry::Again;
-use milepost::ports::{Clock, Journal, Queue};
+use milepost::ports::{Clock, Journal, OwnQueue, Queue};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -44,7 +44,9 @@ pub(crate) struct Temper {
 /// What the world sees of the engine.
 #[derive(Clone)]
 pub(crate) struct Life {
-    pub(crate) queue: Arc<dyn Queue>,
+    pub(crate) queue: Arc<dyn OwnQueue>,
+    /// What its receivers receive from.
+    pub(crate) inbox: Arc<dyn Queue>,
     pub(crate) journal: Arc<dyn Journal>,
 }
 
@@ -103,8 +105,12 @@ impl World {
         *self.life.lock().unwrap() = Some(life);
     }
 
-    pub(crate) fn queue(&self) -> Option<Arc<dyn Queue>> {
+    pub(crate) fn queue(&self) -> Option<Arc<dyn OwnQueue>> {
         self.life.lock().unwrap().as_ref().map(|life| Arc::clone(&life.queue))
+    }
+
+    pub(crate) fn inbox(&self) -> Arc<dyn Queue> {
+        Arc::clone(&self.life.lock().unwrap().as_ref().unwrap().inbox)
     }
 
     pub(crate) fn now_and_then(&self, share: f64) -> bool {

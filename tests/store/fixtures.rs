@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use milepost::core::cell::{Facts, State};
 use milepost::core::change::Change;
 use milepost::core::id::{RunId, Unit};
+use milepost::core::queue::Receive;
 use milepost::core::run::Status;
-use milepost::ports::{Journal, Pins, Queue, Receive};
+use milepost::ports::{Journal, Pins, Queue};
 use serde_json::json;
 
 use super::{commit_of, open};
@@ -45,7 +46,7 @@ async fn extend() {
         store.commit(changes).await.unwrap();
     }
     let few = receive("q", 3, 1);
-    assert_eq!(store.receive(&few).await.unwrap().len(), 3);
+    assert_eq!(store.receive(&few).await.unwrap().deliveries.len(), 3);
     let again = Receive { max: 2, visibility: std::time::Duration::from_mins(1), ..few };
     store.receive(&again).await.unwrap();
     store.commit(vec![Change::Watermark(EXTENDED, ITEMS)]).await.unwrap();
@@ -60,6 +61,7 @@ fn receive(queue: &str, max: usize, receives_max: u32) -> Receive {
         wait: std::time::Duration::ZERO,
         visibility: std::time::Duration::ZERO,
         receives_max,
+        pollers: 1,
     }
 }
 
@@ -112,8 +114,8 @@ async fn reads(name: &str) {
     let answer = |at: usize| long[at].1.cells[1].facts["answer"].as_str().unwrap().len();
     assert_eq!([0, 1, 2, 3].map(answer), [0, 300, 2_000, 5_000]);
     // Five were received once; what was received as often as it may be is buried.
-    assert_eq!(store.receive(&receive("q", 99, 1)).await.unwrap().len() as u64, ITEMS - 5);
-    assert_eq!(store.receive(&receive("q.dlq", 99, 9)).await.unwrap().len(), 5);
+    assert_eq!(store.receive(&receive("q", 99, 1)).await.unwrap().deliveries.len() as u64, ITEMS - 5);
+    assert_eq!(store.receive(&receive("q.dlq", 99, 9)).await.unwrap().deliveries.len(), 5);
 }
 
 #[tokio::test]

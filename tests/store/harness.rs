@@ -15,8 +15,9 @@ use milepost::core::change::{Change, Message};
 use milepost::core::event::{Event, RunEvent};
 use milepost::core::id::{RunId, Unit};
 use milepost::core::progress::Progress;
+use milepost::core::queue::Receive;
 use milepost::core::time::Timestamp;
-use milepost::ports::{Clock, Journal, Queue, Receive};
+use milepost::ports::{Clock, Journal, Queue};
 use milepost::store::Store;
 
 use super::disk::{Disk, cut_power};
@@ -185,8 +186,9 @@ pub(crate) async fn check(store: &Store, run: RunId, acknowledged: &[u64]) {
         wait: Duration::ZERO,
         visibility: Duration::ZERO,
         receives_max: 100,
+        pollers: 1,
     };
-    let deliveries = store.receive(&receive).await.unwrap();
+    let deliveries = store.receive(&receive).await.unwrap().deliveries;
     let mut sent: Vec<u64> = deliveries.iter().filter_map(|delivery| delivery.message.item).collect();
     sent.sort_unstable();
     assert!(sent.iter().eq(items.keys()), "messages and items are of the same commits");

@@ -2,7 +2,6 @@
 //! durable queue. Rules choose the queues of an event; an event that no rule chooses is accepted
 //! and goes nowhere, as on the real bus.
 
-mod request;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -10,18 +9,19 @@ mod tests;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::{BuildFault, Site, settings};
+use super::events::{Publish, Receive};
+use super::{BuildFault, Site, all_of, settings};
 use crate::core::catalog::{ConnectionKind, Descriptor, Field, Kind, Place, Role, never};
 use crate::core::cell::Facts;
 use crate::core::change::Message;
 use crate::core::fault::{Fault, name};
-use crate::core::id::Unit;
+use crate::core::id::{RunId, Unit};
+use crate::core::queue;
 use crate::core::retry::{Outcome, Probed};
 use crate::core::scope::Scope;
-use crate::ports::{Call, Effect, Prepare, Queue, StoreError, Verdicts, Worker};
-use request::{Publish, Receive};
+use crate::ports::{Call, Effect, OwnQueue, Prepare, Queue, Receiver, StoreError, Verdicts, Worker};
 use rules::Rules;
 
 /// Entries of one PutEvents call; EventBridge takes no more.
@@ -65,6 +65,7 @@ pub const CONSUME: Descriptor = Descriptor {
         Field { name: "wait", kind: Kind::Duration, required: false },
         Field { name: "visibility_timeout", kind: Kind::Duration, required: false },
         Field { name: "max_receives", kind: Kind::Count, required: false },
+        Field { name: "pollers", kind: Kind::Count, required: false },
         Field { name: "delete_after", kind: Kind::Plain, required: false },
     ],
     facts: &["event_id", "receives"],
@@ -89,18 +90,38 @@ pub fn build_publish(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
 /// # Errors
 /// A field is wrong.
 pub fn build_consume(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
-    Ok(Worker::Pure(Arc::new(Receive::read(&site.step.with)?)))
+    let receive = Receive::read(&site.step.with)?;
+    Ok(Worker::Receiver(Arc::new(Consumer { receive, queue: Arc::clone(&site.queue) })))
+}
+
+struct Consumer {
+    receive: Receive,
+    queue: Arc<dyn OwnQueue>,
+}
+
+impl Prepare for Consumer {
+    fn prepare(&self, scope: &Scope) -> Result<Value, Fault> {
+        self.receive.prepare(scope)
+    }
+}
+
+impl Receiver for Consumer {
+    fn queue(&self) -> Arc<dyn Queue> {
+        Arc::clone(&self.queue) as Arc<dyn Queue>
+    }
+
+    fn receive(&self, run: RunId) -> queue::Receive {
+        self.receive.of(run)
+    }
 }
 
 struct Publisher {
     rules: Rules,
     publish: Publish,
-    queue: Arc<dyn Queue>,
+    queue: Arc<dyn OwnQueue>,
 }
 
 impl Prepare for Publisher {
-    /// `{source, detail_type, digest}` and, when the step gives one, `detail`. The digest is that
-    /// of the item as this step sees it: the same for the same content.
     fn prepare(&self, scope: &Scope) -> Result<Value, Fault> {
         self.publish.prepare(scope)
     }
@@ -165,19 +186,3 @@ impl Publisher {
         }
     }
 }
-
-/// The parameters that are there, as text or numbers; for messages of [`BuildFault`].
-fn all_of<T>(results: Vec<Result<T, BuildFault>>) -> Result<Vec<T>, Vec<BuildFault>> {
-    let mut good = Vec::new();
-    let mut faults = Vec::new();
-    for result in results {
-        match result {
-            Ok(value) => good.push(value),
-            Err(fault) => faults.push(fault),
-        }
-    }
-    if faults.is_empty() { Ok(good) } else { Err(faults) }
-}
-
-/// The fields of `with` that a step of this folder reads.
-type With = Map<String, Value>;

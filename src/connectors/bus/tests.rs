@@ -2,10 +2,10 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::*;
-use crate::core::change::Receipt;
 use crate::core::id::RunId;
+use crate::core::queue::{Received, Ticket};
 use crate::core::time::Timestamp;
-use crate::ports::{Delivery, StoreError};
+use crate::ports::{QueueError, StoreError};
 
 /// A queue that remembers each call, and refuses all when told to.
 #[derive(Default)]
@@ -16,23 +16,26 @@ struct Recorded {
 
 #[async_trait]
 impl Queue for Recorded {
+    async fn receive(&self, _: &queue::Receive) -> Result<Received, QueueError> {
+        Ok(Received::default())
+    }
+
+    async fn delete(&self, _: Vec<Ticket>) -> Result<(), QueueError> {
+        Ok(())
+    }
+
+    async fn hide(&self, _: Vec<Ticket>, _: Duration) -> Result<(), QueueError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl OwnQueue for Recorded {
     async fn send(&self, messages: Vec<Message>) -> Result<(), StoreError> {
         if self.broken {
             return Err(StoreError("disk".to_owned()));
         }
         self.sends.lock().unwrap().push(messages);
-        Ok(())
-    }
-
-    async fn receive(&self, _: &crate::ports::Receive) -> Result<Vec<Delivery>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    async fn delete(&self, _: Vec<Receipt>) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn hide(&self, _: Vec<Receipt>, _: Duration) -> Result<(), StoreError> {
         Ok(())
     }
 }
@@ -50,6 +53,7 @@ fn scope(item: Value) -> Scope {
     Scope {
         run: RunId(1),
         started_at: Timestamp(0),
+        version: "0".into(),
         unit: Unit::Item(3),
         input: Arc::new(Value::Null),
         item: Arc::new(item),
@@ -115,9 +119,9 @@ fn publish_and_consume_make_the_same_digest_whatever_the_order_of_members() {
     let sent = publisher.prepare(&scope(json!({ "a": [1, { "x": "ü", "b": null }], "c": 2.5 }))).unwrap();
     let received = receive.prepare(&scope(json!({ "c": 2.5, "a": [1, { "b": null, "x": "ü" }] }))).unwrap();
     assert_eq!(sent["digest"], received["digest"]);
-    assert_eq!(received["wait_ms"], 1000);
-    assert_eq!(received["visibility_ms"], 120_000);
-    assert_eq!(received["receives_max"], 5);
+    let how = receive.of(RunId(1));
+    assert_eq!((how.wait, how.visibility), (Duration::from_secs(1), Duration::from_secs(120)));
+    assert_eq!((how.receives_max, how.pollers), (5, 1));
     let other = receive.prepare(&scope(json!({ "c": 2.6 }))).unwrap();
     assert_ne!(sent["digest"], other["digest"]);
 }

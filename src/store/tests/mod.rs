@@ -22,15 +22,16 @@ use crate::core::event::{Event, RunEvent};
 use crate::core::fault::Fault;
 use crate::core::id::RunId;
 use crate::core::progress::Progress;
+use crate::core::queue::Receive;
 use crate::core::run::{Run, Status};
 use crate::core::time::Timestamp;
-use crate::ports::{Clock, Journal, Pins, Queue, Receive};
+use crate::ports::{Clock, Journal, OwnQueue, Pins};
 
 use super::{MemoryStore, Store};
 
 /// All ports of a store.
-pub(super) trait Ports: Journal + Queue + Pins {}
-impl<T: Journal + Queue + Pins> Ports for T {}
+pub(super) trait Ports: Journal + OwnQueue + Pins {}
+impl<T: Journal + OwnQueue + Pins> Ports for T {}
 
 pub(super) const START: u64 = 1_767_225_600_000;
 
@@ -154,5 +155,6 @@ pub(super) fn ask(queue: &str, run: RunId, max: usize) -> Receive {
         wait: Duration::ZERO,
         visibility: Duration::from_secs(30),
         receives_max: 3,
+        pollers: 1,
     }
 }

@@ -136,6 +136,7 @@ fn scope(item: &Arc<Value>) -> Scope {
     Scope {
         run: RunId(0),
         started_at: Timestamp(0),
+        version: "0".into(),
         unit: Unit::Run,
         input: Arc::clone(&nothing),
         item: Arc::clone(item),

@@ -1,13 +1,16 @@
-//! What a publish and a consume step make of an item: parameters and the content's digest.
+//! What a publish and a consume step make of an item, over whatever bus: parameters and the
+//! content's digest.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{BuildFault, With, settings};
+use super::{BuildFault, settings};
+use crate::core::digest::hex;
 use crate::core::fault::Fault;
+use crate::core::id::RunId;
+use crate::core::queue;
 use crate::core::scope::Scope;
 use crate::expr::Template;
 use crate::ports::Prepare;
@@ -20,14 +23,23 @@ const WAIT: Duration = Duration::from_secs(5);
 const VISIBILITY: Duration = Duration::from_secs(30);
 /// Receives before the dead-letter queue, when the step does not say.
 const RECEIVES_MAX: u64 = 3;
+/// Most messages per receive: each receive of the embedded queue is a commit. A queue that gives fewer
+/// at once, as SQS does, returns fewer.
+const RECEIVE_MAX: usize = 100;
+/// Receives under way at once, when the step does not say.
+const POLLERS: u64 = 1;
 
 /// The checked fields of an `eventbridge.publish` step.
-pub(super) struct Publish {
+pub(crate) struct Publish {
     template: Template,
 }
 
 impl Publish {
-    pub(super) fn read(with: &With) -> Result<Self, Vec<BuildFault>> {
+    /// Reads `source`, `detail_type` and `detail`.
+    ///
+    /// # Errors
+    /// Every field that is wrong.
+    pub(crate) fn read(with: &Map<String, Value>) -> Result<Self, Vec<BuildFault>> {
         let named = settings::required(with, "detail_type").map_err(|fault| vec![fault]);
         let template = settings::template(with, &["source", "detail_type", "detail"]);
         let (_, template) = settings::both(named, template)?;
@@ -36,6 +48,8 @@ impl Publish {
 }
 
 impl Prepare for Publish {
+    /// `{source, detail_type, digest}` and, when the step gives one, `detail`. The digest is that of
+    /// the item as this step sees it: the same for the same content.
     fn prepare(&self, scope: &Scope) -> Result<Value, Fault> {
         let rendered = self.template.render(scope)?;
         let mut request = json!({
@@ -55,41 +69,66 @@ fn text_of(value: &Value) -> String {
 }
 
 /// The checked fields of an `sqs.consume` step.
-pub(super) struct Receive {
+pub(crate) struct Receive {
     queue: String,
     wait: Duration,
     visibility: Duration,
     receives_max: u64,
+    pollers: u64,
 }
 
 impl Receive {
-    pub(super) fn read(with: &With) -> Result<Self, Vec<BuildFault>> {
+    /// Reads `queue`, `wait`, `visibility_timeout`, `max_receives` and `pollers`.
+    ///
+    /// # Errors
+    /// Every field that is wrong.
+    pub(crate) fn read(with: &Map<String, Value>) -> Result<Self, Vec<BuildFault>> {
         let queue = settings::required(with, "queue").map_err(|fault| vec![fault]);
         let durations = super::all_of(vec![
             settings::duration(with, "wait").map(|read| read.unwrap_or(WAIT)),
             settings::duration(with, "visibility_timeout").map(|read| read.unwrap_or(VISIBILITY)),
         ]);
-        let receives = settings::count(with, "max_receives").and_then(|read| match read {
-            Some(0) => Err(BuildFault::field("max_receives", "'max_receives' must be at least 1")),
-            read => Ok(read.unwrap_or(RECEIVES_MAX)),
-        });
-        let (queue, (durations, receives_max)) =
-            settings::both(queue, settings::both(durations, receives.map_err(|fault| vec![fault])))?;
-        Ok(Self { queue: queue.to_owned(), wait: durations[0], visibility: durations[1], receives_max })
+        let counts = super::all_of(vec![
+            at_least_one(with, "max_receives", RECEIVES_MAX),
+            at_least_one(with, "pollers", POLLERS),
+        ]);
+        let (queue, (durations, counts)) = settings::both(queue, settings::both(durations, counts))?;
+        Ok(Self {
+            queue: queue.to_owned(),
+            wait: durations[0],
+            visibility: durations[1],
+            receives_max: counts[0],
+            pollers: counts[1],
+        })
+    }
+
+    /// How messages for a run are received.
+    pub(crate) fn of(&self, run: RunId) -> queue::Receive {
+        queue::Receive {
+            queue: self.queue.clone(),
+            run,
+            items: None,
+            max: RECEIVE_MAX,
+            wait: self.wait,
+            visibility: self.visibility,
+            receives_max: u32::try_from(self.receives_max).unwrap_or(u32::MAX),
+            pollers: usize::try_from(self.pollers).unwrap_or(usize::MAX),
+        }
+    }
+}
+
+fn at_least_one(with: &Map<String, Value>, name: &str, unsaid: u64) -> Result<u64, BuildFault> {
+    match settings::count(with, name)? {
+        Some(0) => Err(BuildFault::field(name, format!("'{name}' must be at least 1"))),
+        said => Ok(said.unwrap_or(unsaid)),
     }
 }
 
 impl Prepare for Receive {
-    /// `{queue, wait_ms, visibility_ms, receives_max, digest}`; the digest is made as the
-    /// publishing step makes it, so that the engine can tell a message about other content.
+    /// `{digest}`, made as the publishing step makes it, so that the engine can tell a message about
+    /// other content.
     fn prepare(&self, scope: &Scope) -> Result<Value, Fault> {
-        Ok(json!({
-            "queue": self.queue,
-            "wait_ms": settings::millis(self.wait),
-            "visibility_ms": settings::millis(self.visibility),
-            "receives_max": self.receives_max,
-            "digest": digest_of_item(scope),
-        }))
+        Ok(json!({ "digest": digest_of_item(scope) }))
     }
 }
 
@@ -99,14 +138,10 @@ fn digest_of_item(scope: &Scope) -> &str {
 
 /// The SHA-256, in hexadecimal, of a value's canonical JSON: no spaces, members in the order of
 /// their names, so that equal values have equal digests.
-pub(super) fn digest(value: &Value) -> String {
+fn digest(value: &Value) -> String {
     let mut canonical = Vec::new();
     write_canonical(value, &mut canonical);
-    let mut text = String::with_capacity(64);
-    for byte in Sha256::digest(&canonical) {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    hex(&Sha256::digest(&canonical))
 }
 
 fn write_canonical(value: &Value, into: &mut Vec<u8>) {

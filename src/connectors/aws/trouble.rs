@@ -1,0 +1,140 @@
+//! What an error of the SDK says about the request: surely not carried out, or perhaps.
+
+use std::error::Error;
+use std::io;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use crate::core::fault::{Fault, name};
+use crate::core::retry::{Again, Outcome};
+
+/// Refusals that pass by themselves: the same request may be accepted later. From the common errors
+/// and the throttling errors that AWS documents for its services.
+const PASSING: &[&str] = &[
+    "KmsThrottled",
+    "OverLimit",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "RequestTimeout",
+    "ServiceUnavailable",
+    "SlowDown",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+];
+
+/// Why a request did not succeed.
+#[derive(Clone, Debug)]
+pub(crate) enum Trouble {
+    /// Nothing was sent.
+    Unsent(Fault),
+    /// Something was sent, and nobody knows what became of it.
+    Silent(Fault),
+    /// The service refused it.
+    Refused {
+        /// The error code, as the service calls it; empty when it gave none.
+        code: String,
+        /// What it said.
+        fault: Fault,
+        /// Whether the same request may succeed later.
+        again: Again,
+    },
+}
+
+/// What became of a request that `asked` for something, in the words of the service's API.
+pub(crate) fn trouble<E>(asked: &str, error: SdkError<E, HttpResponse>) -> Trouble
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+{
+    match error {
+        SdkError::ConstructionFailure(_) => {
+            Trouble::Unsent(Fault::new(name::UNREACHABLE, format!("{asked}: {}", deepest(&error))))
+        }
+        SdkError::TimeoutError(_) => {
+            Trouble::Silent(Fault::new(name::TIMEOUT, format!("{asked}: no answer in time")))
+        }
+        SdkError::DispatchFailure(_) if is_unsent(&error) => Trouble::Unsent(Fault::new(
+            name::UNREACHABLE,
+            format!("{asked}: failed to connect: {}", deepest(&error)),
+        )),
+        SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => {
+            let message = format!("{asked}: the connection broke: {}", deepest(&error));
+            Trouble::Silent(Fault::new(name::NO_ANSWER, message))
+        }
+        SdkError::ServiceError(refusal) => refused(asked, refusal.raw().status().as_u16(), refusal.err()),
+        other => Trouble::Silent(Fault::new(name::NO_ANSWER, format!("{asked}: {}", deepest(&other)))),
+    }
+}
+
+fn refused(asked: &str, status: u16, error: &impl ProvideErrorMetadata) -> Trouble {
+    let code = error.code().unwrap_or_default();
+    let message = error.message().unwrap_or("no message");
+    let fault = Fault::new(name::STATUS, format!("{asked}: {code} (HTTP {status}): {message}"));
+    if PASSING.contains(&code) || status == 429 {
+        return Trouble::Refused { code: code.to_owned(), fault, again: Again::Later };
+    }
+    if status >= 500 {
+        return Trouble::Silent(fault);
+    }
+    Trouble::Refused { code: code.to_owned(), fault, again: Again::Never }
+}
+
+/// Whether no connection came about, as far as the error tells: a refused one, or none in time.
+fn is_unsent(error: &(dyn Error + 'static)) -> bool {
+    chain(error).any(|error| {
+        let refused = error.downcast_ref::<io::Error>().is_some_and(|error| {
+            matches!(
+                error.kind(),
+                io::ErrorKind::ConnectionRefused
+                    | io::ErrorKind::HostUnreachable
+                    | io::ErrorKind::NetworkUnreachable
+                    | io::ErrorKind::AddrNotAvailable
+            )
+        });
+        refused || error.to_string().contains("HTTP connect") || error.to_string().contains("dns error")
+    })
+}
+
+fn chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    let mut next = Some(error);
+    std::iter::from_fn(move || {
+        let error = next?;
+        next = error.source();
+        Some(error)
+    })
+}
+
+/// The innermost cause: the outer ones only say that something failed.
+fn deepest(error: &(dyn Error + 'static)) -> String {
+    chain(error).last().map(ToString::to_string).unwrap_or_default()
+}
+
+impl Trouble {
+    /// What it means for a request that changes something.
+    pub(crate) fn of_write(self) -> Outcome {
+        match self {
+            Self::Unsent(fault) => Outcome::Refused { fault, again: Again::Later },
+            Self::Silent(fault) => Outcome::Unclear(fault),
+            Self::Refused { fault, again, .. } => Outcome::Refused { fault, again },
+        }
+    }
+
+    /// The fault alone, for a request that changes nothing.
+    pub(crate) fn fault(self) -> Fault {
+        match self {
+            Self::Unsent(fault) | Self::Silent(fault) | Self::Refused { fault, .. } => fault,
+        }
+    }
+
+    /// The service's error code; empty when there was no answer.
+    pub(crate) fn code(&self) -> &str {
+        match self {
+            Self::Unsent(_) | Self::Silent(_) => "",
+            Self::Refused { code, .. } => code,
+        }
+    }
+}
