@@ -6,27 +6,20 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use serde_json::{Value, json};
-use tokio::runtime::Runtime;
 
+use crate::aws::{Aws, environment, unique};
 use crate::site::Site;
 
 const WORKFLOW: &str = "workflows/product-sync.yaml";
 /// The products of the shipped sample, and those of them that pass the gate.
 const PRODUCTS: (u64, u64) = (200, 197);
 
-fn endpoint() -> String {
-    std::env::var("MILEPOST_TEST_AWS").expect("MILEPOST_TEST_AWS is not set: the address of an AWS server")
-}
-
 /// A bucket of its own.
 struct Bucket {
-    runtime: Runtime,
-    client: Client,
+    aws: Aws,
     name: String,
 }
 
@@ -34,47 +27,41 @@ impl Bucket {
     fn new() -> Self {
         let bucket = Self::without_versions();
         let versions = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
-        let versioned = bucket.client.put_bucket_versioning().bucket(&bucket.name);
-        bucket.runtime.block_on(versioned.versioning_configuration(versions).send()).unwrap();
+        let versioned = bucket.aws.s3().put_bucket_versioning().bucket(&bucket.name);
+        bucket.aws.wait(versioned.versioning_configuration(versions).send()).unwrap();
         bucket
     }
 
     fn without_versions() -> Self {
-        let runtime = Runtime::new().unwrap();
-        let http = aws_smithy_http_client::Builder::new().build_http();
-        let config = aws_sdk_s3::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .endpoint_url(endpoint())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .http_client(http)
-            .force_path_style(true)
-            .build();
-        let client = Client::from_conf(config);
-        let name = format!("milepost-{}", uuid::Uuid::now_v7().simple());
-        runtime.block_on(client.create_bucket().bucket(&name).send()).unwrap();
-        Self { runtime, client, name }
+        let aws = Aws::shared();
+        let name = aws.bucket();
+        Self { aws, name }
+    }
+
+    fn uri(&self, key: &str) -> String {
+        format!("s3://{}/{key}", self.name)
     }
 
     /// Keeps bytes under a key; their version, in a bucket with versions.
     fn put(&self, key: &str, bytes: impl Into<Vec<u8>>) -> String {
-        let put = self.client.put_object().bucket(&self.name).key(key).body(ByteStream::from(bytes.into()));
-        let put = self.runtime.block_on(put.send()).unwrap();
+        let put = self.aws.s3().put_object().bucket(&self.name).key(key);
+        let put = self.aws.wait(put.body(ByteStream::from(bytes.into())).send()).unwrap();
         put.version_id().unwrap_or_default().to_owned()
     }
 
     /// What a key holds, with its metadata.
     fn get(&self, key: &str) -> (Vec<u8>, Value) {
-        self.runtime.block_on(async {
-            let answer = self.client.get_object().bucket(&self.name).key(key).send().await.unwrap();
+        let asked = self.aws.s3().get_object().bucket(&self.name).key(key).send();
+        self.aws.wait(async {
+            let answer = asked.await.unwrap();
             let metadata = json!(answer.metadata().unwrap());
             (answer.body.collect().await.unwrap().to_vec(), metadata)
         })
     }
 
     fn keys(&self, prefix: &str) -> Vec<String> {
-        let list = self.client.list_objects_v2().bucket(&self.name).prefix(prefix);
-        let listed = self.runtime.block_on(list.send()).unwrap();
+        let list = self.aws.s3().list_objects_v2().bucket(&self.name).prefix(prefix);
+        let listed = self.aws.wait(list.send()).unwrap();
         listed.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect()
     }
 }
@@ -90,15 +77,7 @@ fn site(endpoint: &str) -> Site {
             ("max: 30s", "max: 40ms"),
         ],
     );
-    for (name, value) in [
-        ("AWS_ENDPOINT_URL", endpoint),
-        ("AWS_REGION", "us-east-1"),
-        ("AWS_ACCESS_KEY_ID", "test"),
-        ("AWS_SECRET_ACCESS_KEY", "test"),
-        ("AWS_EC2_METADATA_DISABLED", "true"),
-    ] {
-        site.env.push((name, value.to_owned()));
-    }
+    site.env.extend(environment(endpoint));
     site
 }
 
@@ -112,8 +91,8 @@ fn from(uri: &str) -> String {
 
 /// Passes bytes between an engine and the server; the first connection is cut after so many bytes of
 /// answers, after `meanwhile`.
-fn cutting(after: usize, meanwhile: impl Fn() + Send + 'static) -> (String, Arc<AtomicBool>) {
-    let target = endpoint().strip_prefix("http://").unwrap().to_owned();
+fn cutting(server: &Aws, after: usize, meanwhile: impl Fn() + Send + 'static) -> (String, Arc<AtomicBool>) {
+    let target = server.endpoint().strip_prefix("http://").unwrap().to_owned();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let cut = Arc::new(AtomicBool::new(false));
@@ -151,11 +130,12 @@ fn pass(mut from: &TcpStream, mut to: &TcpStream, bytes: usize) {
 #[test]
 #[ignore = "needs an AWS server; tests/services/run starts one"]
 fn a_source_in_a_bucket_is_pinned_with_what_s3_says_of_it() {
-    let (bucket, site) = (Bucket::new(), site(&endpoint()));
+    let bucket = Bucket::new();
+    let site = site(bucket.aws.endpoint());
     let key = "in/Shein 2026+é.json";
     let version = bucket.put(key, sample());
     let newest = bucket.put(key, "[]");
-    let uri = format!("s3://{}/in/Shein%202026+%C3%A9.json", bucket.name);
+    let uri = bucket.uri("in/Shein%202026+%C3%A9.json");
     // The newest version has no products; the one before it has all of them.
     assert_eq!(site.milepost(&["run", WORKFLOW, "--input", &from(&uri)]).code, Some(0));
     let shown = site.json(&["show", "@latest", "--json"]).remove(0);
@@ -176,12 +156,13 @@ fn a_source_in_a_bucket_is_pinned_with_what_s3_says_of_it() {
 #[test]
 #[ignore = "needs an AWS server; tests/services/run starts one"]
 fn a_missing_object_ends_the_run_before_any_effect_and_a_resume_finds_it() {
-    let (bucket, site) = (Bucket::new(), site(&endpoint()));
-    let uri = format!("s3://{}/in/late.json", bucket.name);
+    let bucket = Bucket::new();
+    let site = site(bucket.aws.endpoint());
+    let uri = bucket.uri("in/late.json");
     let told = site.milepost(&["run", WORKFLOW, "--input", &from(&uri)]);
     assert_ne!(told.code, Some(0));
     assert!(format!("{told:?}").contains("there is no object"), "{told:?}");
-    let absent = format!("s3://milepost-{}/in/late.json", uuid::Uuid::now_v7().simple());
+    let absent = format!("s3://{}/in/late.json", unique("nowhere"));
     let elsewhere = site.milepost(&["run", WORKFLOW, "--input", &from(&absent)]);
     assert!(format!("{elsewhere:?}").contains("there is no bucket"), "{elsewhere:?}");
     let run = told.stdout.lines().next().unwrap();
@@ -195,9 +176,9 @@ fn a_missing_object_ends_the_run_before_any_effect_and_a_resume_finds_it() {
 #[ignore = "needs an AWS server; tests/services/run starts one"]
 fn a_broken_transfer_is_taken_up_and_a_changed_object_is_not() {
     let bucket = Bucket::new();
-    let uri = format!("s3://{}/in/products.json", bucket.name);
+    let uri = bucket.uri("in/products.json");
     bucket.put("in/products.json", sample());
-    let (relay, cut) = cutting(100_000, || {});
+    let (relay, cut) = cutting(&bucket.aws, 100_000, || {});
     let broken = site(&relay);
     let told = broken.milepost(&["run", WORKFLOW, "--input", &from(&uri)]);
     assert_eq!(told.code, Some(0), "{told:?}");
@@ -207,10 +188,10 @@ fn a_broken_transfer_is_taken_up_and_a_changed_object_is_not() {
     assert_eq!(shown["source"]["origin"]["verified"], true);
     // Without versions the newest content is all there is: it is pinned down by its ETag.
     let plain = Bucket::without_versions();
-    let uri = format!("s3://{}/in/products.json", plain.name);
+    let uri = plain.uri("in/products.json");
     plain.put("in/products.json", sample());
     let plain = Arc::new(plain);
-    let (relay, _) = cutting(100_000, {
+    let (relay, _) = cutting(&plain.aws, 100_000, {
         let plain = Arc::clone(&plain);
         move || drop(plain.put("in/products.json", "[]"))
     });
@@ -253,7 +234,8 @@ steps:
 #[test]
 #[ignore = "needs an AWS server; tests/services/run starts one"]
 fn steps_write_objects_and_read_them() {
-    let (bucket, site) = (Bucket::new(), site(&endpoint()));
+    let bucket = Bucket::new();
+    let site = site(bucket.aws.endpoint());
     bucket.put("settings.json", r#"{"folder":"out"}"#);
     let items: String = (0..12).map(|id| format!("{{\"id\":\"p{id}\"}}\n")).collect();
     bucket.put("in.ndjson", items);

@@ -6,6 +6,8 @@
 #[macro_use]
 #[path = "../keys/suite.rs"]
 mod suite;
+mod aws;
+mod aws_proxy;
 mod aws_s3;
 mod redis;
 mod redis_engines;
