@@ -21,6 +21,7 @@ mod products;
 mod reads;
 mod redefine;
 mod selection;
+mod source;
 mod start_key;
 mod steer;
 mod workflows;
