@@ -9,6 +9,7 @@ use super::event::{Event, IllegalRunEvent, RunEvent};
 use super::fault::Fault;
 use super::id::RunId;
 use super::steer::Steer;
+use super::tally::Counts;
 use super::time::Timestamp;
 
 /// Where a run stands.
@@ -85,6 +86,10 @@ pub struct Run {
     pub closings: u32,
     /// Why it failed, if it did.
     pub fault: Option<Fault>,
+    /// How its items stood when it was last closed as failed, for the steps of `on_failure`: however
+    /// often these are begun, they tell the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closing_items: Option<Counts>,
     /// How new its source is, as whatever started it says (rule R6); `None`: as new as the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
@@ -103,6 +108,15 @@ pub struct Run {
     /// When a person let it go for good: it is not resumed any more (rule R9).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released: Option<Timestamp>,
+}
+
+/// What the steps of `on_failure` may tell of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Why it is closed as failed.
+    pub fault: Fault,
+    /// How its items stood then; `None` when an older build closed it.
+    pub items: Option<Counts>,
 }
 
 /// How often, and last why, what a step does was changed under a run.
@@ -168,6 +182,7 @@ impl Run {
             epoch: 0,
             closings: 0,
             fault: None,
+            closing_items: None,
             version: None,
             key: None,
             connections: BTreeMap::new(),
@@ -180,6 +195,12 @@ impl Run {
     /// How new its content is, where neither the item nor the file says more.
     pub fn newness(&self) -> String {
         self.version.clone().unwrap_or_else(|| self.started_at.0.to_string())
+    }
+
+    /// Why it is closed as failed, and with what.
+    pub fn failure(&self) -> Option<Failure> {
+        let fault = self.fault.clone()?;
+        Some(Failure { fault, items: self.closing_items })
     }
 
     /// The number of the closing whose `on_failure` was begun and not ended, because the engine died
@@ -271,10 +292,11 @@ impl Run {
                 self.steer.cancelled_by = Some(by.clone());
                 status
             }
-            (S::Running | S::Paused, RunEvent::Closing { fault }) => {
+            (S::Running | S::Paused, RunEvent::Closing { fault, items }) => {
                 self.closings += 1;
                 self.steer.free();
                 self.fault = Some(fault.clone());
+                self.closing_items = *items;
                 S::Running
             }
             (from, RunEvent::Closed { status, fault }) if self.may_close(from) => {
