@@ -80,7 +80,13 @@ const CONNECTORS: &[Entry] = &[
     entry(builtin::source::DESCRIPTOR, &[(Over::Any, builtin::source::build)]),
     entry(builtin::map::DESCRIPTOR, &[(Over::Any, builtin::map::build)]),
     entry(bus::PUBLISH, &[(Over::Kind(bus::CONNECTION.name), bus::build_publish)]),
-    entry(bus::CONSUME, &[(Over::Kind(bus::CONNECTION.name), bus::build_consume)]),
+    entry(
+        bus::CONSUME,
+        &[
+            (Over::Kind(bus::CONNECTION.name), bus::build_consume),
+            (Over::Kind(aws::CONNECTION.name), aws::sqs::build_consume),
+        ],
+    ),
     entry(pimcore::DESCRIPTOR, &[(Over::Any, pimcore::build)]),
     entry(medusa::DESCRIPTOR, &[(Over::Any, medusa::build)]),
     entry(http::DESCRIPTOR, &[(Over::Any, http::build)]),
@@ -94,6 +100,7 @@ const CONNECTORS: &[Entry] = &[
 const CONNECTIONS: &[ConnectionKind] = &[
     builtin::source::LOCAL,
     bus::CONNECTION,
+    aws::CONNECTION,
     pimcore::CONNECTION,
     medusa::CONNECTION,
     sandbox::CONNECTION,

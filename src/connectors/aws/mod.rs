@@ -7,4 +7,19 @@
 
 mod envelope;
 mod session;
+pub mod sqs;
 mod trouble;
+
+use crate::core::catalog::{ConnectionKind, Field, Kind};
+
+/// What AWS as a bus takes: EventBridge and SQS.
+pub const CONNECTION: ConnectionKind = ConnectionKind {
+    name: "aws",
+    summary: "EventBridge and SQS; credentials and region come from the environment",
+    fields: &[
+        Field { name: "event_bus", kind: Kind::Plain, required: false },
+        Field { name: "queue", kind: Kind::Plain, required: false },
+        Field { name: "oversize", kind: Kind::OneOf(&["error", "s3"]), required: false },
+        Field { name: "bucket", kind: Kind::Plain, required: false },
+    ],
+};
