@@ -93,7 +93,13 @@ const CONNECTORS: &[Entry] = &[
             (Over::Kind(aws::CONNECTION.name), aws::build_publish),
         ],
     ),
-    entry(bus::CONSUME, &[(Over::Kind(bus::CONNECTION.name), bus::build_consume)]),
+    entry(
+        bus::CONSUME,
+        &[
+            (Over::Kind(bus::CONNECTION.name), bus::build_consume),
+            (Over::Kind(aws::CONNECTION.name), aws::sqs::build_consume),
+        ],
+    ),
     entry(aws::s3::READ, &[(Over::Any, aws::s3::build_read)]),
     entry(aws::s3::WRITE, &[(Over::Any, aws::s3::build_write)]),
     entry(pimcore::DESCRIPTOR, &[(Over::Any, pimcore::build)]),

@@ -105,6 +105,9 @@ pub struct Run {
     /// What people and failing connections want of it.
     #[serde(default, skip_serializing_if = "Steer::is_empty")]
     pub steer: Steer,
+    /// Messages that came and were none of ours, or damaged.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub strays: u64,
     /// When a person let it go for good: it is not resumed any more (rule R9).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released: Option<Timestamp>,
@@ -149,6 +152,11 @@ impl Cause {
             Self::Connection => "connection changed",
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A pinned source.
@@ -212,6 +220,7 @@ impl Run {
             connections: BTreeMap::new(),
             revisions: BTreeMap::new(),
             steer: Steer::default(),
+            strays: 0,
             released: None,
         }
     }
@@ -337,6 +346,7 @@ impl Run {
                 if let RunEvent::Alert { dead_letters: Some(_), message } = what {
                     self.steer.alert = Some(message.clone());
                 }
+                self.strays += u64::from(matches!(what, RunEvent::Stray { .. }));
                 status
             }
             (status, what) => return Err(IllegalRunEvent { status, event: Box::new(what.clone()) }),

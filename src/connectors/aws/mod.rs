@@ -5,12 +5,13 @@
 //! - `s3` reads and writes objects, and reads sources from them.
 //! - `session` makes clients; `trouble` says what their errors mean; `envelope` is what travels in an
 //!   event.
-//! - `eventbridge` publishes.
+//! - `eventbridge` publishes; `sqs` receives.
 
 mod envelope;
 mod eventbridge;
 pub mod s3;
 mod session;
+pub mod sqs;
 mod trouble;
 
 use crate::core::catalog::{ConnectionKind, Field, Kind};
