@@ -14,6 +14,7 @@ use crate::core::id::Unit;
 use crate::core::progress::Progress;
 use crate::core::retry::{Outcome, Probed};
 use crate::core::survey::Survey;
+use crate::core::version::Version;
 use crate::ports::{Call, Clock, Source, StoreError, SurveyOf, Unread, Worker};
 
 use super::claim::{self, Settlement, settle};
@@ -54,6 +55,7 @@ impl Drive {
                 Dispatch::Claim { step, units } => self.claim(step, &units),
                 Dispatch::Release { step, units } => self.release(step, &units),
                 Dispatch::Call { step, units } => self.call(step, &units),
+                Dispatch::Receive { step } => self.mail.try_queue(step),
                 Dispatch::Look { step, unit } => self.look(step, unit),
             }
         }
@@ -142,9 +144,9 @@ impl Drive {
         let request = self.desk.request(unit, step);
         let revision = self.desk.progress(unit).map_or(0, |progress| progress.cells[step].revision);
         let step = &self.desk.plan().track(unit).steps[step].name;
-        let (key, request) = match request.as_deref() {
-            Some(Request { key, body, .. }) => (key.clone(), body.clone()),
-            None => (String::new(), Value::Null),
+        let (key, request, version) = match request.as_deref() {
+            Some(Request { key, body, version, .. }) => (key.clone(), body.clone(), version.clone()),
+            None => (String::new(), Value::Null, Version(self.common.version.to_string())),
         };
         Call {
             run: self.run.id,
@@ -153,6 +155,7 @@ impl Drive {
             key,
             effect_id: effect_id(&self.run.id.to_string(), step, unit, revision),
             request,
+            version,
         }
     }
 

@@ -7,6 +7,7 @@
 #[path = "../keys/suite.rs"]
 mod suite;
 mod aws;
+mod aws_events;
 mod aws_proxy;
 mod aws_s3;
 mod redis;

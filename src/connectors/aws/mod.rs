@@ -5,8 +5,32 @@
 //! - `s3` reads and writes objects, and reads sources from them.
 //! - `session` makes clients; `trouble` says what their errors mean; `envelope` is what travels in an
 //!   event.
+//! - `eventbridge` publishes; `sqs` receives.
+//! - `trigger` hears of uploads.
 
 mod envelope;
+mod eventbridge;
 pub mod s3;
 mod session;
+pub mod sqs;
+mod trigger;
 mod trouble;
+
+use crate::core::catalog::{ConnectionKind, Field, Kind};
+
+pub use eventbridge::build_publish;
+pub use trigger::{S3_CREATED, build_s3_created};
+
+/// What a connection to AWS takes. `event_bus`: the bus that events are published to. `queue`: the
+/// queue that messages are received from where the step names none. `oversize: s3`: what an event
+/// has no room for goes to `bucket`; without it such an item is a dead letter.
+pub const CONNECTION: ConnectionKind = ConnectionKind {
+    name: "aws",
+    summary: "an EventBridge bus and SQS queues",
+    fields: &[
+        Field { name: "event_bus", kind: Kind::Plain, required: false },
+        Field { name: "queue", kind: Kind::Plain, required: false },
+        Field { name: "oversize", kind: Kind::OneOf(&["s3"]), required: false },
+        Field { name: "bucket", kind: Kind::Plain, required: false },
+    ],
+};
