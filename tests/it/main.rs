@@ -23,6 +23,7 @@ mod redefine;
 mod selection;
 mod start_key;
 mod steer;
+mod watch;
 mod workflows;
 
 use serde_json::Value;
