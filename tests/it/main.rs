@@ -24,6 +24,7 @@ mod selection;
 mod start_key;
 mod steer;
 mod watch;
+mod watch_uploads;
 mod workflows;
 
 use serde_json::Value;

@@ -27,7 +27,7 @@ use tokio::sync::Notify;
 use super::Site;
 
 /// What is called `slow` asks a server that may not answer; what is called `bad` fails.
-const WORKFLOW: &str = "\
+pub(super) const UPLOADS: &str = "\
 workflow: uploads
 input:
   source: { type: uri }
@@ -42,7 +42,7 @@ steps:
   refuse: { uses: fail, when: \"${{ $contains(input.source, 'bad') }}\", with: { message: it is bad } }
 ";
 /// No test waits longer for one piece of news.
-const SOON: Duration = Duration::from_secs(60);
+pub(super) const SOON: Duration = Duration::from_secs(60);
 
 /// A queue of the test's own, with the rules of the real one: what is received is hidden, and shows
 /// again when whoever received it is gone.
@@ -52,6 +52,8 @@ struct Fake {
     changed: Notify,
     /// Rings when a delete hangs.
     deleting: Notify,
+    /// Rings when somebody begins to listen.
+    listening: Notify,
 }
 
 #[derive(Default)]
@@ -111,6 +113,7 @@ impl Fake {
 #[async_trait]
 impl Trigger for Fake {
     async fn next(&self) -> Result<Heard, Fault> {
+        self.listening.notify_one();
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
             changed.as_mut().enable();
@@ -133,16 +136,16 @@ impl Trigger for Fake {
 }
 
 /// Answers only when it is told to; tells whenever it is asked.
-struct Server {
-    url: String,
+pub(super) struct Server {
+    pub(super) url: String,
     answers: Arc<AtomicBool>,
-    asked: mpsc::Receiver<()>,
+    pub(super) asked: mpsc::Receiver<()>,
     /// Closes what was never answered.
-    release: mpsc::Sender<()>,
+    pub(super) release: mpsc::Sender<()>,
 }
 
 impl Server {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let (tell, asked) = mpsc::channel();
@@ -198,7 +201,7 @@ impl Post {
 
     fn asking(url: &str) -> Self {
         let post = Self { site: Site::new(), fake: Arc::default() };
-        fs::write(post.file(), WORKFLOW.replace("URL", url)).unwrap();
+        fs::write(post.file(), UPLOADS.replace("URL", url)).unwrap();
         post
     }
 
@@ -445,26 +448,44 @@ fn two_workflows_and_two_profiles_that_hear_of_one_upload_all_start() {
 
 #[test]
 fn while_the_file_has_mistakes_messages_wait_and_when_it_is_mended_they_start() {
-    let post = Post::new();
+    let server = Server::start();
+    let post = Post::asking(&server.url);
+    post.fake.tell("1", &[occasion("slow")]);
+    post.fake.tell("2", &[occasion("b")]);
     life(async {
         let mut watch = post.watch().await;
-        post.fake.tell("1", &[occasion("a")]);
-        watch.expect(&["started s3://bucket/a", "succeeded"]).await;
-        // One receive is under way already: what it brings is refused, and shows again.
+        watch.expect(&["started s3://bucket/slow"]).await;
+        server.asked.recv_timeout(SOON).unwrap();
         post.edit("uses: fail", "uses: fall");
-        post.fake.tell("2", &[occasion("b")]);
-        watch.expect(&["refused: the workflow file has mistakes"]).await;
-        post.fake.show_again();
-        let before = post.fake.receives();
+        server.answers.store(true, Ordering::SeqCst);
+        server.release.send(()).unwrap();
+        watch.expect(&["succeeded", "unfit: E301"]).await;
+        assert_eq!(post.fake.receives(), 1, "it is not even received");
         post.edit("uses: fall", "uses: fail");
         watch.expect(&["listens", "started s3://bucket/b", "succeeded"]).await;
-        assert_eq!(post.fake.receives(), before + 1);
         watch.end().await;
     });
     // A loop does not begin with a file that has mistakes.
     post.edit("input: source }", "input: sauce }");
     let mistakes = Watched::read(&post.file(), None).err().unwrap();
     assert_eq!(mistakes.findings[0].code, "E503");
+}
+
+#[test]
+fn what_is_received_while_the_file_is_being_broken_shows_again() {
+    let post = Post::new();
+    life(async {
+        let mut watch = post.watch().await;
+        tokio::time::timeout(SOON, post.fake.listening.notified()).await.expect("a receive");
+        post.edit("uses: fail", "uses: fall");
+        post.fake.tell("1", &[occasion("a")]);
+        watch.expect(&["refused: the workflow file has mistakes"]).await;
+        assert_eq!((watch.runs().len(), post.fake.left()), (0, 1));
+        post.edit("uses: fall", "uses: fail");
+        post.fake.show_again();
+        watch.expect(&["listens", "started s3://bucket/a", "succeeded"]).await;
+        watch.end().await;
+    });
 }
 
 #[test]

@@ -6,6 +6,7 @@
 #[macro_use]
 #[path = "../keys/suite.rs"]
 mod suite;
+mod aws_watch;
 mod redis;
 mod redis_engines;
 #[path = "../site/mod.rs"]
