@@ -165,21 +165,19 @@ const CONNECTIONS: &[ConnectionKind] = &[
     },
 ];
 
+const TRIGGERS: &[TriggerKind] = &[TriggerKind {
+    uses: "s3.created",
+    summary: "",
+    connections: &["aws"],
+    fields: &[needed("queue", Kind::Plain), field("prefix", Kind::Plain), field("wait", Kind::Duration)],
+}];
+
 /// The catalog.
 pub(crate) fn catalog() -> Catalog {
     Catalog {
         steps: STEPS.to_vec(),
         connections: CONNECTIONS.to_vec(),
         key_stores: vec!["embedded", "redis"],
-        triggers: vec![TriggerKind {
-            uses: "s3.created",
-            summary: "",
-            connections: &["aws"],
-            fields: &[
-                needed("queue", Kind::Plain),
-                field("prefix", Kind::Plain),
-                field("wait", Kind::Duration),
-            ],
-        }],
+        triggers: TRIGGERS.to_vec(),
     }
 }

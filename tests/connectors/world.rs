@@ -15,6 +15,7 @@ use milepost::core::queue::{Receive, Received, Ticket};
 use milepost::core::retry::{Again, Outcome, Retry};
 use milepost::core::scope::Scope;
 use milepost::core::time::Timestamp;
+use milepost::core::version::Version;
 use milepost::core::workflow::{Batch, Connection, Step};
 use milepost::ports::{Call, Effect, OwnQueue, Queue, QueueError, StoreError, Worker};
 use serde_json::{Map, Value, json};
@@ -161,6 +162,7 @@ pub(crate) fn call(effect: &dyn Effect, item: Value) -> Call {
         key: String::new(),
         effect_id: 1,
         request: effect.prepare(&scope(item)).unwrap(),
+        version: Version("0".to_owned()),
     }
 }
 
@@ -201,6 +203,9 @@ impl Queue for NoQueue {
 
     async fn hide(&self, _: Vec<Ticket>, _: Duration) -> Result<(), QueueError> {
         Ok(())
+    }
+    async fn redrive(&self, _: &Receive) -> Result<Option<u64>, QueueError> {
+        Ok(Some(0))
     }
 }
 

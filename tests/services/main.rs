@@ -6,6 +6,10 @@
 #[macro_use]
 #[path = "../keys/suite.rs"]
 mod suite;
+mod aws;
+mod aws_events;
+mod aws_proxy;
+mod aws_s3;
 mod aws_watch;
 mod redis;
 mod redis_engines;

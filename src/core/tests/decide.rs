@@ -14,6 +14,7 @@ use crate::core::plan::{PlanStep, Track};
 use crate::core::progress::Progress;
 use crate::core::retry::{Again, Outcome};
 use crate::core::time::Timestamp;
+use crate::core::version::Version;
 
 use super::{effect, plan, standing_at, step};
 
@@ -38,7 +39,8 @@ fn hear(desk: &mut Desk, arrival: Arrival, now: u64) {
 }
 
 fn request() -> Ready {
-    Ready::Request(Arc::new(Request { key: "k".to_owned(), body: serde_json::Value::Null, version: None }))
+    let (body, version) = (serde_json::Value::Null, Version(String::new()));
+    Ready::Request(Arc::new(Request { key: "k".to_owned(), body, version, fingerprint: None }))
 }
 
 /// Items arrive without a record, ready for a call of their first step.
