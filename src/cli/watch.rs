@@ -13,7 +13,7 @@ use super::herald::Herald;
 use super::output::{BOLD, Output};
 use super::signals::Signals;
 use super::{Context, attend, phrase};
-use crate::app::{Engine, Hindrance, News, Watched, Watching};
+use crate::app::{Hindrance, News, Watched, Watching};
 use crate::core::id::RunId;
 use crate::core::run::Status;
 use crate::view::{Archive, Problem, ProblemKind, RunView, argument, code};

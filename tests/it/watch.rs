@@ -138,7 +138,7 @@ impl Trigger for Fake {
 /// Answers only when it is told to; tells whenever it is asked.
 pub(super) struct Server {
     pub(super) url: String,
-    answers: Arc<AtomicBool>,
+    pub(super) answers: Arc<AtomicBool>,
     pub(super) asked: mpsc::Receiver<()>,
     /// Closes what was never answered.
     pub(super) release: mpsc::Sender<()>,

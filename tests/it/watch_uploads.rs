@@ -170,9 +170,9 @@ fn an_upload_starts_one_run_and_what_else_the_queue_holds_is_told() {
     let lines = format!("{first}\n{}", told.stdout);
     let lines = tame(&site, &lines).replace(|letter: char| letter.is_ascii_digit(), "#");
     let (started, ended) = lines.split_once('\n').unwrap();
-    assert_eq!(started, "RUN  started by uploads: s#://product-ingest/incoming/x y+é.json?versionId=v#");
+    assert_eq!(started, "RUN  started by uploads: s#://product-ingest/incoming/x%##y+é.json?versionId=v#");
     assert!(ended.starts_with("RUN  succeeded in "), "{ended}");
-    let again = "uploads: told again of s3://product-ingest/incoming/x y+é.json?versionId=v1; \
+    let again = "uploads: told again of s3://product-ingest/incoming/x%20y+é.json?versionId=v1; \
                  RUN was started for it before";
     let expected = [
         "watching for uploads: uploads (s3.created, queue product-uploads, prefix incoming/, wait 1s) gives \
