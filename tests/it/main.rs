@@ -25,6 +25,8 @@ mod selection;
 mod source;
 mod start_key;
 mod steer;
+mod watch;
+mod watch_uploads;
 mod workflows;
 
 use serde_json::Value;
