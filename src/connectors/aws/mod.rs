@@ -12,14 +12,17 @@ mod trouble;
 
 use crate::core::catalog::{ConnectionKind, Field, Kind};
 
-/// What AWS as a bus takes: EventBridge and SQS.
+/// What a connection to AWS takes. `event_bus`: the bus that events are published to. `queue`: the
+/// queue that messages are received from, by name or URL, where it is not called what the steps call
+/// it. `oversize: s3`: what an event has no room for goes to `bucket`; without it such an item is a
+/// dead letter.
 pub const CONNECTION: ConnectionKind = ConnectionKind {
     name: "aws",
-    summary: "EventBridge and SQS; credentials and region come from the environment",
+    summary: "an EventBridge bus and SQS queues",
     fields: &[
         Field { name: "event_bus", kind: Kind::Plain, required: false },
         Field { name: "queue", kind: Kind::Plain, required: false },
-        Field { name: "oversize", kind: Kind::OneOf(&["error", "s3"]), required: false },
+        Field { name: "oversize", kind: Kind::OneOf(&["s3"]), required: false },
         Field { name: "bucket", kind: Kind::Plain, required: false },
     ],
 };
