@@ -15,12 +15,12 @@ use crate::core::event::{Event, IllegalRunEvent, RunEvent};
 use crate::core::fault::Fault;
 use crate::core::id::Unit;
 use crate::core::progress::Progress;
-use crate::core::retry::{Again, Outcome};
-use crate::core::run::Run;
+use crate::core::retry::Outcome;
+use crate::core::run::{Failure, Run};
 use crate::core::selection::Positions;
 use crate::core::tally::Calls;
 use crate::core::time::Timestamp;
-use crate::ports::{Clock, Compute, Journal, Keys, Pinned, Pins, Records, StoreError};
+use crate::ports::{Clock, Compute, Journal, Keys, Pinned, Pins, Records, StoreError, Unread};
 
 use super::assembly::Assembly;
 use super::astray::{Strays, at_hand};
@@ -75,7 +75,7 @@ pub(super) struct Drive {
     pub(super) contexts: HashMap<Unit, Arc<Context>>,
     pub(super) records: Option<Arc<dyn Records>>,
     /// Why the run is being closed as failed, for the steps of `on_failure`.
-    pub(super) failure: Option<Fault>,
+    pub(super) failure: Option<Failure>,
     pub(super) mail: Mail,
     pub(super) strays: Strays,
     pub(super) keyring: Keyring,
@@ -161,7 +161,7 @@ impl Drive {
                 assembly,
                 run_facts: OnceLock::new(),
             }),
-            failure: run.fault.clone(),
+            failure: run.failure(),
             run,
             desk: Desk::new(plan, limits, total, 0),
             limits,
@@ -219,8 +219,10 @@ impl Drive {
     /// The steps of `on_failure` are next, and nothing else: after a timeout the items that were not
     /// done stay as they are, and connections are no longer waited for.
     fn begin_closing(&mut self, fault: Fault) -> Result<(), Error> {
-        self.failure = Some(fault.clone());
-        self.tell(RunEvent::Closing { fault })?;
+        let total = self.run.source.as_ref().map_or(0, |source| source.count);
+        let items = self.ports.journal.tally(self.run.id, Unit::Item(0))?.units.over(total);
+        self.tell(RunEvent::Closing { fault, items: Some(items) })?;
+        self.failure = self.run.failure();
         let plan = Arc::clone(self.desk.plan());
         self.desk = Desk::new(plan, self.limits, Some(0), 0);
         if self.steering.end.take().is_some() {
@@ -351,7 +353,7 @@ impl Drive {
     }
 
     /// The gate was passed, or not.
-    fn pinned(&mut self, step: usize, result: Result<Pinned, Fault>, now: Timestamp) -> Result<(), Error> {
+    fn pinned(&mut self, step: usize, result: Result<Pinned, Unread>, now: Timestamp) -> Result<(), Error> {
         let mut opened = None;
         let outcome = match result {
             Ok(Pinned { source, rejected, remarks }) => {
@@ -368,9 +370,9 @@ impl Drive {
                 }
                 Outcome::Done(facts.into())
             }
-            Err(fault) => Outcome::Refused { fault, again: Again::Never },
+            Err(Unread { fault, again }) => Outcome::Refused { fault, again },
         };
-        self.desk.hear(Arrival::Ended { step, outcomes: vec![(Unit::Run, outcome)] }, now, 0.0)?;
+        self.arrived(Arrival::Ended { step, outcomes: vec![(Unit::Run, outcome)] }, now)?;
         if let Some(total) = opened {
             let progress = self.desk.progress(Unit::Run).cloned().unwrap_or_default();
             self.open_gate(total, &progress);

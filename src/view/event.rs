@@ -114,7 +114,7 @@ impl Archive {
         match event.what {
             RunEvent::Started => view("started"),
             RunEvent::Pinned { source, rejected } => EventView {
-                source: Some(SourceView { uri: source.uri, items: source.count }),
+                source: Some(SourceView::of(&source)),
                 rejected: Some(rejected),
                 ..view("pinned")
             },
@@ -138,7 +138,7 @@ impl Archive {
             | RunEvent::Tried { .. }
             | RunEvent::Unpaused { .. }
             | RunEvent::Cancelling { .. } => steered(event.what, view),
-            RunEvent::Closing { fault } => EventView { error: Some(fault), ..view("closing") },
+            RunEvent::Closing { fault, .. } => EventView { error: Some(fault), ..view("closing") },
             RunEvent::Closed { status, fault } => {
                 EventView { status: Some(status.word().to_owned()), error: fault, ..view("closed") }
             }

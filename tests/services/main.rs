@@ -7,7 +7,9 @@
 #[path = "../keys/suite.rs"]
 mod suite;
 mod aws;
+mod aws_events;
 mod aws_proxy;
+mod aws_s3;
 mod redis;
 mod redis_engines;
 #[path = "../site/mod.rs"]
