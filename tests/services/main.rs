@@ -10,6 +10,7 @@ mod aws;
 mod aws_events;
 mod aws_proxy;
 mod aws_s3;
+mod aws_sqs;
 mod aws_watch;
 mod redis;
 mod redis_engines;
