@@ -15,7 +15,7 @@ use crate::core::fault::Fault;
 use crate::core::id::{RunId, Unit};
 use crate::core::progress::Progress;
 use crate::core::queue::{Receive, Received, Ticket};
-use crate::core::retry::{Outcome, Probed};
+use crate::core::retry::{Again, Outcome, Probed};
 use crate::core::run::Run;
 use crate::core::scope::Scope;
 use crate::core::start::StartKey;
@@ -259,11 +259,27 @@ pub trait Source: Prepare {
     /// `survey` says what the steps behind it know of a record. Runs on a computing thread.
     ///
     /// # Errors
-    /// A fault that ends the run before any item exists.
-    fn pin(&self, scope: &Scope, pins: &dyn Pins, survey: &SurveyOf<'_>) -> Result<Pinned, Fault>;
+    /// [`Unread`]: nothing was kept, and no item exists.
+    fn pin(&self, scope: &Scope, pins: &dyn Pins, survey: &SurveyOf<'_>) -> Result<Pinned, Unread>;
 
     /// The source opened again for reading single records.
     fn open(&self, source: &crate::core::run::Source, pins: &dyn Pins) -> Result<Arc<dyn Records>, Fault>;
+}
+
+/// Why a source was not read to its end.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{fault}")]
+pub struct Unread {
+    /// What went wrong.
+    pub fault: Fault,
+    /// Whether reading it again may help: not when its content is at fault.
+    pub again: Again,
+}
+
+impl From<Fault> for Unread {
+    fn from(fault: Fault) -> Self {
+        Self { fault, again: Again::Never }
+    }
 }
 
 /// Says what is known of the record at a position.

@@ -15,7 +15,7 @@ use crate::core::id::Unit;
 use crate::core::progress::Progress;
 use crate::core::retry::{Outcome, Probed};
 use crate::core::survey::Survey;
-use crate::ports::{Call, Clock, Source, StoreError, SurveyOf, Worker};
+use crate::ports::{Call, Clock, Source, StoreError, SurveyOf, Unread, Worker};
 
 use super::claim::{self, Settlement, settle};
 use super::context::{Common, Context};
@@ -164,7 +164,7 @@ impl Drive {
         self.compute(move || {
             let context = Context::new(&common, Unit::Run, Ok(Arc::new(Value::Null)));
             let progress = Progress::new(&common.assembly.plan.run);
-            let result = context.scope(&common, step, &progress).and_then(|scope| {
+            let result = context.scope(&common, step, &progress).map_err(Unread::from).and_then(|scope| {
                 let survey = |position: u64, record: &Arc<Value>| survey(&common, position, record);
                 let survey: &SurveyOf<'_> = &survey;
                 source.pin(&scope, pins.as_ref(), survey)

@@ -15,12 +15,12 @@ use crate::core::event::{Event, IllegalRunEvent, RunEvent};
 use crate::core::fault::Fault;
 use crate::core::id::Unit;
 use crate::core::progress::Progress;
-use crate::core::retry::{Again, Outcome};
+use crate::core::retry::Outcome;
 use crate::core::run::{Failure, Run};
 use crate::core::selection::Positions;
 use crate::core::tally::Calls;
 use crate::core::time::Timestamp;
-use crate::ports::{Clock, Compute, Journal, Keys, Pinned, Pins, Records, StoreError};
+use crate::ports::{Clock, Compute, Journal, Keys, Pinned, Pins, Records, StoreError, Unread};
 
 use super::assembly::Assembly;
 use super::claim::Keyring;
@@ -350,7 +350,7 @@ impl Drive {
     }
 
     /// The gate was passed, or not.
-    fn pinned(&mut self, step: usize, result: Result<Pinned, Fault>, now: Timestamp) -> Result<(), Error> {
+    fn pinned(&mut self, step: usize, result: Result<Pinned, Unread>, now: Timestamp) -> Result<(), Error> {
         let mut opened = None;
         let outcome = match result {
             Ok(Pinned { source, rejected, remarks }) => {
@@ -367,9 +367,9 @@ impl Drive {
                 }
                 Outcome::Done(facts.into())
             }
-            Err(fault) => Outcome::Refused { fault, again: Again::Never },
+            Err(Unread { fault, again }) => Outcome::Refused { fault, again },
         };
-        self.desk.hear(Arrival::Ended { step, outcomes: vec![(Unit::Run, outcome)] }, now, 0.0)?;
+        self.arrived(Arrival::Ended { step, outcomes: vec![(Unit::Run, outcome)] }, now)?;
         if let Some(total) = opened {
             let progress = self.desk.progress(Unit::Run).cloned().unwrap_or_default();
             self.open_gate(total, &progress);

@@ -2,12 +2,14 @@
 //! the SDK's ordinary chain (`AWS_*` variables, profiles, roles): nothing of it stands in a workflow
 //! file, and nothing of it is stored.
 //!
+//! - `s3` reads and writes objects, and reads sources from them.
 //! - `session` makes clients; `trouble` says what their errors mean; `envelope` is what travels in an
 //!   event.
 //! - `eventbridge` publishes.
 
 mod envelope;
 mod eventbridge;
+pub mod s3;
 mod session;
 mod trouble;
 
