@@ -26,6 +26,7 @@ pub mod graph;
 pub mod hear;
 pub mod id;
 pub mod identity;
+pub mod intake;
 pub mod ledger;
 pub mod letter;
 pub mod limits;
@@ -45,6 +46,8 @@ pub mod steer;
 pub mod survey;
 pub mod tally;
 pub mod time;
+pub mod trigger;
+pub mod version;
 pub mod workflow;
 
 #[cfg(test)]

@@ -96,6 +96,9 @@ pub struct Run {
     /// The key it was started under, if one was given: it names the start, once and for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// The trigger that started it, by its name; `None`: a person did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<String>,
     /// What identifies each outside system, without secrets, as it was pinned (rule R8).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub connections: BTreeMap<String, Map<String, Value>>,
@@ -105,6 +108,9 @@ pub struct Run {
     /// What people and failing connections want of it.
     #[serde(default, skip_serializing_if = "Steer::is_empty")]
     pub steer: Steer,
+    /// Messages that came and were none of ours, or damaged.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub strays: u64,
     /// When a person let it go for good: it is not resumed any more (rule R9).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released: Option<Timestamp>,
@@ -149,6 +155,11 @@ impl Cause {
             Self::Connection => "connection changed",
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A pinned source.
@@ -209,9 +220,11 @@ impl Run {
             closing_items: None,
             version: None,
             key: None,
+            trigger: None,
             connections: BTreeMap::new(),
             revisions: BTreeMap::new(),
             steer: Steer::default(),
+            strays: 0,
             released: None,
         }
     }
@@ -337,6 +350,7 @@ impl Run {
                 if let RunEvent::Alert { dead_letters: Some(_), message } = what {
                     self.steer.alert = Some(message.clone());
                 }
+                self.strays += u64::from(matches!(what, RunEvent::Stray { .. }));
                 status
             }
             (status, what) => return Err(IllegalRunEvent { status, event: Box::new(what.clone()) }),

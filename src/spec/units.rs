@@ -56,7 +56,7 @@ const SIZES: [(&str, u64); 9] = [
 ///
 /// # Errors
 /// A hint what to write instead.
-pub fn size(text: &str) -> Result<u64, String> {
+pub(super) fn size(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);

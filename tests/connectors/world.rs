@@ -9,13 +9,13 @@ use async_trait::async_trait;
 use milepost::connectors::sandbox::{self, Entry, Faults, Sandbox};
 use milepost::connectors::{Site, build};
 use milepost::core::change::Message;
-use milepost::core::claims::Version;
 use milepost::core::id::{RunId, Unit};
 use milepost::core::outlet::Terms;
 use milepost::core::queue::{Receive, Received, Ticket};
 use milepost::core::retry::{Again, Outcome, Retry};
 use milepost::core::scope::Scope;
 use milepost::core::time::Timestamp;
+use milepost::core::version::Version;
 use milepost::core::workflow::{Batch, Connection, Step};
 use milepost::ports::{Call, Effect, OwnQueue, Queue, QueueError, StoreError, Worker};
 use serde_json::{Map, Value, json};
@@ -203,6 +203,9 @@ impl Queue for NoQueue {
 
     async fn hide(&self, _: Vec<Ticket>, _: Duration) -> Result<(), QueueError> {
         Ok(())
+    }
+    async fn redrive(&self, _: &Receive) -> Result<Option<u64>, QueueError> {
+        Ok(Some(0))
     }
 }
 

@@ -22,7 +22,7 @@ use crate::core::survey::Survey;
 use crate::core::time::Timestamp;
 use crate::core::workflow::{Batch, Connection, Step};
 use crate::ports::{Clock, Pinned, Source, Unread, Worker};
-use crate::store::memory::MemoryStore;
+use crate::store::MemoryStore;
 
 /// Nobody here asks for the time.
 struct Stopped;

@@ -24,7 +24,15 @@ fn template() -> Template {
 }
 
 fn call(request: Value) -> Call {
-    Call { run: RunId(1), unit: Unit::Item(0), attempt: 1, key: "k".to_owned(), effect_id: 7, request }
+    Call {
+        run: RunId(1),
+        unit: Unit::Item(0),
+        attempt: 1,
+        key: "k".to_owned(),
+        effect_id: 7,
+        version: crate::core::version::Version("0".into()),
+        request,
+    }
 }
 
 async fn once(effect: &dyn Effect, call: &Call) -> Outcome {
