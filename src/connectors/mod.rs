@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 
 use crate::core::catalog::{Catalog, ConnectionKind, Descriptor};
 use crate::core::workflow::{Connection, Step};
-use crate::ports::{Keys, OwnQueue, Worker};
+use crate::ports::{Keys, OwnQueue, Queue, Worker};
 
 /// What a connector is made from.
 pub struct Site<'a> {
@@ -77,7 +77,13 @@ const fn entry(descriptor: Descriptor, makers: &'static [(Over, Make)]) -> Entry
 
 /// Every connector of this binary.
 const CONNECTORS: &[Entry] = &[
-    entry(builtin::source::DESCRIPTOR, &[(Over::Any, builtin::source::build)]),
+    entry(
+        builtin::source::DESCRIPTOR,
+        &[
+            (Over::Kind(builtin::source::LOCAL.name), builtin::source::build),
+            (Over::Kind(bus::CONNECTION.name), build_embedded_stream),
+        ],
+    ),
     entry(builtin::map::DESCRIPTOR, &[(Over::Any, builtin::map::build)]),
     entry(bus::PUBLISH, &[(Over::Kind(bus::CONNECTION.name), bus::build_publish)]),
     entry(bus::CONSUME, &[(Over::Kind(bus::CONNECTION.name), bus::build_consume)]),
@@ -89,6 +95,11 @@ const CONNECTORS: &[Entry] = &[
     entry(builtin::alert::DESCRIPTOR, &[(Over::Any, builtin::alert::build)]),
     entry(builtin::nothing::DESCRIPTOR, &[(Over::Any, builtin::nothing::build)]),
 ];
+
+/// A source over the embedded bus: the queue is the engine's own.
+fn build_embedded_stream(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
+    builtin::source::build_stream(site, Arc::clone(&site.queue) as Arc<dyn Queue>)
+}
 
 /// Every kind of connection of this binary.
 const CONNECTIONS: &[ConnectionKind] = &[

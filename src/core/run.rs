@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::event::{Event, IllegalRunEvent, RunEvent};
 use super::fault::Fault;
 use super::id::RunId;
+use super::intake::Intake;
 use super::steer::Steer;
 use super::time::Timestamp;
 
@@ -142,12 +143,15 @@ impl Cause {
 pub struct Source {
     /// The path or URI it was read from.
     pub uri: String,
-    /// The content address of its records.
+    /// The content address of its records; empty for a queue.
     pub records: String,
-    /// The content address of the index of their positions.
+    /// The content address of the index of their positions; empty for a queue.
     pub index: String,
-    /// How many there are.
+    /// How many there are; for a queue, by now.
     pub count: u64,
+    /// For a queue: whether more items are taken in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intake: Option<Intake>,
 }
 
 impl Run {
@@ -180,6 +184,16 @@ impl Run {
     /// How new its content is, where neither the item nor the file says more.
     pub fn newness(&self) -> String {
         self.version.clone().unwrap_or_else(|| self.started_at.0.to_string())
+    }
+
+    /// Its items come from a queue, as messages arrive.
+    pub fn is_open_run(&self) -> bool {
+        self.source.as_ref().is_some_and(|source| source.intake.is_some())
+    }
+
+    /// It takes in more items.
+    pub fn takes_in(&self) -> bool {
+        self.source.as_ref().is_some_and(|source| source.intake == Some(Intake::Open))
     }
 
     /// The number of the closing whose `on_failure` was begun and not ended, because the engine died
@@ -236,6 +250,12 @@ impl Run {
             }
             (status @ (S::Running | S::Paused), RunEvent::Pinned { source, .. }) => {
                 self.source = Some(source.clone());
+                status
+            }
+            (status @ (S::Running | S::Paused), RunEvent::Rotated { why }) => {
+                if let Some(source) = &mut self.source {
+                    source.intake = Some(*why);
+                }
                 status
             }
             (

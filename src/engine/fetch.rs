@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::core::fault::{Fault, name};
 use crate::core::id::Unit;
 use crate::core::progress::Progress;
-use crate::ports::{Journal, Records, StoreError};
+use crate::ports::{Journal, Record, Records, StoreError};
 
 use super::context::{Common, Context};
 use super::drive::Drive;
@@ -38,7 +38,7 @@ fn fetched(
     common: &Common,
     unit: Unit,
     progress: Option<Progress>,
-    record: impl FnOnce() -> Result<Arc<Value>, Fault>,
+    record: impl FnOnce() -> Record,
 ) -> Fetched {
     let track = common.assembly.plan.track(unit);
     let progress = progress.map(|progress| progress.fitted(track));
@@ -62,19 +62,20 @@ pub(super) fn content(
     unit: Unit,
     records: Option<&dyn Records>,
     failure: Option<&Fault>,
-) -> Result<Arc<Value>, Fault> {
+) -> Record {
+    let plain = |value| Record { key: None, value, version: None };
     match unit {
-        Unit::Run => Ok(Arc::new(Value::Null)),
+        Unit::Run => plain(Ok(Arc::new(Value::Null))),
         // What the steps of `on_failure` may tell: `item.error`, `item.reason`.
-        Unit::Closing(number) => Ok(Arc::new(serde_json::json!({
+        Unit::Closing(number) => plain(Ok(Arc::new(serde_json::json!({
             "workflow": common.run.workflow,
             "closing": number,
             "error": failure.map(|fault| fault.name.as_str()),
             "reason": failure.map(|fault| fault.message.as_str()),
-        }))),
+        })))),
         Unit::Item(position) => match records {
-            Some(records) => records.record(position).value,
-            None => Err(Fault::new(name::VALIDATION, "the source is not pinned")),
+            Some(records) => records.record(position),
+            None => plain(Err(Fault::new(name::VALIDATION, "the source is not pinned"))),
         },
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
-use crate::core::id::Unit;
+use crate::core::id::{RunId, Unit};
 use crate::core::mail::{Disposition, disposition};
 use crate::core::plan::Plan;
 use crate::core::progress::Progress;
@@ -17,7 +17,7 @@ use crate::core::queue::{Delivery, Receive, Ticket};
 use crate::core::run::Run;
 use crate::core::selection::Positions;
 use crate::core::time::Timestamp;
-use crate::ports::{Queue, QueueError, Worker};
+use crate::ports::{Queue, QueueError, Receiver, Worker};
 
 use super::context::Common;
 use super::drive::{Error, Ports};
@@ -42,6 +42,8 @@ pub(super) struct Mail {
     chosen: Option<Arc<Positions>>,
     window: usize,
     outstanding: usize,
+    /// Pollers that are to end once their receive is over.
+    drying: usize,
     extend_at: Option<Timestamp>,
 }
 
@@ -56,7 +58,8 @@ pub(super) struct Held {
 struct Inlet {
     queue: Arc<dyn Queue>,
     receive: Receive,
-    /// Bounds what is received ahead: a message costs a permit until its item takes it.
+    /// Bounds what is received ahead: a message costs a permit until its item takes it, one that brings
+    /// an item until that is finished.
     permits: Arc<Semaphore>,
 }
 
@@ -72,6 +75,7 @@ impl Mail {
             chosen: None,
             window,
             outstanding: 0,
+            drying: 0,
             extend_at: None,
         }
     }
@@ -81,21 +85,47 @@ impl Mail {
         self.chosen = Some(chosen);
     }
 
-    /// Starts receiving for every step that receives.
+    /// Starts receiving for every step that receives messages about items.
     pub(super) fn open(&mut self, ports: &Ports, common: &Common, sender: &mpsc::UnboundedSender<Note>) {
         for (step, station) in common.assembly.items.iter().enumerate() {
-            let Worker::Receiver(receiver) = &station.worker else { continue };
-            let receive = Receive { items: self.chosen.clone(), ..receiver.receive(common.run.id) };
-            let (queue, permits) = (receiver.queue(), Arc::new(Semaphore::new(self.window.max(RECEIVE_MAX))));
-            let inlet = Inlet { queue, receive, permits };
-            for _ in 0..inlet.receive.pollers {
-                let (queue, permits) = (Arc::clone(&inlet.queue), Arc::clone(&inlet.permits));
-                let clock = Arc::clone(&ports.clock);
-                let poller = poll(step, inlet.receive.clone(), queue, permits, clock, sender.clone());
-                self.pollers.push(tokio::spawn(poller));
+            if let Worker::Receiver(receiver) = &station.worker {
+                self.admit(step, receiver.as_ref(), common.run.id, ports, sender);
             }
-            self.inlets.insert(step, inlet);
         }
+    }
+
+    /// Starts receiving at a step.
+    pub(super) fn admit<R: Receiver + ?Sized>(
+        &mut self,
+        step: usize,
+        receiver: &R,
+        run: RunId,
+        ports: &Ports,
+        sender: &mpsc::UnboundedSender<Note>,
+    ) {
+        let receive = Receive { items: self.chosen.clone(), ..receiver.receive(run) };
+        let (queue, permits) = (receiver.queue(), Arc::new(Semaphore::new(self.window.max(RECEIVE_MAX))));
+        for _ in 0..receive.pollers {
+            let (queue, permits) = (Arc::clone(&queue), Arc::clone(&permits));
+            let clock = Arc::clone(&ports.clock);
+            let poller = poll(step, receive.clone(), queue, permits, clock, sender.clone());
+            self.pollers.push(tokio::spawn(poller));
+        }
+        self.inlets.insert(step, Inlet { queue, receive, permits });
+    }
+
+    /// Nothing more is wanted at a step: each poller ends once its receive is over, so that nothing
+    /// is hidden in vain. What is held there stays held.
+    pub(super) fn close_inlet(&mut self, step: usize) {
+        if let Some(inlet) = self.inlets.get(&step) {
+            inlet.permits.close();
+            self.drying += inlet.receive.pollers;
+        }
+    }
+
+    pub(super) fn poller_dried(&mut self) {
+        // Those that were stopped meanwhile are not waited for any more.
+        self.drying = self.drying.saturating_sub(1);
     }
 
     /// Stops receiving. Messages that are held show again by themselves.
@@ -103,6 +133,7 @@ impl Mail {
         for poller in self.pollers.drain(..) {
             poller.abort();
         }
+        self.drying = 0;
         self.extend_at = None;
     }
 
@@ -125,12 +156,30 @@ impl Mail {
             self.give_back(step, 1);
             return;
         };
+        self.hold(unit, step, delivery, now);
+    }
+
+    /// Holds a message for its item.
+    pub(super) fn hold(&mut self, unit: Unit, step: usize, delivery: Delivery, now: Timestamp) {
         if let Some(before) = self.held.insert((unit, step), Held { delivery, taken: false }) {
             self.give_back(step, usize::from(!before.taken));
         }
         self.review.insert(unit);
         let half_way = self.inlets.get(&step).map(|inlet| now.after(inlet.receive.visibility / 2));
         self.extend_at = [self.extend_at, half_way].into_iter().flatten().min();
+    }
+
+    /// Messages that nobody here will do anything with show again at once.
+    pub(super) fn turn_away(
+        &mut self,
+        step: usize,
+        tickets: Vec<Ticket>,
+        sender: &mpsc::UnboundedSender<Note>,
+    ) {
+        if !tickets.is_empty() {
+            self.give_back(step, tickets.len());
+            self.hide(step, tickets, Duration::ZERO, sender);
+        }
     }
 
     pub(super) fn note_change(&mut self, unit: Unit) {
@@ -161,7 +210,7 @@ impl Mail {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.outstanding == 0 && self.review.is_empty()
+        self.outstanding == 0 && self.drying == 0 && self.review.is_empty()
     }
 
     pub(super) fn extend_at(&self) -> Option<Timestamp> {
@@ -197,7 +246,9 @@ impl Mail {
     pub(super) async fn close(&mut self, ports: &Ports, common: &Common, run: &Run) -> Result<(), Error> {
         self.stop();
         let plan = Arc::clone(&common.assembly.plan);
-        for (step, inlet) in &self.inlets {
+        // What is left in the queue of an open run is for the next one.
+        let source = common.assembly.stream().map(|(step, _)| step);
+        for (step, inlet) in self.inlets.iter().filter(|(step, _)| Some(**step) != source) {
             let receive = Receive { wait: Duration::ZERO, ..inlet.receive.clone() };
             loop {
                 // What is out of reach needs nothing: its messages show again by themselves.

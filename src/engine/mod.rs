@@ -6,6 +6,7 @@
 //! decide again.
 
 pub mod assembly;
+pub mod bodies;
 mod carry;
 mod claim;
 pub mod context;
@@ -13,6 +14,8 @@ mod control;
 pub mod drive;
 mod fetch;
 mod finish;
+mod gate;
+mod intake;
 pub mod key;
 mod mail;
 mod note;

@@ -19,7 +19,7 @@ const PATIENCE_MIN: Duration = Duration::from_millis(500);
 /// …up to this.
 const PATIENCE_MAX: Duration = Duration::from_secs(10);
 
-/// Receives until nobody listens any more or the store fails. What was received costs permits until
+/// Receives until nothing more is wanted, nobody listens any more, or the store fails. What was received costs permits until
 /// it is let go.
 pub(super) async fn poll(
     step: usize,
@@ -36,7 +36,11 @@ pub(super) async fn poll(
         let more = permits.available_permits().saturating_sub(1).min(receive.max.saturating_sub(1));
         let max = 1 + more;
         let wanted = u32::try_from(max).unwrap_or(1);
-        let Ok(mut permit) = Arc::clone(&permits).acquire_many_owned(wanted).await else { return };
+        let Ok(mut permit) = Arc::clone(&permits).acquire_many_owned(wanted).await else {
+            // Nobody listens any more only when the engine itself has stopped.
+            let _ = sender.send(Note::Dried);
+            return;
+        };
         let (note, is_away) = match queue.receive(&Receive { max, ..receive.clone() }).await {
             Ok(received) => {
                 if let Some(used) = permit.split(received.len()) {

@@ -8,7 +8,7 @@ use super::node::Node;
 use super::place::Span;
 use super::report::{Mistake, Notes};
 use super::steps::{Draft, Sees};
-use crate::core::catalog::{Descriptor, Kind, Role};
+use crate::core::catalog::{Descriptor, Field, Kind, Role};
 use crate::expr::Template;
 
 /// Reads `with` into the draft.
@@ -61,7 +61,9 @@ fn value(
     notes: &mut Notes<'_>,
 ) -> Option<Value> {
     let what = format!("'{name}'");
-    let takes_expressions = matches!(kind, Kind::Text | Kind::Expression | Kind::Source | Kind::Any);
+    let is_section = node.map().is_some() && matches!(kind, Kind::Source(_) | Kind::Section(_));
+    let takes_expressions =
+        is_section || matches!(kind, Kind::Text | Kind::Expression | Kind::Source(_) | Kind::Any);
     if !takes_expressions && refuse_expressions(node, &what, notes) {
         return None;
     }
@@ -71,7 +73,9 @@ fn value(
             expressions(node, name, Sees::Item, draft, notes);
             Some(Value::String(written))
         }
-        Kind::Source => {
+        Kind::Source(fields) if is_section => section(name, fields, node, known, draft, notes),
+        Kind::Section(fields) => section(name, fields, node, known, draft, notes),
+        Kind::Source(_) => {
             let written = text(node, &what, notes)?.to_owned();
             expressions(node, name, Sees::Input, draft, notes);
             Some(Value::String(written))
@@ -103,6 +107,36 @@ fn value(
             None
         }
     }
+}
+
+/// A section with fields of its own. Where each stands is known by its path: `source.queue`.
+fn section(
+    name: &str,
+    known: &[Field],
+    node: &Node,
+    connector: &Descriptor,
+    draft: &mut Draft<'_>,
+    notes: &mut Notes<'_>,
+) -> Option<Value> {
+    let what = format!("'{name}' of step '{}'", draft.step.name);
+    let at = draft.places.with.get(name).copied().unwrap_or(draft.places.name);
+    let mut section = object(node, at, &what, notes)?;
+    let names: Vec<&'static str> = known.iter().map(|field| field.name).collect();
+    section.only(&names, notes);
+    let mut read = Map::new();
+    for field in known {
+        if field.required {
+            let hint = format!("write it: {}", example(field.name, field.kind));
+            section.require(field.name, &hint, notes);
+        }
+        let Some(node) = section.get(field.name) else { continue };
+        let path = format!("{name}.{}", field.name);
+        draft.places.with.insert(path.clone(), node.span);
+        if let Some(value) = value(&path, field.kind, node, connector, draft, notes) {
+            read.insert(field.name.to_owned(), value);
+        }
+    }
+    Some(Value::Object(read))
 }
 
 /// A list of texts.
@@ -186,7 +220,8 @@ fn example(name: &str, kind: Kind) -> String {
         Kind::Duration => "30s",
         Kind::Expression => "\"${{ item.sku }}\"",
         Kind::File => "path/beside/this/file.yaml",
-        Kind::Source => "\"${{ input.source }}\"",
+        Kind::Source(_) => "\"${{ input.source }}\"",
+        Kind::Section(_) => "{ … }",
         Kind::OneOf(words) => words.first().copied().unwrap_or("…"),
         Kind::Texts => "[a, b]",
         Kind::Any => "…",

@@ -162,7 +162,13 @@ impl Prepare for Items {
 
 impl Source for Items {
     fn pin(&self, _: &Scope, _: &dyn Pins, _: &SurveyOf<'_>) -> Result<Pinned, Fault> {
-        let source = run::Source { uri: "sim".into(), records: "r".into(), index: "i".into(), count: self.0 };
+        let source = run::Source {
+            uri: "sim".into(),
+            records: "r".into(),
+            index: "i".into(),
+            count: self.0,
+            intake: None,
+        };
         Ok(Pinned { source, rejected: 0, remarks: Vec::new() })
     }
 
@@ -173,7 +179,11 @@ impl Source for Items {
 
 impl Records for Items {
     fn record(&self, position: u64) -> Record {
-        Record { key: Some(position.to_string()), value: Ok(Arc::new(json!({ "n": position }))) }
+        Record {
+            version: None,
+            key: Some(position.to_string()),
+            value: Ok(Arc::new(json!({ "n": position }))),
+        }
     }
 
     fn content(&self, _: u64) -> Option<Vec<u8>> {

@@ -36,8 +36,13 @@ impl Prepare for SimSource {
 impl Source for SimSource {
     fn pin(&self, _: &Scope, _: &dyn Pins, _: &SurveyOf<'_>) -> Result<Pinned, Fault> {
         self.world.book().pinned += 1;
-        let source =
-            run::Source { uri: "sim".into(), records: "r".into(), index: "i".into(), count: self.count };
+        let source = run::Source {
+            uri: "sim".into(),
+            records: "r".into(),
+            index: "i".into(),
+            count: self.count,
+            intake: None,
+        };
         Ok(Pinned { source, rejected: 1, remarks: Vec::new() })
     }
 
@@ -61,7 +66,7 @@ impl Records for SimRecords {
         } else {
             Ok(Arc::new(json!({ "n": position, "flag": !position.is_multiple_of(3) })))
         };
-        Record { key: Some(position.to_string()), value }
+        Record { version: None, key: Some(position.to_string()), value }
     }
 
     fn find(&self, key: &str) -> Option<u64> {
