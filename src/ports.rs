@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::core::care::KeptDeadLetter;
 use crate::core::change::{Change, Message};
-use crate::core::claims::{Claim, Claimed, End, Settled};
+use crate::core::claims::{Claim, Claimed, End, Settled, Version};
 use crate::core::event::Event;
 use crate::core::fault::Fault;
 use crate::core::id::{RunId, Unit};
@@ -234,6 +234,8 @@ pub struct Call {
     pub effect_id: u128,
     /// What `prepare` made.
     pub request: Value,
+    /// How new that is (rule R6): what the step's key declares, else what the scope says.
+    pub version: Version,
 }
 
 /// What a call came to.

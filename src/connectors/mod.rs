@@ -85,7 +85,13 @@ const CONNECTORS: &[Entry] = &[
         ],
     ),
     entry(builtin::map::DESCRIPTOR, &[(Over::Any, builtin::map::build)]),
-    entry(bus::PUBLISH, &[(Over::Kind(bus::CONNECTION.name), bus::build_publish)]),
+    entry(
+        bus::PUBLISH,
+        &[
+            (Over::Kind(bus::CONNECTION.name), bus::build_publish),
+            (Over::Kind(aws::CONNECTION.name), aws::build_publish),
+        ],
+    ),
     entry(bus::CONSUME, &[(Over::Kind(bus::CONNECTION.name), bus::build_consume)]),
     entry(pimcore::DESCRIPTOR, &[(Over::Any, pimcore::build)]),
     entry(medusa::DESCRIPTOR, &[(Over::Any, medusa::build)]),
@@ -105,6 +111,7 @@ fn build_embedded_stream(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
 const CONNECTIONS: &[ConnectionKind] = &[
     builtin::source::LOCAL,
     bus::CONNECTION,
+    aws::CONNECTION,
     pimcore::CONNECTION,
     medusa::CONNECTION,
     sandbox::CONNECTION,

@@ -10,6 +10,7 @@ use super::intake::Intake;
 use super::run::{Cause, Source, Status};
 use super::steer::{Halt, Relief};
 use super::survey::Remark;
+use super::tally::Counts;
 use super::time::Timestamp;
 
 /// What happens to a run. The stored events of a run are these.
@@ -95,6 +96,9 @@ pub enum RunEvent {
     Closing {
         /// Why.
         fault: Fault,
+        /// How its items stood then; events of older builds do not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        items: Option<Counts>,
     },
     /// It ended. From running or paused; once a person gave it up, from every state but succeeded
     /// and cancelled.

@@ -10,6 +10,7 @@ use super::fault::Fault;
 use super::id::RunId;
 use super::intake::Intake;
 use super::steer::Steer;
+use super::tally::Counts;
 use super::time::Timestamp;
 
 /// Where a run stands.
@@ -86,6 +87,10 @@ pub struct Run {
     pub closings: u32,
     /// Why it failed, if it did.
     pub fault: Option<Fault>,
+    /// How its items stood when it was last closed as failed, for the steps of `on_failure`: however
+    /// often these are begun, they tell the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closing_items: Option<Counts>,
     /// How new its source is, as whatever started it says (rule R6); `None`: as new as the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
@@ -104,6 +109,15 @@ pub struct Run {
     /// When a person let it go for good: it is not resumed any more (rule R9).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released: Option<Timestamp>,
+}
+
+/// What the steps of `on_failure` may tell of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Why it is closed as failed.
+    pub fault: Fault,
+    /// How its items stood then; `None` when an older build closed it.
+    pub items: Option<Counts>,
 }
 
 /// How often, and last why, what a step does was changed under a run.
@@ -172,6 +186,7 @@ impl Run {
             epoch: 0,
             closings: 0,
             fault: None,
+            closing_items: None,
             version: None,
             key: None,
             connections: BTreeMap::new(),
@@ -194,6 +209,12 @@ impl Run {
     /// It takes in more items.
     pub fn takes_in(&self) -> bool {
         self.source.as_ref().is_some_and(|source| source.intake == Some(Intake::Open))
+    }
+
+    /// Why it is closed as failed, and with what.
+    pub fn failure(&self) -> Option<Failure> {
+        let fault = self.fault.clone()?;
+        Some(Failure { fault, items: self.closing_items })
     }
 
     /// The number of the closing whose `on_failure` was begun and not ended, because the engine died
@@ -291,10 +312,11 @@ impl Run {
                 self.steer.cancelled_by = Some(by.clone());
                 status
             }
-            (S::Running | S::Paused, RunEvent::Closing { fault }) => {
+            (S::Running | S::Paused, RunEvent::Closing { fault, items }) => {
                 self.closings += 1;
                 self.steer.free();
                 self.fault = Some(fault.clone());
+                self.closing_items = *items;
                 S::Running
             }
             (from, RunEvent::Closed { status, fault }) if self.may_close(from) => {

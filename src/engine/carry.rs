@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::core::arrival::{Arrival, Request};
+use crate::core::claims::Version;
 use crate::core::decide::Dispatch;
 use crate::core::fault::{Fault, name};
 use crate::core::id::Unit;
@@ -148,9 +149,9 @@ impl Drive {
         let request = self.desk.request(unit, step);
         let revision = self.desk.progress(unit).map_or(0, |progress| progress.cells[step].revision);
         let step = &self.desk.plan().track(unit).steps[step].name;
-        let (key, request) = match request.as_deref() {
-            Some(Request { key, body, .. }) => (key.clone(), body.clone()),
-            None => (String::new(), Value::Null),
+        let (key, request, version) = match request.as_deref() {
+            Some(Request { key, body, version, .. }) => (key.clone(), body.clone(), version.clone()),
+            None => (String::new(), Value::Null, Version(self.common.version.to_string())),
         };
         Call {
             run: self.run.id,
@@ -159,6 +160,7 @@ impl Drive {
             key,
             effect_id: effect_id(&self.run.id.to_string(), step, unit, revision),
             request,
+            version,
         }
     }
 

@@ -15,7 +15,7 @@ use crate::core::event::{Event, IllegalRunEvent, RunEvent};
 use crate::core::fault::Fault;
 use crate::core::id::Unit;
 use crate::core::retry::Outcome;
-use crate::core::run::Run;
+use crate::core::run::{Failure, Run};
 use crate::core::selection::Positions;
 use crate::core::tally::Calls;
 use crate::core::time::Timestamp;
@@ -74,7 +74,7 @@ pub(super) struct Drive {
     pub(super) contexts: HashMap<Unit, Arc<Context>>,
     pub(super) records: Option<Arc<dyn Records>>,
     /// Why the run is being closed as failed, for the steps of `on_failure`.
-    pub(super) failure: Option<Fault>,
+    pub(super) failure: Option<Failure>,
     pub(super) mail: Mail,
     pub(super) keyring: Keyring,
     pub(super) sender: mpsc::UnboundedSender<Note>,
@@ -159,7 +159,7 @@ impl Drive {
                 assembly,
                 run_facts: OnceLock::new(),
             }),
-            failure: run.fault.clone(),
+            failure: run.failure(),
             run,
             desk: Desk::new(plan, limits, total, 0),
             limits,
@@ -211,8 +211,10 @@ impl Drive {
     /// The steps of `on_failure` are next, and nothing else: after a timeout the items that were not
     /// done stay as they are, and connections are no longer waited for.
     fn begin_closing(&mut self, fault: Fault) -> Result<(), Error> {
-        self.failure = Some(fault.clone());
-        self.tell(RunEvent::Closing { fault })?;
+        let total = self.run.source.as_ref().map_or(0, |source| source.count);
+        let items = self.ports.journal.tally(self.run.id, Unit::Item(0))?.units.over(total);
+        self.tell(RunEvent::Closing { fault, items: Some(items) })?;
+        self.failure = self.run.failure();
         let plan = Arc::clone(self.desk.plan());
         self.desk = Desk::new(plan, self.limits, Some(0), 0);
         if self.steering.end.take().is_some() {

@@ -132,7 +132,7 @@ impl Archive {
             | RunEvent::Tried { .. }
             | RunEvent::Unpaused { .. }
             | RunEvent::Cancelling { .. } => steered(event.what, view),
-            RunEvent::Closing { fault } => EventView { error: Some(fault), ..view("closing") },
+            RunEvent::Closing { fault, .. } => EventView { error: Some(fault), ..view("closing") },
             RunEvent::Closed { status, fault } => {
                 EventView { status: Some(status.word().to_owned()), error: fault, ..view("closed") }
             }

@@ -6,6 +6,9 @@
 #[macro_use]
 #[path = "../keys/suite.rs"]
 mod suite;
+mod aws;
+mod aws_events;
+mod aws_proxy;
 mod redis;
 mod redis_engines;
 #[path = "../site/mod.rs"]

@@ -11,10 +11,14 @@ use crate::core::fault::{Fault, name};
 use crate::core::retry::{Again, Outcome};
 
 /// Refusals that pass by themselves: the same request may be accepted later. From the common errors
-/// and the throttling errors that AWS documents for its services.
+/// and the throttling errors that AWS documents for its services; credentials that ran out are
+/// renewed by whoever gave them.
 const PASSING: &[&str] = &[
+    "ExpiredToken",
+    "ExpiredTokenException",
     "KmsThrottled",
     "OverLimit",
+    "RequestExpired",
     "RequestLimitExceeded",
     "RequestThrottled",
     "RequestThrottledException",
@@ -70,7 +74,15 @@ where
     }
 }
 
-fn refused(asked: &str, status: u16, error: &impl ProvideErrorMetadata) -> Trouble {
+fn refused<E>(asked: &str, status: u16, error: &E) -> Trouble
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    if status < 400 {
+        // It says yes, and what it says yes to cannot be read.
+        let message = format!("{asked}: an unreadable answer (HTTP {status}): {}", deepest(error));
+        return Trouble::Silent(Fault::new(name::NO_ANSWER, message));
+    }
     let code = error.code().unwrap_or_default();
     let message = error.message().unwrap_or("no message");
     let fault = Fault::new(name::STATUS, format!("{asked}: {code} (HTTP {status}): {message}"));

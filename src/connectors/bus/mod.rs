@@ -40,7 +40,7 @@ pub const PUBLISH: Descriptor = Descriptor {
     summary: "publishes an event about the item or the run",
     role: Role::Effect { probes: false },
     place: Place::Anywhere,
-    connections: &["embedded"],
+    connections: &["embedded", "aws"],
     fields: &[
         Field { name: "source", kind: Kind::Text, required: false },
         Field { name: "detail_type", kind: Kind::Text, required: true },

@@ -2,6 +2,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::*;
+use crate::core::claims::Version;
 use crate::core::id::RunId;
 use crate::core::queue::{Received, Ticket};
 use crate::core::time::Timestamp;
@@ -77,6 +78,7 @@ fn calls(publisher: &Publisher, count: u64) -> Vec<Call> {
             key: String::new(),
             effect_id: u128::from(position) + 1,
             request: publisher.prepare(&scope(json!({ "sku": position }))).unwrap(),
+            version: Version("0".to_owned()),
         })
         .collect()
 }
