@@ -13,7 +13,7 @@ use crate::core::claims::{Claim, Claimed, End, Settled, Version};
 use crate::core::event::Event;
 use crate::core::fault::Fault;
 use crate::core::id::{RunId, Unit};
-use crate::core::intake::{Origin, Rotation};
+use crate::core::inflow::{Origin, Rotation};
 use crate::core::progress::Progress;
 use crate::core::queue::{Carried, Delivery, Receive, Received, Ticket};
 use crate::core::retry::{Outcome, Probed};
@@ -148,6 +148,14 @@ pub trait Queue: Send + Sync {
     /// # Errors
     /// [`QueueError`]: some may not be hidden longer.
     async fn hide(&self, tickets: Vec<Ticket>, visibility: Duration) -> Result<(), QueueError>;
+
+    /// Puts messages back that went to the queue's dead-letter queue: those of the run and the items
+    /// that `receive` names, all that are there when it names no items. Returns how many; `None`: the
+    /// other side moves them by itself, and may go on with that.
+    ///
+    /// # Errors
+    /// [`QueueError`]: some may be back, and some may be in both queues.
+    async fn redrive(&self, receive: &Receive) -> Result<Option<u64>, QueueError>;
 }
 
 /// The engine's own queue: the one that messages can also be put into.

@@ -81,7 +81,8 @@ const CONNECTORS: &[Entry] = &[
         builtin::source::DESCRIPTOR,
         &[
             (Over::Kind(builtin::source::LOCAL.name), builtin::source::build),
-            (Over::Kind(bus::CONNECTION.name), build_embedded_stream),
+            (Over::Kind(bus::CONNECTION.name), source_over_embedded),
+            (Over::Kind(aws::CONNECTION.name), source_over_aws),
         ],
     ),
     entry(builtin::map::DESCRIPTOR, &[(Over::Any, builtin::map::build)]),
@@ -92,7 +93,13 @@ const CONNECTORS: &[Entry] = &[
             (Over::Kind(aws::CONNECTION.name), aws::build_publish),
         ],
     ),
-    entry(bus::CONSUME, &[(Over::Kind(bus::CONNECTION.name), bus::build_consume)]),
+    entry(
+        bus::CONSUME,
+        &[
+            (Over::Kind(bus::CONNECTION.name), bus::build_consume),
+            (Over::Kind(aws::CONNECTION.name), aws::sqs::build_consume),
+        ],
+    ),
     entry(pimcore::DESCRIPTOR, &[(Over::Any, pimcore::build)]),
     entry(medusa::DESCRIPTOR, &[(Over::Any, medusa::build)]),
     entry(http::DESCRIPTOR, &[(Over::Any, http::build)]),
@@ -103,8 +110,13 @@ const CONNECTORS: &[Entry] = &[
 ];
 
 /// A source over the embedded bus: the queue is the engine's own.
-fn build_embedded_stream(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
-    builtin::source::build_stream(site, Arc::clone(&site.queue) as Arc<dyn Queue>)
+fn source_over_embedded(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
+    builtin::source::build_stream(site, bus::POLLERS, |_| Arc::clone(&site.queue) as Arc<dyn Queue>)
+}
+
+/// A source over AWS: the queue is one of SQS.
+fn source_over_aws(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
+    builtin::source::build_stream(site, aws::sqs::POLLERS, |receive| aws::sqs::queue(site, receive))
 }
 
 /// Every kind of connection of this binary.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::claims::{KeyId, KeyRow};
 use super::event::Event;
 use super::id::{RunId, Unit};
-use super::intake::Origin;
+use super::inflow::Origin;
 use super::progress::Progress;
 use super::queue::Carried;
 use super::run::Run;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::fault::Fault;
-use super::intake::Intake;
+use super::inflow::Intake;
 use super::run::{Cause, Source, Status};
 use super::steer::{Halt, Relief};
 use super::survey::Remark;
@@ -145,6 +145,29 @@ pub enum RunEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         dead_letters: Option<u64>,
     },
+    /// A message came that is none of ours, or is damaged; told once for each message. It is left to
+    /// its queue, and changes nothing. From any state.
+    Stray {
+        /// The step that received it.
+        step: String,
+        /// What the queue calls the message.
+        id: String,
+        /// How often it had been received by then.
+        receives: u32,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Messages of dead letters that begin anew were put back from the dead-letter queue, or not;
+    /// changes nothing: the items need none. From any state.
+    Redriven {
+        /// The step that receives them.
+        step: String,
+        /// How many; `None`: all that are there, and the queue moves them by itself.
+        messages: Option<u64>,
+        /// Why they were not, or not all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fault: Option<Fault>,
+    },
     /// An attempt, or an item, did not succeed; changes nothing about the run. From any state.
     Setback {
         /// The step.
@@ -169,6 +192,8 @@ impl RunEvent {
                 | Self::Remarked { .. }
                 | Self::Settled { .. }
                 | Self::Dropped { .. }
+                | Self::Stray { .. }
+                | Self::Redriven { .. }
                 | Self::Setback { .. }
         )
     }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::event::{Event, IllegalRunEvent, RunEvent};
 use super::fault::Fault;
 use super::id::RunId;
-use super::intake::Intake;
+use super::inflow::Intake;
 use super::steer::Steer;
 use super::tally::Counts;
 use super::time::Timestamp;
@@ -106,6 +106,9 @@ pub struct Run {
     /// What people and failing connections want of it.
     #[serde(default, skip_serializing_if = "Steer::is_empty")]
     pub steer: Steer,
+    /// Messages that came and were none of ours, or damaged.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub strays: u64,
     /// When a person let it go for good: it is not resumed any more (rule R9).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released: Option<Timestamp>,
@@ -152,6 +155,11 @@ impl Cause {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 /// A pinned source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
@@ -192,6 +200,7 @@ impl Run {
             connections: BTreeMap::new(),
             revisions: BTreeMap::new(),
             steer: Steer::default(),
+            strays: 0,
             released: None,
         }
     }
@@ -333,6 +342,7 @@ impl Run {
                 if let RunEvent::Alert { dead_letters: Some(_), message } = what {
                     self.steer.alert = Some(message.clone());
                 }
+                self.strays += u64::from(matches!(what, RunEvent::Stray { .. }));
                 status
             }
             (status, what) => return Err(IllegalRunEvent { status, event: Box::new(what.clone()) }),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::core::fault::{Fault, name};
 use crate::core::id::RunId;
-use crate::core::intake::Origin;
+use crate::core::inflow::Origin;
 use crate::ports::{Journal, Record, Records, StoreError};
 
 /// Origins read from the store in one go.

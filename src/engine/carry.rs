@@ -57,6 +57,7 @@ impl Drive {
                 Dispatch::Claim { step, units } => self.claim(step, &units),
                 Dispatch::Release { step, units } => self.release(step, &units),
                 Dispatch::Call { step, units } => self.call(step, &units),
+                Dispatch::Receive { step } => self.mail.try_queue(step),
                 Dispatch::Look { step, unit } => self.look(step, unit),
             }
         }

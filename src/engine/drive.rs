@@ -22,12 +22,13 @@ use crate::core::time::Timestamp;
 use crate::ports::{Clock, Compute, Journal, Keys, Pins, Records, StoreError};
 
 use super::assembly::Assembly;
+use super::astray::{Strays, at_hand};
 use super::claim::Keyring;
 use super::context::{Common, Context};
 use super::control::Control;
 use super::finish::{self, Ending};
-use super::intake::Inflow;
-use super::mail::{Mail, at_hand};
+use super::inflow::Inflow;
+use super::mail::Mail;
 use super::note::{Fetched, Note};
 use super::steer::Steering;
 
@@ -76,6 +77,7 @@ pub(super) struct Drive {
     /// Why the run is being closed as failed, for the steps of `on_failure`.
     pub(super) failure: Option<Failure>,
     pub(super) mail: Mail,
+    pub(super) strays: Strays,
     pub(super) keyring: Keyring,
     pub(super) sender: mpsc::UnboundedSender<Note>,
     inbox: mpsc::UnboundedReceiver<Note>,
@@ -97,11 +99,13 @@ pub struct Resumption {
     pub plan: String,
     /// The items that it works on; `None`: all.
     pub chosen: Option<Arc<Positions>>,
+    /// What became of the messages of the dead letters that begin anew.
+    pub redriven: Vec<RunEvent>,
 }
 
 impl From<&str> for Resumption {
     fn from(plan: &str) -> Self {
-        Self { plan: plan.to_owned(), chosen: None }
+        Self { plan: plan.to_owned(), chosen: None, redriven: Vec::new() }
     }
 }
 
@@ -131,7 +135,7 @@ pub async fn drive(
         ending = finish::after_closing(&drive, ending);
     }
     if drive.steering.end.is_none() {
-        drive.mail.close(&drive.ports, &drive.common, &drive.run).await?;
+        drive.close_mail().await?;
     }
     drive.tell(ending.event(&drive.run))?;
     drive.commit().await?;
@@ -166,6 +170,7 @@ impl Drive {
             contexts: HashMap::new(),
             records: None,
             mail: Mail::new(limits.window),
+            strays: Strays::default(),
             keyring: Keyring::default(),
             sender,
             inbox,
@@ -185,8 +190,11 @@ impl Drive {
         let closing = self.run.open_closing();
         match resumption {
             None => self.tell(RunEvent::Started)?,
-            Some(Resumption { plan, chosen }) => {
+            Some(Resumption { plan, chosen, redriven }) => {
                 self.tell(RunEvent::Resumed { plan })?;
+                for what in redriven {
+                    self.tell(what)?;
+                }
                 if let Some(chosen) = chosen {
                     self.mail.choose(Arc::clone(&chosen));
                     self.desk.choose(chosen);
@@ -235,6 +243,7 @@ impl Drive {
                 self.contexts.remove(unit);
             }
             self.tell_notices()?;
+            self.mail.tend(|step| self.desk.is_queue_held(step));
             self.watch_dead_letters()?;
             self.commit().await?;
             let heard = self.review_mail(now)?;
@@ -325,19 +334,19 @@ impl Drive {
             }
             Note::Pinned { step, result } => self.pinned(step, result, now),
             Note::Delivered { step, received } => {
-                self.received(step, received, now);
-                Ok(())
+                self.desk.queue_answered(step, now);
+                self.received(step, received, now)
             }
             Note::Read(items) => {
                 self.take_in(items, now);
                 Ok(())
             }
-            Note::Dried => {
-                self.mail.poller_dried();
+            Note::Dried { step } => {
+                self.mail.poller_dried(step);
                 Ok(())
             }
             Note::QueueAway { step, fault } => {
-                tracing::warn!(step, "the queue is out of reach: {fault}");
+                self.desk.queue_failed(step, &fault, now);
                 Ok(())
             }
             Note::QueueDone(result) => {

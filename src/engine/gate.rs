@@ -6,7 +6,7 @@ use crate::core::arrival::Arrival;
 use crate::core::event::RunEvent;
 use crate::core::fault::{Fault, name};
 use crate::core::id::{RunId, Unit};
-use crate::core::intake::Intake;
+use crate::core::inflow::Intake;
 use crate::core::progress::Progress;
 use crate::core::retry::{Again, Outcome};
 use crate::core::run::Source;

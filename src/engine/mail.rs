@@ -6,23 +6,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinHandle;
+use tokio::sync::mpsc;
 
 use crate::core::id::{RunId, Unit};
-use crate::core::mail::{Disposition, disposition};
-use crate::core::plan::Plan;
 use crate::core::progress::Progress;
 use crate::core::queue::{Delivery, Receive, Ticket};
-use crate::core::run::Run;
 use crate::core::selection::Positions;
 use crate::core::time::Timestamp;
-use crate::ports::{Queue, QueueError, Receiver, Worker};
+use crate::ports::{Receiver, Worker};
 
 use super::context::Common;
-use super::drive::{Error, Ports};
+use super::drive::Ports;
 use super::note::Note;
-use super::poll::{RECEIVE_MAX, poll};
+use super::poll::Inlet;
 
 /// Most messages in one change of the queue: each is a row of one commit.
 const CHANGES_MAX: usize = 400;
@@ -36,15 +32,14 @@ pub(super) struct Mail {
     pub(super) rest: BTreeMap<Unit, Progress>,
     /// Items that left memory with a doubt that their message settled; not yet committed.
     pub(super) proven: Vec<(Unit, Progress)>,
-    pollers: Vec<JoinHandle<()>>,
-    inlets: BTreeMap<usize, Inlet>,
+    pub(super) inlets: BTreeMap<usize, Inlet>,
     /// Only messages for these items are received.
     chosen: Option<Arc<Positions>>,
     window: usize,
     outstanding: usize,
-    /// Pollers that are to end once their receive is over.
-    drying: usize,
     extend_at: Option<Timestamp>,
+    /// Messages may come in.
+    is_open: bool,
 }
 
 /// A message that was received and is not let go yet.
@@ -54,15 +49,6 @@ pub(super) struct Held {
     pub(super) taken: bool,
 }
 
-/// Where messages come in, one for each step that receives.
-struct Inlet {
-    queue: Arc<dyn Queue>,
-    receive: Receive,
-    /// Bounds what is received ahead: a message costs a permit until its item takes it, one that brings
-    /// an item until that is finished.
-    permits: Arc<Semaphore>,
-}
-
 impl Mail {
     pub(super) fn new(window: usize) -> Self {
         Self {
@@ -70,13 +56,12 @@ impl Mail {
             review: BTreeSet::new(),
             rest: BTreeMap::new(),
             proven: Vec::new(),
-            pollers: Vec::new(),
             inlets: BTreeMap::new(),
             chosen: None,
             window,
             outstanding: 0,
-            drying: 0,
             extend_at: None,
+            is_open: false,
         }
     }
 
@@ -103,45 +88,48 @@ impl Mail {
         ports: &Ports,
         sender: &mpsc::UnboundedSender<Note>,
     ) {
+        self.is_open = true;
         let receive = Receive { items: self.chosen.clone(), ..receiver.receive(run) };
-        let (queue, permits) = (receiver.queue(), Arc::new(Semaphore::new(self.window.max(RECEIVE_MAX))));
-        for _ in 0..receive.pollers {
-            let (queue, permits) = (Arc::clone(&queue), Arc::clone(&permits));
-            let clock = Arc::clone(&ports.clock);
-            let poller = poll(step, receive.clone(), queue, permits, clock, sender.clone());
-            self.pollers.push(tokio::spawn(poller));
-        }
-        self.inlets.insert(step, Inlet { queue, receive, permits });
+        let of = (receiver.queue(), receive);
+        let mut inlet = Inlet::new(step, of, self.window, Arc::clone(&ports.clock), sender.clone());
+        inlet.open();
+        self.inlets.insert(step, inlet);
     }
 
-    /// Nothing more is wanted at a step: each poller ends once its receive is over, so that nothing
-    /// is hidden in vain. What is held there stays held.
+    /// Nothing more is wanted at a step. What is held there stays held.
     pub(super) fn close_inlet(&mut self, step: usize) {
-        if let Some(inlet) = self.inlets.get(&step) {
-            inlet.permits.close();
-            self.drying += inlet.receive.pollers;
+        self.inlets.get_mut(&step).map(Inlet::dry);
+    }
+
+    pub(super) fn poller_dried(&mut self, step: usize) {
+        self.inlets.get_mut(&step).map(Inlet::dried);
+    }
+
+    /// Receives for every step, but for those whose queue is held.
+    pub(super) fn tend(&mut self, is_held: impl Fn(usize) -> bool) {
+        if !self.is_open {
+            return;
+        }
+        for (step, inlet) in &mut self.inlets {
+            if is_held(*step) { inlet.shut() } else { inlet.open() }
         }
     }
 
-    pub(super) fn poller_dried(&mut self) {
-        // Those that were stopped meanwhile are not waited for any more.
-        self.drying = self.drying.saturating_sub(1);
+    /// Receives once for a step whose queue is held.
+    pub(super) fn try_queue(&self, step: usize) {
+        if let Some(inlet) = self.inlets.get(&step).filter(|_| self.is_open) {
+            inlet.receive_once();
+        }
     }
 
     /// Stops receiving. Messages that are held show again by themselves.
     pub(super) fn stop(&mut self) {
-        for poller in self.pollers.drain(..) {
-            poller.abort();
-        }
-        self.drying = 0;
+        self.is_open = false;
+        self.inlets.values_mut().for_each(Inlet::shut);
         self.extend_at = None;
     }
 
-    /// A message that is none of ours is left to its queue, and to the redrive policy there.
-    pub(super) fn strayed(&mut self, step: usize) {
-        self.give_back(step, 1);
-    }
-
+    /// A message of this run came.
     pub(super) fn delivered(&mut self, step: usize, delivery: Delivery, now: Timestamp) {
         if !self.inlets.contains_key(&step) {
             // Received before the items were given up; it shows again by itself.
@@ -152,7 +140,7 @@ impl Mail {
             .item
             .filter(|item| self.chosen.as_ref().is_none_or(|chosen| chosen.contains(*item)));
         let Some(unit) = known.map(Unit::Item) else {
-            // About the run, foreign, or of an item that is not worked on now: left to the queue.
+            // About the run, or of an item that is not worked on now: left to the queue.
             self.give_back(step, 1);
             return;
         };
@@ -210,7 +198,8 @@ impl Mail {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.outstanding == 0 && self.drying == 0 && self.review.is_empty()
+        let is_dry = !self.inlets.values().any(Inlet::is_drying);
+        self.outstanding == 0 && is_dry && self.review.is_empty()
     }
 
     pub(super) fn extend_at(&self) -> Option<Timestamp> {
@@ -242,62 +231,13 @@ impl Mail {
         }
     }
 
-    /// Ends receiving and lets go of what is left in the queues for items that are at rest.
-    pub(super) async fn close(&mut self, ports: &Ports, common: &Common, run: &Run) -> Result<(), Error> {
-        self.stop();
-        let plan = Arc::clone(&common.assembly.plan);
-        // What is left in the queue of an open run is for the next one.
-        let source = common.assembly.stream().map(|(step, _)| step);
-        for (step, inlet) in self.inlets.iter().filter(|(step, _)| Some(**step) != source) {
-            let receive = Receive { wait: Duration::ZERO, ..inlet.receive.clone() };
-            loop {
-                // What is out of reach needs nothing: its messages show again by themselves.
-                let Some(received) = at_hand(inlet.queue.receive(&receive).await)? else { break };
-                if received.is_empty() {
-                    break;
-                }
-                self.let_go(ports, &plan, run, (*step, inlet), received.deliveries).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn let_go(
-        &self,
-        ports: &Ports,
-        plan: &Plan,
-        run: &Run,
-        (step, inlet): (usize, &Inlet),
-        deliveries: Vec<Delivery>,
-    ) -> Result<(), Error> {
-        let (mut delete, mut release) = (Vec::new(), Vec::new());
-        for delivery in deliveries {
-            let Some(item) = delivery.message.item else { continue };
-            let progress = ports.journal.progress(run.id, Unit::Item(item))?;
-            let progress = progress.map(|progress| progress.fitted(&plan.items));
-            match progress.map(|progress| disposition(&plan.items, step, &progress)) {
-                Some(Disposition::Delete) => delete.push(delivery.ticket),
-                Some(Disposition::Release) => release.push(delivery.ticket),
-                // Stays hidden until its time: the run has not ended for this item.
-                Some(Disposition::Keep | Disposition::Take | Disposition::Proves(_)) | None => {}
-            }
-        }
-        if !delete.is_empty() {
-            at_hand(inlet.queue.delete(delete).await)?;
-        }
-        if !release.is_empty() {
-            at_hand(inlet.queue.hide(release, Duration::ZERO).await)?;
-        }
-        Ok(())
-    }
-
     fn holds(&self, unit: Unit) -> bool {
         self.held.range((unit, 0)..=(unit, usize::MAX)).next().is_some()
     }
 
     pub(super) fn give_back(&self, step: usize, permits: usize) {
         if let Some(inlet) = self.inlets.get(&step) {
-            inlet.permits.add_permits(permits);
+            inlet.give_back(permits);
         }
     }
 
@@ -329,20 +269,5 @@ impl Mail {
         tokio::spawn(async move {
             let _ = sender.send(Note::QueueDone(queue.delete(tickets).await));
         });
-    }
-}
-
-/// What a queue answered; `None` when it is out of reach.
-pub(super) fn at_hand<T>(answer: Result<T, QueueError>) -> Result<Option<T>, Error> {
-    match answer {
-        Ok(answer) => Ok(Some(answer)),
-        Err(QueueError::Away(_)) => Ok(None),
-        Err(QueueError::Store(error)) => Err(Error::Store(error)),
-    }
-}
-
-impl Drop for Mail {
-    fn drop(&mut self) {
-        self.stop();
     }
 }

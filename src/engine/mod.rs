@@ -6,6 +6,7 @@
 //! decide again.
 
 pub mod assembly;
+mod astray;
 pub mod bodies;
 mod carry;
 mod claim;
@@ -15,7 +16,7 @@ pub mod drive;
 mod fetch;
 mod finish;
 mod gate;
-mod intake;
+mod inflow;
 pub mod key;
 mod mail;
 mod note;

@@ -6,7 +6,7 @@ use crate::core::arrival::{Arrival, Ready};
 use crate::core::claims::{Claim, Claimed};
 use crate::core::fault::Fault;
 use crate::core::id::Unit;
-use crate::core::intake::Origin;
+use crate::core::inflow::Origin;
 use crate::core::progress::Progress;
 use crate::core::queue::{Delivery, Received};
 use crate::core::retry::{Outcome, Probed};
@@ -50,7 +50,9 @@ pub(super) enum Note {
     /// Messages of an open run were read.
     Read(Vec<Incoming>),
     /// A poller has ended, because nothing more is wanted.
-    Dried,
+    Dried {
+        step: usize,
+    },
     /// A queue is out of reach.
     QueueAway {
         step: usize,

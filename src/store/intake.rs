@@ -3,7 +3,7 @@
 
 use crate::core::fault::Fault;
 use crate::core::id::RunId;
-use crate::core::intake::Origin;
+use crate::core::inflow::Origin;
 
 use super::block::{Block, ITEMS, Record};
 use super::codec;

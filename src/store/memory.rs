@@ -10,7 +10,7 @@ use crate::core::change::Change;
 use crate::core::claims::{Claim, Claimed, End, KeyId, KeyRow, Settled};
 use crate::core::event::Event;
 use crate::core::id::{RunId, Unit};
-use crate::core::intake::Origin;
+use crate::core::inflow::Origin;
 use crate::core::progress::Progress;
 use crate::core::run::Run;
 use crate::core::start::StartKey;

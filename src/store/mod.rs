@@ -62,7 +62,7 @@ use crate::core::change::{Change, Message};
 use crate::core::claims::{Claim, Claimed, End, KeyId, KeyRow, Settled};
 use crate::core::event::Event;
 use crate::core::id::{RunId, Unit};
-use crate::core::intake::Origin;
+use crate::core::inflow::Origin;
 use crate::core::progress::Progress;
 use crate::core::queue::{Carried, Receive, Received, Ticket};
 use crate::core::run::Run;
@@ -242,6 +242,9 @@ impl Queue for Store {
     async fn hide(&self, tickets: Vec<Ticket>, visibility: Duration) -> Result<(), QueueError> {
         let until = self.0.clock.now().after(visibility);
         Ok(self.commit(queue::own(tickets).map(|receipt| Change::Hide { receipt, until }).collect()).await?)
+    }
+    async fn redrive(&self, receive: &Receive) -> Result<Option<u64>, QueueError> {
+        queue::redrive(self, receive).await
     }
 }
 

@@ -204,6 +204,9 @@ impl Queue for NoQueue {
     async fn hide(&self, _: Vec<Ticket>, _: Duration) -> Result<(), QueueError> {
         Ok(())
     }
+    async fn redrive(&self, _: &Receive) -> Result<Option<u64>, QueueError> {
+        Ok(Some(0))
+    }
 }
 
 #[async_trait]

@@ -157,6 +157,9 @@ impl Queue for NoQueue {
     async fn hide(&self, _: Vec<Ticket>, _: Duration) -> Result<(), QueueError> {
         Err(StoreError("no queue here".to_owned()).into())
     }
+    async fn redrive(&self, _: &Receive) -> Result<Option<u64>, QueueError> {
+        Err(StoreError("no queue here".to_owned()).into())
+    }
 }
 
 #[async_trait]

@@ -194,7 +194,7 @@ async fn work(ports: Ports, assembly: Arc<Assembly>, run: Run, control: Control)
         if recover::revive(journal, &assembly.plan, &run, ports.clock.now(), &Selection::All).await.is_err() {
             return;
         }
-        Some(Resumption { plan, chosen: None })
+        Some(Resumption { plan, ..Resumption::from("") })
     };
     let limits = Limits { window: 10, patience: Duration::from_secs(1) };
     // A store that dies ends it with an error, which is what some stories are about.

@@ -9,6 +9,7 @@
 mod envelope;
 mod eventbridge;
 mod session;
+pub mod sqs;
 mod trouble;
 
 use crate::core::catalog::{ConnectionKind, Field, Kind};

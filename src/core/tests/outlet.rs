@@ -59,6 +59,7 @@ fn leaving(decision: &Decision) -> (Vec<Unit>, Vec<Unit>) {
             Dispatch::Look { unit, .. } => looks.push(*unit),
             Dispatch::Fetch(_)
             | Dispatch::Prepare { .. }
+            | Dispatch::Receive { .. }
             | Dispatch::Claim { .. }
             | Dispatch::Release { .. } => {}
         }

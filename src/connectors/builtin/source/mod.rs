@@ -41,7 +41,7 @@ pub const DESCRIPTOR: Descriptor = Descriptor {
     summary: "reads records from a JSON, NDJSON or CSV file and checks each by a JSON Schema",
     role: Role::Source,
     place: Place::Run,
-    connections: &["local", "embedded"],
+    connections: &["local", "embedded", "aws"],
     fields: &[
         Field { name: "source", kind: Kind::Source(stream::FIELDS), required: true },
         Field { name: "item_key", kind: Kind::Expression, required: true },
@@ -58,7 +58,7 @@ pub const DESCRIPTOR: Descriptor = Descriptor {
     harmless: always,
 };
 
-pub use stream::build as build_stream;
+pub(crate) use stream::build as build_stream;
 
 /// The connection to the files of this machine.
 pub const LOCAL: ConnectionKind =

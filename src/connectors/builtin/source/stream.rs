@@ -11,7 +11,7 @@ use crate::connectors::{BuildFault, Site, events, settings};
 use crate::core::catalog::{Field, Kind};
 use crate::core::fault::{Fault, name};
 use crate::core::id::RunId;
-use crate::core::intake::{Origin, Rotation};
+use crate::core::inflow::{Origin, Rotation};
 use crate::core::queue::{self, Delivery, SHARED};
 use crate::core::scope::Scope;
 use crate::ports::{Prepare, Queue, Receiver, Stream, Worker};
@@ -40,15 +40,20 @@ const ROTATE: &[Field] = &[
     Field { name: "age", kind: Kind::Duration, required: false },
 ];
 
-/// Makes the worker over this queue.
+/// Makes the worker over the queue that `queue` makes of what is said about it. So many receives are
+/// under way at once when the step does not say.
 ///
 /// # Errors
 /// Every mistake in the step and in its schema file.
-pub fn build(site: &Site<'_>, queue: Arc<dyn Queue>) -> Result<Worker, Vec<BuildFault>> {
+pub(crate) fn build(
+    site: &Site<'_>,
+    pollers: u64,
+    queue: impl FnOnce(&queue::Receive) -> Arc<dyn Queue>,
+) -> Result<Worker, Vec<BuildFault>> {
     let with = &site.step.with;
     let read = match with.get("source").and_then(Value::as_object) {
         Some(source) => settings::both(
-            events::Receive::read(source).map_err(|faults| within("source", faults)),
+            events::Receive::read(source, pollers).map_err(|faults| within("source", faults)),
             rotation(source),
         ),
         None => Err(vec![BuildFault {
@@ -58,6 +63,7 @@ pub fn build(site: &Site<'_>, queue: Arc<dyn Queue>) -> Result<Worker, Vec<Build
     };
     let (((receive, rotation), ()), checker) =
         settings::both(settings::both(read, nothing_of_files(with)), super::checker(site))?;
+    let queue = queue(&receive.of(SHARED));
     Ok(Worker::Stream(Arc::new(Step { receive, rotation, checker, queue })))
 }
 
@@ -124,7 +130,7 @@ impl Receiver for Step {
 
     /// Messages of whatever run: that is what the queue is for.
     fn receive(&self, _: RunId) -> queue::Receive {
-        self.receive.of(SHARED)
+        queue::Receive { content: true, ..self.receive.of(SHARED) }
     }
 }
 

@@ -9,7 +9,7 @@ use super::super::words;
 use super::Check;
 use crate::core::care::Damage;
 use crate::core::id::RunId;
-use crate::core::intake::Origin;
+use crate::core::inflow::Origin;
 use crate::core::progress::Progress;
 use crate::core::run::Run;
 

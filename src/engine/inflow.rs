@@ -10,7 +10,7 @@ use crate::core::change::{Change, Message};
 use crate::core::event::RunEvent;
 use crate::core::fault::{Fault, name};
 use crate::core::id::{RunId, Unit};
-use crate::core::intake::{Intake, Origin, Register};
+use crate::core::inflow::{Intake, Origin, Register};
 use crate::core::queue::{Delivery, Received, Stray};
 use crate::core::time::Timestamp;
 use crate::ports::Stream;
@@ -49,23 +49,13 @@ impl Drive {
         Ok(())
     }
 
-    /// Messages came in at a step.
-    pub(super) fn received(&mut self, step: usize, received: Received, now: Timestamp) {
-        if self.inflow.as_ref().is_some_and(|inflow| inflow.step == step) {
-            self.came(received, now);
-            return;
-        }
-        for delivery in received.deliveries {
-            self.mail.delivered(step, delivery, now);
-        }
-        for stray in received.strays {
-            tracing::warn!(queue_id = stray.id, "left to its queue: {}", stray.reason);
-            self.mail.strayed(step);
-        }
+    /// Whether the messages at a step bring items of their own.
+    pub(super) fn takes_items_at(&self, step: usize) -> bool {
+        self.inflow.as_ref().is_some_and(|inflow| inflow.step == step)
     }
 
     /// Those that are known belong to their items; the others are read.
-    fn came(&mut self, received: Received, now: Timestamp) {
+    pub(super) fn came(&mut self, received: Received, now: Timestamp) {
         let queue = self.run.source.as_ref().map_or_else(String::new, |source| source.uri.clone());
         let (run, takes_in) = (self.run.id, self.run.takes_in() && self.steering.end.is_none());
         let Some(inflow) = &mut self.inflow else { return };
