@@ -11,7 +11,7 @@ use crate::core::event::RunEvent;
 use crate::core::fault::{Fault, name};
 use crate::core::id::{RunId, Unit};
 use crate::core::inflow::{Intake, Origin, Register};
-use crate::core::queue::{Delivery, Received, Stray};
+use crate::core::queue::{Delivery, Received, Stray, Ticket};
 use crate::core::time::Timestamp;
 use crate::ports::Stream;
 
@@ -28,6 +28,9 @@ pub(super) struct Inflow {
     staged: Vec<Change>,
     /// Messages that are being read.
     reading: usize,
+    /// Messages that came when nothing more was wanted. They show again once nobody here receives any
+    /// more, so that each costs one receive at most.
+    late: Vec<Ticket>,
 }
 
 impl Drive {
@@ -44,8 +47,11 @@ impl Drive {
             register.learn(event_id, position);
         }
         self.desk.open_intake();
-        self.mail.admit(step, stream.as_ref(), self.run.id, &self.ports, &self.sender);
-        self.inflow = Some(Inflow { step, stream, register, staged: Vec::new(), reading: 0 });
+        let count = self.run.source.as_ref().map_or(0, |source| source.count);
+        let room = usize::try_from(stream.rotation().items.saturating_sub(count)).unwrap_or(usize::MAX);
+        self.mail.admit(step, stream.as_ref(), (self.run.id, room), &self.ports, &self.sender);
+        let (staged, late) = (Vec::new(), Vec::new());
+        self.inflow = Some(Inflow { step, stream, register, staged, reading: 0, late });
         Ok(())
     }
 
@@ -64,17 +70,20 @@ impl Drive {
             (delivery, Some(origin))
         });
         let deliveries = received.deliveries.into_iter().map(|delivery| (delivery, None));
-        let (mut fresh, mut late) = (Vec::new(), Vec::new());
+        let (mut fresh, mut known) = (Vec::new(), 0);
         for (delivery, origin) in deliveries.chain(strays) {
             match inflow.register.position(delivery.message.event_id) {
-                Some(position) => self.mail.hold(Unit::Item(position), inflow.step, delivery, now),
+                Some(position) => {
+                    known += 1;
+                    self.mail.hold(Unit::Item(position), inflow.step, delivery, now);
+                }
                 None if takes_in => fresh.push((delivery, origin)),
-                None => late.push(delivery.ticket),
+                None => inflow.late.push(delivery.ticket),
             }
         }
         inflow.register.stir(now);
         inflow.reading += fresh.len();
-        self.mail.turn_away(inflow.step, late, &self.sender);
+        self.mail.want_more(inflow.step, known);
         if fresh.is_empty() {
             return;
         }
@@ -97,15 +106,15 @@ impl Drive {
         let takes_in = self.run.takes_in() && self.steering.end.is_none();
         let (Some(inflow), Some(source)) = (&mut self.inflow, &mut self.run.source) else { return };
         inflow.reading -= items.len();
-        let mut late = Vec::new();
         for Incoming { delivery, origin, body } in items {
             // Its message may have come twice at once.
             if let Some(position) = inflow.register.position(origin.event_id) {
+                self.mail.want_more(inflow.step, 1);
                 self.mail.hold(Unit::Item(position), inflow.step, delivery, now);
                 continue;
             }
-            if !takes_in || inflow.register.judge(source.count, now) == Intake::Full {
-                late.push(delivery.ticket);
+            if !takes_in {
+                inflow.late.push(delivery.ticket);
                 continue;
             }
             let (id, position) = (self.run.id, source.count);
@@ -118,7 +127,6 @@ impl Drive {
             self.mail.hold(Unit::Item(position), inflow.step, delivery, now);
         }
         self.desk.grow(source.count);
-        self.mail.turn_away(inflow.step, late, &self.sender);
     }
 
     /// New items, with the run that counts them.
@@ -139,6 +147,9 @@ impl Drive {
 
     /// Stops to take items in once there are enough: what is in hand is finished, the run is closed.
     pub(super) fn watch_intake(&mut self, now: Timestamp) -> Result<(), Error> {
+        if let Some(inflow) = self.inflow.as_mut().filter(|inflow| !self.mail.is_drying(inflow.step)) {
+            self.mail.turn_away(inflow.step, std::mem::take(&mut inflow.late), &self.sender);
+        }
         if !self.run.takes_in() || self.steering.end.is_some() {
             return Ok(());
         }
@@ -157,9 +168,9 @@ impl Drive {
         self.tell(RunEvent::Rotated { why })
     }
 
-    /// Whether no message is being read.
+    /// Whether no message is being read, or waits to be turned away.
     pub(super) fn intake_is_idle(&self) -> bool {
-        self.inflow.as_ref().is_none_or(|inflow| inflow.reading == 0)
+        self.inflow.as_ref().is_none_or(|inflow| inflow.reading == 0 && inflow.late.is_empty())
     }
 }
 

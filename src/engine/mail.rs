@@ -74,24 +74,24 @@ impl Mail {
     pub(super) fn open(&mut self, ports: &Ports, common: &Common, sender: &mpsc::UnboundedSender<Note>) {
         for (step, station) in common.assembly.items.iter().enumerate() {
             if let Worker::Receiver(receiver) = &station.worker {
-                self.admit(step, receiver.as_ref(), common.run.id, ports, sender);
+                self.admit(step, receiver.as_ref(), (common.run.id, usize::MAX), ports, sender);
             }
         }
     }
 
-    /// Starts receiving at a step.
+    /// Starts receiving at a step, so many messages at most.
     pub(super) fn admit<R: Receiver + ?Sized>(
         &mut self,
         step: usize,
         receiver: &R,
-        run: RunId,
+        (run, wanted): (RunId, usize),
         ports: &Ports,
         sender: &mpsc::UnboundedSender<Note>,
     ) {
         self.is_open = true;
         let receive = Receive { items: self.chosen.clone(), ..receiver.receive(run) };
         let of = (receiver.queue(), receive);
-        let mut inlet = Inlet::new(step, of, self.window, Arc::clone(&ports.clock), sender.clone());
+        let mut inlet = Inlet::new(step, of, (self.window, wanted), Arc::clone(&ports.clock), sender.clone());
         inlet.open();
         self.inlets.insert(step, inlet);
     }
@@ -99,6 +99,17 @@ impl Mail {
     /// Nothing more is wanted at a step. What is held there stays held.
     pub(super) fn close_inlet(&mut self, step: usize) {
         self.inlets.get_mut(&step).map(Inlet::dry);
+    }
+
+    pub(super) fn is_drying(&self, step: usize) -> bool {
+        self.inlets.get(&step).is_some_and(Inlet::is_drying)
+    }
+
+    /// Messages at a step brought nothing new.
+    pub(super) fn want_more(&self, step: usize, messages: usize) {
+        if let Some(inlet) = self.inlets.get(&step) {
+            inlet.want_more(messages);
+        }
     }
 
     pub(super) fn poller_dried(&mut self, step: usize) {

@@ -38,6 +38,8 @@ struct Source {
     /// Bounds what is received ahead: a message costs a permit until its item takes it; one that
     /// brings an item, until that is finished.
     permits: Arc<Semaphore>,
+    /// How many messages are wanted at all; each costs one for good.
+    wanted: Arc<Semaphore>,
     /// The last receive that ended got no answer.
     is_away: Arc<AtomicBool>,
     clock: Arc<dyn Clock>,
@@ -49,12 +51,13 @@ impl Inlet {
     pub(super) fn new(
         step: usize,
         (queue, receive): (Arc<dyn Queue>, Receive),
-        window: usize,
+        (window, wanted): (usize, usize),
         clock: Arc<dyn Clock>,
         sender: mpsc::UnboundedSender<Note>,
     ) -> Self {
         let permits = Arc::new(Semaphore::new(window.max(RECEIVE_MAX)));
-        let source = Source { step, permits, is_away: Arc::default(), clock, sender };
+        let wanted = Arc::new(Semaphore::new(wanted.min(Semaphore::MAX_PERMITS)));
+        let source = Source { step, permits, wanted, is_away: Arc::default(), clock, sender };
         Self { queue, receive, source, pollers: Vec::new(), drying: 0 }
     }
 
@@ -81,6 +84,7 @@ impl Inlet {
     /// vain. What is held stays held.
     pub(super) fn dry(&mut self) {
         self.source.permits.close();
+        self.source.wanted.close();
         self.drying = self.pollers.len();
     }
 
@@ -105,6 +109,11 @@ impl Inlet {
             // Whoever listened has ended.
             let _ = note.map(|note| source.sender.send(note));
         });
+    }
+
+    /// So many messages more are wanted: these brought nothing new.
+    pub(super) fn want_more(&self, messages: usize) {
+        self.source.wanted.add_permits(messages);
     }
 
     /// So many messages are let go, or taken by their items.
@@ -151,15 +160,18 @@ impl Source {
     async fn receive(&self, queue: &dyn Queue, receive: &Receive) -> Option<Note> {
         // What is free, but at least one: to wait for all of them would starve the queue as long as
         // a single message is held.
-        let more = self.permits.available_permits().saturating_sub(1).min(receive.max.saturating_sub(1));
-        let max = 1 + more;
-        let wanted = u32::try_from(max).unwrap_or(1);
-        let mut permit = Arc::clone(&self.permits).acquire_many_owned(wanted).await.ok()?;
+        let free = self.permits.available_permits().min(self.wanted.available_permits());
+        let max = 1 + free.saturating_sub(1).min(receive.max.saturating_sub(1));
+        let count = u32::try_from(max).unwrap_or(1);
+        let mut wanted = Arc::clone(&self.wanted).acquire_many_owned(count).await.ok()?;
+        let mut permit = Arc::clone(&self.permits).acquire_many_owned(count).await.ok()?;
         let step = self.step;
         Some(match queue.receive(&Receive { max, ..receive.clone() }).await {
             Ok(received) => {
-                if let Some(used) = permit.split(received.len()) {
-                    used.forget();
+                for of in [&mut permit, &mut wanted] {
+                    if let Some(used) = of.split(received.len()) {
+                        used.forget();
+                    }
                 }
                 Note::Delivered { step, received }
             }

@@ -1,6 +1,7 @@
 //! Whether the state is sound: every row by itself, and what rows and files say of each other.
 
 mod intake;
+mod queues;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
@@ -16,11 +17,10 @@ use crate::core::run::Run;
 use crate::core::start::StartKey;
 use crate::core::tally::{StepTally, Tally};
 
-use super::super::block::{Block, CELLS, Found, ITEMS, MESSAGES, Record};
+use super::super::block::{Block, CELLS, Found, ITEMS, Record};
 use super::super::cells::{self, Count, Paged};
 use super::super::error::Error;
 use super::super::open::DAMAGED;
-use super::super::racks::Parcel;
 use super::super::rows::{self, Rows};
 use super::super::wire::Input;
 use super::super::{claims, codec, keys};
@@ -254,27 +254,6 @@ impl Check<'_> {
                 self.record::<Count>(key, &block, slot);
             } else {
                 self.record::<Paged>(key, &block, slot);
-            }
-        }
-        Ok(())
-    }
-
-    fn messages(&mut self, key: &[u8], payload: &[u8]) -> Result<(), Error> {
-        if keys::of_queue_block(key).is_none() {
-            self.found.add(Damage::Row, words::place(key), "its key names no queue");
-        }
-        let block = Block::decode(payload).map_err(codec::at(key))?;
-        for slot in block.filled() {
-            self.found.seen.messages += 1;
-            let parcel = self.record::<Parcel>(key, &block, slot);
-            let number = keys::last_number(&key[..key.len().min(25)]).unwrap_or_default();
-            let run = words::run_in(key).and_then(|run| self.runs.get(&run)?.run.as_ref());
-            let count = run.and_then(|run| run.source.as_ref()).map(|source| source.count);
-            if let (Some(item), Some(count)) = (parcel.and_then(|parcel| parcel.item), count)
-                && item >= count
-            {
-                let place = format!("message {} in {}", MESSAGES.position(number, slot), words::place(key));
-                self.found.add(Damage::Row, place, format!("it is about item {item} of {count}"));
             }
         }
         Ok(())
