@@ -9,20 +9,22 @@ use serde_json::Value;
 
 use crate::core::care::KeptDeadLetter;
 use crate::core::change::{Change, Message};
-use crate::core::claims::{Claim, Claimed, End, Settled, Version};
+use crate::core::claims::{Claim, Claimed, End, Settled};
 use crate::core::event::Event;
 use crate::core::fault::Fault;
 use crate::core::id::{RunId, Unit};
-use crate::core::inflow::{Origin, Rotation};
+use crate::core::inflow::{Entrant, Rotation};
 use crate::core::progress::Progress;
 use crate::core::queue::{Carried, Delivery, Receive, Received, Ticket};
-use crate::core::retry::{Outcome, Probed};
+use crate::core::retry::{Again, Outcome, Probed};
 use crate::core::run::Run;
 use crate::core::scope::Scope;
 use crate::core::start::StartKey;
 use crate::core::survey::{Remark, Survey};
 use crate::core::tally::Tally;
 use crate::core::time::Timestamp;
+use crate::core::trigger::Heard;
+use crate::core::version::Version;
 
 /// The store failed. After an error of a write nothing more is accepted: stop the engine.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -57,9 +59,9 @@ pub trait Journal: Send + Sync {
     /// Every item before this position is at rest.
     fn watermark(&self, run: RunId) -> Result<u64, StoreError>;
 
-    /// Where the items of an open run came from, up to `limit` of them, in ascending order, beginning
+    /// What is remembered of the messages that brought the items of an open run, up to `limit` of them, in ascending order, beginning
     /// with `from`.
-    fn origins(&self, _run: RunId, _from: u64, _limit: usize) -> Result<Vec<(u64, Origin)>, StoreError> {
+    fn entrants(&self, _run: RunId, _from: u64, _limit: usize) -> Result<Vec<(u64, Entrant)>, StoreError> {
         Ok(Vec::new())
     }
 
@@ -168,6 +170,24 @@ pub trait OwnQueue: Queue {
     /// The same for a queue that all runs share ([`crate::core::queue::SHARED`]), whose messages carry
     /// their content.
     async fn share(&self, messages: Vec<(Message, Carried)>) -> Result<(), StoreError>;
+}
+
+/// Something outside that starts runs: it is listened to, and told what was dealt with. Implemented by
+/// connectors.
+#[async_trait]
+pub trait Trigger: Send + Sync {
+    /// Waits for the next message, for as long as the trigger is made to. What is returned is hidden
+    /// from others for a while, and shows again unless it is done by then.
+    ///
+    /// # Errors
+    /// The other side was not reached, or refused. Nothing is lost: messages show again.
+    async fn next(&self) -> Result<Heard, Fault>;
+
+    /// A message is dealt with and never comes again. One that is gone already is no error.
+    ///
+    /// # Errors
+    /// It may show again.
+    async fn done(&self, ticket: &Ticket) -> Result<(), Fault>;
 }
 
 /// Content-addressed files: immutable bytes by digest.
@@ -285,7 +305,7 @@ pub trait Stream: Receiver {
 
     /// The item that a message brings: where it came from, with the fault that makes it a dead
     /// letter, and its body. Pure; runs on a computing thread.
-    fn item(&self, delivery: &Delivery) -> (Origin, Vec<u8>);
+    fn item(&self, delivery: &Delivery) -> (Entrant, Vec<u8>);
 }
 
 /// A received source: what the gate needs from a step that yields items.
@@ -294,11 +314,27 @@ pub trait Source: Prepare {
     /// `survey` says what the steps behind it know of a record. Runs on a computing thread.
     ///
     /// # Errors
-    /// A fault that ends the run before any item exists.
-    fn pin(&self, scope: &Scope, pins: &dyn Pins, survey: &SurveyOf<'_>) -> Result<Pinned, Fault>;
+    /// [`Unread`]: nothing was kept, and no item exists.
+    fn pin(&self, scope: &Scope, pins: &dyn Pins, survey: &SurveyOf<'_>) -> Result<Pinned, Unread>;
 
     /// The source opened again for reading single records.
     fn open(&self, source: &crate::core::run::Source, pins: &dyn Pins) -> Result<Arc<dyn Records>, Fault>;
+}
+
+/// Why a source was not read to its end.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{fault}")]
+pub struct Unread {
+    /// What went wrong.
+    pub fault: Fault,
+    /// Whether reading it again may help: not when its content is at fault.
+    pub again: Again,
+}
+
+impl From<Fault> for Unread {
+    fn from(fault: Fault) -> Self {
+        Self { fault, again: Again::Never }
+    }
 }
 
 /// Says what is known of the record at a position.

@@ -7,6 +7,7 @@ pub mod bus;
 mod events;
 pub mod http;
 pub mod medusa;
+mod opening;
 pub mod pimcore;
 pub mod redis;
 pub mod sandbox;
@@ -19,9 +20,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::core::catalog::{Catalog, ConnectionKind, Descriptor};
-use crate::core::workflow::{Connection, Step};
-use crate::ports::{Keys, OwnQueue, Queue, Worker};
+use crate::core::catalog::{Catalog, ConnectionKind, Descriptor, TriggerKind};
+use crate::core::workflow::{self, Connection, Step};
+use crate::ports::{Keys, OwnQueue, Queue, Trigger, Worker};
 
 /// What a connector is made from.
 pub struct Site<'a> {
@@ -80,7 +81,8 @@ const CONNECTORS: &[Entry] = &[
     entry(
         builtin::source::DESCRIPTOR,
         &[
-            (Over::Kind(builtin::source::LOCAL.name), builtin::source::build),
+            (Over::Kind(builtin::source::LOCAL.name), source_of_files),
+            (Over::Kind(aws::s3::CONNECTION.name), source_of_objects),
             (Over::Kind(bus::CONNECTION.name), source_over_embedded),
             (Over::Kind(aws::CONNECTION.name), source_over_aws),
         ],
@@ -100,6 +102,8 @@ const CONNECTORS: &[Entry] = &[
             (Over::Kind(aws::CONNECTION.name), aws::sqs::build_consume),
         ],
     ),
+    entry(aws::s3::READ, &[(Over::Any, aws::s3::build_read)]),
+    entry(aws::s3::WRITE, &[(Over::Any, aws::s3::build_write)]),
     entry(pimcore::DESCRIPTOR, &[(Over::Any, pimcore::build)]),
     entry(medusa::DESCRIPTOR, &[(Over::Any, medusa::build)]),
     entry(http::DESCRIPTOR, &[(Over::Any, http::build)]),
@@ -122,6 +126,7 @@ fn source_over_aws(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
 /// Every kind of connection of this binary.
 const CONNECTIONS: &[ConnectionKind] = &[
     builtin::source::LOCAL,
+    aws::s3::CONNECTION,
     bus::CONNECTION,
     aws::CONNECTION,
     pimcore::CONNECTION,
@@ -130,12 +135,37 @@ const CONNECTIONS: &[ConnectionKind] = &[
     redis::CONNECTION,
 ];
 
+/// A source that is a file of this machine.
+fn source_of_files(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
+    builtin::source::build(site, Arc::new(builtin::source::Paths::of(site)))
+}
+
+/// A source that is an object of S3.
+fn source_of_objects(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
+    builtin::source::build(site, aws::s3::opener(site)?)
+}
+
+/// What a trigger is made from.
+pub struct Post<'a> {
+    /// The checked trigger.
+    pub trigger: &'a workflow::Trigger,
+    /// The connection's fields with `${env:NAME}` replaced.
+    pub settings: Map<String, Value>,
+}
+
+/// Makes what listens for a trigger.
+type MakeTrigger = fn(&Post<'_>) -> Result<Arc<dyn Trigger>, Vec<BuildFault>>;
+
+/// Every kind of trigger of this binary.
+const TRIGGERS: &[(TriggerKind, MakeTrigger)] = &[(aws::S3_CREATED, aws::build_s3_created)];
+
 /// What a workflow file may name.
 pub fn catalog() -> Catalog {
     Catalog {
         steps: CONNECTORS.iter().map(|entry| entry.descriptor).collect(),
         connections: CONNECTIONS.to_vec(),
         key_stores: vec![bus::CONNECTION.name, redis::CONNECTION.name],
+        triggers: TRIGGERS.iter().map(|(kind, _)| *kind).collect(),
     }
 }
 
@@ -146,6 +176,22 @@ pub fn catalog() -> Catalog {
 /// What is wrong with the fields.
 pub fn key_store(kind: &str, fields: &Map<String, Value>) -> Result<Option<Arc<dyn Keys>>, BuildFault> {
     if kind == redis::CONNECTION.name { redis::keys(fields).map(Some) } else { Ok(None) }
+}
+
+/// Makes what listens for a trigger.
+///
+/// # Errors
+/// Every mistake that only the connector can see.
+pub fn trigger(post: &Post<'_>) -> Result<Arc<dyn Trigger>, Vec<BuildFault>> {
+    match TRIGGERS.iter().find(|(kind, _)| kind.uses == post.trigger.uses) {
+        Some((_, make)) => make(post),
+        None => Err(vec![BuildFault {
+            field: None,
+            place: None,
+            message: format!("no trigger is called '{}'", post.trigger.uses),
+            hint: None,
+        }]),
+    }
 }
 
 /// Makes the worker of a step.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::claims::{KeyId, KeyRow};
 use super::event::Event;
 use super::id::{RunId, Unit};
-use super::inflow::Origin;
+use super::inflow::Entrant;
 use super::progress::Progress;
 use super::queue::Carried;
 use super::run::Run;
@@ -30,8 +30,8 @@ pub enum Change {
     Calls(RunId, Unit, usize, Calls),
     /// Every item before this position is at rest.
     Watermark(RunId, u64),
-    /// Puts where an item of an open run came from.
-    Origin(RunId, u64, Box<Origin>),
+    /// Puts how an item of an open run came in.
+    Entrant(RunId, u64, Box<Entrant>),
     /// Puts the body of an item of an open run; `None` lets it go.
     Body(RunId, u64, Option<Vec<u8>>),
     /// Puts what is known of an idempotency key; `None` removes it.

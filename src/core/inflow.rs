@@ -47,10 +47,10 @@ pub struct Rotation {
     pub idle: Option<Duration>,
 }
 
-/// Where an item of an open run came from. It is remembered as long as the run's records are; the
-/// body itself only until the item is finished.
+/// An item of an open run as it came in. It is remembered as long as the run's records are; the body
+/// itself only until the item is finished.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
+pub struct Entrant {
     /// The event that brought it: however often its message comes, it is this item.
     pub event_id: u128,
     /// The item key, as far as it is known.

@@ -97,6 +97,9 @@ pub struct Run {
     /// The key it was started under, if one was given: it names the start, once and for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// The trigger that started it, by its name; `None`: a person did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<String>,
     /// What identifies each outside system, without secrets, as it was pinned (rule R8).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub connections: BTreeMap<String, Map<String, Value>>,
@@ -171,9 +174,33 @@ pub struct Source {
     pub index: String,
     /// How many there are; for a queue, by now.
     pub count: u64,
+    /// What the system it was read from said of it; a file of this machine says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// For a queue: whether more items are taken in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intake: Option<Intake>,
+}
+
+/// What was read, in the words of the system that holds it, so that a person can find the very same
+/// content there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// How many bytes it has, as it is stored there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// The entity tag, without its quotes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+    /// The version, where the system keeps versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The checksum that the system gave, as `algorithm:value`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<String>,
+    /// Whether what was read has that checksum; a checksum of checksums cannot be compared.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub verified: bool,
 }
 
 impl Run {
@@ -197,6 +224,7 @@ impl Run {
             closing_items: None,
             version: None,
             key: None,
+            trigger: None,
             connections: BTreeMap::new(),
             revisions: BTreeMap::new(),
             steer: Steer::default(),

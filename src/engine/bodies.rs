@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::core::fault::{Fault, name};
 use crate::core::id::RunId;
-use crate::core::inflow::Origin;
+use crate::core::inflow::Entrant;
 use crate::ports::{Journal, Record, Records, StoreError};
 
-/// Origins read from the store in one go.
+/// Entrants read from the store in one go.
 const SCAN: usize = 400;
 
 /// What an open run has taken in.
@@ -22,17 +22,17 @@ impl Bodies {
         Self { journal, run }
     }
 
-    fn origin(&self, position: u64) -> Result<Option<Origin>, StoreError> {
-        let found = self.journal.origins(self.run, position, 1)?.pop();
-        Ok(found.filter(|(at, _)| *at == position).map(|(_, origin)| origin))
+    fn entrant(&self, position: u64) -> Result<Option<Entrant>, StoreError> {
+        let found = self.journal.entrants(self.run, position, 1)?.pop();
+        Ok(found.filter(|(at, _)| *at == position).map(|(_, entrant)| entrant))
     }
 
     fn read(&self, position: u64) -> Result<Record, StoreError> {
-        let Some(origin) = self.origin(position)? else {
+        let Some(entrant) = self.entrant(position)? else {
             let missing = Fault::new(name::VALIDATION, format!("nothing is known of item {position}"));
             return Ok(Record { key: None, value: Err(missing), version: None });
         };
-        let Origin { key, version, fault, .. } = origin;
+        let Entrant { key, version, fault, .. } = entrant;
         let value = match (fault, self.journal.body(self.run, position)?) {
             (Some(fault), _) => Err(fault),
             (None, None) => Err(Fault::new(name::LET_GO, "its body was let go when it was finished")),
@@ -56,10 +56,10 @@ impl Records for Bodies {
     fn find(&self, key: &str) -> Option<u64> {
         let (mut found, mut from) = (None, 0);
         loop {
-            let origins = self.journal.origins(self.run, from, SCAN).ok()?;
-            let Some((last, _)) = origins.last() else { return found };
+            let entrants = self.journal.entrants(self.run, from, SCAN).ok()?;
+            let Some((last, _)) = entrants.last() else { return found };
             from = last + 1;
-            let of_key = origins.iter().rev().find(|(_, origin)| origin.key.as_deref() == Some(key));
+            let of_key = entrants.iter().rev().find(|(_, entrant)| entrant.key.as_deref() == Some(key));
             found = of_key.map(|(position, _)| *position).or(found);
         }
     }
@@ -76,9 +76,9 @@ impl Records for Bodies {
 pub(super) fn events(journal: &dyn Journal, run: RunId) -> Result<Vec<(u128, u64)>, StoreError> {
     let (mut events, mut from) = (Vec::new(), 0);
     loop {
-        let origins = journal.origins(run, from, SCAN)?;
-        let Some((last, _)) = origins.last() else { return Ok(events) };
+        let entrants = journal.entrants(run, from, SCAN)?;
+        let Some((last, _)) = entrants.last() else { return Ok(events) };
         from = last + 1;
-        events.extend(origins.iter().map(|(position, origin)| (origin.event_id, *position)));
+        events.extend(entrants.iter().map(|(position, entrant)| (entrant.event_id, *position)));
     }
 }

@@ -8,14 +8,14 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::core::arrival::{Arrival, Request};
-use crate::core::claims::Version;
 use crate::core::decide::Dispatch;
 use crate::core::fault::{Fault, name};
 use crate::core::id::Unit;
 use crate::core::progress::Progress;
 use crate::core::retry::{Outcome, Probed};
 use crate::core::survey::Survey;
-use crate::ports::{Call, Clock, Record, Source, StoreError, SurveyOf, Worker};
+use crate::core::version::Version;
+use crate::ports::{Call, Clock, Record, Source, StoreError, SurveyOf, Unread, Worker};
 
 use super::claim::{self, Settlement, settle};
 use super::context::{Common, Context};
@@ -171,7 +171,7 @@ impl Drive {
         self.compute(move || {
             let context = Context::new(&common, Unit::Run, content(&common, Unit::Run, None, None));
             let progress = Progress::new(&common.assembly.plan.run);
-            let result = context.scope(&common, step, &progress).and_then(|scope| {
+            let result = context.scope(&common, step, &progress).map_err(Unread::from).and_then(|scope| {
                 let survey = |position: u64, record: &Arc<Value>| survey(&common, position, record);
                 let survey: &SurveyOf<'_> = &survey;
                 source.pin(&scope, pins.as_ref(), survey)

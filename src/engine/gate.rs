@@ -8,10 +8,10 @@ use crate::core::fault::{Fault, name};
 use crate::core::id::{RunId, Unit};
 use crate::core::inflow::Intake;
 use crate::core::progress::Progress;
-use crate::core::retry::{Again, Outcome};
+use crate::core::retry::Outcome;
 use crate::core::run::Source;
 use crate::core::time::Timestamp;
-use crate::ports::{Pinned, Stream};
+use crate::ports::{Pinned, Stream, Unread};
 
 use super::bodies::Bodies;
 use super::context;
@@ -24,6 +24,7 @@ pub(super) fn of_queue(stream: &dyn Stream, run: RunId) -> Pinned {
         records: String::new(),
         index: String::new(),
         count: 0,
+        origin: None,
         intake: Some(Intake::Open),
     };
     Pinned { source, rejected: 0, remarks: Vec::new() }
@@ -34,7 +35,7 @@ impl Drive {
     pub(super) fn pinned(
         &mut self,
         step: usize,
-        result: Result<Pinned, Fault>,
+        result: Result<Pinned, Unread>,
         now: Timestamp,
     ) -> Result<(), Error> {
         let mut opened = None;
@@ -50,9 +51,9 @@ impl Drive {
                 }
                 Outcome::Done(facts.into())
             }
-            Err(fault) => Outcome::Refused { fault, again: Again::Never },
+            Err(Unread { fault, again }) => Outcome::Refused { fault, again },
         };
-        self.desk.hear(Arrival::Ended { step, outcomes: vec![(Unit::Run, outcome)] }, now, 0.0)?;
+        self.arrived(Arrival::Ended { step, outcomes: vec![(Unit::Run, outcome)] }, now)?;
         if let Some(total) = opened {
             let progress = self.desk.progress(Unit::Run).cloned().unwrap_or_default();
             self.open_gate(total, &progress)?;

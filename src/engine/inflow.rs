@@ -1,6 +1,6 @@
 //! The open side of a run whose source is a queue: what comes becomes items, until it is enough.
 //!
-//! A message becomes an item in one commit: its origin, its body, and the count of items. Only then
+//! A message becomes an item in one commit: its entrant, its body, and the count of items. Only then
 //! is the item worked on, and only when it is finished does its message go. A message whose event
 //! has brought an item before belongs to that item, whichever way it comes.
 
@@ -10,7 +10,7 @@ use crate::core::change::{Change, Message};
 use crate::core::event::RunEvent;
 use crate::core::fault::{Fault, name};
 use crate::core::id::{RunId, Unit};
-use crate::core::inflow::{Intake, Origin, Register};
+use crate::core::inflow::{Entrant, Intake, Register};
 use crate::core::queue::{Delivery, Received, Stray, Ticket};
 use crate::core::time::Timestamp;
 use crate::ports::Stream;
@@ -66,18 +66,18 @@ impl Drive {
         let (run, takes_in) = (self.run.id, self.run.takes_in() && self.steering.end.is_none());
         let Some(inflow) = &mut self.inflow else { return };
         let strays = received.strays.into_iter().map(|stray| {
-            let (delivery, origin) = strayed(stray, run, &queue);
-            (delivery, Some(origin))
+            let (delivery, entrant) = strayed(stray, run, &queue);
+            (delivery, Some(entrant))
         });
         let deliveries = received.deliveries.into_iter().map(|delivery| (delivery, None));
         let (mut fresh, mut known) = (Vec::new(), 0);
-        for (delivery, origin) in deliveries.chain(strays) {
+        for (delivery, entrant) in deliveries.chain(strays) {
             match inflow.register.position(delivery.message.event_id) {
                 Some(position) => {
                     known += 1;
                     self.mail.hold(Unit::Item(position), inflow.step, delivery, now);
                 }
-                None if takes_in => fresh.push((delivery, origin)),
+                None if takes_in => fresh.push((delivery, entrant)),
                 None => inflow.late.push(delivery.ticket),
             }
         }
@@ -89,12 +89,12 @@ impl Drive {
         }
         let stream = Arc::clone(&inflow.stream);
         self.compute(move || {
-            let read = |(delivery, origin): (Delivery, Option<Origin>)| {
-                let (origin, body) = match origin {
-                    Some(origin) => (origin, Vec::new()),
+            let read = |(delivery, entrant): (Delivery, Option<Entrant>)| {
+                let (entrant, body) = match entrant {
+                    Some(entrant) => (entrant, Vec::new()),
                     None => stream.item(&delivery),
                 };
-                Incoming { delivery, origin, body }
+                Incoming { delivery, entrant, body }
             };
             Note::Read(fresh.into_iter().map(read).collect())
         });
@@ -106,9 +106,9 @@ impl Drive {
         let takes_in = self.run.takes_in() && self.steering.end.is_none();
         let (Some(inflow), Some(source)) = (&mut self.inflow, &mut self.run.source) else { return };
         inflow.reading -= items.len();
-        for Incoming { delivery, origin, body } in items {
+        for Incoming { delivery, entrant, body } in items {
             // Its message may have come twice at once.
-            if let Some(position) = inflow.register.position(origin.event_id) {
+            if let Some(position) = inflow.register.position(entrant.event_id) {
                 self.mail.want_more(inflow.step, 1);
                 self.mail.hold(Unit::Item(position), inflow.step, delivery, now);
                 continue;
@@ -119,8 +119,8 @@ impl Drive {
             }
             let (id, position) = (self.run.id, source.count);
             source.count += 1;
-            inflow.register.learn(origin.event_id, position);
-            inflow.staged.push(Change::Origin(id, position, Box::new(origin)));
+            inflow.register.learn(entrant.event_id, position);
+            inflow.staged.push(Change::Entrant(id, position, Box::new(entrant)));
             if !body.is_empty() {
                 inflow.staged.push(Change::Body(id, position, Some(body)));
             }
@@ -175,7 +175,7 @@ impl Drive {
 }
 
 /// What is no message of ours is an item all the same: a dead letter, so that somebody sees it.
-fn strayed(stray: Stray, run: RunId, queue: &str) -> (Delivery, Origin) {
+fn strayed(stray: Stray, run: RunId, queue: &str) -> (Delivery, Entrant) {
     let name = format!("{queue}/{}", stray.id);
     let event_id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes()).as_u128();
     let message = Message {
@@ -187,6 +187,6 @@ fn strayed(stray: Stray, run: RunId, queue: &str) -> (Delivery, Origin) {
         digest: String::new(),
     };
     let fault = Some(Fault::new(name::STRAY, stray.reason));
-    let origin = Origin { event_id, key: None, version: None, fault };
-    (Delivery { message, receives: stray.receives, ticket: stray.ticket, carried: None }, origin)
+    let entrant = Entrant { event_id, key: None, version: None, fault };
+    (Delivery { message, receives: stray.receives, ticket: stray.ticket, carried: None }, entrant)
 }

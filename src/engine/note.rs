@@ -6,11 +6,11 @@ use crate::core::arrival::{Arrival, Ready};
 use crate::core::claims::{Claim, Claimed};
 use crate::core::fault::Fault;
 use crate::core::id::Unit;
-use crate::core::inflow::Origin;
+use crate::core::inflow::Entrant;
 use crate::core::progress::Progress;
 use crate::core::queue::{Delivery, Received};
 use crate::core::retry::{Outcome, Probed};
-use crate::ports::{Answered, KeysError, Pinned, QueueError, StoreError};
+use crate::ports::{Answered, KeysError, Pinned, QueueError, StoreError, Unread};
 
 use super::claim::Settlement;
 use super::context::Context;
@@ -41,7 +41,7 @@ pub(super) enum Note {
     },
     Pinned {
         step: usize,
-        result: Result<Pinned, Fault>,
+        result: Result<Pinned, Unread>,
     },
     Delivered {
         step: usize,
@@ -73,6 +73,6 @@ pub(super) struct Fetched {
 /// A message of an open run, as an item.
 pub(super) struct Incoming {
     pub(super) delivery: Delivery,
-    pub(super) origin: Origin,
+    pub(super) entrant: Entrant,
     pub(super) body: Vec<u8>,
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::codes;
-use super::fields::{Object, boolean, count, duration, mistyped, object, one_of, text};
+use super::fields::{Object, boolean, count, duration, mistyped, object, one_of, size, text};
 use super::node::Node;
 use super::place::Span;
 use super::report::{Mistake, Notes};
@@ -61,20 +61,14 @@ fn value(
     notes: &mut Notes<'_>,
 ) -> Option<Value> {
     let what = format!("'{name}'");
-    let is_section = node.map().is_some() && matches!(kind, Kind::Source(_) | Kind::Section(_));
-    let takes_expressions =
-        is_section || matches!(kind, Kind::Text | Kind::Expression | Kind::Source(_) | Kind::Any);
-    if !takes_expressions && refuse_expressions(node, &what, notes) {
-        return None;
-    }
     match kind {
+        Kind::Source(fields) if node.map().is_some() => section(name, fields, node, known, draft, notes),
+        Kind::Section(fields) => section(name, fields, node, known, draft, notes),
         Kind::Text => {
             let written = text(node, &what, notes)?.to_owned();
             expressions(node, name, Sees::Item, draft, notes);
             Some(Value::String(written))
         }
-        Kind::Source(fields) if is_section => section(name, fields, node, known, draft, notes),
-        Kind::Section(fields) => section(name, fields, node, known, draft, notes),
         Kind::Source(_) => {
             let written = text(node, &what, notes)?.to_owned();
             expressions(node, name, Sees::Input, draft, notes);
@@ -84,23 +78,48 @@ fn value(
             let sees = if known.role == Role::Source { Sees::Record } else { Sees::Item };
             expression(node, name, sees, draft, notes).map(Value::String)
         }
-        Kind::Plain => text(node, &what, notes).map(|text| Value::String(text.to_owned())),
         Kind::File => {
+            if refuse_expressions(node, &what, notes) {
+                return None;
+            }
             let file = text(node, &what, notes)?.to_owned();
             draft.files.push((file.clone(), node.span));
             Some(Value::String(file))
         }
+        Kind::Any => {
+            expressions(node, name, Sees::Item, draft, notes);
+            Some(node.json())
+        }
+        Kind::Plain
+        | Kind::Bool
+        | Kind::Count
+        | Kind::Size
+        | Kind::Duration
+        | Kind::OneOf(_)
+        | Kind::Texts
+        | Kind::Secret => literal(name, kind, node, notes),
+    }
+}
+
+/// The value of a field in which no expression may stand.
+pub(super) fn literal(name: &str, kind: Kind, node: &Node, notes: &mut Notes<'_>) -> Option<Value> {
+    let what = format!("'{name}'");
+    if refuse_expressions(node, &what, notes) {
+        return None;
+    }
+    match kind {
+        Kind::Plain | Kind::Text | Kind::Source(_) | Kind::Expression | Kind::File => {
+            text(node, &what, notes).map(|text| Value::String(text.to_owned()))
+        }
         Kind::Bool => boolean(node, &what, notes).map(Value::Bool),
         Kind::Count => count(node, &what, 0, u64::MAX, notes).map(Value::from),
+        Kind::Size => size(node, &what, notes).map(Value::from),
         Kind::Duration => {
             duration(node, &what, notes).map(|_| Value::from(node.written().unwrap_or_default()))
         }
         Kind::OneOf(words) => one_of(node, &what, words, notes).map(Value::from),
         Kind::Texts => texts(node, &what, notes),
-        Kind::Any => {
-            expressions(node, name, Sees::Item, draft, notes);
-            Some(node.json())
-        }
+        Kind::Any | Kind::Section(_) => Some(node.json()),
         Kind::Secret => {
             let message = format!("{what} is a secret and belongs under 'connections'");
             notes.push(Mistake::new(codes::SECRET_OUTSIDE, node.span, message));
@@ -212,12 +231,14 @@ fn template(value: &Value, span: Span, field: &str, notes: &mut Notes<'_>) -> Op
     }
 }
 
-fn example(name: &str, kind: Kind) -> String {
+/// A field as it may be written.
+pub(super) fn example(name: &str, kind: Kind) -> String {
     let value = match kind {
         Kind::Text | Kind::Plain => "…",
         Kind::Bool => "true",
         Kind::Count => "10",
         Kind::Duration => "30s",
+        Kind::Size => "4 KiB",
         Kind::Expression => "\"${{ item.sku }}\"",
         Kind::File => "path/beside/this/file.yaml",
         Kind::Source(_) => "\"${{ input.source }}\"",

@@ -18,7 +18,7 @@
 //! W run                                number: every item before it is at rest
 //! T run page(8)                        tally of items, 24 steps per page (postcard)
 //! I run block(8)                       block: 16 items, a progress each
-//! A run block(8)                       block: 16 origins of items of an open run
+//! A run block(8)                       block: 16 items of an open run as they came in
 //! B run position(8)                    the body of an item of an open run, as JSON
 //! U run r|c closing(4) page(8)         block: 8 cells of the run or of a closing, each with calls;
 //!                                      page 0 has a ninth slot: the number of cells
@@ -39,7 +39,7 @@
 //! key      = words head(1: 1 applied, 2 held, 3 both), [effect version number (when, in ms) number
 //!            (kept for, in ms) number (facts), (word value) each], [effect number (until, in ms)]
 //! effect   = owner(16) number (epoch) number (attempt) fingerprint(16)
-//! origin   = event(16) said(1: 1 key, 2 version, 4 fault), [text] [text] [word bytes]
+//! entrant  = event(16) said(1: 1 key, 2 version, 4 fault), [text] [text] [word bytes]
 //! version  = 0 number | 1 bytes
 //! ```
 //!

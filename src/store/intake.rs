@@ -1,9 +1,9 @@
-//! What an open run has taken in: origins in blocks, kept with the run, and bodies in rows of their
+//! What an open run has taken in: entrants in blocks, kept with the run, and bodies in rows of their
 //! own, which go when their items are finished.
 
 use crate::core::fault::Fault;
 use crate::core::id::RunId;
-use crate::core::inflow::Origin;
+use crate::core::inflow::Entrant;
 
 use super::block::{Block, ITEMS, Record};
 use super::codec;
@@ -19,7 +19,7 @@ const KEY: u8 = 1;
 const VERSION: u8 = 2;
 const FAULT: u8 = 4;
 
-impl Record for Origin {
+impl Record for Entrant {
     fn at(&self) -> u64 {
         0
     }
@@ -59,9 +59,9 @@ impl Record for Origin {
 }
 
 impl Stage {
-    pub(super) fn origin(&mut self, run: RunId, position: u64, origin: &Origin) -> Result<(), Error> {
+    pub(super) fn entrant(&mut self, run: RunId, position: u64, entrant: &Entrant) -> Result<(), Error> {
         let (block, slot) = ITEMS.place(position);
-        self.put_record(&keys::origin_block(run, block), ITEMS, slot, origin)
+        self.put_record(&keys::entrant_block(run, block), ITEMS, slot, entrant)
     }
 
     pub(super) fn body(&mut self, run: RunId, position: u64, body: Option<&[u8]>) -> Result<(), Error> {
@@ -77,10 +77,10 @@ impl Stage {
 }
 
 impl Rows {
-    pub(super) fn origins(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Origin)>, Error> {
+    pub(super) fn entrants(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Entrant)>, Error> {
         let (first, _) = ITEMS.place(from);
-        let mut origins = Vec::new();
-        for row in self.range(keys::origin_block(run, first), keys::origin_block(run, u64::MAX)) {
+        let mut entrants = Vec::new();
+        for row in self.range(keys::entrant_block(run, first), keys::entrant_block(run, u64::MAX)) {
             let (key, payload) = row?;
             let block = Block::decode(&payload).map_err(codec::at(&key))?;
             let number = number_of(&key)?;
@@ -89,15 +89,15 @@ impl Rows {
                 if position < from {
                     continue;
                 }
-                if origins.len() == limit {
-                    return Ok(origins);
+                if entrants.len() == limit {
+                    return Ok(entrants);
                 }
-                if let Some(origin) = self.record(&key, &block, slot)? {
-                    origins.push((position, origin));
+                if let Some(entrant) = self.record(&key, &block, slot)? {
+                    entrants.push((position, entrant));
                 }
             }
         }
-        Ok(origins)
+        Ok(entrants)
     }
 
     pub(super) fn body(&self, run: RunId, position: u64) -> Result<Option<Vec<u8>>, Error> {

@@ -65,8 +65,8 @@ pub(super) fn item_block(run: RunId, block: u64) -> Vec<u8> {
     numbered(items(run), block)
 }
 
-/// Where the items of an open run came from.
-pub(super) fn origin_block(run: RunId, block: u64) -> Vec<u8> {
+/// The items of an open run as they came in.
+pub(super) fn entrant_block(run: RunId, block: u64) -> Vec<u8> {
     numbered(begin(b'A', run), block)
 }
 

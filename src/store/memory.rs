@@ -10,7 +10,7 @@ use crate::core::change::Change;
 use crate::core::claims::{Claim, Claimed, End, KeyId, KeyRow, Settled};
 use crate::core::event::Event;
 use crate::core::id::{RunId, Unit};
-use crate::core::inflow::Origin;
+use crate::core::inflow::Entrant;
 use crate::core::progress::Progress;
 use crate::core::run::Run;
 use crate::core::start::StartKey;
@@ -63,7 +63,7 @@ pub(super) struct Kept {
     pub(super) queues: BTreeMap<(String, RunId), Vec<Waiting>>,
     pub(super) pins: HashMap<String, Arc<[u8]>>,
     keys: BTreeMap<KeyId, KeyRow>,
-    origins: BTreeMap<(RunId, u64), Origin>,
+    entrants: BTreeMap<(RunId, u64), Entrant>,
     bodies: BTreeMap<(RunId, u64), Vec<u8>>,
     /// Queues that the present write has changed.
     pub(super) stirred: Vec<(String, RunId)>,
@@ -168,8 +168,8 @@ impl Kept {
                 self.tallies.entry((run, track(unit))).or_default().add(step, calls);
             }
             Change::Watermark(run, position) => drop(self.watermarks.insert(run, position)),
-            Change::Origin(run, position, origin) => {
-                drop(self.origins.insert((run, position), *origin));
+            Change::Entrant(run, position, entrant) => {
+                drop(self.entrants.insert((run, position), *entrant));
             }
             Change::Body(run, position, Some(body)) => drop(self.bodies.insert((run, position), body)),
             Change::Body(run, position, None) => drop(self.bodies.remove(&(run, position))),
@@ -255,10 +255,10 @@ impl Journal for MemoryStore {
         self.read(|kept| kept.watermarks.get(&run).copied().unwrap_or_default())
     }
 
-    fn origins(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Origin)>, StoreError> {
+    fn entrants(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Entrant)>, StoreError> {
         self.read(|kept| {
-            let origins = kept.origins.range((run, from)..=(run, u64::MAX)).take(limit);
-            origins.map(|((_, position), origin)| (*position, origin.clone())).collect()
+            let entrants = kept.entrants.range((run, from)..=(run, u64::MAX)).take(limit);
+            entrants.map(|((_, position), entrant)| (*position, entrant.clone())).collect()
         })
     }
 

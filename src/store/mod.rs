@@ -62,7 +62,7 @@ use crate::core::change::{Change, Message};
 use crate::core::claims::{Claim, Claimed, End, KeyId, KeyRow, Settled};
 use crate::core::event::Event;
 use crate::core::id::{RunId, Unit};
-use crate::core::inflow::Origin;
+use crate::core::inflow::Entrant;
 use crate::core::progress::Progress;
 use crate::core::queue::{Carried, Receive, Received, Ticket};
 use crate::core::run::Run;
@@ -209,8 +209,8 @@ impl Journal for Store {
         Ok(self.rows()?.events(run, from, limit)?)
     }
 
-    fn origins(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Origin)>, StoreError> {
-        Ok(self.rows()?.origins(run, from, limit)?)
+    fn entrants(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Entrant)>, StoreError> {
+        Ok(self.rows()?.entrants(run, from, limit)?)
     }
 
     fn body(&self, run: RunId, position: u64) -> Result<Option<Vec<u8>>, StoreError> {

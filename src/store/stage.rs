@@ -105,7 +105,7 @@ impl Stage {
                 put_number(&mut payload, position);
                 self.put(keys::watermark(run), &payload)
             }
-            Change::Origin(run, position, origin) => self.origin(run, position, &origin),
+            Change::Entrant(run, position, entrant) => self.entrant(run, position, &entrant),
             Change::Body(run, position, body) => self.body(run, position, body.as_deref()),
             Change::Key(id, Some(row)) => self.put(keys::key(id), &claims::put_row(&row)),
             Change::Key(id, None) => {

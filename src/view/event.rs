@@ -114,7 +114,7 @@ impl Archive {
         match event.what {
             RunEvent::Started => view("started"),
             RunEvent::Pinned { source, rejected } => EventView {
-                source: Some(SourceView { uri: source.uri, items: source.count }),
+                source: Some(SourceView::of(&source)),
                 rejected: Some(rejected),
                 ..view("pinned")
             },

@@ -217,6 +217,7 @@ pub(crate) fn run(id: u128, status: Status) -> Run {
             index: "sha256:i0".into(),
             count: 6,
             intake: None,
+            origin: None,
         }),
         epoch: 1,
         closings: u32::from(status == Status::Failed),

@@ -13,7 +13,7 @@ use milepost::core::change::{Change, Message};
 use milepost::core::desk::Limits;
 use milepost::core::fault::Fault;
 use milepost::core::id::{RunId, Unit};
-use milepost::core::inflow::{Intake, Origin, Rotation};
+use milepost::core::inflow::{Entrant, Intake, Rotation};
 use milepost::core::plan::{DeleteAfter, Plan, PlanStep, Track};
 use milepost::core::queue::{Carried, Delivery, Receive, Received, SHARED, Ticket};
 use milepost::core::retry::{Outcome, Probed};
@@ -101,8 +101,9 @@ impl Outside {
         let journal = self.journal.lock().unwrap();
         let (run, store) = journal.as_ref()?;
         let store = store.survivor(|_| Fate::Kept);
-        let origins = store.origins(*run, 0, usize::MAX).unwrap();
-        let (position, _) = origins.into_iter().find(|(_, origin)| origin.event_id == u128::from(event))?;
+        let entrants = store.entrants(*run, 0, usize::MAX).unwrap();
+        let (position, _) =
+            entrants.into_iter().find(|(_, entrant)| entrant.event_id == u128::from(event))?;
         Some((position, store.progress(*run, Unit::Item(position)).unwrap()?))
     }
 }
@@ -212,13 +213,13 @@ impl Stream for Source {
         self.rotation
     }
 
-    fn item(&self, delivery: &Delivery) -> (Origin, Vec<u8>) {
+    fn item(&self, delivery: &Delivery) -> (Entrant, Vec<u8>) {
         let carried = delivery.carried.as_ref().unwrap();
         let n = carried.content["n"].as_u64().unwrap();
         let fault = (n == BAD).then(|| Fault::new("InvalidRecord", "not this one"));
         let (event_id, version) = (delivery.message.event_id, carried.version.clone());
-        let origin = Origin { event_id, key: Some(format!("k{n}")), version, fault };
-        (origin, serde_json::to_vec(&*carried.content).unwrap())
+        let entrant = Entrant { event_id, key: Some(format!("k{n}")), version, fault };
+        (entrant, serde_json::to_vec(&*carried.content).unwrap())
     }
 }
 
@@ -342,12 +343,12 @@ fn quiet(items: u64) -> Rotation {
 /// Each message is one item; each item is done once, or is in doubt; its message is gone, its body too.
 fn check(store: &MemoryStore, outside: &Outside, id: RunId, messages: u64, place: &str) {
     assert_eq!(*outside.wrong.lock().unwrap(), Vec::<String>::new(), "{place}");
-    let origins = store.origins(id, 0, usize::MAX).unwrap();
-    assert_eq!(origins.len() as u64, messages, "{place}: each message is one item");
+    let entrants = store.entrants(id, 0, usize::MAX).unwrap();
+    assert_eq!(entrants.len() as u64, messages, "{place}: each message is one item");
     assert_eq!(store.run(id).unwrap().unwrap().source.unwrap().count, messages, "{place}");
     let done = outside.done.lock().unwrap();
-    for (position, origin) in origins {
-        let (n, item) = (u64::try_from(origin.event_id).unwrap(), store.progress(id, Unit::Item(position)));
+    for (position, entrant) in entrants {
+        let (n, item) = (u64::try_from(entrant.event_id).unwrap(), store.progress(id, Unit::Item(position)));
         let item = item.unwrap().unwrap_or_else(|| panic!("{place}: {n} was lost"));
         let body = store.body(id, position).unwrap();
         if n == BAD {

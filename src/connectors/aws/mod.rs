@@ -2,19 +2,24 @@
 //! the SDK's ordinary chain (`AWS_*` variables, profiles, roles): nothing of it stands in a workflow
 //! file, and nothing of it is stored.
 //!
+//! - `s3` reads and writes objects, and reads sources from them.
 //! - `session` makes clients; `trouble` says what their errors mean; `envelope` is what travels in an
 //!   event.
-//! - `eventbridge` publishes.
+//! - `eventbridge` publishes; `sqs` receives.
+//! - `trigger` hears of uploads.
 
 mod envelope;
 mod eventbridge;
+pub mod s3;
 mod session;
 pub mod sqs;
+mod trigger;
 mod trouble;
 
 use crate::core::catalog::{ConnectionKind, Field, Kind};
 
 pub use eventbridge::build_publish;
+pub use trigger::{S3_CREATED, build_s3_created};
 
 /// What a connection to AWS takes. `event_bus`: the bus that events are published to. `queue`: the
 /// queue that messages are received from where the step names none. `oversize: s3`: what an event

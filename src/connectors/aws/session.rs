@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
+use aws_sdk_s3::config::StalledStreamProtectionConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use tokio::sync::OnceCell;
 
@@ -61,7 +62,11 @@ impl Session {
         let config = self.config().await;
         let own_endpoint =
             config.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
-        let config = aws_sdk_s3::config::Builder::from(config).force_path_style(own_endpoint).build();
+        let config = aws_sdk_s3::config::Builder::from(config)
+            .force_path_style(own_endpoint)
+            // How long a transfer may stand still is the reader's business.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .build();
         aws_sdk_s3::Client::from_conf(config)
     }
 

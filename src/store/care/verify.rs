@@ -70,8 +70,8 @@ struct State {
     /// Items with a record before the watermark.
     passed: u64,
     events: u64,
-    /// Items with an origin.
-    origins: u64,
+    /// Items with an entrant.
+    entrants: u64,
     /// Those of them that were dead letters from the start, perhaps without a body.
     unsound: BTreeSet<u64>,
 }
@@ -170,7 +170,7 @@ impl Check<'_> {
             Some(b'I') => self.items(key, &payload)?,
             Some(b'U') => self.steps(key, &payload)?,
             Some(b'Q') => self.messages(key, &payload)?,
-            Some(b'A') => self.origins(key, &payload)?,
+            Some(b'A') => self.entrants(key, &payload)?,
             Some(b'B') => self.body(key),
             Some(b'S') => self.spilled(key, &payload)?,
             Some(b'D') => drop(kept::decode(&payload).map_err(at)?),
@@ -304,7 +304,7 @@ impl Check<'_> {
     /// What the rows of one run come to.
     fn sums(&mut self, id: RunId, state: &State) {
         let Some(run) = &state.run else { return };
-        self.all_have_origins(id, run, state.origins);
+        self.all_have_entrants(id, run, state.entrants);
         let place = format!("the counts of {id}");
         if state.stored.units != state.counted.units {
             let (counts, records) = (state.stored.units, state.counted.units);

@@ -8,7 +8,7 @@ use super::super::keys;
 
 /// Kinds of rows by the letter of their keys, in words for people.
 const KINDS: &[(u8, &str)] = &[
-    (b'A', "origins of items"),
+    (b'A', "entrants"),
     (b'B', "bodies of items"),
     (b'D', "dead letters kept"),
     (b'G', "removals under way"),
@@ -63,7 +63,7 @@ pub(super) fn place(key: &[u8]) -> String {
         Some(b'B') => format!("the body of item {number} of {run}"),
         Some(b'A') => {
             let (first, last) = (ITEMS.position(number, 0), ITEMS.position(number, ITEMS.extra() - 1));
-            format!("the origins of items {first} to {last} of {run}")
+            format!("the entrants {first} to {last} of {run}")
         }
         Some(b'I') => {
             let (first, last) = (ITEMS.position(number, 0), ITEMS.position(number, ITEMS.extra() - 1));
@@ -93,7 +93,7 @@ fn spilled(key: &[u8]) -> String {
     let number = keys::last_number(block).unwrap_or_default();
     let run = run_in(block).map_or_else(String::new, |run| format!(" of {run}"));
     match block.first() {
-        Some(b'A') => format!("the long origin of item {}{run}", ITEMS.position(number, slot)),
+        Some(b'A') => format!("the long entrant {}{run}", ITEMS.position(number, slot)),
         Some(b'I') => format!("the long record of item {}{run}", ITEMS.position(number, slot)),
         Some(b'U') => format!("the long record of step {}{run}", CELLS.position(number, slot)),
         Some(b'Q') => {
@@ -120,7 +120,7 @@ mod tests {
             (keys::run(run), format!("the record of {id}")),
             (keys::key(KeyId(255)), "the idempotency key 000000000000000000000000000000ff".to_owned()),
             (keys::item_block(run, 3), format!("items 48 to 63 of {id}")),
-            (keys::origin_block(run, 3), format!("the origins of items 48 to 63 of {id}")),
+            (keys::entrant_block(run, 3), format!("the entrants 48 to 63 of {id}")),
             (keys::body(run, 9), format!("the body of item 9 of {id}")),
             (keys::event(run, 9), format!("event 9 of {id}")),
             (keys::unit_page(run, Unit::Run, 1), format!("the steps of {id}, page 1")),

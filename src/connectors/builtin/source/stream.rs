@@ -11,7 +11,7 @@ use crate::connectors::{BuildFault, Site, events, settings};
 use crate::core::catalog::{Field, Kind};
 use crate::core::fault::{Fault, name};
 use crate::core::id::RunId;
-use crate::core::inflow::{Origin, Rotation};
+use crate::core::inflow::{Entrant, Rotation};
 use crate::core::queue::{self, Delivery, SHARED};
 use crate::core::scope::Scope;
 use crate::ports::{Prepare, Queue, Receiver, Stream, Worker};
@@ -139,11 +139,11 @@ impl Stream for Step {
         self.rotation
     }
 
-    fn item(&self, delivery: &Delivery) -> (Origin, Vec<u8>) {
+    fn item(&self, delivery: &Delivery) -> (Entrant, Vec<u8>) {
         let event_id = delivery.message.event_id;
         let Some(carried) = &delivery.carried else {
             let fault = Fault::new(name::INVALID_RECORD, "the message carries no content");
-            return (Origin { event_id, key: None, version: None, fault: Some(fault) }, Vec::new());
+            return (Entrant { event_id, key: None, version: None, fault: Some(fault) }, Vec::new());
         };
         let checked = self.checker.judge(Arc::clone(&carried.content));
         let said = &delivery.message.digest;
@@ -156,6 +156,6 @@ impl Stream for Step {
             None
         };
         let body = serde_json::to_vec(&*carried.content).unwrap_or_default();
-        (Origin { event_id, key: checked.key, version: carried.version.clone(), fault }, body)
+        (Entrant { event_id, key: checked.key, version: carried.version.clone(), fault }, body)
     }
 }

@@ -99,6 +99,7 @@ async fn fill(store: &Store, id: RunId, ended_at: u64) -> Run {
         index: put(&format!("index of {id}")),
         count: ITEMS,
         intake: None,
+        origin: None,
     };
     let run = Run {
         definition: put("definition"),

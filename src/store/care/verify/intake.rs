@@ -1,4 +1,4 @@
-//! Whether what open runs have taken in is whole: each item has its origin, and its body until it is
+//! Whether what open runs have taken in is whole: each item has its entrant, and its body until it is
 //! finished.
 
 use super::super::super::block::{Block, ITEMS};
@@ -9,19 +9,19 @@ use super::super::words;
 use super::Check;
 use crate::core::care::Damage;
 use crate::core::id::RunId;
-use crate::core::inflow::Origin;
+use crate::core::inflow::Entrant;
 use crate::core::progress::Progress;
 use crate::core::run::Run;
 
 impl Check<'_> {
-    pub(super) fn origins(&mut self, key: &[u8], payload: &[u8]) -> Result<(), Error> {
+    pub(super) fn entrants(&mut self, key: &[u8], payload: &[u8]) -> Result<(), Error> {
         let block = Block::decode(payload).map_err(codec::at(key))?;
         let number = keys::last_number(key).unwrap_or_default();
         for slot in block.filled() {
-            let origin = self.record::<Origin>(key, &block, slot);
+            let entrant = self.record::<Entrant>(key, &block, slot);
             let Some(state) = words::run_in(key).and_then(|run| self.runs.get_mut(&run)) else { continue };
-            state.origins += 1;
-            if origin.is_some_and(|origin| origin.fault.is_some()) {
+            state.entrants += 1;
+            if entrant.is_some_and(|entrant| entrant.fault.is_some()) {
                 state.unsound.insert(ITEMS.position(number, slot));
             }
         }
@@ -38,7 +38,7 @@ impl Check<'_> {
         }
     }
 
-    /// An item that is not finished has the body that it needs to go on. Origins lie before items in
+    /// An item that is not finished has the body that it needs to go on. Entrants lie before items in
     /// the order of keys, so it is known which came without one.
     pub(super) fn has_body(&mut self, id: RunId, position: u64, progress: &Progress) {
         let Some(state) = self.runs.get(&id) else { return };
@@ -53,12 +53,12 @@ impl Check<'_> {
         }
     }
 
-    /// As many items have an origin as the run says it has taken in.
-    pub(super) fn all_have_origins(&mut self, id: RunId, run: &Run, origins: u64) {
+    /// As many items have an entrant as the run says it has taken in.
+    pub(super) fn all_have_entrants(&mut self, id: RunId, run: &Run, entrants: u64) {
         let Some(source) = run.source.as_ref().filter(|_| run.is_open_run()) else { return };
-        if origins != source.count {
-            let what = format!("{origins} of {} items have one", source.count);
-            self.found.add(Damage::Gap, format!("the origins of {id}"), what);
+        if entrants != source.count {
+            let what = format!("{entrants} of {} items have one", source.count);
+            self.found.add(Damage::Gap, format!("the entrants of {id}"), what);
         }
     }
 }
