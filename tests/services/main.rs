@@ -7,9 +7,12 @@
 #[path = "../keys/suite.rs"]
 mod suite;
 mod aws;
+mod aws_deliver;
 mod aws_events;
 mod aws_proxy;
 mod aws_s3;
+#[path = "../../examples/products/product.rs"]
+mod product;
 mod redis;
 mod redis_engines;
 #[path = "../site/mod.rs"]
