@@ -13,8 +13,9 @@ use crate::core::claims::{Claim, Claimed, End, Settled};
 use crate::core::event::Event;
 use crate::core::fault::Fault;
 use crate::core::id::{RunId, Unit};
+use crate::core::inflow::{Entrant, Rotation};
 use crate::core::progress::Progress;
-use crate::core::queue::{Receive, Received, Ticket};
+use crate::core::queue::{Carried, Delivery, Receive, Received, Ticket};
 use crate::core::retry::{Again, Outcome, Probed};
 use crate::core::run::Run;
 use crate::core::scope::Scope;
@@ -57,6 +58,17 @@ pub trait Journal: Send + Sync {
 
     /// Every item before this position is at rest.
     fn watermark(&self, run: RunId) -> Result<u64, StoreError>;
+
+    /// What is remembered of the messages that brought the items of an open run, up to `limit` of them, in ascending order, beginning
+    /// with `from`.
+    fn entrants(&self, _run: RunId, _from: u64, _limit: usize) -> Result<Vec<(u64, Entrant)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// The body of an item of an open run; `None` once it was let go.
+    fn body(&self, _run: RunId, _position: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(None)
+    }
 
     /// Up to `limit` dead letters whose runs are gone, by run and position, behind `after`.
     fn kept_dead_letters(
@@ -154,6 +166,10 @@ pub trait OwnQueue: Queue {
     /// Puts messages. When it returns `Ok` they are durable. A message whose ID is already in the
     /// queue is not put twice.
     async fn send(&self, messages: Vec<Message>) -> Result<(), StoreError>;
+
+    /// The same for a queue that all runs share ([`crate::core::queue::SHARED`]), whose messages carry
+    /// their content.
+    async fn share(&self, messages: Vec<(Message, Carried)>) -> Result<(), StoreError>;
 }
 
 /// Something outside that starts runs: it is listened to, and told what was dealt with. Implemented by
@@ -281,6 +297,17 @@ pub trait Receiver: Prepare {
     fn receive(&self, run: RunId) -> Receive;
 }
 
+/// A queue as the source: its messages are the items of an open run. Implemented by the source step,
+/// over any queue, and by the simulation.
+pub trait Stream: Receiver {
+    /// When a run has taken in enough.
+    fn rotation(&self) -> Rotation;
+
+    /// The item that a message brings: where it came from, with the fault that makes it a dead
+    /// letter, and its body. Pure; runs on a computing thread.
+    fn item(&self, delivery: &Delivery) -> (Entrant, Vec<u8>);
+}
+
 /// A received source: what the gate needs from a step that yields items.
 pub trait Source: Prepare {
     /// Reads the whole source once, keeps its records under content addresses, and checks each.
@@ -344,6 +371,8 @@ pub struct Record {
     pub key: Option<String>,
     /// The record itself, or why it is a dead letter.
     pub value: Result<Arc<Value>, Fault>,
+    /// How new it is, when it says more than its run (rule R6).
+    pub version: Option<String>,
 }
 
 /// What a step is, ready to work.
@@ -351,6 +380,8 @@ pub struct Record {
 pub enum Worker {
     /// A source.
     Source(Arc<dyn Source>),
+    /// A queue as the source.
+    Stream(Arc<dyn Stream>),
     /// A pure step or a timer.
     Pure(Arc<dyn Prepare>),
     /// A step that waits for messages.

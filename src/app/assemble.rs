@@ -114,7 +114,7 @@ pub(super) fn triggers<'d>(
 pub(super) fn source(definition: &Definition, surroundings: &Surroundings<'_>) -> Option<Arc<dyn Source>> {
     definition.checked.workflow.steps.iter().find_map(|step| match worker(definition, step, surroundings) {
         Ok(Worker::Source(source)) => Some(source),
-        Ok(Worker::Pure(_) | Worker::Receiver(_) | Worker::Effect(_)) | Err(_) => None,
+        Ok(Worker::Stream(_) | Worker::Pure(_) | Worker::Receiver(_) | Worker::Effect(_)) | Err(_) => None,
     })
 }
 

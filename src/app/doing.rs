@@ -25,6 +25,10 @@ fn doing(definition: &Definition, step: &Step, catalog: &Catalog) -> Doing {
     let role = descriptor.map_or(Role::Pure, |known| known.role);
     let fields = descriptor.map_or(&[][..], |known| known.fields);
     let mut with = step.with.clone();
+    if let Some(Value::Object(queue)) = with.get_mut("source") {
+        // When a run has enough, and how it waits, changes nothing of what comes.
+        queue.retain(|name, _| name == "queue");
+    }
     let mut files = BTreeSet::new();
     for field in fields {
         if role == Role::Receive && is_patience(field) {

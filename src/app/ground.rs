@@ -69,7 +69,11 @@ impl Engine {
         if verdicts.iter().any(|verdict| matches!(verdict.ruling, Ruling::Incompatible(_))) {
             return Err(incompatible(&run, terms, &verdicts).into());
         }
-        let events = events(&run, current.as_ref(), now, &connections, &redefine::raised(&verdicts));
+        let raised = redefine::raised(&verdicts);
+        if run.is_open_run() && !raised.is_empty() {
+            return Err(let_go(&run, &raised).into());
+        }
+        let events = events(&run, current.as_ref(), now, &connections, &raised);
         self.grounded(run, current.unwrap_or(stored), events, Changes { verdicts, connections })
     }
 
@@ -198,6 +202,20 @@ fn events(
         events.push(RunEvent::Reconnected { connections: now, raised });
     }
     events
+}
+
+/// What is done cannot be done anew where its content is not kept.
+fn let_go(run: &Run, raised: &BTreeMap<String, Cause>) -> Problem {
+    let detail = format!(
+        "{} takes its items from a queue and keeps no body of those that are finished, so its steps \
+         cannot be done anew; nothing was changed",
+        run.id
+    );
+    let step = |(step, cause): (&String, &Cause)| format!("{step}  {}", cause.words());
+    refused(code::INCOMPATIBLE, detail)
+        .candidates(raised.iter().map(step))
+        .next(format!("milepost resume {} --plan", run.id))
+        .next(format!("milepost run {}", run.file))
 }
 
 fn incompatible(run: &Run, terms: &ResumeTerms, verdicts: &[Verdict]) -> Problem {

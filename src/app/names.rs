@@ -10,6 +10,7 @@ use crate::core::id::{RunId, Unit};
 use crate::core::plan::Plan;
 use crate::core::progress::Progress;
 use crate::core::run::{Revision, Run};
+use crate::engine::bodies::Bodies;
 use crate::engine::context::{self, Common};
 use crate::engine::key;
 use crate::ports::{Journal, OwnQueue, Records, StoreError};
@@ -51,6 +52,9 @@ impl PinnedNames {
 
     fn records(&self, run: &Run) -> Option<Arc<dyn Records>> {
         let source = run.source.as_ref()?;
+        if run.is_open_run() {
+            return Some(Arc::new(Bodies::of(Arc::new(self.store.clone()), run.id)));
+        }
         let key = (run.id, source.index.clone());
         let mut kept = self.records.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(records) = kept.get(&key) {

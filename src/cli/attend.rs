@@ -15,6 +15,7 @@ use super::reader::open_to_work;
 use super::signals::Signals;
 use super::state::backup_problem;
 use crate::app::{Engine, Running};
+use crate::core::inflow::Intake;
 use crate::core::run::Run;
 use crate::server::{self, Service, Serving};
 use crate::view::{Archive, ResumeTerms};
@@ -115,6 +116,10 @@ pub(super) async fn to_end(
         // The exit code of the run is worth more than its summary to nobody.
         Ok(()) | Err(Failure::Closed) => {}
         Err(failure) => return Err(failure),
+    }
+    if let Some(why) = ended.source.as_ref().and_then(|source| source.intake).and_then(Intake::words) {
+        let command = output.paint_talk(BOLD, &context.command(&format!("milepost run {}", ended.file)));
+        output.say(&format!("no more items were taken in: {why}. What comes next goes to: {command}"));
     }
     if exit == Exit::Interrupted {
         let command = output.paint_talk(BOLD, &context.command(&format!("milepost resume {id}")));

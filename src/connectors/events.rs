@@ -137,7 +137,7 @@ fn digest_of_item(scope: &Scope) -> &str {
 
 /// The SHA-256, in hexadecimal, of a value's canonical JSON: no spaces, members in the order of
 /// their names, so that equal values have equal digests.
-fn digest(value: &Value) -> String {
+pub(crate) fn digest(value: &Value) -> String {
     let mut canonical = Vec::new();
     write_canonical(value, &mut canonical);
     hex(&Sha256::digest(&canonical))

@@ -22,7 +22,7 @@ use serde_json::{Map, Value};
 
 use crate::core::catalog::{Catalog, ConnectionKind, Descriptor, TriggerKind};
 use crate::core::workflow::{self, Connection, Step};
-use crate::ports::{Keys, OwnQueue, Trigger, Worker};
+use crate::ports::{Keys, OwnQueue, Queue, Trigger, Worker};
 
 /// What a connector is made from.
 pub struct Site<'a> {
@@ -83,6 +83,8 @@ const CONNECTORS: &[Entry] = &[
         &[
             (Over::Kind(builtin::source::LOCAL.name), source_of_files),
             (Over::Kind(aws::s3::CONNECTION.name), source_of_objects),
+            (Over::Kind(bus::CONNECTION.name), source_over_embedded),
+            (Over::Kind(aws::CONNECTION.name), source_over_aws),
         ],
     ),
     entry(builtin::map::DESCRIPTOR, &[(Over::Any, builtin::map::build)]),
@@ -110,6 +112,16 @@ const CONNECTORS: &[Entry] = &[
     entry(builtin::alert::DESCRIPTOR, &[(Over::Any, builtin::alert::build)]),
     entry(builtin::nothing::DESCRIPTOR, &[(Over::Any, builtin::nothing::build)]),
 ];
+
+/// A source over the embedded bus: the queue is the engine's own.
+fn source_over_embedded(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
+    builtin::source::build_stream(site, bus::POLLERS, |_| Arc::clone(&site.queue) as Arc<dyn Queue>)
+}
+
+/// A source over AWS: the queue is one of SQS.
+fn source_over_aws(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
+    builtin::source::build_stream(site, aws::sqs::POLLERS, |receive| aws::sqs::queue(site, receive))
+}
 
 /// Every kind of connection of this binary.
 const CONNECTIONS: &[ConnectionKind] = &[

@@ -52,8 +52,10 @@ pub enum Kind {
     /// `input` only when the file is the source.
     File,
     /// Where the items come from: a path or URI, expressions over `input` allowed. Never pinned
-    /// with the definition: the gate pins it.
-    Source,
+    /// with the definition: the gate pins it. Or a queue, a section of these fields.
+    Source(&'static [Field]),
+    /// A section of these fields.
+    Section(&'static [Field]),
     /// One of these words.
     OneOf(&'static [&'static str]),
     /// A list of plain texts.
@@ -65,7 +67,7 @@ pub enum Kind {
 }
 
 /// One field.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field {
     /// Its name in the file.
     pub name: &'static str,

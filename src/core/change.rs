@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::claims::{KeyId, KeyRow};
 use super::event::Event;
 use super::id::{RunId, Unit};
+use super::inflow::Entrant;
 use super::progress::Progress;
+use super::queue::Carried;
 use super::run::Run;
 use super::start::StartKey;
 use super::tally::Calls;
@@ -28,10 +30,17 @@ pub enum Change {
     Calls(RunId, Unit, usize, Calls),
     /// Every item before this position is at rest.
     Watermark(RunId, u64),
+    /// Puts how an item of an open run came in.
+    Entrant(RunId, u64, Box<Entrant>),
+    /// Puts the body of an item of an open run; `None` lets it go.
+    Body(RunId, u64, Option<Vec<u8>>),
     /// Puts what is known of an idempotency key; `None` removes it.
     Key(KeyId, Option<Box<KeyRow>>),
     /// Puts messages into embedded queues; one with a known ID in the same queue is dropped.
     Enqueue(Vec<Message>),
+    /// Puts messages that carry their content into queues that all runs share; one with a known ID in
+    /// the same queue is dropped.
+    Share(Vec<(Message, Carried)>),
     /// A message was received: counts it and hides it.
     Received {
         /// Which.
@@ -52,7 +61,8 @@ pub enum Change {
     Bury(Receipt),
 }
 
-/// A message on an embedded queue: a reference to an item, never its content (rule R2).
+/// A message on an embedded queue: a reference to an item (rule R2). Content only goes with it where
+/// others than its own run read the queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// The queue it is in.

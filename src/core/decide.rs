@@ -112,7 +112,7 @@ impl Desk {
         let idle = self.moving == 0 && self.fetching.is_empty();
         let fed = self.total.is_none_or(|total| self.fed >= total);
         let asleep = self.units.is_empty() && self.asleep.is_empty() && self.wanted.is_empty();
-        idle && (self.stopping || (fed && asleep && !self.paused))
+        idle && (self.stopping || (fed && asleep && !self.paused && !self.takes_in))
     }
 
     /// Carries out the timers that are due.

@@ -91,6 +91,8 @@ pub struct Desk {
     pub(super) chosen: Option<Arc<Positions>>,
     /// How many items there are; `None` before the gate.
     pub(super) total: Option<u64>,
+    /// More items may come.
+    pub(super) takes_in: bool,
     /// When it is looked again for items that can give up their place.
     pub(super) room_at: Timestamp,
     pub(super) stopping: bool,
@@ -144,6 +146,7 @@ impl Desk {
             begun: fed,
             chosen: None,
             total,
+            takes_in: false,
             room_at: Timestamp(0),
             stopping: false,
             moving: 0,
@@ -162,6 +165,26 @@ impl Desk {
     pub fn open_gate(&mut self, total: u64) {
         self.total = Some(total);
         self.skip_unchosen();
+    }
+
+    /// More items may come: as long as they may, the run is not finished.
+    pub fn open_intake(&mut self) {
+        self.takes_in = true;
+    }
+
+    /// So many items have come by now. Whoever carries out what is decided makes them durable first.
+    pub fn grow(&mut self, total: u64) {
+        self.total = Some(total);
+    }
+
+    /// No more items come.
+    pub fn close_intake(&mut self) {
+        self.takes_in = false;
+    }
+
+    /// Whether any item is in hand.
+    pub fn is_busy(&self) -> bool {
+        !self.units.is_empty() || !self.asleep.is_empty() || !self.fetching.is_empty() || self.moving > 0
     }
 
     /// Items before this position are at rest and are not asked for.
@@ -208,7 +231,7 @@ impl Desk {
     /// Whether everything there was to do is done, also when it was asked to stop.
     pub fn is_complete(&self) -> bool {
         let fed = self.total.is_some() && self.left_to_feed() == 0;
-        fed && self.units.is_empty() && self.asleep.is_empty() && self.wanted.is_empty()
+        fed && !self.takes_in && self.units.is_empty() && self.asleep.is_empty() && self.wanted.is_empty()
     }
 
     /// The progress of a unit in memory.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::fault::Fault;
+use super::inflow::Intake;
 use super::run::{Cause, Source, Status};
 use super::steer::{Halt, Relief};
 use super::survey::Remark;
@@ -24,6 +25,11 @@ pub enum RunEvent {
         source: Source,
         /// Records that are dead letters from the start.
         rejected: u64,
+    },
+    /// An open run takes in no more items. From running or paused.
+    Rotated {
+        /// Why.
+        why: Intake,
     },
     /// The gate has something to say that a person may want to mend; changes nothing. From any
     /// state.

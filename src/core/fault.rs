@@ -51,6 +51,10 @@ pub mod name {
     pub const REFUSED: &str = "Refused";
     /// The message's digest is not that of the pinned item.
     pub const PAYLOAD_MISMATCH: &str = "payload_mismatch";
+    /// The message is none of ours, or is damaged.
+    pub const STRAY: &str = "StrayMessage";
+    /// The body of a finished item of an open run is not kept.
+    pub const LET_GO: &str = "BodyLetGo";
     /// No message came within the step's timeout.
     pub const MESSAGE_LOST: &str = "MessageLost";
     /// The engine died between the intent and the outcome.

@@ -3,7 +3,7 @@
 use super::catalog::Role;
 use super::cell::State;
 use super::fault::name;
-use super::plan::Track;
+use super::plan::{DeleteAfter, Track};
 use super::progress::Progress;
 
 /// What becomes of a message.
@@ -29,7 +29,7 @@ pub fn disposition(track: &Track, step: usize, progress: &Progress) -> Dispositi
         State::Pending => {
             let doubtful = track.steps[step].needs.iter().copied().find(|need| {
                 matches!(track.steps[*need].role, Role::Effect { .. })
-                    && matches!(progress.cells[*need].state, State::InDoubt(_))
+                    && is_in_doubt(progress.cells[*need].state)
             });
             match doubtful {
                 Some(need) => Disposition::Proves(need),
@@ -43,16 +43,33 @@ pub fn disposition(track: &Track, step: usize, progress: &Progress) -> Dispositi
     }
 }
 
-/// The message was taken: it goes when the step that `delete_after` names is passed.
+/// The message was taken: it goes when what `delete_after` names is passed.
 fn served(track: &Track, step: usize, progress: &Progress) -> Disposition {
-    let Some(after) = track.steps[step].delete_after else { return Disposition::Delete };
-    if progress.state(track, after).is_passed() {
+    let is_passed = |step: usize| progress.state(track, step).is_passed();
+    let has_served = match track.steps[step].delete_after {
+        DeleteAfter::Taken => true,
+        DeleteAfter::Step(after) => is_passed(after),
+        DeleteAfter::Last => (0..track.steps.len()).all(is_passed),
+    };
+    if has_served {
         Disposition::Delete
-    } else if progress.is_at_rest(track) {
-        Disposition::Release
-    } else {
+    } else if !progress.is_at_rest(track) {
         Disposition::Keep
+    } else if is_source(track, step) && progress.cells.iter().any(|cell| is_in_doubt(cell.state)) {
+        // A person decides here; another engine that got the message would repeat the effect blindly.
+        Disposition::Delete
+    } else {
+        Disposition::Release
     }
+}
+
+/// Whether messages at this step bring items of their own, rather than being about some.
+fn is_source(track: &Track, step: usize) -> bool {
+    track.steps[step].role == Role::Pure
+}
+
+fn is_in_doubt(state: State) -> bool {
+    matches!(state, State::InDoubt(_))
 }
 
 /// The step whose message an item left behind when it was given up: released to its queue, whose

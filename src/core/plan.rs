@@ -71,11 +71,23 @@ pub struct PlanStep {
     pub keyed: bool,
     /// It goes on when what it needs has ended, however that ended: the steps of `on_failure`.
     pub tolerant: bool,
-    /// For a step that receives: the message is deleted when this step is passed.
-    pub delete_after: Option<usize>,
+    /// For a step that receives, and for a queue as the source: when the message is deleted.
+    pub delete_after: DeleteAfter,
     /// How often what the step does was changed under this run (0: never). A cell that was reached
     /// under an earlier revision is out of date.
     pub revision: u32,
+}
+
+/// When a message that was taken is deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeleteAfter {
+    /// At once: the record that it was taken is enough.
+    #[default]
+    Taken,
+    /// When this step is passed.
+    Step(usize),
+    /// When every step is.
+    Last,
 }
 
 impl Plan {
@@ -208,11 +220,23 @@ fn steps_of(
                 settle: settle(step, descriptor),
                 keyed: step.idempotency.is_some(),
                 tolerant: false,
-                delete_after: step.with.get("delete_after").and_then(|name| named(name.as_str()?)),
+                delete_after: delete_after(step, named),
                 revision: 0,
             }
         })
         .collect()
+}
+
+/// A queue that is the source says it beside its name; its message is the only copy that others can
+/// go on with, so it stays to the end when nothing is said.
+fn delete_after(step: &Step, named: impl Fn(&str) -> Option<usize>) -> DeleteAfter {
+    let queue = step.with.get("source").and_then(|source| source.as_object());
+    let said = queue.unwrap_or(&step.with).get("delete_after").and_then(|name| named(name.as_str()?));
+    match (said, queue) {
+        (Some(step), _) => DeleteAfter::Step(step),
+        (None, Some(_)) => DeleteAfter::Last,
+        (None, None) => DeleteAfter::Taken,
+    }
 }
 
 fn position(steps: &[Step], name: &str) -> Option<usize> {

@@ -33,6 +33,10 @@ pub struct Carried {
     pub content: Arc<Value>,
 }
 
+/// Stands in the place of the run for a queue of our own that all runs share: its messages carry
+/// their content, and whoever comes first takes them.
+pub const SHARED: RunId = RunId(0);
+
 /// Names a delivery to the queue that it came from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ticket {

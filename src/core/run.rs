@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::event::{Event, IllegalRunEvent, RunEvent};
 use super::fault::Fault;
 use super::id::RunId;
+use super::inflow::Intake;
 use super::steer::Steer;
 use super::tally::Counts;
 use super::time::Timestamp;
@@ -167,15 +168,18 @@ fn is_zero(count: &u64) -> bool {
 pub struct Source {
     /// The path or URI it was read from.
     pub uri: String,
-    /// The content address of its records.
+    /// The content address of its records; empty for a queue.
     pub records: String,
-    /// The content address of the index of their positions.
+    /// The content address of the index of their positions; empty for a queue.
     pub index: String,
-    /// How many there are.
+    /// How many there are; for a queue, by now.
     pub count: u64,
     /// What the system it was read from said of it; a file of this machine says nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    /// For a queue: whether more items are taken in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intake: Option<Intake>,
 }
 
 /// What was read, in the words of the system that holds it, so that a person can find the very same
@@ -232,6 +236,16 @@ impl Run {
     /// How new its content is, where neither the item nor the file says more.
     pub fn newness(&self) -> String {
         self.version.clone().unwrap_or_else(|| self.started_at.0.to_string())
+    }
+
+    /// Its items come from a queue, as messages arrive.
+    pub fn is_open_run(&self) -> bool {
+        self.source.as_ref().is_some_and(|source| source.intake.is_some())
+    }
+
+    /// It takes in more items.
+    pub fn takes_in(&self) -> bool {
+        self.source.as_ref().is_some_and(|source| source.intake == Some(Intake::Open))
     }
 
     /// Why it is closed as failed, and with what.
@@ -294,6 +308,12 @@ impl Run {
             }
             (status @ (S::Running | S::Paused), RunEvent::Pinned { source, .. }) => {
                 self.source = Some(source.clone());
+                status
+            }
+            (status @ (S::Running | S::Paused), RunEvent::Rotated { why }) => {
+                if let Some(source) = &mut self.source {
+                    source.intake = Some(*why);
+                }
                 status
             }
             (

@@ -7,7 +7,7 @@ use crate::core::id::Unit;
 use crate::core::plan::Plan;
 use crate::core::workflow::IdempotencyMode;
 use crate::expr::{Expression, Template};
-use crate::ports::{Keys, Source, Worker};
+use crate::ports::{Keys, Source, Stream, Worker};
 
 /// A workflow ready to run.
 pub struct Assembly {
@@ -61,11 +61,19 @@ impl Assembly {
         }
     }
 
-    /// The source, if the workflow has one.
+    /// The source, if the workflow has one that is pinned.
     pub fn source(&self) -> Option<&Arc<dyn Source>> {
         self.run.iter().find_map(|station| match &station.worker {
             Worker::Source(source) => Some(source),
-            Worker::Pure(_) | Worker::Receiver(_) | Worker::Effect(_) => None,
+            Worker::Stream(_) | Worker::Pure(_) | Worker::Receiver(_) | Worker::Effect(_) => None,
+        })
+    }
+
+    /// The queue that is the source, if it is one, with the step's place on the item track.
+    pub fn stream(&self) -> Option<(usize, &Arc<dyn Stream>)> {
+        self.items.iter().enumerate().find_map(|(step, station)| match &station.worker {
+            Worker::Stream(stream) => Some((step, stream)),
+            Worker::Source(_) | Worker::Pure(_) | Worker::Receiver(_) | Worker::Effect(_) => None,
         })
     }
 }

@@ -26,6 +26,10 @@ pub(super) struct Strays(Option<BTreeSet<String>>);
 impl Drive {
     /// Takes in what a receive brought.
     pub(super) fn received(&mut self, step: usize, received: Received, now: Timestamp) -> Result<(), Error> {
+        if self.takes_items_at(step) {
+            self.came(received, now);
+            return Ok(());
+        }
         for delivery in received.deliveries {
             if delivery.message.run == self.run.id {
                 self.mail.delivered(step, delivery, now);
@@ -108,8 +112,10 @@ impl Drive {
     /// Ends receiving and lets go of what is left in the queues for items that are at rest.
     pub(super) async fn close_mail(&mut self) -> Result<(), Error> {
         self.mail.stop();
+        // What is left in the queue of an open run is for the next one.
+        let source = self.common.assembly.stream().map(|(step, _)| step);
         let inlets: Vec<(usize, Arc<dyn Queue>, Receive)> = (self.mail.inlets.iter())
-            .filter(|(step, _)| !self.desk.is_queue_held(**step))
+            .filter(|(step, _)| Some(**step) != source && !self.desk.is_queue_held(**step))
             .map(|(step, inlet)| {
                 let receive = Receive { wait: Duration::ZERO, ..inlet.receive.clone() };
                 (*step, Arc::clone(&inlet.queue), receive)

@@ -15,11 +15,13 @@ use crate::core::progress::Progress;
 use crate::core::retry::{Outcome, Probed};
 use crate::core::survey::Survey;
 use crate::core::version::Version;
-use crate::ports::{Call, Clock, Source, StoreError, SurveyOf, Unread, Worker};
+use crate::ports::{Call, Clock, Record, Source, StoreError, SurveyOf, Unread, Worker};
 
 use super::claim::{self, Settlement, settle};
 use super::context::{Common, Context};
 use super::drive::Drive;
+use super::fetch::content;
+use super::gate;
 use super::note::Note;
 use super::prepare::prepare;
 
@@ -96,6 +98,10 @@ impl Drive {
         let sender = self.sender.clone();
         match &self.common.assembly.stations(*first)[step].worker {
             Worker::Source(source) => self.pin(step, Arc::clone(source)),
+            Worker::Stream(stream) => {
+                let result = Ok(gate::of_queue(stream.as_ref(), self.run.id));
+                let _ = sender.send(Note::Pinned { step, result });
+            }
             Worker::Effect(effect) => {
                 let calls: Vec<Call> =
                     units.iter().map(|(unit, attempt)| self.one_call(*unit, step, *attempt)).collect();
@@ -163,7 +169,7 @@ impl Drive {
     fn pin(&self, step: usize, source: Arc<dyn Source>) {
         let (common, pins) = (Arc::clone(&self.common), Arc::clone(&self.ports.pins));
         self.compute(move || {
-            let context = Context::new(&common, Unit::Run, Ok(Arc::new(Value::Null)));
+            let context = Context::new(&common, Unit::Run, content(&common, Unit::Run, None, None));
             let progress = Progress::new(&common.assembly.plan.run);
             let result = context.scope(&common, step, &progress).map_err(Unread::from).and_then(|scope| {
                 let survey = |position: u64, record: &Arc<Value>| survey(&common, position, record);
@@ -177,7 +183,11 @@ impl Drive {
 
 /// What is known of a record: what the pure steps say that see it first.
 fn survey(common: &Common, position: u64, record: &Arc<Value>) -> Survey {
-    let context = Context::new(common, Unit::Item(position), Ok(Arc::clone(record)));
+    let context = Context::new(
+        common,
+        Unit::Item(position),
+        Record { key: None, value: Ok(Arc::clone(record)), version: None },
+    );
     let progress = Progress::new(&common.assembly.plan.items);
     let mut survey = Survey::default();
     for (step, station) in common.assembly.items.iter().enumerate() {

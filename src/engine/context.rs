@@ -10,7 +10,7 @@ use crate::core::plan::Track;
 use crate::core::progress::Progress;
 use crate::core::run::Run;
 use crate::core::scope::Scope;
-use crate::ports::Worker;
+use crate::ports::{Record, Worker};
 
 use super::assembly::Assembly;
 
@@ -34,6 +34,8 @@ pub struct Context {
     pub unit: Unit,
     /// The record of the source, or why it is a dead letter; null on the run track.
     pub record: Result<Arc<Value>, Fault>,
+    /// How new the record is.
+    version: Arc<str>,
     /// Outputs of pure steps, and what receivers expect, by step.
     outputs: Vec<OnceLock<Result<Arc<Value>, Fault>>>,
     /// Digests of those outputs, as far as somebody made them, and that of the record.
@@ -43,11 +45,12 @@ pub struct Context {
 
 impl Context {
     /// The context of a unit whose record was read.
-    pub fn new(common: &Common, unit: Unit, record: Result<Arc<Value>, Fault>) -> Self {
+    pub fn new(common: &Common, unit: Unit, record: Record) -> Self {
         let stations = common.assembly.stations(unit);
         let outputs = stations.iter().map(|_| OnceLock::new()).collect();
         let digests = stations.iter().map(|_| Arc::default()).collect();
-        Self { unit, record, outputs, digests, record_digest: Arc::default() }
+        let version = record.version.map_or_else(|| Arc::clone(&common.version), Arc::from);
+        Self { unit, record: record.value, version, outputs, digests, record_digest: Arc::default() }
     }
 
     /// What a step of this unit may look at. Pure outputs are computed on the way, once.
@@ -67,7 +70,7 @@ impl Context {
         Ok(Scope {
             run: common.run.id,
             started_at: common.run.started_at,
-            version: Arc::clone(&common.version),
+            version: Arc::clone(&self.version),
             unit: self.unit,
             input: Arc::clone(&common.input),
             item,
@@ -87,7 +90,7 @@ impl Context {
         let computed = self.scope(common, step, progress).and_then(|scope| {
             match &common.assembly.stations(self.unit)[step].worker {
                 // On the item track the source is the step that gives the item its record.
-                Worker::Source(_) => Ok(scope.item),
+                Worker::Source(_) | Worker::Stream(_) => Ok(scope.item),
                 Worker::Pure(pure) => pure.prepare(&scope).map(Arc::new),
                 Worker::Receiver(receiver) => receiver.prepare(&scope).map(Arc::new),
                 Worker::Effect(effect) => effect.prepare(&scope).map(Arc::new),

@@ -14,20 +14,20 @@ use crate::core::desk::{Desk, Limits};
 use crate::core::event::{Event, IllegalRunEvent, RunEvent};
 use crate::core::fault::Fault;
 use crate::core::id::Unit;
-use crate::core::progress::Progress;
 use crate::core::retry::Outcome;
 use crate::core::run::{Failure, Run};
 use crate::core::selection::Positions;
 use crate::core::tally::Calls;
 use crate::core::time::Timestamp;
-use crate::ports::{Clock, Compute, Journal, Keys, Pinned, Pins, Records, StoreError, Unread};
+use crate::ports::{Clock, Compute, Journal, Keys, Pins, Records, StoreError};
 
 use super::assembly::Assembly;
 use super::astray::{Strays, at_hand};
 use super::claim::Keyring;
-use super::context::{self, Common, Context};
+use super::context::{Common, Context};
 use super::control::Control;
 use super::finish::{self, Ending};
+use super::inflow::Inflow;
 use super::mail::Mail;
 use super::note::{Fetched, Note};
 use super::steer::Steering;
@@ -88,6 +88,8 @@ pub(super) struct Drive {
     pub(super) events: Vec<Event>,
     pub(super) calls: BTreeMap<(Unit, usize), Calls>,
     pub(super) watermark: u64,
+    /// What is taken in, while the run is open.
+    pub(super) inflow: Option<Inflow>,
 }
 
 /// A resume that was carried out on the store and is now to be driven.
@@ -178,6 +180,7 @@ impl Drive {
             events: Vec::new(),
             calls: BTreeMap::new(),
             watermark: 0,
+            inflow: None,
             ports,
         }
     }
@@ -199,14 +202,11 @@ impl Drive {
             }
         }
         if let Some(source) = self.run.source.clone() {
-            let worker = self.common.assembly.source().ok_or_else(|| {
-                Error::Source(Fault::new(crate::core::fault::name::VALIDATION, "the workflow has no source"))
-            })?;
-            self.records = Some(worker.open(&source, self.ports.pins.as_ref()).map_err(Error::Source)?);
+            self.open_records(&source)?;
             self.watermark = self.ports.journal.watermark(self.run.id)?;
             self.desk.start_from(self.watermark);
             let progress = self.ports.journal.progress(self.run.id, Unit::Run)?.unwrap_or_default();
-            self.open_gate(source.count, &progress);
+            self.open_gate(source.count, &progress)?;
         }
         self.start_watch(self.ports.clock.now());
         self.desk.want(Unit::Run);
@@ -251,7 +251,8 @@ impl Drive {
             if heard {
                 continue;
             }
-            if self.desk.is_finished() && self.mail.is_idle() && self.keyring.is_idle() {
+            let is_idle = self.mail.is_idle() && self.keyring.is_idle() && self.intake_is_idle();
+            if self.desk.is_finished() && is_idle {
                 // The last commit may have been the one that passed the threshold.
                 self.watch_dead_letters()?;
                 self.commit().await?;
@@ -263,7 +264,8 @@ impl Drive {
 
     /// Waits for the first note, or until it is time, and takes in all that is there.
     async fn listen(&mut self, wake_at: Option<Timestamp>) -> Result<(), Error> {
-        let wake_at = [wake_at, self.mail.extend_at(), self.steering.deadline()].into_iter().flatten().min();
+        let others = [self.mail.extend_at(), self.steering.deadline(), self.intake_wakes_at()];
+        let wake_at = others.into_iter().chain([wake_at]).flatten().min();
         let clock = Arc::clone(&self.ports.clock);
         let timer = async {
             match wake_at {
@@ -290,7 +292,7 @@ impl Drive {
         }
         self.mail.extend(now, &self.sender);
         self.watch_deadline(now);
-        Ok(())
+        self.watch_intake(now)
     }
 
     fn hear(&mut self, note: Note, now: Timestamp) -> Result<(), Error> {
@@ -335,6 +337,14 @@ impl Drive {
                 self.desk.queue_answered(step, now);
                 self.received(step, received, now)
             }
+            Note::Read(items) => {
+                self.take_in(items, now);
+                Ok(())
+            }
+            Note::Dried { step } => {
+                self.mail.poller_dried(step);
+                Ok(())
+            }
             Note::QueueAway { step, fault } => {
                 self.desk.queue_failed(step, &fault, now);
                 Ok(())
@@ -350,41 +360,6 @@ impl Drive {
     pub(super) fn arrived(&mut self, arrival: Arrival, now: Timestamp) -> Result<(), Error> {
         let chance = self.chance.random::<f64>();
         Ok(self.desk.hear(arrival, now, chance)?)
-    }
-
-    /// The gate was passed, or not.
-    fn pinned(&mut self, step: usize, result: Result<Pinned, Unread>, now: Timestamp) -> Result<(), Error> {
-        let mut opened = None;
-        let outcome = match result {
-            Ok(Pinned { source, rejected, remarks }) => {
-                if let Some(worker) = self.common.assembly.source() {
-                    let records = worker.open(&source, self.ports.pins.as_ref()).map_err(Error::Source)?;
-                    self.records = Some(records);
-                }
-                opened = Some(source.count);
-                let facts =
-                    [("records".to_owned(), source.count.into()), ("rejected".to_owned(), rejected.into())];
-                self.tell(RunEvent::Pinned { source, rejected })?;
-                for remark in remarks {
-                    self.tell(RunEvent::Remarked { remark })?;
-                }
-                Outcome::Done(facts.into())
-            }
-            Err(Unread { fault, again }) => Outcome::Refused { fault, again },
-        };
-        self.arrived(Arrival::Ended { step, outcomes: vec![(Unit::Run, outcome)] }, now)?;
-        if let Some(total) = opened {
-            let progress = self.desk.progress(Unit::Run).cloned().unwrap_or_default();
-            self.open_gate(total, &progress);
-        }
-        Ok(())
-    }
-
-    fn open_gate(&mut self, total: u64, run: &Progress) {
-        // Set once: a run has one source.
-        let _ = self.common.run_facts.set(context::facts(&self.common.assembly.plan.run, run));
-        self.desk.open_gate(total);
-        self.mail.open(&self.ports, &self.common, &self.sender);
     }
 }
 

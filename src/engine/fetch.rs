@@ -8,7 +8,7 @@ use crate::core::fault::{Fault, name};
 use crate::core::id::Unit;
 use crate::core::progress::Progress;
 use crate::core::run::Failure;
-use crate::ports::{Journal, Records, StoreError};
+use crate::ports::{Journal, Record, Records, StoreError};
 
 use super::context::{Common, Context};
 use super::drive::Drive;
@@ -39,7 +39,7 @@ fn fetched(
     common: &Common,
     unit: Unit,
     progress: Option<Progress>,
-    record: impl FnOnce() -> Result<Arc<Value>, Fault>,
+    record: impl FnOnce() -> Record,
 ) -> Fetched {
     let track = common.assembly.plan.track(unit);
     let progress = progress.map(|progress| progress.fitted(track));
@@ -63,13 +63,14 @@ pub(super) fn content(
     unit: Unit,
     records: Option<&dyn Records>,
     failure: Option<&Failure>,
-) -> Result<Arc<Value>, Fault> {
+) -> Record {
+    let plain = |value| Record { key: None, value, version: None };
     match unit {
-        Unit::Run => Ok(Arc::new(Value::Null)),
-        Unit::Closing(number) => Ok(Arc::new(closing(common, number, failure))),
+        Unit::Run => plain(Ok(Arc::new(Value::Null))),
+        Unit::Closing(number) => plain(Ok(Arc::new(closing(common, number, failure)))),
         Unit::Item(position) => match records {
-            Some(records) => records.record(position).value,
-            None => Err(Fault::new(name::VALIDATION, "the source is not pinned")),
+            Some(records) => records.record(position),
+            None => plain(Err(Fault::new(name::VALIDATION, "the source is not pinned"))),
         },
     }
 }

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::core::id::Unit;
+use crate::core::id::{RunId, Unit};
 use crate::core::progress::Progress;
 use crate::core::queue::{Delivery, Receive, Ticket};
 use crate::core::selection::Positions;
 use crate::core::time::Timestamp;
-use crate::ports::Worker;
+use crate::ports::{Receiver, Worker};
 
 use super::context::Common;
 use super::drive::Ports;
@@ -70,17 +70,50 @@ impl Mail {
         self.chosen = Some(chosen);
     }
 
-    /// Starts receiving for every step that receives.
+    /// Starts receiving for every step that receives messages about items.
     pub(super) fn open(&mut self, ports: &Ports, common: &Common, sender: &mpsc::UnboundedSender<Note>) {
-        self.is_open = true;
         for (step, station) in common.assembly.items.iter().enumerate() {
-            let Worker::Receiver(receiver) = &station.worker else { continue };
-            let receive = Receive { items: self.chosen.clone(), ..receiver.receive(common.run.id) };
-            let of = (receiver.queue(), receive);
-            let mut inlet = Inlet::new(step, of, self.window, Arc::clone(&ports.clock), sender.clone());
-            inlet.open();
-            self.inlets.insert(step, inlet);
+            if let Worker::Receiver(receiver) = &station.worker {
+                self.admit(step, receiver.as_ref(), (common.run.id, usize::MAX), ports, sender);
+            }
         }
+    }
+
+    /// Starts receiving at a step, so many messages at most.
+    pub(super) fn admit<R: Receiver + ?Sized>(
+        &mut self,
+        step: usize,
+        receiver: &R,
+        (run, wanted): (RunId, usize),
+        ports: &Ports,
+        sender: &mpsc::UnboundedSender<Note>,
+    ) {
+        self.is_open = true;
+        let receive = Receive { items: self.chosen.clone(), ..receiver.receive(run) };
+        let of = (receiver.queue(), receive);
+        let mut inlet = Inlet::new(step, of, (self.window, wanted), Arc::clone(&ports.clock), sender.clone());
+        inlet.open();
+        self.inlets.insert(step, inlet);
+    }
+
+    /// Nothing more is wanted at a step. What is held there stays held.
+    pub(super) fn close_inlet(&mut self, step: usize) {
+        self.inlets.get_mut(&step).map(Inlet::dry);
+    }
+
+    pub(super) fn is_drying(&self, step: usize) -> bool {
+        self.inlets.get(&step).is_some_and(Inlet::is_drying)
+    }
+
+    /// Messages at a step brought nothing new.
+    pub(super) fn want_more(&self, step: usize, messages: usize) {
+        if let Some(inlet) = self.inlets.get(&step) {
+            inlet.want_more(messages);
+        }
+    }
+
+    pub(super) fn poller_dried(&mut self, step: usize) {
+        self.inlets.get_mut(&step).map(Inlet::dried);
     }
 
     /// Receives for every step, but for those whose queue is held.
@@ -122,12 +155,30 @@ impl Mail {
             self.give_back(step, 1);
             return;
         };
+        self.hold(unit, step, delivery, now);
+    }
+
+    /// Holds a message for its item.
+    pub(super) fn hold(&mut self, unit: Unit, step: usize, delivery: Delivery, now: Timestamp) {
         if let Some(before) = self.held.insert((unit, step), Held { delivery, taken: false }) {
             self.give_back(step, usize::from(!before.taken));
         }
         self.review.insert(unit);
         let half_way = self.inlets.get(&step).map(|inlet| now.after(inlet.receive.visibility / 2));
         self.extend_at = [self.extend_at, half_way].into_iter().flatten().min();
+    }
+
+    /// Messages that nobody here will do anything with show again at once.
+    pub(super) fn turn_away(
+        &mut self,
+        step: usize,
+        tickets: Vec<Ticket>,
+        sender: &mpsc::UnboundedSender<Note>,
+    ) {
+        if !tickets.is_empty() {
+            self.give_back(step, tickets.len());
+            self.hide(step, tickets, Duration::ZERO, sender);
+        }
     }
 
     pub(super) fn note_change(&mut self, unit: Unit) {
@@ -158,7 +209,8 @@ impl Mail {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.outstanding == 0 && self.review.is_empty()
+        let is_dry = !self.inlets.values().any(Inlet::is_drying);
+        self.outstanding == 0 && is_dry && self.review.is_empty()
     }
 
     pub(super) fn extend_at(&self) -> Option<Timestamp> {

@@ -7,6 +7,7 @@
 
 pub mod assembly;
 mod astray;
+pub mod bodies;
 mod carry;
 mod claim;
 pub mod context;
@@ -14,6 +15,8 @@ mod control;
 pub mod drive;
 mod fetch;
 mod finish;
+mod gate;
+mod inflow;
 pub mod key;
 mod mail;
 mod note;

@@ -6,8 +6,9 @@ use crate::core::arrival::{Arrival, Ready};
 use crate::core::claims::{Claim, Claimed};
 use crate::core::fault::Fault;
 use crate::core::id::Unit;
+use crate::core::inflow::Entrant;
 use crate::core::progress::Progress;
-use crate::core::queue::Received;
+use crate::core::queue::{Delivery, Received};
 use crate::core::retry::{Outcome, Probed};
 use crate::ports::{Answered, KeysError, Pinned, QueueError, StoreError, Unread};
 
@@ -46,6 +47,12 @@ pub(super) enum Note {
         step: usize,
         received: Received,
     },
+    /// Messages of an open run were read.
+    Read(Vec<Incoming>),
+    /// A poller has ended, because nothing more is wanted.
+    Dried {
+        step: usize,
+    },
     /// A queue is out of reach.
     QueueAway {
         step: usize,
@@ -61,4 +68,11 @@ pub(super) struct Fetched {
     pub(super) progress: Option<Progress>,
     pub(super) ready: Vec<(usize, Ready)>,
     pub(super) context: Option<Arc<Context>>,
+}
+
+/// A message of an open run, as an item.
+pub(super) struct Incoming {
+    pub(super) delivery: Delivery,
+    pub(super) entrant: Entrant,
+    pub(super) body: Vec<u8>,
 }

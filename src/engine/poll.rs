@@ -27,14 +27,19 @@ pub(super) struct Inlet {
     pub(super) receive: Receive,
     source: Source,
     pollers: Vec<JoinHandle<()>>,
+    /// Pollers that are to end once their receive is over.
+    drying: usize,
 }
 
 /// What receiving needs.
 #[derive(Clone)]
 struct Source {
     step: usize,
-    /// Bounds what is received ahead: a message costs a permit until its item takes it.
+    /// Bounds what is received ahead: a message costs a permit until its item takes it; one that
+    /// brings an item, until that is finished.
     permits: Arc<Semaphore>,
+    /// How many messages are wanted at all; each costs one for good.
+    wanted: Arc<Semaphore>,
     /// The last receive that ended got no answer.
     is_away: Arc<AtomicBool>,
     clock: Arc<dyn Clock>,
@@ -46,17 +51,21 @@ impl Inlet {
     pub(super) fn new(
         step: usize,
         (queue, receive): (Arc<dyn Queue>, Receive),
-        window: usize,
+        (window, wanted): (usize, usize),
         clock: Arc<dyn Clock>,
         sender: mpsc::UnboundedSender<Note>,
     ) -> Self {
         let permits = Arc::new(Semaphore::new(window.max(RECEIVE_MAX)));
-        let source = Source { step, permits, is_away: Arc::default(), clock, sender };
-        Self { queue, receive, source, pollers: Vec::new() }
+        let wanted = Arc::new(Semaphore::new(wanted.min(Semaphore::MAX_PERMITS)));
+        let source = Source { step, permits, wanted, is_away: Arc::default(), clock, sender };
+        Self { queue, receive, source, pollers: Vec::new(), drying: 0 }
     }
 
-    /// Begins to receive, unless it does already.
+    /// Begins to receive, unless it does already, or nothing more is wanted.
     pub(super) fn open(&mut self) {
+        if self.source.permits.is_closed() {
+            return;
+        }
         while self.pollers.len() < self.receive.pollers {
             let (queue, receive) = (Arc::clone(&self.queue), self.receive.clone());
             self.pollers.push(tokio::spawn(self.source.clone().poll(queue, receive)));
@@ -68,6 +77,26 @@ impl Inlet {
         for poller in self.pollers.drain(..) {
             poller.abort();
         }
+        self.drying = 0;
+    }
+
+    /// Nothing more is wanted: each poller ends once its receive is over, so that nothing is hidden in
+    /// vain. What is held stays held.
+    pub(super) fn dry(&mut self) {
+        self.source.permits.close();
+        self.source.wanted.close();
+        self.drying = self.pollers.len();
+    }
+
+    /// A poller has ended.
+    pub(super) fn dried(&mut self) {
+        // Those that were shut out meanwhile are not waited for any more.
+        self.drying = self.drying.saturating_sub(1);
+    }
+
+    /// Whether a receive may still bring something that is not wanted.
+    pub(super) fn is_drying(&self) -> bool {
+        self.drying > 0
     }
 
     /// Receives once, to see whether the queue answers.
@@ -80,6 +109,11 @@ impl Inlet {
             // Whoever listened has ended.
             let _ = note.map(|note| source.sender.send(note));
         });
+    }
+
+    /// So many messages more are wanted: these brought nothing new.
+    pub(super) fn want_more(&self, messages: usize) {
+        self.source.wanted.add_permits(messages);
     }
 
     /// So many messages are let go, or taken by their items.
@@ -95,7 +129,7 @@ impl Drop for Inlet {
 }
 
 impl Source {
-    /// Receives until nobody listens any more or the store fails. What was received costs permits
+    /// Receives until nothing more is wanted, nobody listens any more, or the store fails. What was received costs permits
     /// until it is let go.
     async fn poll(self, queue: Arc<dyn Queue>, receive: Receive) {
         let mut patience = PATIENCE_MIN;
@@ -118,21 +152,26 @@ impl Source {
                 patience = PATIENCE_MIN;
             }
         }
+        // Whoever listened has ended, or wants nothing more.
+        let _ = self.sender.send(Note::Dried { step: self.step });
     }
 
-    /// One receive; `None` when nobody listens any more.
+    /// One receive; `None` when nothing more is wanted.
     async fn receive(&self, queue: &dyn Queue, receive: &Receive) -> Option<Note> {
         // What is free, but at least one: to wait for all of them would starve the queue as long as
         // a single message is held.
-        let more = self.permits.available_permits().saturating_sub(1).min(receive.max.saturating_sub(1));
-        let max = 1 + more;
-        let wanted = u32::try_from(max).unwrap_or(1);
-        let mut permit = Arc::clone(&self.permits).acquire_many_owned(wanted).await.ok()?;
+        let free = self.permits.available_permits().min(self.wanted.available_permits());
+        let max = 1 + free.saturating_sub(1).min(receive.max.saturating_sub(1));
+        let count = u32::try_from(max).unwrap_or(1);
+        let mut wanted = Arc::clone(&self.wanted).acquire_many_owned(count).await.ok()?;
+        let mut permit = Arc::clone(&self.permits).acquire_many_owned(count).await.ok()?;
         let step = self.step;
         Some(match queue.receive(&Receive { max, ..receive.clone() }).await {
             Ok(received) => {
-                if let Some(used) = permit.split(received.len()) {
-                    used.forget();
+                for of in [&mut permit, &mut wanted] {
+                    if let Some(used) = of.split(received.len()) {
+                        used.forget();
+                    }
                 }
                 Note::Delivered { step, received }
             }

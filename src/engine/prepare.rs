@@ -133,6 +133,7 @@ fn request(common: &Common, station: &Station, step: usize, scope: &Scope) -> Re
 fn body(station: &Station, scope: &Scope) -> Result<Value, Fault> {
     match &station.worker {
         Worker::Source(source) => source.prepare(scope),
+        Worker::Stream(stream) => stream.prepare(scope),
         Worker::Pure(pure) => pure.prepare(scope),
         Worker::Receiver(receiver) => receiver.prepare(scope),
         Worker::Effect(effect) => effect.prepare(scope),

@@ -5,6 +5,7 @@ use crate::core::cell::State;
 use crate::core::change::Change;
 use crate::core::event::{Event, RunEvent};
 use crate::core::id::Unit;
+use crate::core::progress::Progress;
 use crate::core::retry::Outcome;
 use crate::core::time::Timestamp;
 
@@ -35,8 +36,10 @@ impl Drive {
                 .map(|((unit, step), calls)| Change::Calls(id, unit, step, calls)),
         );
         changes.extend(self.keyring.take_changes());
+        changes.extend(self.taken_in());
         let mut gone = Vec::new();
         for (unit, progress) in moved {
+            changes.extend(self.body_let_go(unit, &progress));
             if self.desk.progress(unit).is_none() {
                 gone.extend(self.contexts.remove(&unit));
                 self.mail.note_rest(unit, &progress);
@@ -66,6 +69,13 @@ impl Drive {
             let _ = answer.send(Ok(()));
         }
         Ok(())
+    }
+
+    /// A finished item of an open run lets its body go; a dead letter, or a doubt, keeps it.
+    fn body_let_go(&self, unit: Unit, progress: &Progress) -> Option<Change> {
+        let position = recover::position(unit).filter(|_| self.run.is_open_run())?;
+        let is_finished = progress.cells.iter().all(|cell| cell.state.is_passed());
+        is_finished.then_some(Change::Body(self.run.id, position, None))
     }
 
     /// Applies an event to the run; it is durable with the next commit.

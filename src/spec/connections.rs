@@ -194,7 +194,7 @@ fn setting(field: &Field, node: &Node, notes: &mut Notes<'_>) -> Option<Value> {
         return Some(node.json());
     }
     match field.kind {
-        Kind::Text | Kind::Plain | Kind::File | Kind::Source | Kind::Expression => {
+        Kind::Text | Kind::Plain | Kind::File | Kind::Source(_) | Kind::Expression => {
             text(node, &what, notes).map(|text| Value::String(text.to_owned()))
         }
         Kind::Secret => {
@@ -212,7 +212,7 @@ fn setting(field: &Field, node: &Node, notes: &mut Notes<'_>) -> Option<Value> {
         Kind::Size => size(node, &what, notes).map(Value::from),
         Kind::OneOf(words) => one_of(node, &what, words, notes).map(Value::from),
         Kind::Texts => super::with::texts(node, &what, notes),
-        Kind::Any => Some(node.json()),
+        Kind::Any | Kind::Section(_) => Some(node.json()),
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) fn check(steps: &[Draft<'_>], closing: &[Draft<'_>], shape: &Shape, n
         let Some(known) = draft.descriptor else { continue };
         repeats(draft, known, shape.tracks[at], notes);
         meaningless(draft, known, notes);
-        if known.role == Role::Receive {
+        if matches!(known.role, Role::Receive | Role::Source) {
             delete_after(at, steps, shape, notes);
         }
     }
@@ -69,8 +69,13 @@ fn meaningless(draft: &Draft<'_>, known: &Descriptor, notes: &mut Notes<'_>) {
 
 fn delete_after(at: usize, steps: &[Draft<'_>], shape: &Shape, notes: &mut Notes<'_>) {
     let draft = &steps[at];
-    let Some(name) = draft.step.with.get("delete_after").and_then(|value| value.as_str()) else { return };
-    let span = draft.places.with.get("delete_after").copied().unwrap_or(draft.places.name);
+    // A queue that is the source says it beside its name.
+    let (section, path) = match draft.step.with.get("source").and_then(|source| source.as_object()) {
+        Some(queue) => (queue, "source.delete_after"),
+        None => (&draft.step.with, "delete_after"),
+    };
+    let Some(name) = section.get("delete_after").and_then(|value| value.as_str()) else { return };
+    let span = draft.places.with.get(path).copied().unwrap_or(draft.places.name);
     let Some(end) = steps.iter().position(|other| other.step.name == name) else {
         let message = format!("'delete_after' names '{name}', which is not a step of this file");
         let after = shape.graph.descendants(at);

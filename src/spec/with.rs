@@ -8,7 +8,7 @@ use super::node::Node;
 use super::place::Span;
 use super::report::{Mistake, Notes};
 use super::steps::{Draft, Sees};
-use crate::core::catalog::{Descriptor, Kind, Role};
+use crate::core::catalog::{Descriptor, Field, Kind, Role};
 use crate::expr::Template;
 
 /// Reads `with` into the draft.
@@ -62,12 +62,14 @@ fn value(
 ) -> Option<Value> {
     let what = format!("'{name}'");
     match kind {
+        Kind::Source(fields) if node.map().is_some() => section(name, fields, node, known, draft, notes),
+        Kind::Section(fields) => section(name, fields, node, known, draft, notes),
         Kind::Text => {
             let written = text(node, &what, notes)?.to_owned();
             expressions(node, name, Sees::Item, draft, notes);
             Some(Value::String(written))
         }
-        Kind::Source => {
+        Kind::Source(_) => {
             let written = text(node, &what, notes)?.to_owned();
             expressions(node, name, Sees::Input, draft, notes);
             Some(Value::String(written))
@@ -106,7 +108,7 @@ pub(super) fn literal(name: &str, kind: Kind, node: &Node, notes: &mut Notes<'_>
         return None;
     }
     match kind {
-        Kind::Plain | Kind::Text | Kind::Source | Kind::Expression | Kind::File => {
+        Kind::Plain | Kind::Text | Kind::Source(_) | Kind::Expression | Kind::File => {
             text(node, &what, notes).map(|text| Value::String(text.to_owned()))
         }
         Kind::Bool => boolean(node, &what, notes).map(Value::Bool),
@@ -117,13 +119,43 @@ pub(super) fn literal(name: &str, kind: Kind, node: &Node, notes: &mut Notes<'_>
         }
         Kind::OneOf(words) => one_of(node, &what, words, notes).map(Value::from),
         Kind::Texts => texts(node, &what, notes),
-        Kind::Any => Some(node.json()),
+        Kind::Any | Kind::Section(_) => Some(node.json()),
         Kind::Secret => {
             let message = format!("{what} is a secret and belongs under 'connections'");
             notes.push(Mistake::new(codes::SECRET_OUTSIDE, node.span, message));
             None
         }
     }
+}
+
+/// A section with fields of its own. Where each stands is known by its path: `source.queue`.
+fn section(
+    name: &str,
+    known: &[Field],
+    node: &Node,
+    connector: &Descriptor,
+    draft: &mut Draft<'_>,
+    notes: &mut Notes<'_>,
+) -> Option<Value> {
+    let what = format!("'{name}' of step '{}'", draft.step.name);
+    let at = draft.places.with.get(name).copied().unwrap_or(draft.places.name);
+    let mut section = object(node, at, &what, notes)?;
+    let names: Vec<&'static str> = known.iter().map(|field| field.name).collect();
+    section.only(&names, notes);
+    let mut read = Map::new();
+    for field in known {
+        if field.required {
+            let hint = format!("write it: {}", example(field.name, field.kind));
+            section.require(field.name, &hint, notes);
+        }
+        let Some(node) = section.get(field.name) else { continue };
+        let path = format!("{name}.{}", field.name);
+        draft.places.with.insert(path.clone(), node.span);
+        if let Some(value) = value(&path, field.kind, node, connector, draft, notes) {
+            read.insert(field.name.to_owned(), value);
+        }
+    }
+    Some(Value::Object(read))
 }
 
 /// A list of texts.
@@ -209,7 +241,8 @@ pub(super) fn example(name: &str, kind: Kind) -> String {
         Kind::Size => "4 KiB",
         Kind::Expression => "\"${{ item.sku }}\"",
         Kind::File => "path/beside/this/file.yaml",
-        Kind::Source => "\"${{ input.source }}\"",
+        Kind::Source(_) => "\"${{ input.source }}\"",
+        Kind::Section(_) => "{ … }",
         Kind::OneOf(words) => words.first().copied().unwrap_or("…"),
         Kind::Texts => "[a, b]",
         Kind::Any => "…",

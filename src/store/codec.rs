@@ -10,7 +10,7 @@
 //! bytes    = number (length), bytes                      word     = number: 0 and bytes | place + 1
 //!
 //! key                                  payload
-//! M                                    number: the format of the store as a whole, now 2
+//! M                                    number: the format of the store as a whole, now 3
 //! N                                    number: how many batches were written, this one included
 //! R run(16)                            value: the run as JSON, packed (`pack.rs`)
 //! V run number(8)                      value: an event as JSON, packed
@@ -18,9 +18,11 @@
 //! W run                                number: every item before it is at rest
 //! T run page(8)                        tally of items, 24 steps per page (postcard)
 //! I run block(8)                       block: 16 items, a progress each
+//! A run block(8)                       block: 16 items of an open run as they came in
+//! B run position(8)                    the body of an item of an open run, as JSON
 //! U run r|c closing(4) page(8)         block: 8 cells of the run or of a closing, each with calls;
 //!                                      page 0 has a ninth slot: the number of cells
-//! Q run block(8) queue                 block: 16 messages
+//! Q run block(8) queue                 block: 16 messages; run 0: a queue that all runs share
 //! K half-of-sha256(16)                 key: what was applied last, who is at it
 //! S key-of-block slot(8)               block of one record that did not fit into its slot
 //! G run                                nothing: the run's own row is gone, the others are going
@@ -37,12 +39,14 @@
 //! key      = words head(1: 1 applied, 2 held, 3 both), [effect version number (when, in ms) number
 //!            (kept for, in ms) number (facts), (word value) each], [effect number (until, in ms)]
 //! effect   = owner(16) number (epoch) number (attempt) fingerprint(16)
+//! entrant  = event(16) said(1: 1 key, 2 version, 4 fault), [text] [text] [word bytes]
 //! version  = 0 number | 1 bytes
 //! ```
 //!
 //! Format 2 added the fourth form of counters and the rows of keys; a store of format 1 is read as
 //! it is and is called format 2 from then on, so that an older milepost refuses it instead of
-//! misreading a cell or overlooking a key.
+//! misreading a cell or overlooking a key. Format 3 added the rows of open runs, and messages that
+//! carry their content.
 //!
 //! All numbers in keys are big endian. A change to any of this takes a new version and a reader
 //! for the old one; the tests below hold stored bytes.
@@ -54,7 +58,7 @@ use super::keys;
 use super::pins::{DIGEST_LENGTH, Files};
 
 /// The format of the store as a whole that this version of milepost writes.
-pub(super) const STORE_FORMAT: u64 = 2;
+pub(super) const STORE_FORMAT: u64 = 3;
 /// The version of every row.
 pub(super) const FORMAT: u8 = 1;
 /// Longest row. sled keeps larger values in files that it never syncs, so none may be larger.

@@ -22,9 +22,9 @@ pub(super) const GOING: &[u8] = b"G";
 /// All dead letters that outlive their runs.
 pub(super) const KEPT: &[u8] = b"D";
 /// Kinds of rows that go with their run; its own row is no part of this.
-const PARTS: &[u8] = b"WVTIUQ";
+const PARTS: &[u8] = b"WVTIUQAB";
 /// Kinds of rows whose records may have rows of their own.
-const BLOCKS: &[u8] = b"IUQ";
+const BLOCKS: &[u8] = b"IUQA";
 
 /// A kind letter and the 16 bytes of a run ID.
 const RUN_LENGTH: usize = 17;
@@ -63,6 +63,16 @@ pub(super) fn items(run: RunId) -> Vec<u8> {
 
 pub(super) fn item_block(run: RunId, block: u64) -> Vec<u8> {
     numbered(items(run), block)
+}
+
+/// The items of an open run as they came in.
+pub(super) fn entrant_block(run: RunId, block: u64) -> Vec<u8> {
+    numbered(begin(b'A', run), block)
+}
+
+/// The body of an item of an open run.
+pub(super) fn body(run: RunId, position: u64) -> Vec<u8> {
+    numbered(begin(b'B', run), position)
 }
 
 /// The pages of cells of a unit that is not an item.

@@ -3,26 +3,23 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::core::change::{Change, Message, Receipt};
+use crate::core::change::Change;
 use crate::core::claims::{Claim, Claimed, End, KeyId, KeyRow, Settled};
 use crate::core::event::Event;
 use crate::core::id::{RunId, Unit};
+use crate::core::inflow::Entrant;
 use crate::core::progress::Progress;
-use crate::core::queue::{Delivery, Receive, Received, Ticket};
 use crate::core::run::Run;
 use crate::core::start::StartKey;
 use crate::core::tally::Tally;
-use crate::core::time::Timestamp;
-use crate::ports::{Answered, Clock, Journal, Keys, KeysError, OwnQueue, Queue, QueueError, StoreError};
+use crate::ports::{Answered, Clock, Journal, Keys, KeysError, StoreError};
 
 use super::bells::Bells;
 use super::claims::{self, KeyTable};
-use super::queue::{self, Taken, hidden_until, long_poll};
-use super::racks::dead_letter_queue;
+use super::memory_queue::Waiting;
 
 /// What becomes of one write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +38,8 @@ type Fates = Box<dyn FnMut(u64) -> Fate + Send>;
 /// A store in memory. Clones share it.
 #[derive(Clone)]
 pub struct MemoryStore {
-    clock: Arc<dyn Clock>,
-    bells: Bells,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) bells: Bells,
     keys: Arc<KeyTable>,
     inner: Arc<Mutex<Inner>>,
 }
@@ -63,11 +60,13 @@ pub(super) struct Kept {
     units: BTreeMap<(RunId, Unit), Progress>,
     tallies: HashMap<(RunId, Track), Tally>,
     watermarks: HashMap<RunId, u64>,
-    queues: BTreeMap<(String, RunId), Vec<Waiting>>,
+    pub(super) queues: BTreeMap<(String, RunId), Vec<Waiting>>,
     pub(super) pins: HashMap<String, Arc<[u8]>>,
     keys: BTreeMap<KeyId, KeyRow>,
+    entrants: BTreeMap<(RunId, u64), Entrant>,
+    bodies: BTreeMap<(RunId, u64), Vec<u8>>,
     /// Queues that the present write has changed.
-    stirred: Vec<(String, RunId)>,
+    pub(super) stirred: Vec<(String, RunId)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,13 +74,6 @@ enum Track {
     Run,
     Closing,
     Item,
-}
-
-#[derive(Clone)]
-struct Waiting {
-    message: Message,
-    receives: u32,
-    until: Timestamp,
 }
 
 impl MemoryStore {
@@ -125,13 +117,13 @@ impl MemoryStore {
     }
 
     /// What is durable, for a read.
-    fn read<T>(&self, read: impl FnOnce(&Kept) -> T) -> Result<T, StoreError> {
+    pub(super) fn read<T>(&self, read: impl FnOnce(&Kept) -> T) -> Result<T, StoreError> {
         let inner = self.lock();
         if inner.dead { Err(stopped()) } else { Ok(read(&inner.kept)) }
     }
 
     /// One write, with its fate.
-    fn write<T>(&self, write: impl FnOnce(&mut Kept) -> T) -> Result<T, StoreError> {
+    pub(super) fn write<T>(&self, write: impl FnOnce(&mut Kept) -> T) -> Result<T, StoreError> {
         let mut inner = self.lock();
         if inner.dead {
             return Err(stopped());
@@ -176,9 +168,19 @@ impl Kept {
                 self.tallies.entry((run, track(unit))).or_default().add(step, calls);
             }
             Change::Watermark(run, position) => drop(self.watermarks.insert(run, position)),
+            Change::Entrant(run, position, entrant) => {
+                drop(self.entrants.insert((run, position), *entrant));
+            }
+            Change::Body(run, position, Some(body)) => drop(self.bodies.insert((run, position), body)),
+            Change::Body(run, position, None) => drop(self.bodies.remove(&(run, position))),
             Change::Key(id, Some(row)) => drop(self.keys.insert(id, *row)),
             Change::Key(id, None) => drop(self.keys.remove(&id)),
-            Change::Enqueue(messages) => messages.into_iter().for_each(|message| self.enqueue(message)),
+            Change::Enqueue(messages) => {
+                messages.into_iter().for_each(|message| self.enqueue((message, None)));
+            }
+            Change::Share(messages) => {
+                messages.into_iter().for_each(|(message, carried)| self.enqueue((message, Some(carried))));
+            }
             Change::Received { receipt, until } => {
                 if let Some(waiting) = self.waiting(&receipt) {
                     waiting.receives += 1;
@@ -192,82 +194,6 @@ impl Kept {
             }
             Change::Delete(receipt) => drop(self.delete(&receipt)),
             Change::Bury(receipt) => self.bury(&receipt),
-        }
-    }
-
-    fn take(&mut self, receive: &Receive, now: Timestamp) -> Taken {
-        let key = (receive.queue.clone(), receive.run);
-        let mut taken = Taken::default();
-        let buries = dead_letter_queue(&receive.queue).is_some();
-        let mut worn_out = Vec::new();
-        let visible = |waiting: &&mut Waiting| waiting.until <= now && receive.takes(waiting.message.item);
-        for waiting in self.queues.get_mut(&key).into_iter().flatten().filter(visible) {
-            if taken.deliveries.len() == receive.max {
-                break;
-            }
-            if buries && waiting.receives >= receive.receives_max {
-                worn_out.push(waiting.message.receipt());
-                continue;
-            }
-            waiting.receives += 1;
-            waiting.until = hidden_until(receive, now);
-            let message = waiting.message.clone();
-            let ticket = Ticket::Own(message.receipt());
-            let delivery = Delivery { message, receives: waiting.receives, ticket, carried: None };
-            taken.deliveries.push(delivery);
-        }
-        self.stirred.push(key);
-        for receipt in &worn_out {
-            self.bury(receipt);
-        }
-        taken.next_visible = self.next_visible(receive, now);
-        taken
-    }
-
-    fn has_visible(&self, receive: &Receive, now: Timestamp) -> bool {
-        let queue = self.queues.get(&(receive.queue.clone(), receive.run));
-        let visible = |waiting: &Waiting| waiting.until <= now && receive.takes(waiting.message.item);
-        receive.max > 0 && queue.into_iter().flatten().any(visible)
-    }
-
-    fn next_visible(&self, receive: &Receive, now: Timestamp) -> Option<Timestamp> {
-        let queue = self.queues.get(&(receive.queue.clone(), receive.run));
-        let hidden = queue.into_iter().flatten().map(|waiting| waiting.until);
-        hidden.filter(|until| *until > now).min()
-    }
-
-    fn enqueue(&mut self, message: Message) {
-        let queue = self.queues.entry((message.queue.clone(), message.run)).or_default();
-        if queue.iter().all(|waiting| waiting.message.event_id != message.event_id) {
-            self.stirred.push((message.queue.clone(), message.run));
-            queue.push(Waiting { message, receives: 0, until: Timestamp(0) });
-        }
-    }
-
-    fn waiting(&mut self, receipt: &Receipt) -> Option<&mut Waiting> {
-        let key = (receipt.queue.clone(), receipt.run);
-        self.stirred.push(key.clone());
-        self.queues.get_mut(&key)?.iter_mut().find(|waiting| waiting.message.event_id == receipt.event_id)
-    }
-
-    /// Whoever hid a message is gone: no lease to wait for.
-    fn show_all(&mut self) {
-        for waiting in self.queues.values_mut().flatten() {
-            waiting.until = Timestamp(0);
-        }
-    }
-
-    fn delete(&mut self, receipt: &Receipt) -> Option<Message> {
-        let queue = self.queues.get_mut(&(receipt.queue.clone(), receipt.run))?;
-        let place = queue.iter().position(|waiting| waiting.message.event_id == receipt.event_id)?;
-        Some(queue.remove(place).message)
-    }
-
-    fn bury(&mut self, receipt: &Receipt) {
-        if let Some(queue) = dead_letter_queue(&receipt.queue)
-            && let Some(message) = self.delete(receipt)
-        {
-            self.enqueue(Message { queue, ..message });
         }
     }
 }
@@ -329,6 +255,17 @@ impl Journal for MemoryStore {
         self.read(|kept| kept.watermarks.get(&run).copied().unwrap_or_default())
     }
 
+    fn entrants(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Entrant)>, StoreError> {
+        self.read(|kept| {
+            let entrants = kept.entrants.range((run, from)..=(run, u64::MAX)).take(limit);
+            entrants.map(|((_, position), entrant)| (*position, entrant.clone())).collect()
+        })
+    }
+
+    fn body(&self, run: RunId, position: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(|kept| kept.bodies.get(&(run, position)).cloned())
+    }
+
     fn events(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Event)>, StoreError> {
         self.read(|kept| {
             let events = (0..).zip(kept.events.get(&run).into_iter().flatten().cloned());
@@ -346,40 +283,5 @@ impl Keys for MemoryStore {
 
     async fn settle(&self, ends: &[(Claim, End)]) -> Result<Answered<Settled>, KeysError> {
         self.keys.settle(ends, self.clock.now(), |id| self.key(id))
-    }
-}
-
-/// A visibility timeout holds within one life of the engine: see [`MemoryStore::survivor`].
-#[async_trait]
-impl Queue for MemoryStore {
-    async fn receive(&self, receive: &Receive) -> Result<Received, QueueError> {
-        let ask = |now| async move {
-            // Finding nothing is no write, so it has no fate.
-            if self.read(|kept| kept.has_visible(receive, now))? {
-                return self.write(|kept| kept.take(receive, now));
-            }
-            let next_visible = self.read(|kept| kept.next_visible(receive, now))?;
-            Ok(Taken { deliveries: Vec::new(), next_visible })
-        };
-        Ok(long_poll(&*self.clock, &self.bells, receive, ask).await?)
-    }
-
-    async fn delete(&self, tickets: Vec<Ticket>) -> Result<(), QueueError> {
-        Ok(self.commit(queue::own(tickets).map(Change::Delete).collect()).await?)
-    }
-
-    async fn hide(&self, tickets: Vec<Ticket>, visibility: Duration) -> Result<(), QueueError> {
-        let until = self.clock.now().after(visibility);
-        Ok(self.commit(queue::own(tickets).map(|receipt| Change::Hide { receipt, until }).collect()).await?)
-    }
-    async fn redrive(&self, receive: &Receive) -> Result<Option<u64>, QueueError> {
-        queue::redrive(self, receive).await
-    }
-}
-
-#[async_trait]
-impl OwnQueue for MemoryStore {
-    async fn send(&self, messages: Vec<Message>) -> Result<(), StoreError> {
-        self.commit(vec![Change::Enqueue(messages)]).await
     }
 }

@@ -1,7 +1,7 @@
 //! Messages become rows: the part of the stage that serves the queues.
 
 use crate::core::change::{Message, Receipt};
-use crate::core::queue::{Delivery, Receive, Ticket};
+use crate::core::queue::{Carried, Delivery, Receive, Ticket};
 use crate::core::time::Timestamp;
 
 use super::block::{Block, MESSAGES};
@@ -9,7 +9,7 @@ use super::codec;
 use super::error::Error;
 use super::keys;
 use super::queue::{Taken, hidden_until};
-use super::racks::{Parcel, RackKey, dead_letter_queue};
+use super::racks::{Opened, Parcel, RackKey, dead_letter_queue};
 use super::stage::Stage;
 
 impl Stage {
@@ -50,19 +50,19 @@ impl Stage {
             }
             self.received(&receipt, until)?;
             let receives = parcel.receives + 1;
-            let message = parcel.into_message(&rack);
+            let (message, carried) = parcel.open(&rack);
             let ticket = Ticket::Own(message.receipt());
-            taken.deliveries.push(Delivery { message, receives, ticket, carried: None });
+            taken.deliveries.push(Delivery { message, receives, ticket, carried });
         }
         taken.next_visible = self.racks.next_visible(&rack);
         Ok(taken)
     }
 
-    pub(super) fn enqueue(&mut self, message: Message) -> Result<(), Error> {
+    pub(super) fn enqueue(&mut self, message: Message, carried: Option<Carried>) -> Result<(), Error> {
         let rack = (message.queue.clone(), message.run);
         let Some(position) = self.racks.place_new(&rack, message.event_id) else { return Ok(()) };
         let (key, slot) = row_of(&rack, position);
-        self.put_record(&key, MESSAGES, slot, &Parcel::new(message))?;
+        self.put_record(&key, MESSAGES, slot, &Parcel::new(message, carried))?;
         self.stirred.push(rack);
         Ok(())
     }
@@ -78,21 +78,21 @@ impl Stage {
         self.change(receipt, |parcel| parcel.until = Some(until))
     }
 
-    /// Removes a message and returns it, if it was there.
-    pub(super) fn delete(&mut self, receipt: &Receipt) -> Result<Option<Message>, Error> {
+    /// Removes a message and returns it, with what it carries, if it was there.
+    pub(super) fn delete(&mut self, receipt: &Receipt) -> Result<Option<Opened>, Error> {
         let Some(position) = self.racks.position(receipt) else { return Ok(None) };
         let rack = (receipt.queue.clone(), receipt.run);
         let parcel = self.parcel(&rack, position)?;
         let (key, slot) = row_of(&rack, position);
         self.clear(&key, slot)?;
         self.racks.remove(&rack, receipt.event_id);
-        Ok(Some(parcel.into_message(&rack)))
+        Ok(Some(parcel.open(&rack)))
     }
 
     pub(super) fn bury(&mut self, receipt: &Receipt) -> Result<(), Error> {
         let Some(dead) = dead_letter_queue(&receipt.queue) else { return Ok(()) };
         match self.delete(receipt)? {
-            Some(message) => self.enqueue(Message { queue: dead, ..message }),
+            Some((message, carried)) => self.enqueue(Message { queue: dead, ..message }, carried),
             None => Ok(()),
         }
     }

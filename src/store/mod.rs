@@ -28,9 +28,11 @@ mod claims;
 mod codec;
 mod durable;
 mod error;
+mod intake;
 mod keys;
 mod memory;
 mod memory_pins;
+mod memory_queue;
 mod messages;
 mod open;
 mod pack;
@@ -60,8 +62,9 @@ use crate::core::change::{Change, Message};
 use crate::core::claims::{Claim, Claimed, End, KeyId, KeyRow, Settled};
 use crate::core::event::Event;
 use crate::core::id::{RunId, Unit};
+use crate::core::inflow::Entrant;
 use crate::core::progress::Progress;
-use crate::core::queue::{Receive, Received, Ticket};
+use crate::core::queue::{Carried, Receive, Received, Ticket};
 use crate::core::run::Run;
 use crate::core::start::StartKey;
 use crate::core::tally::Tally;
@@ -206,6 +209,14 @@ impl Journal for Store {
         Ok(self.rows()?.events(run, from, limit)?)
     }
 
+    fn entrants(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Entrant)>, StoreError> {
+        Ok(self.rows()?.entrants(run, from, limit)?)
+    }
+
+    fn body(&self, run: RunId, position: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.rows()?.body(run, position)?)
+    }
+
     fn kept_dead_letters(
         &self,
         after: Option<(RunId, u64)>,
@@ -241,6 +252,10 @@ impl Queue for Store {
 impl OwnQueue for Store {
     async fn send(&self, messages: Vec<Message>) -> Result<(), StoreError> {
         self.commit(vec![Change::Enqueue(messages)]).await
+    }
+
+    async fn share(&self, messages: Vec<(Message, Carried)>) -> Result<(), StoreError> {
+        self.commit(vec![Change::Share(messages)]).await
     }
 }
 

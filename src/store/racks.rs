@@ -2,9 +2,13 @@
 //! The messages themselves are in blocks of the store; this says where.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use serde_json::Value;
 
 use crate::core::change::{Message, Receipt};
 use crate::core::id::RunId;
+use crate::core::queue::Carried;
 use crate::core::time::Timestamp;
 
 use super::block::Record;
@@ -32,23 +36,28 @@ pub(super) struct Parcel {
     pub(super) digest: String,
     pub(super) receives: u32,
     pub(super) until: Option<Timestamp>,
+    pub(super) carried: Option<Carried>,
 }
 
+/// A message, and what it carries.
+pub(super) type Opened = (Message, Option<Carried>);
+
 impl Parcel {
-    pub(super) fn new(message: Message) -> Self {
+    pub(super) fn new(message: Message, carried: Option<Carried>) -> Self {
         let Message { item, event_id, detail_type, digest, .. } = message;
-        Self { item, event_id, detail_type, digest, receives: 0, until: None }
+        Self { item, event_id, detail_type, digest, receives: 0, until: None, carried }
     }
 
-    pub(super) fn into_message(self, (queue, run): &RackKey) -> Message {
-        Message {
+    pub(super) fn open(self, (queue, run): &RackKey) -> Opened {
+        let message = Message {
             queue: queue.clone(),
             run: *run,
             item: self.item,
             event_id: self.event_id,
             detail_type: self.detail_type,
             digest: self.digest,
-        }
+        };
+        (message, self.carried)
     }
 }
 
@@ -64,8 +73,19 @@ impl Record for Parcel {
         put_distance(out, u64::MAX, self.item.unwrap_or(u64::MAX));
         words.put(out, &self.detail_type);
         pack::put_text(out, words, &self.digest);
-        if let Some(until) = self.until {
-            put_distance(out, base, until.0);
+        match (&self.carried, self.until) {
+            (None, None) => {}
+            (None, Some(until)) => put_distance(out, base, until.0),
+            (Some(carried), until) => {
+                // What was never hidden is as good as hidden until the beginning of time.
+                put_distance(out, base, until.map_or(0, |until| until.0));
+                let Carried { key, version, content } = carried;
+                for text in [key, version] {
+                    let text = text.clone().map_or(Value::Null, Value::String);
+                    pack::put_value(out, words, &text);
+                }
+                pack::put_value(out, words, content);
+            }
         }
     }
 
@@ -77,7 +97,18 @@ impl Record for Parcel {
         let form = input.byte()?;
         let digest = pack::text(input, words, form)?;
         let until = if input.is_empty() { None } else { Some(Timestamp(input.distance(base)?)) };
-        Ok(Self { item, event_id, detail_type, digest, receives, until })
+        if input.is_empty() {
+            return Ok(Self { item, event_id, detail_type, digest, receives, until, carried: None });
+        }
+        let mut text = || match pack::value(input, words)? {
+            Value::Null => Ok(None),
+            Value::String(text) => Ok(Some(text)),
+            _ => Err(Damage("what a message carries is not a text")),
+        };
+        let (key, version) = (text()?, text()?);
+        let carried = Some(Carried { key, version, content: Arc::new(pack::value(input, words)?) });
+        let until = until.filter(|until| until.0 > 0);
+        Ok(Self { item, event_id, detail_type, digest, receives, until, carried })
     }
 }
 

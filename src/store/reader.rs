@@ -179,7 +179,7 @@ impl Pages {
     }
 }
 
-fn number_of(key: &[u8]) -> Result<u64, Error> {
+pub(super) fn number_of(key: &[u8]) -> Result<u64, Error> {
     let damaged = || Error::Damaged { key: keys::display(key), what: "its key is too short" };
     keys::last_number(key).ok_or_else(damaged)
 }

@@ -93,7 +93,7 @@ impl Stage {
             Change::Run(run) => self.put(keys::run(run.id), &cells::put_run(&run)),
             Change::StartKey(key) => self.put(keys::start_key(&key.key), &cells::put_start_key(&key)),
             Change::ForgetStartKey(key) => {
-                self.plain.insert(keys::start_key(&key), None);
+                self.remove(keys::start_key(&key));
                 Ok(())
             }
             Change::Event(run, event) => self.event(run, &event),
@@ -105,12 +105,19 @@ impl Stage {
                 put_number(&mut payload, position);
                 self.put(keys::watermark(run), &payload)
             }
+            Change::Entrant(run, position, entrant) => self.entrant(run, position, &entrant),
+            Change::Body(run, position, body) => self.body(run, position, body.as_deref()),
             Change::Key(id, Some(row)) => self.put(keys::key(id), &claims::put_row(&row)),
             Change::Key(id, None) => {
-                self.plain.insert(keys::key(id), None);
+                self.remove(keys::key(id));
                 Ok(())
             }
-            Change::Enqueue(messages) => messages.into_iter().try_for_each(|message| self.enqueue(message)),
+            Change::Enqueue(messages) => {
+                messages.into_iter().try_for_each(|message| self.enqueue(message, None))
+            }
+            Change::Share(messages) => {
+                messages.into_iter().try_for_each(|(message, carried)| self.enqueue(message, Some(carried)))
+            }
             Change::Received { receipt, until } => self.received(&receipt, until),
             Change::Hide { receipt, until } => self.hide(&receipt, until),
             Change::Delete(receipt) => self.delete(&receipt).map(drop),
@@ -221,7 +228,11 @@ impl Stage {
         self.touch(key)
     }
 
-    fn put(&mut self, key: Vec<u8>, payload: &[u8]) -> Result<(), Error> {
+    pub(super) fn remove(&mut self, key: Vec<u8>) {
+        self.plain.insert(key, None);
+    }
+
+    pub(super) fn put(&mut self, key: Vec<u8>, payload: &[u8]) -> Result<(), Error> {
         let row = frame(&key, payload, &self.rows.files)?;
         self.plain.insert(key, Some(row));
         Ok(())

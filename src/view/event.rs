@@ -118,6 +118,9 @@ impl Archive {
                 rejected: Some(rejected),
                 ..view("pinned")
             },
+            RunEvent::Rotated { why } => {
+                EventView { message: why.words().map(str::to_owned), ..view("rotated") }
+            }
             RunEvent::Remarked { remark } => {
                 EventView { items: Some(remark.items), message: Some(remark.text), ..view("remarked") }
             }

@@ -201,7 +201,7 @@ fn step(name: &str, role: Role, needs: &[usize]) -> PlanStep {
         settle: SettleBy::Probe,
         keyed: false,
         tolerant: false,
-        delete_after: None,
+        delete_after: crate::core::plan::DeleteAfter::Taken,
         revision: 0,
     }
 }
@@ -216,6 +216,7 @@ pub(crate) fn run(id: u128, status: Status) -> Run {
             records: "sha256:r0".into(),
             index: "sha256:i0".into(),
             count: 6,
+            intake: None,
             origin: None,
         }),
         epoch: 1,

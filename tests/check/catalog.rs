@@ -13,6 +13,14 @@ const fn field(name: &'static str, kind: Kind) -> Field {
     Field { name, kind, required: false }
 }
 
+/// A source that is a queue.
+const QUEUE: &[Field] = &[
+    needed("queue", Kind::Plain),
+    field("delete_after", Kind::Plain),
+    field("rotate", Kind::Section(&[field("items", Kind::Count), field("age", Kind::Duration)])),
+    field("idle", Kind::Duration),
+];
+
 fn reads_only(with: &Map<String, Value>) -> bool {
     matches!(with.get("method").and_then(Value::as_str), None | Some("GET" | "HEAD"))
 }
@@ -36,9 +44,9 @@ const STEPS: &[Descriptor] = &[
         uses: "json.validate",
         role: Role::Source,
         place: Place::Run,
-        connections: &["local", "s3"],
+        connections: &["local", "s3", "embedded"],
         fields: &[
-            needed("source", Kind::Source),
+            needed("source", Kind::Source(QUEUE)),
             field("schema", Kind::File),
             field("required", Kind::Texts),
             needed("item_key", Kind::Expression),

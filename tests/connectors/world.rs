@@ -11,7 +11,7 @@ use milepost::connectors::{Site, build};
 use milepost::core::change::Message;
 use milepost::core::id::{RunId, Unit};
 use milepost::core::outlet::Terms;
-use milepost::core::queue::{Receive, Received, Ticket};
+use milepost::core::queue::{Carried, Receive, Received, Ticket};
 use milepost::core::retry::{Again, Outcome, Retry};
 use milepost::core::scope::Scope;
 use milepost::core::time::Timestamp;
@@ -212,6 +212,10 @@ impl Queue for NoQueue {
 #[async_trait]
 impl OwnQueue for NoQueue {
     async fn send(&self, _: Vec<Message>) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn share(&self, _: Vec<(Message, Carried)>) -> Result<(), StoreError> {
         Ok(())
     }
 }

@@ -22,7 +22,7 @@ use milepost::core::desk::Limits;
 use milepost::core::event::RunEvent;
 use milepost::core::id::{RunId, Unit};
 use milepost::core::outlet::Terms;
-use milepost::core::plan::{Plan, PlanStep, Track};
+use milepost::core::plan::{DeleteAfter, Plan, PlanStep, Track};
 use milepost::core::retry::Retry;
 use milepost::core::run::{Run, Status};
 use milepost::core::selection::Selection;
@@ -252,7 +252,7 @@ fn step(name: &str, role: Role, needs: Vec<usize>) -> PlanStep {
         connection: None,
         settle: SettleBy::Probe,
         tolerant: false,
-        delete_after: None,
+        delete_after: DeleteAfter::Taken,
         keyed: false,
         revision: 0,
     }

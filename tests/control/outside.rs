@@ -167,6 +167,7 @@ impl Source for Items {
             records: "r".into(),
             index: "i".into(),
             count: self.0,
+            intake: None,
             origin: None,
         };
         Ok(Pinned { source, rejected: 0, remarks: Vec::new() })
@@ -179,7 +180,11 @@ impl Source for Items {
 
 impl Records for Items {
     fn record(&self, position: u64) -> Record {
-        Record { key: Some(position.to_string()), value: Ok(Arc::new(json!({ "n": position }))) }
+        Record {
+            version: None,
+            key: Some(position.to_string()),
+            value: Ok(Arc::new(json!({ "n": position }))),
+        }
     }
 
     fn content(&self, _: u64) -> Option<Vec<u8>> {

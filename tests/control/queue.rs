@@ -11,7 +11,7 @@ use milepost::core::change::Message;
 use milepost::core::event::RunEvent;
 use milepost::core::fault::Fault;
 use milepost::core::id::{RunId, Unit};
-use milepost::core::plan::PlanStep;
+use milepost::core::plan::{DeleteAfter, PlanStep};
 use milepost::core::queue::{Receive, Received, Stray, Ticket};
 use milepost::core::retry::{Outcome, Probed};
 use milepost::core::run::Status;
@@ -86,7 +86,7 @@ impl Road {
         let steps = vec![
             step("source", Role::Pure, vec![]),
             on_bus(Role::Effect { probes: false }, "publish", vec![0]),
-            PlanStep { delete_after: Some(3), ..on_bus(Role::Receive, "consume", vec![1]) },
+            PlanStep { delete_after: DeleteAfter::Step(3), ..on_bus(Role::Receive, "consume", vec![1]) },
             shop_step,
         ];
         let stations = vec![

@@ -115,9 +115,9 @@ fn mistakes_in_a_step_are_found_when_it_is_made() {
     ]
     .into();
     let made = |uses: &str, with: Value| match worker(uses, &with, &files, folder.path()) {
-        Ok(Worker::Source(_) | Worker::Pure(_) | Worker::Receiver(_) | Worker::Effect(_)) => {
-            "made".to_owned()
-        }
+        Ok(
+            Worker::Source(_) | Worker::Stream(_) | Worker::Pure(_) | Worker::Receiver(_) | Worker::Effect(_),
+        ) => "made".to_owned(),
         Err(faults) => faults
             .iter()
             .map(|fault| format!("{:?} {:?} {fault} {:?}", fault.field, fault.place, fault.hint))

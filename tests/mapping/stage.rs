@@ -13,7 +13,7 @@ use milepost::connectors::{BuildFault, Site, build};
 use milepost::core::change::Message;
 use milepost::core::fault::Fault;
 use milepost::core::id::{RunId, Unit};
-use milepost::core::queue::{Receive, Received, Ticket};
+use milepost::core::queue::{Carried, Receive, Received, Ticket};
 use milepost::core::retry::Retry;
 use milepost::core::scope::Scope;
 use milepost::core::survey::Survey;
@@ -166,6 +166,10 @@ impl Queue for NoQueue {
 impl OwnQueue for NoQueue {
     async fn send(&self, _: Vec<Message>) -> Result<(), StoreError> {
         Err(StoreError("no queue here".to_owned()))
+    }
+
+    async fn share(&self, _: Vec<(Message, Carried)>) -> Result<(), StoreError> {
+        Ok(())
     }
 }
 

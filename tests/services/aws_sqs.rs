@@ -75,7 +75,8 @@ impl Pim {
     /// Waits until so many products came.
     fn until(&self, count: usize) {
         let heard = self.heard.0.lock().unwrap();
-        let (_, waited) = self.heard.1.wait_timeout_while(heard, HANGS, |heard| heard.len() < count).unwrap();
+        let (_heard, waited) =
+            self.heard.1.wait_timeout_while(heard, HANGS, |heard| heard.len() < count).unwrap();
         assert!(!waited.timed_out(), "fewer than {count} products came");
     }
 }

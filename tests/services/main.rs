@@ -7,11 +7,14 @@
 #[path = "../keys/suite.rs"]
 mod suite;
 mod aws;
+mod aws_deliver;
 mod aws_events;
 mod aws_proxy;
 mod aws_s3;
 mod aws_sqs;
 mod aws_watch;
+#[path = "../../examples/products/product.rs"]
+mod product;
 mod redis;
 mod redis_engines;
 #[path = "../site/mod.rs"]

@@ -8,7 +8,7 @@ use milepost::core::cell::{Cell, SettleBy, State};
 use milepost::core::change::{Change, Message};
 use milepost::core::desk::Limits;
 use milepost::core::id::{RunId, Unit};
-use milepost::core::plan::Track;
+use milepost::core::plan::{DeleteAfter, Track};
 use milepost::core::progress::Progress;
 use milepost::core::run::{Run, Source, Status};
 use milepost::engine::assembly::Assembly;
@@ -29,7 +29,7 @@ const DOUBTFUL: u64 = 3;
 
 fn workflow(world: &Arc<World>) -> Assembly {
     let mut receive = step("consume", Role::Receive, vec![1], SettleBy::Repeat);
-    receive.delete_after = Some(2);
+    receive.delete_after = DeleteAfter::Step(2);
     let steps = vec![
         step("source", Role::Pure, vec![], SettleBy::Repeat),
         step("publish", Role::Effect { probes: false }, vec![0], SettleBy::Person),
@@ -52,8 +52,14 @@ fn progress(states: &[State]) -> Progress {
 /// All items are done but one, whose publish only a person could settle, and whose message comes
 /// when the watermark has long passed it.
 fn records() -> Vec<Change> {
-    let source =
-        Source { uri: "sim".into(), records: "r".into(), index: "i".into(), count: ITEMS, origin: None };
+    let source = Source {
+        uri: "sim".into(),
+        records: "r".into(),
+        index: "i".into(),
+        count: ITEMS,
+        origin: None,
+        intake: None,
+    };
     let run = Run { status: Status::Interrupted, source: Some(source), epoch: 1, ..new_run(RUN) };
     let done = progress(&[State::Succeeded; 4]);
     let doubtful = progress(&[State::Succeeded, State::InDoubt(None), State::Pending, State::Pending]);

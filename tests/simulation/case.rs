@@ -8,7 +8,7 @@ use milepost::core::change::Change;
 use milepost::core::desk::Limits;
 use milepost::core::id::{RunId, Unit};
 use milepost::core::letter::LetterFilter;
-use milepost::core::plan::Plan;
+use milepost::core::plan::{DeleteAfter, Plan};
 use milepost::core::progress::Progress;
 use milepost::core::queue::Receive;
 use milepost::core::run::{Run, Status};
@@ -182,7 +182,10 @@ impl Case {
         let selection = fortune.selection.clone();
         self.store = self.store.survivor(move |number| if number < cut { Write::Kept } else { last });
         let store = Arc::new(self.store.clone());
-        let served_by = self.plan().items.steps.iter().find_map(|step| step.delete_after);
+        let served_by = self.plan().items.steps.iter().find_map(|step| match step.delete_after {
+            DeleteAfter::Step(after) => Some(after),
+            DeleteAfter::Taken | DeleteAfter::Last => None,
+        });
         let mailbox = Mailbox::new(store.clone(), Arc::clone(&self.world), served_by.unwrap_or(0));
         let (queue, journal) = (store.clone(), store.clone());
         self.world.meet(world::Life { queue, inbox: Arc::new(mailbox), journal });

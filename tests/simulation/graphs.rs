@@ -6,7 +6,7 @@ use std::time::Duration;
 use milepost::core::catalog::Role;
 use milepost::core::cell::SettleBy;
 use milepost::core::fault::Fault;
-use milepost::core::plan::{Plan, PlanStep, Track};
+use milepost::core::plan::{DeleteAfter, Plan, PlanStep, Track};
 use milepost::core::retry::{Jitter, Retry};
 use milepost::core::run;
 use milepost::core::scope::Scope;
@@ -41,6 +41,7 @@ impl Source for SimSource {
             records: "r".into(),
             index: "i".into(),
             count: self.count,
+            intake: None,
             origin: None,
         };
         Ok(Pinned { source, rejected: 1, remarks: Vec::new() })
@@ -66,7 +67,7 @@ impl Records for SimRecords {
         } else {
             Ok(Arc::new(json!({ "n": position, "flag": !position.is_multiple_of(3) })))
         };
-        Record { key: Some(position.to_string()), value }
+        Record { version: None, key: Some(position.to_string()), value }
     }
 
     fn find(&self, key: &str) -> Option<u64> {
@@ -96,7 +97,7 @@ pub(crate) fn step(name: &str, role: Role, needs: Vec<usize>, settle: SettleBy) 
         settle,
         keyed: false,
         tolerant: false,
-        delete_after: None,
+        delete_after: DeleteAfter::Taken,
         revision: 0,
     }
 }
@@ -191,7 +192,7 @@ fn random_items(rng: &mut StdRng, world: &Arc<World>, count: u64) -> (Track, Vec
             let publish = step(&name, Role::Effect { probes: false }, needs, settle);
             made.push(publish, effect(world, at, true), None);
             let mut receive = step(&format!("s{}", at + 1), Role::Receive, vec![at], SettleBy::Repeat);
-            receive.delete_after = Some(at + 1);
+            receive.delete_after = DeleteAfter::Step(at + 1);
             made.push(receive, Worker::Receiver(Arc::new(SimReceiver { world: Arc::clone(world) })), None);
             continue;
         }
@@ -255,7 +256,7 @@ fn hold_longer(rng: &mut StdRng, steps: &mut [PlanStep]) {
             behind.push(at);
         }
     }
-    steps[receive].delete_after = Some(behind[rng.random_range(0..behind.len())]);
+    steps[receive].delete_after = DeleteAfter::Step(behind[rng.random_range(0..behind.len())]);
 }
 
 fn random_step(

@@ -15,6 +15,7 @@ mod clock;
 mod effects;
 mod graphs;
 mod mailbox;
+mod open;
 mod planned;
 mod rivals;
 mod stories;

@@ -18,7 +18,7 @@ use crate::core::cell::Facts;
 use crate::core::change::Message;
 use crate::core::fault::{Fault, name};
 use crate::core::id::{RunId, Unit};
-use crate::core::queue;
+use crate::core::queue::{self, Carried, SHARED};
 use crate::core::retry::{Outcome, Probed};
 use crate::core::scope::Scope;
 use crate::ports::{Call, Effect, OwnQueue, Prepare, Queue, Receiver, StoreError, Verdicts, Worker};
@@ -27,7 +27,7 @@ use rules::Rules;
 /// Entries of one PutEvents call; EventBridge takes no more.
 const ENTRIES_MAX: usize = 10;
 /// Receives under way at once, when the step does not say: each is a commit.
-const POLLERS: u64 = 1;
+pub(super) const POLLERS: u64 = 1;
 
 /// What the embedded bus takes.
 pub const CONNECTION: ConnectionKind = ConnectionKind {
@@ -124,8 +124,14 @@ struct Publisher {
 }
 
 impl Prepare for Publisher {
+    /// What every publish step makes; with `data` and `version` for those who read a shared queue.
     fn prepare(&self, scope: &Scope) -> Result<Value, Fault> {
-        self.publish.prepare(scope)
+        let mut request = self.publish.prepare(scope)?;
+        if self.rules.share() {
+            request["data"] = (*scope.item).clone();
+            request["version"] = Value::from(&*scope.version);
+        }
+        Ok(request)
     }
 }
 
@@ -135,9 +141,9 @@ impl Effect for Publisher {
         let mut outcomes = Vec::with_capacity(calls.len());
         // All are under way at once, so that the store makes them durable together.
         let sent = calls.chunks(ENTRIES_MAX).map(|entries| {
-            let messages = entries.iter().flat_map(|call| self.messages(call)).collect();
+            let (shared, own) = self.messages(entries);
             let queue = Arc::clone(&self.queue);
-            (entries, tokio::spawn(async move { queue.send(messages).await }))
+            (entries, tokio::spawn(put(queue, own, shared)))
         });
         let sent: Vec<_> = sent.collect();
         let requests = sent.len() as u64;
@@ -159,20 +165,46 @@ impl Effect for Publisher {
     }
 }
 
+/// Both are durable when it returns. What is put twice, because the second failed, is dropped.
+async fn put(
+    queue: Arc<dyn OwnQueue>,
+    own: Vec<Message>,
+    shared: Vec<(Message, Carried)>,
+) -> Result<(), StoreError> {
+    if !own.is_empty() {
+        queue.send(own).await?;
+    }
+    if shared.is_empty() { Ok(()) } else { queue.share(shared).await }
+}
+
 impl Publisher {
-    fn messages<'a>(&'a self, call: &'a Call) -> impl Iterator<Item = Message> + 'a {
-        let detail_type = call.request["detail_type"].as_str().unwrap_or_default();
-        self.rules.queues(detail_type).map(move |queue| Message {
-            queue: queue.to_owned(),
-            run: call.run,
-            item: match call.unit {
-                Unit::Item(position) => Some(position),
-                Unit::Run | Unit::Closing(_) => None,
-            },
-            event_id: call.effect_id,
-            detail_type: detail_type.to_owned(),
-            digest: call.request["digest"].as_str().unwrap_or_default().to_owned(),
-        })
+    /// Messages with their content for shared queues, and references for those of the run.
+    fn messages(&self, calls: &[Call]) -> (Vec<(Message, Carried)>, Vec<Message>) {
+        let (mut shared, mut own) = (Vec::new(), Vec::new());
+        for call in calls {
+            let text = |name: &str| call.request[name].as_str().unwrap_or_default().to_owned();
+            for target in self.rules.targets(&text("detail_type")) {
+                let message = Message {
+                    queue: target.queue.to_owned(),
+                    run: if target.shared { SHARED } else { call.run },
+                    item: match call.unit {
+                        Unit::Item(position) if !target.shared => Some(position),
+                        Unit::Item(_) | Unit::Run | Unit::Closing(_) => None,
+                    },
+                    event_id: call.effect_id,
+                    detail_type: text("detail_type"),
+                    digest: text("digest"),
+                };
+                if target.shared {
+                    let content = Arc::new(call.request["data"].clone());
+                    let version = call.request["version"].as_str().map(str::to_owned);
+                    shared.push((message, Carried { key: None, version, content }));
+                } else {
+                    own.push(message);
+                }
+            }
+        }
+        (shared, own)
     }
 
     fn facts(&self, call: &Call) -> Facts {
@@ -180,7 +212,7 @@ impl Publisher {
         let facts = json!({
             "event_id": uuid::Uuid::from_u128(call.effect_id).hyphenated().to_string(),
             "digest": call.request["digest"],
-            "queues": self.rules.queues(detail_type).count(),
+            "queues": self.rules.targets(detail_type).count(),
         });
         match facts {
             Value::Object(facts) => facts.into_iter().collect(),

@@ -12,6 +12,7 @@ use crate::ports::{QueueError, StoreError};
 #[derive(Default)]
 struct Recorded {
     sends: Mutex<Vec<Vec<Message>>>,
+    shared: Mutex<Vec<(Message, Carried)>>,
     broken: bool,
 }
 
@@ -40,6 +41,11 @@ impl OwnQueue for Recorded {
             return Err(StoreError("disk".to_owned()));
         }
         self.sends.lock().unwrap().push(messages);
+        Ok(())
+    }
+
+    async fn share(&self, messages: Vec<(Message, Carried)>) -> Result<(), StoreError> {
+        self.shared.lock().unwrap().extend(messages);
         Ok(())
     }
 }
@@ -137,4 +143,22 @@ fn every_wrong_rule_is_reported() {
     assert_eq!(faults.unwrap_err().len(), 3);
     let with = json!({ "wait": "soon", "max_receives": 0 });
     assert_eq!(Receive::read(with.as_object().unwrap(), POLLERS).err().map(|faults| faults.len()), Some(3));
+}
+
+#[tokio::test]
+async fn a_shared_queue_gets_the_product_itself_and_its_version() {
+    let queue = Arc::new(Recorded::default());
+    let rules = json!([
+        { "detail_type": "ProductIngested", "queue": "own" },
+        { "detail_type": "ProductIngested", "queue": "all", "shared": true },
+    ]);
+    let publisher = publisher(&rules, Arc::clone(&queue));
+    publisher.call(&calls(&publisher, 2)).await;
+    let own = queue.sends.lock().unwrap().concat();
+    assert_eq!((own.len(), own[1].run, own[1].item), (2, RunId(1), Some(1)));
+    let shared = queue.shared.lock().unwrap();
+    let (message, carried) = &shared[1];
+    assert_eq!((message.queue.as_str(), message.run, message.item), ("all", SHARED, None));
+    assert_eq!((message.event_id, &message.digest), (own[1].event_id, &own[1].digest));
+    assert_eq!((&*carried.content, carried.version.as_deref()), (&json!({ "sku": 1 }), Some("0")));
 }

@@ -4,12 +4,13 @@ use crate::core::catalog::Role;
 use crate::core::cell::{SettleBy, SkipReason, State as S};
 use crate::core::fault::{Fault, name};
 use crate::core::mail::{Disposition as D, disposition, left_to_queue};
-use crate::core::plan::{PlanStep, Track};
+use crate::core::plan::{DeleteAfter, PlanStep, Track};
 
 use super::{AT, effect, standing_at, step};
 
 /// publish, consume, pim; `delete_after` is counted from publish.
 fn track(delete_after: Option<usize>) -> Track {
+    let delete_after = delete_after.map_or(DeleteAfter::Taken, DeleteAfter::Step);
     let consume = PlanStep { delete_after, ..step("consume", Role::Receive, &[0]) };
     Track::new(vec![effect("publish", &[], SettleBy::Repeat), consume, effect("pim", &[1], SettleBy::Probe)])
 }
@@ -78,4 +79,28 @@ fn an_item_that_was_given_up_left_its_message_behind_only_if_it_had_come() {
     let mut other = standing_at(&[S::Succeeded, S::DeadLettered, S::Pending]);
     other.cells[1].fault = Some(Fault::new(name::PAYLOAD_MISMATCH, "another content"));
     assert_eq!(left_to_queue(&track(Some(2)), &other), Some(1));
+}
+
+/// read, then two effects side by side: the message of an open run is the item's own.
+fn open(states: [S; 3]) -> D {
+    let read = PlanStep { delete_after: DeleteAfter::Last, ..step("read", Role::Pure, &[]) };
+    let effects = ["pim", "shop"].map(|name| effect(name, &[0], SettleBy::Person));
+    disposition(&Track::new([vec![read], effects.to_vec()].concat()), 0, &standing_at(&states))
+}
+
+#[test]
+fn the_message_that_brought_an_item_stays_until_the_item_is_finished() {
+    assert_eq!(open([S::Pending, S::Pending, S::Pending]), D::Keep, "it has not begun");
+    assert_eq!(open([S::Succeeded, S::Succeeded, S::Running]), D::Keep);
+    assert_eq!(open([S::Succeeded, S::Succeeded, S::Backoff(AT)]), D::Keep);
+    assert_eq!(open([S::Succeeded, S::Succeeded, S::Skipped(SkipReason::Stale)]), D::Delete);
+    assert_eq!(open([S::DeadLettered, S::Pending, S::Pending]), D::Release, "the body is not valid");
+    assert_eq!(open([S::Succeeded, S::Succeeded, S::DeadLettered]), D::Release);
+}
+
+#[test]
+fn the_message_of_an_item_in_doubt_does_not_reach_an_engine_that_would_repeat_it_blindly() {
+    assert_eq!(open([S::Succeeded, S::InDoubt(None), S::Running]), D::Keep, "the other branch still works");
+    assert_eq!(open([S::Succeeded, S::InDoubt(None), S::Succeeded]), D::Delete);
+    assert_eq!(open([S::Succeeded, S::InDoubt(Some(AT)), S::Succeeded]), D::Keep, "it will be looked at");
 }

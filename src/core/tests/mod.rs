@@ -40,7 +40,7 @@ pub(super) fn step(name: &str, role: Role, needs: &[usize]) -> PlanStep {
         settle: SettleBy::Repeat,
         keyed: false,
         tolerant: false,
-        delete_after: None,
+        delete_after: crate::core::plan::DeleteAfter::Taken,
         revision: 0,
     }
 }

@@ -9,7 +9,7 @@ use crate::core::catalog::{Catalog, Descriptor, Place, Role, always, never};
 use crate::core::cell::SettleBy;
 use crate::core::id::Unit;
 use crate::core::outlet::Terms;
-use crate::core::plan::{Plan, Track};
+use crate::core::plan::{DeleteAfter, Plan, Track};
 use crate::core::retry::Retry;
 use crate::core::workflow::{Batch, Connection, Step, Tolerance, Workflow};
 
@@ -173,7 +173,22 @@ fn a_message_is_held_until_the_step_that_is_named() {
         &workflow(vec![step("source", "read", &[]), consume, step("pim", "upsert", &["consume"])]),
         &catalog(),
     );
-    assert_eq!(plan.items.steps[1].delete_after, plan.items.position("pim"));
+    let pim = plan.items.position("pim").unwrap();
+    assert_eq!(plan.items.steps[1].delete_after, DeleteAfter::Step(pim));
+    assert_eq!(plan.items.steps[pim].delete_after, DeleteAfter::Taken);
+}
+
+#[test]
+fn the_message_that_brings_an_item_is_held_to_the_end_unless_a_step_is_named() {
+    let of = |queue| {
+        let mut source = step("source", "read", &[]);
+        source.with.insert("source".to_owned(), queue);
+        let steps = vec![source, step("pim", "upsert", &["source"])];
+        Plan::of(&workflow(steps), &catalog()).items.steps[0].delete_after
+    };
+    assert_eq!(of(json!({ "queue": "q" })), DeleteAfter::Last);
+    assert_eq!(of(json!({ "queue": "q", "delete_after": "pim" })), DeleteAfter::Step(1));
+    assert_eq!(of(json!("a.json")), DeleteAfter::Taken);
 }
 
 #[test]

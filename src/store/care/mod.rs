@@ -99,7 +99,9 @@ impl Pins for Kept {
 fn named_by(run: &Run) -> Vec<(String, String)> {
     let definition = [("its definition".to_owned(), run.definition.clone())];
     let files = run.files.iter().map(|(name, address)| (format!("its file '{name}'"), address.clone()));
-    let source = run.source.iter().flat_map(|source| {
+    // A queue has no files: what it brought is in rows.
+    let pinned = run.source.iter().filter(|source| source.intake.is_none());
+    let source = pinned.flat_map(|source| {
         let records = ("the records of its source".to_owned(), source.records.clone());
         [records, ("the index of its source".to_owned(), source.index.clone())]
     });

@@ -1,5 +1,8 @@
 //! Whether the state is sound: every row by itself, and what rows and files say of each other.
 
+mod intake;
+mod queues;
+
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
@@ -14,16 +17,13 @@ use crate::core::run::Run;
 use crate::core::start::StartKey;
 use crate::core::tally::{StepTally, Tally};
 
-use super::super::block::{Block, CELLS, Found, ITEMS, MESSAGES, Record};
+use super::super::block::{Block, CELLS, Found, ITEMS, Record};
 use super::super::cells::{self, Count, Paged};
-use super::super::claims;
-use super::super::codec;
 use super::super::error::Error;
-use super::super::keys;
 use super::super::open::DAMAGED;
-use super::super::racks::Parcel;
 use super::super::rows::{self, Rows};
 use super::super::wire::Input;
+use super::super::{claims, codec, keys};
 use super::walk::{self, Raw};
 use super::{PlanOf, kept, named_by, words};
 
@@ -70,6 +70,10 @@ struct State {
     /// Items with a record before the watermark.
     passed: u64,
     events: u64,
+    /// Items with an entrant.
+    entrants: u64,
+    /// Those of them that were dead letters from the start, perhaps without a body.
+    unsound: BTreeSet<u64>,
 }
 
 impl Check<'_> {
@@ -166,6 +170,8 @@ impl Check<'_> {
             Some(b'I') => self.items(key, &payload)?,
             Some(b'U') => self.steps(key, &payload)?,
             Some(b'Q') => self.messages(key, &payload)?,
+            Some(b'A') => self.entrants(key, &payload)?,
+            Some(b'B') => self.body(key),
             Some(b'S') => self.spilled(key, &payload)?,
             Some(b'D') => drop(kept::decode(&payload).map_err(at)?),
             Some(b'P') => drop(cells::from_json::<StartKey>(&payload).map_err(at)?),
@@ -212,7 +218,9 @@ impl Check<'_> {
         for slot in block.filled() {
             self.found.seen.items += 1;
             if let Some(progress) = self.record::<Progress>(key, &block, slot) {
-                self.item(key, ITEMS.position(number, slot), &progress);
+                let position = ITEMS.position(number, slot);
+                words::run_in(key).inspect(|run| self.has_body(*run, position, &progress));
+                self.item(key, position, &progress);
             }
         }
         Ok(())
@@ -246,27 +254,6 @@ impl Check<'_> {
                 self.record::<Count>(key, &block, slot);
             } else {
                 self.record::<Paged>(key, &block, slot);
-            }
-        }
-        Ok(())
-    }
-
-    fn messages(&mut self, key: &[u8], payload: &[u8]) -> Result<(), Error> {
-        if keys::of_queue_block(key).is_none() {
-            self.found.add(Damage::Row, words::place(key), "its key names no queue");
-        }
-        let block = Block::decode(payload).map_err(codec::at(key))?;
-        for slot in block.filled() {
-            self.found.seen.messages += 1;
-            let parcel = self.record::<Parcel>(key, &block, slot);
-            let number = keys::last_number(&key[..key.len().min(25)]).unwrap_or_default();
-            let run = words::run_in(key).and_then(|run| self.runs.get(&run)?.run.as_ref());
-            let count = run.and_then(|run| run.source.as_ref()).map(|source| source.count);
-            if let (Some(item), Some(count)) = (parcel.and_then(|parcel| parcel.item), count)
-                && item >= count
-            {
-                let place = format!("message {} in {}", MESSAGES.position(number, slot), words::place(key));
-                self.found.add(Damage::Row, place, format!("it is about item {item} of {count}"));
             }
         }
         Ok(())
@@ -317,6 +304,7 @@ impl Check<'_> {
     /// What the rows of one run come to.
     fn sums(&mut self, id: RunId, state: &State) {
         let Some(run) = &state.run else { return };
+        self.all_have_entrants(id, run, state.entrants);
         let place = format!("the counts of {id}");
         if state.stored.units != state.counted.units {
             let (counts, records) = (state.stored.units, state.counted.units);

@@ -1,12 +1,15 @@
 //! What a key is about: its kind, its run, and the same in words.
 
 use crate::core::id::RunId;
+use crate::core::queue::SHARED;
 
 use super::super::block::{CELLS, ITEMS, MESSAGES};
 use super::super::keys;
 
 /// Kinds of rows by the letter of their keys, in words for people.
 const KINDS: &[(u8, &str)] = &[
+    (b'A', "entrants"),
+    (b'B', "bodies of items"),
     (b'D', "dead letters kept"),
     (b'G', "removals under way"),
     (b'I', "items"),
@@ -28,12 +31,13 @@ pub(super) fn kind(key: &[u8]) -> Option<&'static str> {
     KINDS.iter().find(|(letter, _)| key.first() == Some(letter)).map(|(_, word)| *word)
 }
 
-/// The run that a row is a part of. A kept dead letter is a part of none.
+/// The run that a row is a part of. A kept dead letter is a part of none, nor is a queue that all runs
+/// share.
 pub(super) fn run_of(key: &[u8]) -> Option<RunId> {
     match key.first()? {
         b'S' => run_of(key.get(1..)?),
         b'M' | b'N' | b'D' | b'K' | b'P' => None,
-        _ => run_in(key),
+        _ => run_in(key).filter(|run| *run != SHARED),
     }
 }
 
@@ -56,6 +60,11 @@ pub(super) fn place(key: &[u8]) -> String {
         Some(b'T') => format!("the counts of {run}, page {number}"),
         Some(b'G') => format!("the removal of {run}"),
         Some(b'D') => format!("the kept dead letter {number} of {run}"),
+        Some(b'B') => format!("the body of item {number} of {run}"),
+        Some(b'A') => {
+            let (first, last) = (ITEMS.position(number, 0), ITEMS.position(number, ITEMS.extra() - 1));
+            format!("the entrants {first} to {last} of {run}")
+        }
         Some(b'I') => {
             let (first, last) = (ITEMS.position(number, 0), ITEMS.position(number, ITEMS.extra() - 1));
             format!("items {first} to {last} of {run}")
@@ -68,6 +77,7 @@ pub(super) fn place(key: &[u8]) -> String {
             _ => format!("the steps of {run}, page {number}"),
         },
         Some(b'Q') => match keys::of_queue_block(key) {
+            Some((SHARED, block, queue)) => format!("block {block} of the shared queue '{queue}'"),
             Some((run, block, queue)) => format!("block {block} of the queue '{queue}' of {run}"),
             None => format!("a queue of {run}"),
         },
@@ -83,6 +93,7 @@ fn spilled(key: &[u8]) -> String {
     let number = keys::last_number(block).unwrap_or_default();
     let run = run_in(block).map_or_else(String::new, |run| format!(" of {run}"));
     match block.first() {
+        Some(b'A') => format!("the long entrant {}{run}", ITEMS.position(number, slot)),
         Some(b'I') => format!("the long record of item {}{run}", ITEMS.position(number, slot)),
         Some(b'U') => format!("the long record of step {}{run}", CELLS.position(number, slot)),
         Some(b'Q') => {
@@ -109,6 +120,8 @@ mod tests {
             (keys::run(run), format!("the record of {id}")),
             (keys::key(KeyId(255)), "the idempotency key 000000000000000000000000000000ff".to_owned()),
             (keys::item_block(run, 3), format!("items 48 to 63 of {id}")),
+            (keys::entrant_block(run, 3), format!("the entrants 48 to 63 of {id}")),
+            (keys::body(run, 9), format!("the body of item 9 of {id}")),
             (keys::event(run, 9), format!("event 9 of {id}")),
             (keys::unit_page(run, Unit::Run, 1), format!("the steps of {id}, page 1")),
             (
@@ -116,6 +129,7 @@ mod tests {
                 format!("the steps of closing 300 of {id}, page 0"),
             ),
             (keys::queue_block(run, "a.b", 2), format!("block 2 of the queue 'a.b' of {id}")),
+            (keys::queue_block(SHARED, "a.b", 2), "block 2 of the shared queue 'a.b'".to_owned()),
             (keys::spill(&keys::item_block(run, 1), 2), format!("the long record of item 18 of {id}")),
             (
                 keys::spill(&keys::queue_block(run, "q", 1), 3),

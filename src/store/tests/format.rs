@@ -82,9 +82,9 @@ fn other_payloads_are_spelled_like_this() {
 #[test]
 fn messages_and_run_steps_are_spelled_like_this() {
     let mut messages = Block::default();
-    let mut received = Parcel::new(message("q", RUN, 5));
+    let mut received = Parcel::new(message("q", RUN, 5), None);
     (received.receives, received.until) = (2, Some(Timestamp(START)));
-    let about_the_run = Parcel { item: None, ..Parcel::new(message("q", RUN, 6)) };
+    let about_the_run = Parcel { item: None, ..Parcel::new(message("q", RUN, 6), None) };
     messages.put(MESSAGES, 0, &received);
     messages.put(MESSAGES, 1, &about_the_run);
     assert_eq!(messages.get(0), Ok(Found::Here(received)));

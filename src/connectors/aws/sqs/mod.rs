@@ -28,7 +28,7 @@ use crate::ports::{Prepare, Queue, Receiver, Worker};
 use queue::Sqs;
 
 /// Receives under way at once, when the step does not say: each brings ten messages at most.
-const POLLERS: u64 = 4;
+pub(crate) const POLLERS: u64 = 4;
 /// Longest time of a request beyond the wait that it asks for.
 const MARGIN: Duration = Duration::from_secs(15);
 
@@ -39,16 +39,20 @@ const MARGIN: Duration = Duration::from_secs(15);
 /// A field is wrong.
 pub fn build_consume(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
     let receive = Receive::read(&site.step.with, POLLERS)?;
-    let own = receive.of(RunId(0));
-    let named = site.settings.get("queue").and_then(Value::as_str).unwrap_or(&own.queue);
-    let session = Arc::new(Session::new(own.wait.min(queue::WAIT_MAX) + MARGIN));
-    let queue = Arc::new(Sqs::new(session, named));
+    let queue = queue(site, &receive.of(RunId(0)));
     Ok(Worker::Receiver(Arc::new(Consumer { receive, queue })))
+}
+
+/// The queue that is received from like this. Speaks to nobody yet.
+pub(crate) fn queue(site: &Site<'_>, receive: &core::Receive) -> Arc<dyn Queue> {
+    let named = site.settings.get("queue").and_then(Value::as_str).unwrap_or(&receive.queue);
+    let session = Arc::new(Session::new(receive.wait.min(queue::WAIT_MAX) + MARGIN));
+    Arc::new(Sqs::new(session, named))
 }
 
 struct Consumer {
     receive: Receive,
-    queue: Arc<Sqs>,
+    queue: Arc<dyn Queue>,
 }
 
 impl Prepare for Consumer {
@@ -59,7 +63,7 @@ impl Prepare for Consumer {
 
 impl Receiver for Consumer {
     fn queue(&self) -> Arc<dyn Queue> {
-        Arc::clone(&self.queue) as Arc<dyn Queue>
+        Arc::clone(&self.queue)
     }
 
     fn receive(&self, run: RunId) -> core::Receive {

@@ -43,13 +43,17 @@ pub(super) struct NotJson {
 impl Checker {
     /// Reads and checks a record.
     pub(super) fn check(&self, bytes: &[u8]) -> Result<Checked, NotJson> {
-        let value = Arc::new(parse(bytes)?);
+        Ok(self.judge(Arc::new(parse(bytes)?)))
+    }
+
+    /// Checks a record.
+    pub(super) fn judge(&self, value: Arc<Value>) -> Checked {
         let key = self.key(&value).ok();
         let valid = key.is_some()
             && value.is_object()
             && self.required.iter().all(|pointer| has(&value, pointer))
             && self.schema.as_ref().is_none_or(|schema| schema.is_valid(&value));
-        Ok(Checked { key, value, valid })
+        Checked { key, value, valid }
     }
 
     /// Reads a record that was found valid before.

@@ -6,6 +6,8 @@
 //!
 //! An array without elements is a source without items. An empty file is malformed: whoever
 //! writes the file has written nothing.
+//!
+//! `source: { queue: … }` takes the records from messages instead: an open run (`stream`).
 
 mod check;
 mod index;
@@ -13,6 +15,7 @@ mod paths;
 mod pin;
 mod records;
 mod split;
+mod stream;
 mod table;
 mod text;
 
@@ -27,7 +30,7 @@ use self::check::Checker;
 pub(crate) use self::paths::Paths;
 use self::split::{At, Format, Splitter};
 use crate::connectors::opening::Opener;
-use crate::connectors::{BuildFault, Site};
+use crate::connectors::{BuildFault, Site, settings};
 use crate::core::catalog::{ConnectionKind, Descriptor, Field, Kind, Place, Role, always};
 use crate::core::fault::{Fault, name};
 use crate::core::run;
@@ -41,9 +44,9 @@ pub const DESCRIPTOR: Descriptor = Descriptor {
     summary: "reads records from a JSON, NDJSON or CSV file and checks each by a JSON Schema",
     role: Role::Source,
     place: Place::Run,
-    connections: &["local", "s3"],
+    connections: &["local", "s3", "embedded", "aws"],
     fields: &[
-        Field { name: "source", kind: Kind::Source, required: true },
+        Field { name: "source", kind: Kind::Source(stream::FIELDS), required: true },
         Field { name: "item_key", kind: Kind::Expression, required: true },
         Field { name: "schema", kind: Kind::File, required: false },
         Field { name: "required", kind: Kind::Texts, required: false },
@@ -58,6 +61,8 @@ pub const DESCRIPTOR: Descriptor = Descriptor {
     harmless: always,
 };
 
+pub(crate) use stream::build as build_stream;
+
 /// The connection to the files of this machine.
 pub const LOCAL: ConnectionKind =
     ConnectionKind { name: "local", summary: "files of this machine", fields: &[] };
@@ -68,36 +73,42 @@ pub const LOCAL: ConnectionKind =
 /// Every mistake in the step and in its schema file.
 pub(crate) fn build(site: &Site<'_>, opener: Arc<dyn Opener>) -> Result<Worker, Vec<BuildFault>> {
     let with = &site.step.with;
-    let mut faults = Vec::new();
-    let schema = schema(with, site).unwrap_or_else(|fault| {
-        faults.push(fault);
-        None
-    });
     let written = with.get("source").cloned().unwrap_or_default();
-    let source = Template::parse(&written).map_err(|error| faults.push(fault("source", error.message))).ok();
+    let one = |fault: BuildFault| vec![fault];
     // What an expression gives is known when the run reads it.
     let literal = written.as_str().filter(|text| !text.contains("${{"));
-    if let Some(Err(refused)) = literal.map(|uri| opener.accepts(uri)) {
-        faults.push(fault("source", refused.message));
-    }
-    let key_text = text(with, "item_key").unwrap_or_default();
-    let key = Expression::parse(key_text).map_err(|error| faults.push(fault("item_key", error.message))).ok();
-    let delimiter = delimiter(with).unwrap_or_else(|fault| {
-        faults.push(fault);
-        None
-    });
-    let (Some(source), Some(key), true) = (source, key, faults.is_empty()) else { return Err(faults) };
-    let required = with.get("required").and_then(Value::as_array).into_iter().flatten();
-    let required =
-        required.filter_map(Value::as_str).map(|path| format!("/{}", path.replace('.', "/"))).collect();
+    let source = if written.is_object() {
+        Err(one(BuildFault {
+            hint: Some("name a connection of kind embedded or aws".to_owned()),
+            ..fault("source", "what this connection reads is no queue".to_owned())
+        }))
+    } else if let Some(Err(refused)) = literal.map(|uri| opener.accepts(uri)) {
+        Err(one(fault("source", refused.message)))
+    } else {
+        Template::parse(&written).map_err(|error| one(fault("source", error.message)))
+    };
+    let read = settings::both(source, delimiter(with).map_err(one));
+    let ((source, delimiter), checker) = settings::both(read, checker(site))?;
     Ok(Worker::Source(Arc::new(Step {
         source,
         opener,
         format: format(with),
         delimiter,
         fail: text(with, "on_invalid") == Some("fail"),
-        checker: Arc::new(Checker { schema, required, key, key_text: key_text.to_owned() }),
+        checker: Arc::new(checker),
     })))
+}
+
+/// What is asked of each record.
+fn checker(site: &Site<'_>) -> Result<Checker, Vec<BuildFault>> {
+    let with = &site.step.with;
+    let key_text = text(with, "item_key").unwrap_or_default();
+    let key = Expression::parse(key_text).map_err(|error| vec![fault("item_key", error.message)]);
+    let (schema, key) = settings::both(schema(with, site).map_err(|fault| vec![fault]), key)?;
+    let required = with.get("required").and_then(Value::as_array).into_iter().flatten();
+    let required =
+        required.filter_map(Value::as_str).map(|path| format!("/{}", path.replace('.', "/"))).collect();
+    Ok(Checker { schema, required, key, key_text: key_text.to_owned() })
 }
 
 fn text<'w>(with: &'w Map<String, Value>, field: &str) -> Option<&'w str> {
@@ -200,6 +211,7 @@ impl Source for Step {
             index: pinned.index,
             count: pinned.count,
             origin: opened.origin,
+            intake: None,
         };
         Ok(Pinned { source, rejected: pinned.rejected, remarks: pinned.remarks })
     }

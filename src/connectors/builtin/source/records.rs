@@ -25,7 +25,7 @@ impl Records for Pinned {
     fn record(&self, position: u64) -> Record {
         self.read(position).unwrap_or_else(|error| {
             let message = format!("failed to read record {position} of the pinned source: {error}");
-            Record { key: None, value: Err(Fault::new(name::VALIDATION, message)) }
+            Record { version: None, key: None, value: Err(Fault::new(name::VALIDATION, message)) }
         })
     }
 
@@ -77,22 +77,24 @@ impl Pinned {
     fn judged(&self, state: State, record: &[u8], note: &str) -> Record {
         let invalid = |message: String| Fault::new(name::INVALID_RECORD, message);
         match (state, self.checker.trust(record)) {
-            (State::Valid, Ok(checked)) => Record { key: checked.key, value: Ok(checked.value) },
+            (State::Valid, Ok(checked)) => {
+                Record { version: None, key: checked.key, value: Ok(checked.value) }
+            }
             (State::Duplicate, Ok(checked)) => {
                 let fault = Fault::new(name::DUPLICATE, format!("{note} occurred before in this source"));
-                Record { key: checked.key, value: Err(fault) }
+                Record { version: None, key: checked.key, value: Err(fault) }
             }
             (State::Invalid, Ok(checked)) => {
                 let mut reasons = self.checker.reasons(&checked.value);
                 if !note.is_empty() {
                     reasons.insert(0, note.to_owned());
                 }
-                Record { key: checked.key, value: Err(invalid(reasons.join("; "))) }
+                Record { version: None, key: checked.key, value: Err(invalid(reasons.join("; "))) }
             }
             (_, Err(error)) => {
                 let message =
                     if note.is_empty() { format!("not JSON: {}", error.message) } else { note.to_owned() };
-                Record { key: None, value: Err(invalid(message)) }
+                Record { version: None, key: None, value: Err(invalid(message)) }
             }
         }
     }

@@ -65,7 +65,7 @@ fn step(name: &str, role: Role, needs: Vec<usize>) -> PlanStep {
         settle: SettleBy::Person,
         keyed: false,
         tolerant: false,
-        delete_after: None,
+        delete_after: crate::core::plan::DeleteAfter::Taken,
         revision: 0,
     }
 }
@@ -98,6 +98,7 @@ async fn fill(store: &Store, id: RunId, ended_at: u64) -> Run {
         records: put(&format!("records of {id}")),
         index: put(&format!("index of {id}")),
         count: ITEMS,
+        intake: None,
         origin: None,
     };
     let run = Run {

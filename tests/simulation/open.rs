@@ -1,0 +1,424 @@
+//! Open runs: the queue is the source, and outlives every engine. The engine dies at every commit in
+//! turn; messages come twice, and again when their time is over. No message is lost, nothing is done
+//! twice, and none goes before its item is finished.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use milepost::core::catalog::Role;
+use milepost::core::cell::{Facts, SettleBy, State};
+use milepost::core::change::{Change, Message};
+use milepost::core::desk::Limits;
+use milepost::core::fault::Fault;
+use milepost::core::id::{RunId, Unit};
+use milepost::core::inflow::{Entrant, Intake, Rotation};
+use milepost::core::plan::{DeleteAfter, Plan, PlanStep, Track};
+use milepost::core::queue::{Carried, Delivery, Receive, Received, SHARED, Ticket};
+use milepost::core::retry::{Outcome, Probed};
+use milepost::core::run::{Run, Status};
+use milepost::core::scope::Scope;
+use milepost::core::selection::Selection;
+use milepost::core::time::Timestamp;
+use milepost::core::workflow::{Bounds, Tolerance};
+use milepost::engine::assembly::Assembly;
+use milepost::engine::{Control, Ports, Resumption, drive, recover};
+use milepost::ports::{
+    Call, Clock, Effect, Journal, Keys, Pins, Prepare, Queue, QueueError, Receiver, Stream, Verdicts, Worker,
+};
+use milepost::store::{Fate, MemoryStore};
+use serde_json::{Value, json};
+
+use crate::case::new_run;
+use crate::clock::{InPlace, SimClock};
+use crate::graphs::{station, step};
+
+const SECOND: Duration = Duration::from_secs(1);
+/// The message whose body is not valid.
+const BAD: u64 = 3;
+/// After so many receives a message is left to the dead-letter queue.
+const RECEIVES_MAX: u32 = 9;
+/// The effect that nobody can look up.
+const UNPROBED: usize = 2;
+
+/// A message outside.
+#[derive(Clone)]
+struct Waiting {
+    event: u64,
+    visible_at: Timestamp,
+    receives: u32,
+}
+
+/// The queue and the system outside: both outlive every engine.
+struct Outside {
+    clock: Arc<SimClock>,
+    queue: Mutex<Vec<Waiting>>,
+    /// How often each effect was carried out, by step and event.
+    done: Mutex<BTreeMap<(usize, u64), u32>>,
+    /// The store of the present life, to hold deletions against.
+    journal: Mutex<Option<(RunId, MemoryStore)>>,
+    wrong: Mutex<Vec<String>>,
+    dead: Mutex<Vec<u64>>,
+}
+
+impl Outside {
+    /// So many messages; every fifth is there twice.
+    fn with(clock: &Arc<SimClock>, messages: u64) -> Arc<Self> {
+        let twice = (0..messages).filter(|event| event % 5 == 0);
+        let queue = (0..messages).chain(twice);
+        let queue = queue.map(|event| Waiting { event, visible_at: Timestamp(0), receives: 0 });
+        Arc::new(Self {
+            clock: Arc::clone(clock),
+            queue: Mutex::new(queue.collect()),
+            done: Mutex::default(),
+            journal: Mutex::default(),
+            wrong: Mutex::default(),
+            dead: Mutex::default(),
+        })
+    }
+
+    fn take(&self, receive: &Receive) -> Received {
+        let (now, mut received) = (self.clock.now(), Received::default());
+        self.queue.lock().unwrap().retain_mut(|waiting| {
+            if waiting.visible_at > now || received.deliveries.len() == receive.max.min(3) {
+                return true;
+            }
+            if waiting.receives == RECEIVES_MAX {
+                self.dead.lock().unwrap().push(waiting.event);
+                return false;
+            }
+            waiting.receives += 1;
+            waiting.visible_at = now.after(receive.visibility);
+            received.deliveries.push(delivery(waiting));
+            true
+        });
+        received
+    }
+
+    /// What is durable about the item of an event, if there is one.
+    fn item_of(&self, event: u64) -> Option<(u64, milepost::core::progress::Progress)> {
+        let journal = self.journal.lock().unwrap();
+        let (run, store) = journal.as_ref()?;
+        let store = store.survivor(|_| Fate::Kept);
+        let entrants = store.entrants(*run, 0, usize::MAX).unwrap();
+        let (position, _) =
+            entrants.into_iter().find(|(_, entrant)| entrant.event_id == u128::from(event))?;
+        Some((position, store.progress(*run, Unit::Item(position)).unwrap()?))
+    }
+}
+
+fn delivery(waiting: &Waiting) -> Delivery {
+    let Waiting { event, receives, .. } = waiting;
+    let message = Message {
+        queue: "q".to_owned(),
+        run: RunId(99),
+        item: Some(*event + 7),
+        event_id: u128::from(*event),
+        detail_type: "T".to_owned(),
+        digest: "d".to_owned(),
+    };
+    let content = Arc::new(json!({ "n": event }));
+    let carried = Some(Carried { key: None, version: Some(event.to_string()), content });
+    let ticket = Ticket::Given(format!("{event}/{receives}").into());
+    Delivery { message, receives: *receives, ticket, carried }
+}
+
+fn event_of(ticket: &Ticket) -> u64 {
+    let Ticket::Given(text) = ticket else { panic!("not a ticket of this queue") };
+    text.split('/').next().unwrap().parse().unwrap()
+}
+
+/// The queue as one life of the engine has it.
+struct Source {
+    outside: Arc<Outside>,
+    rotation: Rotation,
+}
+
+#[async_trait]
+impl Queue for Outside {
+    async fn receive(&self, receive: &Receive) -> Result<Received, QueueError> {
+        let until = self.clock.now().after(receive.wait);
+        loop {
+            let received = self.take(receive);
+            if !received.is_empty() || self.clock.now() >= until {
+                return Ok(received);
+            }
+            self.clock.sleep_until(self.clock.now().after(Duration::from_millis(100))).await;
+        }
+    }
+
+    async fn delete(&self, tickets: Vec<Ticket>) -> Result<(), QueueError> {
+        for event in tickets.iter().map(event_of) {
+            // Finished, or left to a person: never before.
+            let over = |state: State| state.is_passed() || state == State::InDoubt(None);
+            let item = self.item_of(event);
+            let is_over = item.as_ref().is_some_and(|(_, item)| {
+                item.cells.iter().all(|cell| over(cell.state) || cell.state == State::Pending)
+                    && item.cells.iter().skip(1).any(|cell| over(cell.state))
+            });
+            if !is_over {
+                self.wrong.lock().unwrap().push(format!("the message of {event} goes at {item:?}"));
+            }
+            self.queue.lock().unwrap().retain(|waiting| waiting.event != event);
+        }
+        Ok(())
+    }
+
+    async fn hide(&self, tickets: Vec<Ticket>, visibility: Duration) -> Result<(), QueueError> {
+        let until = self.clock.now().after(visibility);
+        for event in tickets.iter().map(event_of) {
+            let mut queue = self.queue.lock().unwrap();
+            queue
+                .iter_mut()
+                .filter(|waiting| waiting.event == event)
+                .for_each(|waiting| waiting.visible_at = until);
+        }
+        Ok(())
+    }
+
+    async fn redrive(&self, _: &Receive) -> Result<Option<u64>, QueueError> {
+        Ok(None)
+    }
+}
+
+impl Prepare for Source {
+    fn prepare(&self, _: &Scope) -> Result<Value, Fault> {
+        Ok(json!({ "source": "q" }))
+    }
+}
+
+impl Receiver for Source {
+    fn queue(&self) -> Arc<dyn Queue> {
+        Arc::clone(&self.outside) as Arc<dyn Queue>
+    }
+
+    fn receive(&self, _: RunId) -> Receive {
+        Receive {
+            queue: "q".to_owned(),
+            run: SHARED,
+            items: None,
+            max: 10,
+            wait: SECOND,
+            visibility: 5 * SECOND,
+            receives_max: RECEIVES_MAX,
+            pollers: 2,
+            content: true,
+        }
+    }
+}
+
+impl Stream for Source {
+    fn rotation(&self) -> Rotation {
+        self.rotation
+    }
+
+    fn item(&self, delivery: &Delivery) -> (Entrant, Vec<u8>) {
+        let carried = delivery.carried.as_ref().unwrap();
+        let n = carried.content["n"].as_u64().unwrap();
+        let fault = (n == BAD).then(|| Fault::new("InvalidRecord", "not this one"));
+        let (event_id, version) = (delivery.message.event_id, carried.version.clone());
+        let entrant = Entrant { event_id, key: Some(format!("k{n}")), version, fault };
+        (entrant, serde_json::to_vec(&*carried.content).unwrap())
+    }
+}
+
+/// Carries something out once per call, and can say so, or not.
+struct Doing {
+    outside: Arc<Outside>,
+    step: usize,
+}
+
+impl Prepare for Doing {
+    fn prepare(&self, scope: &Scope) -> Result<Value, Fault> {
+        // The version is that of the message, not of the run.
+        assert_eq!(*scope.version, *scope.item["n"].to_string());
+        Ok(scope.item.as_ref().clone())
+    }
+}
+
+impl Doing {
+    /// Items end at different times, each in a commit of its own.
+    fn took(&self, n: u64) -> u32 {
+        1 + u32::try_from((n * 7 + self.step as u64 * 5) % 11).unwrap()
+    }
+}
+
+#[async_trait]
+impl Effect for Doing {
+    async fn call(&self, calls: &[Call]) -> Verdicts {
+        let mut outcomes = Vec::new();
+        for call in calls {
+            let n = call.request["n"].as_u64().unwrap();
+            *self.outside.done.lock().unwrap().entry((self.step, n)).or_default() += 1;
+            self.outside.clock.sleep_until(self.outside.clock.now().after(SECOND / 20 * self.took(n))).await;
+            outcomes.push(Outcome::Done(Facts::from([("id".to_owned(), json!(n))])));
+        }
+        Verdicts { outcomes, calls: calls.len() as u64 }
+    }
+
+    async fn probe(&self, call: &Call) -> Probed {
+        let n = call.request["n"].as_u64().unwrap();
+        let is_done = self.outside.done.lock().unwrap().contains_key(&(self.step, n));
+        if is_done { Probed::Done(Facts::new()) } else { Probed::Absent }
+    }
+}
+
+fn assembly(outside: &Arc<Outside>, rotation: Rotation) -> Assembly {
+    let stream = || Worker::Stream(Arc::new(Source { outside: Arc::clone(outside), rotation }));
+    let doing = |step| Worker::Effect(Arc::new(Doing { outside: Arc::clone(outside), step }));
+    let gate = step("source", Role::Source, vec![], SettleBy::Repeat);
+    let items = vec![
+        PlanStep { delete_after: DeleteAfter::Last, ..step("source", Role::Pure, vec![], SettleBy::Repeat) },
+        step("put", Role::Effect { probes: true }, vec![0], SettleBy::Probe),
+        step("tell", Role::Effect { probes: false }, vec![1], SettleBy::Person),
+    ];
+    Assembly {
+        plan: Arc::new(Plan {
+            workflow: "open".into(),
+            run: Track::new(vec![gate]),
+            items: Track::new(items),
+            closing: Track::default(),
+            tolerate: Tolerance::Count(1_000),
+            bounds: Bounds::default(),
+        }),
+        run: vec![station(stream(), None)],
+        items: vec![station(stream(), None), station(doing(1), None), station(doing(UNPROBED), None)],
+        closing: Vec::new(),
+    }
+}
+
+/// One life of the engine; `None` when it died. Returns the writes it asked for, too.
+fn live(
+    (store, outside): (&mut MemoryStore, &Arc<Outside>),
+    id: RunId,
+    rotation: Rotation,
+    fates: impl FnMut(u64) -> Fate + Send + 'static,
+) -> (Option<Run>, u64) {
+    let life = store.survivor(fates);
+    *outside.journal.lock().unwrap() = Some((id, life.clone()));
+    let run = store.run(id).unwrap().unwrap();
+    let ports = Ports {
+        journal: Arc::new(life.clone()) as Arc<dyn Journal>,
+        keys: Arc::new(life.clone()) as Arc<dyn Keys>,
+        clock: Arc::clone(&outside.clock) as Arc<dyn Clock>,
+        pins: Arc::new(life.clone()) as Arc<dyn Pins>,
+        compute: Arc::new(InPlace),
+    };
+    let assembly = Arc::new(assembly(outside, rotation));
+    let limits = Limits { window: 16, patience: SECOND };
+    let runtime = outside.clock.runtime();
+    let ended = runtime.block_on(async {
+        let resumption = if run.status == Status::Queued {
+            None
+        } else {
+            let journal = ports.journal.as_ref();
+            let plan = recover::plan(journal, &assembly.plan, &run, &Selection::All).ok()?.hash;
+            let now = outside.clock.now();
+            recover::revive(journal, &assembly.plan, &run, now, &Selection::All).await.ok()?;
+            Some(Resumption::from(plan.as_str()))
+        };
+        let (_stop, control) = Control::new();
+        let driven = drive(run, resumption, assembly, ports, control, limits, 1);
+        tokio::time::timeout(Duration::from_hours(2), driven).await.expect("it waits for ever").ok()
+    });
+    outside.clock.keep(&runtime);
+    drop(runtime);
+    let writes = life.writes();
+    *store = life.survivor(|_| Fate::Kept);
+    (ended.or_else(|| store.run(id).unwrap().filter(|run| run.status.is_ended())), writes)
+}
+
+fn begin(store: &MemoryStore, outside: &Outside, id: RunId) {
+    let run = Run { started_at: outside.clock.now(), ..new_run(id) };
+    let runtime = outside.clock.runtime();
+    runtime.block_on(store.commit(vec![Change::Run(Box::new(run))])).unwrap();
+    outside.clock.keep(&runtime);
+}
+
+fn quiet(items: u64) -> Rotation {
+    Rotation { items, age: Duration::from_hours(1), idle: Some(20 * SECOND) }
+}
+
+/// Each message is one item; each item is done once, or is in doubt; its message is gone, its body too.
+fn check(store: &MemoryStore, outside: &Outside, id: RunId, messages: u64, place: &str) {
+    assert_eq!(*outside.wrong.lock().unwrap(), Vec::<String>::new(), "{place}");
+    let entrants = store.entrants(id, 0, usize::MAX).unwrap();
+    assert_eq!(entrants.len() as u64, messages, "{place}: each message is one item");
+    assert_eq!(store.run(id).unwrap().unwrap().source.unwrap().count, messages, "{place}");
+    let done = outside.done.lock().unwrap();
+    for (position, entrant) in entrants {
+        let (n, item) = (u64::try_from(entrant.event_id).unwrap(), store.progress(id, Unit::Item(position)));
+        let item = item.unwrap().unwrap_or_else(|| panic!("{place}: {n} was lost"));
+        let body = store.body(id, position).unwrap();
+        if n == BAD {
+            assert_eq!(item.cells[0].state, State::DeadLettered, "{place}");
+            assert!(body.is_some(), "{place}: a dead letter keeps its body");
+            continue;
+        }
+        assert_eq!((done.get(&(1, n)), item.cells[1].state), (Some(&1), State::Succeeded), "{place}: {n}");
+        let told = done.get(&(UNPROBED, n)).copied().unwrap_or(0);
+        match item.cells[UNPROBED].state {
+            State::Succeeded => assert_eq!((told, body.is_some()), (1, false), "{place}: {n}"),
+            State::InDoubt(None) => assert_eq!((told <= 1, body.is_some()), (true, true), "{place}: {n}"),
+            other => panic!("{place}: {n} is {other:?}"),
+        }
+    }
+    assert!(outside.queue.lock().unwrap().is_empty(), "{place}: every message has gone");
+    let dead = outside.dead.lock().unwrap();
+    assert!(!dead.is_empty() && dead.iter().all(|event| *event == BAD), "{place}: {dead:?}");
+}
+
+#[test]
+fn killed_at_any_commit_of_an_open_run_no_message_is_lost_and_nothing_is_done_twice() {
+    const MESSAGES: u64 = 12;
+    let mut tried = 0;
+    for fate in [Fate::Lost, Fate::Unheard] {
+        for cut in 1.. {
+            let clock = Arc::new(SimClock::new());
+            let outside = Outside::with(&clock, MESSAGES);
+            let (mut store, id) = (MemoryStore::new(Arc::clone(&clock) as Arc<dyn Clock>), RunId(1));
+            begin(&store, &outside, id);
+            let place = format!("dead at write {cut}, {fate:?}");
+            let fates = move |write| if write < cut { Fate::Kept } else { fate };
+            let (first, writes) = live((&mut store, &outside), id, quiet(1_000), fates);
+            let ended = first.or_else(|| live((&mut store, &outside), id, quiet(1_000), |_| Fate::Kept).0);
+            let run = ended.unwrap_or_else(|| panic!("{place}: it did not end"));
+            assert_eq!(run.source.as_ref().unwrap().intake, Some(Intake::Quiet), "{place}");
+            check(&store, &outside, id, MESSAGES, &place);
+            if writes < cut {
+                assert!(cut > 20, "there were only {writes} writes to die at");
+                assert_eq!(run.status, Status::Succeeded, "nothing is in doubt without a crash");
+                break;
+            }
+            tried += 1;
+        }
+    }
+    println!("{tried} deaths");
+}
+
+#[test]
+fn an_open_run_rotates_while_its_items_work_and_the_next_ones_take_the_rest() {
+    const MESSAGES: u64 = 11;
+    let clock = Arc::new(SimClock::new());
+    let outside = Outside::with(&clock, MESSAGES);
+    let mut store = MemoryStore::new(Arc::clone(&clock) as Arc<dyn Clock>);
+    let mut told = Vec::new();
+    for id in (1..=4).map(RunId) {
+        begin(&store, &outside, id);
+        let (run, _) = live((&mut store, &outside), id, quiet(4), |_| Fate::Kept);
+        let (run, dead) = (run.unwrap(), store.tally(id, Unit::Item(0)).unwrap().units.dead_lettered);
+        let source = run.source.unwrap();
+        told.push((run.status, source.intake.unwrap(), source.count, dead));
+    }
+    let counts: Vec<u64> = told.iter().map(|(_, _, count, _)| *count).collect();
+    assert!(told.iter().all(|(status, ..)| *status == Status::Succeeded), "{told:?}");
+    assert!(counts[..2] == [4, 4] && told[0].1 == Intake::Full, "{told:?}");
+    assert_eq!(told[3].1, Intake::Quiet, "{told:?}");
+    // The dead letter comes once more in each run, until the redrive policy has it.
+    let dead: u64 = told.iter().map(|(.., dead)| dead).sum();
+    assert_eq!(counts.iter().sum::<u64>() - dead, MESSAGES - 1, "{told:?}");
+    let done = outside.done.lock().unwrap();
+    assert!((0..MESSAGES).filter(|n| *n != BAD).all(|n| done[&(1, n)] == 1), "{done:?}");
+    assert_eq!(*outside.wrong.lock().unwrap(), Vec::<String>::new());
+}
