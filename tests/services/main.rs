@@ -10,6 +10,8 @@ mod aws;
 mod aws_events;
 mod aws_proxy;
 mod aws_s3;
+mod aws_sqs;
+mod aws_watch;
 mod redis;
 mod redis_engines;
 #[path = "../site/mod.rs"]

@@ -2,7 +2,8 @@
 
 use crate::core::catalog::Role;
 use crate::core::cell::{SettleBy, SkipReason, State as S};
-use crate::core::mail::{Disposition as D, disposition};
+use crate::core::fault::{Fault, name};
+use crate::core::mail::{Disposition as D, disposition, left_to_queue};
 use crate::core::plan::{PlanStep, Track};
 
 use super::{AT, effect, standing_at, step};
@@ -64,4 +65,17 @@ fn without_a_step_to_wait_for_it_goes_as_soon_as_it_is_taken() {
     }
     let skipped = S::Skipped(SkipReason::Condition);
     assert_eq!(decided(None, [S::Succeeded, skipped, S::Pending]), D::Delete);
+}
+
+#[test]
+fn an_item_that_was_given_up_left_its_message_behind_only_if_it_had_come() {
+    let left = |states: [S; 3]| left_to_queue(&track(Some(2)), &standing_at(&states));
+    assert_eq!(left([S::Succeeded, S::Succeeded, S::DeadLettered]), Some(1));
+    assert_eq!(left([S::Succeeded, S::Succeeded, S::Succeeded]), None, "it was deleted");
+    assert_eq!(left([S::Succeeded, S::Succeeded, S::Backoff(AT)]), None, "it is hidden while it works");
+    assert_eq!(left([S::Succeeded, S::DeadLettered, S::Pending]), None, "none had come");
+    assert_eq!(left([S::DeadLettered, S::Pending, S::Pending]), None, "none was sent");
+    let mut other = standing_at(&[S::Succeeded, S::DeadLettered, S::Pending]);
+    other.cells[1].fault = Some(Fault::new(name::PAYLOAD_MISMATCH, "another content"));
+    assert_eq!(left_to_queue(&track(Some(2)), &other), Some(1));
 }
