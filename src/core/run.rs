@@ -261,6 +261,13 @@ impl Run {
         (cut_short && self.fault.is_some()).then_some(self.closings)
     }
 
+    fn begin_closing(&mut self, fault: &Fault, items: Option<Counts>) {
+        self.closings += 1;
+        self.steer.free();
+        self.fault = Some(fault.clone());
+        self.closing_items = items;
+    }
+
     /// Takes over another definition, or other connections, and counts a revision more for each step
     /// whose work is out of date by that.
     fn stand_on(&mut self, what: &RunEvent) {
@@ -350,10 +357,7 @@ impl Run {
                 status
             }
             (S::Running | S::Paused, RunEvent::Closing { fault, items }) => {
-                self.closings += 1;
-                self.steer.free();
-                self.fault = Some(fault.clone());
-                self.closing_items = *items;
+                self.begin_closing(fault, *items);
                 S::Running
             }
             (from, RunEvent::Closed { status, fault }) if self.may_close(from) => {
