@@ -302,6 +302,13 @@ impl Run {
             || (self.steer.cancelled_by.is_some() && self.is_open())
     }
 
+    fn take_note(&mut self, what: &RunEvent) {
+        if let RunEvent::Alert { dead_letters: Some(_), message } = what {
+            self.steer.alert = Some(message.clone());
+        }
+        self.strays += u64::from(matches!(what, RunEvent::Stray { .. }));
+    }
+
     /// Applies one event.
     ///
     /// # Errors
@@ -371,10 +378,7 @@ impl Run {
                 self.status
             }
             (status, what) if what.is_note() => {
-                if let RunEvent::Alert { dead_letters: Some(_), message } = what {
-                    self.steer.alert = Some(message.clone());
-                }
-                self.strays += u64::from(matches!(what, RunEvent::Stray { .. }));
+                self.take_note(what);
                 status
             }
             (status, what) => return Err(IllegalRunEvent { status, event: Box::new(what.clone()) }),
