@@ -7,6 +7,7 @@
 #[path = "../keys/suite.rs"]
 mod suite;
 mod aws;
+mod aws_deploy;
 mod aws_proxy;
 mod redis;
 mod redis_engines;
