@@ -4,7 +4,27 @@
 //!
 //! - `session` makes clients; `trouble` says what their errors mean; `envelope` is what travels in an
 //!   event.
+//! - `doctor` examines what a workflow names.
 
+mod doctor;
 mod envelope;
 mod session;
 mod trouble;
+
+use crate::core::catalog::{ConnectionKind, Field, Kind};
+
+pub(crate) use doctor::examine;
+
+/// What a connection to AWS takes. `event_bus`: the bus that events are published to. `queue`: the
+/// queue that messages are received from where the step names none. `oversize: s3`: what an event
+/// has no room for goes to `bucket`; without it such an item is a dead letter.
+pub const CONNECTION: ConnectionKind = ConnectionKind {
+    name: "aws",
+    summary: "an EventBridge bus and SQS queues",
+    fields: &[
+        Field { name: "event_bus", kind: Kind::Plain, required: false },
+        Field { name: "queue", kind: Kind::Plain, required: false },
+        Field { name: "oversize", kind: Kind::OneOf(&["s3"]), required: false },
+        Field { name: "bucket", kind: Kind::Plain, required: false },
+    ],
+};
