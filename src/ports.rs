@@ -9,13 +9,13 @@ use serde_json::Value;
 
 use crate::core::care::KeptDeadLetter;
 use crate::core::change::{Change, Message};
-use crate::core::claims::{Claim, Claimed, End, Settled};
+use crate::core::claims::{Claim, Claimed, End, Settled, Version};
 use crate::core::event::Event;
 use crate::core::fault::Fault;
 use crate::core::id::{RunId, Unit};
 use crate::core::progress::Progress;
 use crate::core::queue::{Receive, Received, Ticket};
-use crate::core::retry::{Outcome, Probed};
+use crate::core::retry::{Again, Outcome, Probed};
 use crate::core::run::Run;
 use crate::core::scope::Scope;
 use crate::core::start::StartKey;
@@ -136,6 +136,14 @@ pub trait Queue: Send + Sync {
     /// # Errors
     /// [`QueueError`]: some may not be hidden longer.
     async fn hide(&self, tickets: Vec<Ticket>, visibility: Duration) -> Result<(), QueueError>;
+
+    /// Puts messages back that went to the queue's dead-letter queue: those of the run and the items
+    /// that `receive` names, all that are there when it names no items. Returns how many; `None`: the
+    /// other side moves them by itself, and may go on with that.
+    ///
+    /// # Errors
+    /// [`QueueError`]: some may be back, and some may be in both queues.
+    async fn redrive(&self, receive: &Receive) -> Result<Option<u64>, QueueError>;
 }
 
 /// The engine's own queue: the one that messages can also be put into.
@@ -218,6 +226,8 @@ pub struct Call {
     pub effect_id: u128,
     /// What `prepare` made.
     pub request: Value,
+    /// How new that is (rule R6): what the step's key declares, else what the scope says.
+    pub version: Version,
 }
 
 /// What a call came to.
@@ -257,11 +267,27 @@ pub trait Source: Prepare {
     /// `survey` says what the steps behind it know of a record. Runs on a computing thread.
     ///
     /// # Errors
-    /// A fault that ends the run before any item exists.
-    fn pin(&self, scope: &Scope, pins: &dyn Pins, survey: &SurveyOf<'_>) -> Result<Pinned, Fault>;
+    /// [`Unread`]: nothing was kept, and no item exists.
+    fn pin(&self, scope: &Scope, pins: &dyn Pins, survey: &SurveyOf<'_>) -> Result<Pinned, Unread>;
 
     /// The source opened again for reading single records.
     fn open(&self, source: &crate::core::run::Source, pins: &dyn Pins) -> Result<Arc<dyn Records>, Fault>;
+}
+
+/// Why a source was not read to its end.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{fault}")]
+pub struct Unread {
+    /// What went wrong.
+    pub fault: Fault,
+    /// Whether reading it again may help: not when its content is at fault.
+    pub again: Again,
+}
+
+impl From<Fault> for Unread {
+    fn from(fault: Fault) -> Self {
+        Self { fault, again: Again::Never }
+    }
 }
 
 /// Says what is known of the record at a position.

@@ -58,7 +58,7 @@ fn doing(definition: &Definition, step: &Step, catalog: &Catalog) -> Doing {
 
 /// How long and how often a receiver waits changes nothing of what it receives.
 fn is_patience(field: &Field) -> bool {
-    matches!(field.kind, Kind::Duration | Kind::Count) || field.name == "delete_after"
+    matches!(field.kind, Kind::Duration | Kind::Size | Kind::Count) || field.name == "delete_after"
 }
 
 /// What a connection says beside which system it is: where a bus carries what.

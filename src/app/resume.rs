@@ -75,7 +75,7 @@ impl Engine {
         let chosen = recover::revive(&self.store, &assembly.plan, &run, now, &selection)
             .await
             .map_err(|error| broken(&error))?;
-        let resumption = Resumption { plan: plan.hash, chosen: chosen.map(Arc::new) };
+        let resumption = Resumption { plan: plan.hash, chosen: chosen.map(Arc::new), redriven: Vec::new() };
         Ok(self.drive(run, Some(resumption), assembly, taken))
     }
 

@@ -78,7 +78,9 @@ fn style(event: &EventView) -> anstyle::Style {
     match event.kind.as_str() {
         "setback" | "closed" => table::style_of(event.status.as_deref().unwrap_or_default()),
         "closing" => table::style_of("failed"),
-        "interrupted" | "alert" | "paused" | "tried" | "cancelling" => table::style_of("interrupted"),
+        "interrupted" | "alert" | "stray" | "paused" | "tried" | "cancelling" => {
+            table::style_of("interrupted")
+        }
         _ => anstyle::Style::new(),
     }
 }
@@ -100,6 +102,11 @@ fn words(event: &EventView) -> String {
     parts.extend(event.by.as_ref().map(|by| format!("by {by}")));
     parts.extend(event.attempt.map(|attempt| format!("attempt {attempt}")));
     parts.extend(event.plan.as_ref().map(|plan| format!("plan {plan}")));
+    parts.extend(event.message_id.clone());
+    parts.extend(event.receives.map(|receives| format!("receive {receives}")));
+    parts.extend(
+        event.messages.map(|messages| format!("{} put back", phrase::count(messages, "message", "messages"))),
+    );
     parts.extend(event.items.map(|items| phrase::count(items, "item", "items")));
     parts.extend(event.message.clone());
     parts.extend(event.error.as_ref().map(ToString::to_string));

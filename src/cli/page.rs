@@ -55,6 +55,7 @@ fn facts(view: &RunView) -> Vec<(&'static str, String)> {
     }
     if let Some(source) = &view.source {
         facts.push(("source", source.uri.clone()));
+        facts.extend(source.origin.as_ref().map(|origin| ("object", phrase::origin(origin))));
     }
     let mut time = format!("started {}", phrase::instant(view.started_at));
     if let Some(took) = phrase::took(view) {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::core::run::Origin;
 use crate::core::time::Timestamp;
 use crate::view::{Facts, ItemCounts, PauseView, RunView, UnitStatus, When};
 
@@ -75,6 +76,19 @@ fn clock(when: When) -> String {
 /// Now.
 pub(super) fn now() -> Timestamp {
     Timestamp(u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default())
+}
+
+/// What a system said of the content that it holds.
+pub(super) fn origin(origin: &Origin) -> String {
+    let bytes = origin.bytes.map(|bytes| count(bytes, "byte", "bytes"));
+    let etag = origin.etag.as_ref().map(|etag| format!("etag {etag}"));
+    let version = origin.version.as_ref().map(|version| format!("version {version}"));
+    let checksum = origin.checksum.as_ref().map(|checksum| {
+        let verified = if origin.verified { "verified" } else { "not comparable" };
+        format!("{checksum} ({verified})")
+    });
+    let parts: Vec<String> = [bytes, etag, version, checksum].into_iter().flatten().collect();
+    parts.join(", ")
 }
 
 /// How long a run took, if it has ended.

@@ -30,9 +30,6 @@ const RECEIVES_MAX: u64 = 3;
 /// Most messages per receive: each receive of the embedded queue is a commit. A queue that gives fewer
 /// at once, as SQS does, returns fewer.
 const RECEIVE_MAX: usize = 100;
-/// Receives under way at once, when the step does not say.
-const POLLERS: u64 = 1;
-
 /// The checked fields of an `eventbridge.publish` step.
 pub(crate) struct Publish {
     template: Template,
@@ -82,11 +79,12 @@ pub(crate) struct Receive {
 }
 
 impl Receive {
-    /// Reads `queue`, `wait`, `visibility_timeout`, `max_receives` and `pollers`.
+    /// Reads `queue`, `wait`, `visibility_timeout`, `max_receives` and `pollers`; so many `pollers` are
+    /// under way at once when the step does not say.
     ///
     /// # Errors
     /// Every field that is wrong.
-    pub(crate) fn read(with: &Map<String, Value>) -> Result<Self, Vec<BuildFault>> {
+    pub(crate) fn read(with: &Map<String, Value>, pollers: u64) -> Result<Self, Vec<BuildFault>> {
         let queue = settings::required(with, "queue").map_err(|fault| vec![fault]);
         let durations = super::all_of(vec![
             settings::duration(with, "wait").map(|read| read.unwrap_or(WAIT)),
@@ -94,7 +92,7 @@ impl Receive {
         ]);
         let counts = super::all_of(vec![
             at_least_one(with, "max_receives", RECEIVES_MAX),
-            at_least_one(with, "pollers", POLLERS),
+            at_least_one(with, "pollers", pollers),
         ]);
         let (queue, (durations, counts)) = settings::both(queue, settings::both(durations, counts))?;
         Ok(Self {
@@ -117,6 +115,7 @@ impl Receive {
             visibility: self.visibility,
             receives_max: u32::try_from(self.receives_max).unwrap_or(u32::MAX),
             pollers: usize::try_from(self.pollers).unwrap_or(usize::MAX),
+            content: false,
         }
     }
 }

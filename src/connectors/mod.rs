@@ -8,6 +8,7 @@ mod events;
 pub mod examine;
 pub mod http;
 pub mod medusa;
+mod opening;
 pub mod pimcore;
 pub mod redis;
 pub mod sandbox;
@@ -80,10 +81,30 @@ const fn entry(descriptor: Descriptor, makers: &'static [(Over, Make)]) -> Entry
 
 /// Every connector of this binary.
 const CONNECTORS: &[Entry] = &[
-    entry(builtin::source::DESCRIPTOR, &[(Over::Any, builtin::source::build)]),
+    entry(
+        builtin::source::DESCRIPTOR,
+        &[
+            (Over::Kind(builtin::source::LOCAL.name), source_of_files),
+            (Over::Kind(aws::s3::CONNECTION.name), source_of_objects),
+        ],
+    ),
     entry(builtin::map::DESCRIPTOR, &[(Over::Any, builtin::map::build)]),
-    entry(bus::PUBLISH, &[(Over::Kind(bus::CONNECTION.name), bus::build_publish)]),
-    entry(bus::CONSUME, &[(Over::Kind(bus::CONNECTION.name), bus::build_consume)]),
+    entry(
+        bus::PUBLISH,
+        &[
+            (Over::Kind(bus::CONNECTION.name), bus::build_publish),
+            (Over::Kind(aws::CONNECTION.name), aws::build_publish),
+        ],
+    ),
+    entry(
+        bus::CONSUME,
+        &[
+            (Over::Kind(bus::CONNECTION.name), bus::build_consume),
+            (Over::Kind(aws::CONNECTION.name), aws::sqs::build_consume),
+        ],
+    ),
+    entry(aws::s3::READ, &[(Over::Any, aws::s3::build_read)]),
+    entry(aws::s3::WRITE, &[(Over::Any, aws::s3::build_write)]),
     entry(pimcore::DESCRIPTOR, &[(Over::Any, pimcore::build)]),
     entry(medusa::DESCRIPTOR, &[(Over::Any, medusa::build)]),
     entry(http::DESCRIPTOR, &[(Over::Any, http::build)]),
@@ -96,13 +117,25 @@ const CONNECTORS: &[Entry] = &[
 /// Every kind of connection of this binary.
 const CONNECTIONS: &[ConnectionKind] = &[
     builtin::source::LOCAL,
+    aws::s3::CONNECTION,
     bus::CONNECTION,
+    aws::CONNECTION,
     pimcore::CONNECTION,
     medusa::CONNECTION,
     sandbox::CONNECTION,
     redis::CONNECTION,
     aws::CONNECTION,
 ];
+
+/// A source that is a file of this machine.
+fn source_of_files(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
+    builtin::source::build(site, Arc::new(builtin::source::Paths::of(site)))
+}
+
+/// A source that is an object of S3.
+fn source_of_objects(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
+    builtin::source::build(site, aws::s3::opener(site)?)
+}
 
 /// What a workflow file may name.
 pub fn catalog() -> Catalog {

@@ -105,17 +105,10 @@ pub struct Request {
     pub key: String,
     /// What to send.
     pub body: Value,
-    /// What the key is claimed for; only where the step declares a key.
-    pub version: Option<Versioned>,
-}
-
-/// A request as its key knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Versioned {
-    /// What it says.
-    pub fingerprint: Fingerprint,
-    /// How new that is.
+    /// How new that is (rule R6).
     pub version: Version,
+    /// What the key is claimed for; only where the step declares a key.
+    pub fingerprint: Option<Fingerprint>,
 }
 
 /// Something recorded that a person may want to read in the events of the run.

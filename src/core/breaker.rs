@@ -1,10 +1,12 @@
 //! Whether a connection works: when call after call fails for its sake, it is held, and only a
 //! trial now and then goes over it, until one gets a proper answer.
 //!
+//! A receive is a call too, of a system of its own: the queue.
+//!
 //! A call fails *for the connection's sake* when no unit of it got a proper answer: done, not
 //! needed, or refused for what it is. A row of such failures means the connection only when it is
 //! spread over enough units: one product that always makes the other side stumble must not hold
-//! all others up.
+//! all others up. A receive that fails is about no unit at all; each counts as one more.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -58,7 +60,7 @@ pub(super) enum Turn {
 
 /// A call that failed for the connection's sake.
 pub(super) struct Failed<'a> {
-    /// Its units; the first, with the step, tells the trial from others.
+    /// Its units, none for a receive; the first, with the step, tells the trial from others.
     pub(super) units: &'a [Unit],
     pub(super) step: usize,
     /// It was the last attempt of one of them.
@@ -73,6 +75,8 @@ pub(super) struct Breaker {
     calls: u32,
     /// Their units, as far as they count.
     units: BTreeSet<Unit>,
+    /// Those of them that were about no unit.
+    receives: usize,
     held: Option<Held>,
 }
 
@@ -80,12 +84,17 @@ pub(super) struct Breaker {
 struct Held {
     trial_at: Timestamp,
     pause: Duration,
-    trial: Option<(Unit, usize)>,
+    trial: Option<(Option<Unit>, usize)>,
 }
 
 impl Breaker {
     pub(super) fn new(patience: Patience) -> Self {
         Self { patience, ..Self::default() }
+    }
+
+    /// Whether it is ever held.
+    pub(super) fn is_patient(&self) -> bool {
+        self.patience.pause_after > 0
     }
 
     pub(super) fn is_held(&self) -> bool {
@@ -101,8 +110,8 @@ impl Breaker {
         }
     }
 
-    /// A call leaves; when the connection is held, that is the trial.
-    pub(super) fn leave(&mut self, unit: Unit, step: usize) {
+    /// A call leaves, without a unit a receive; when the connection is held, that is the trial.
+    pub(super) fn leave(&mut self, unit: Option<Unit>, step: usize) {
         if let Some(held) = &mut self.held {
             held.trial = Some((unit, step));
         }
@@ -111,7 +120,7 @@ impl Breaker {
     /// A call that was to leave did not; if it was the trial, another one is.
     pub(super) fn withdrawn(&mut self, unit: Unit, step: usize) {
         if let Some(held) = &mut self.held
-            && held.trial == Some((unit, step))
+            && held.trial == Some((Some(unit), step))
         {
             held.trial = None;
         }
@@ -128,13 +137,14 @@ impl Breaker {
     pub(super) fn answered(&mut self) -> Turn {
         self.calls = 0;
         self.units.clear();
+        self.receives = 0;
         if self.held.take().is_some() { Turn::Freed } else { Turn::Nothing }
     }
 
     /// A call failed for the connection's sake.
     pub(super) fn failed(&mut self, failed: &Failed<'_>, now: Timestamp) -> Turn {
         let Some(held) = &mut self.held else { return self.failed_freely(failed, now) };
-        let first = failed.units.first().map(|unit| (*unit, failed.step));
+        let first = Some((failed.units.first().copied(), failed.step));
         // What left before the connection was held says nothing new.
         if held.trial.is_none() || held.trial != first {
             return Turn::Nothing;
@@ -148,6 +158,7 @@ impl Breaker {
     fn failed_freely(&mut self, failed: &Failed<'_>, now: Timestamp) -> Turn {
         let limit = self.patience.pause_after;
         self.calls = self.calls.saturating_add(1);
+        self.receives = self.receives.saturating_add(usize::from(failed.units.is_empty()));
         for unit in failed.units {
             if self.units.len() < limit as usize {
                 self.units.insert(*unit);
@@ -155,7 +166,7 @@ impl Breaker {
         }
         // Rather held too soon than a unit given up for a connection that is down.
         let enough = self.calls >= limit || failed.is_last;
-        if limit == 0 || !enough || self.units.len() < limit as usize {
+        if limit == 0 || !enough || self.units.len().saturating_add(self.receives) < limit as usize {
             return Turn::Nothing;
         }
         let pause = self.patience.probe_every;
@@ -224,7 +235,7 @@ mod tests {
         let mut now = 10;
         for item in 0..5 {
             assert_eq!(watched.gate(at(now)), Gate::Trial);
-            watched.leave(Unit::Item(item), 0);
+            watched.leave(Some(Unit::Item(item)), 0);
             assert_eq!(watched.gate(at(now)), Gate::Trying, "one at a time");
             assert_eq!(fail(&mut watched, 99..100, true, now), Turn::Nothing, "not the trial");
             let Turn::Tried(next) = fail(&mut watched, item..item + 1, true, now) else { panic!("no trial") };
@@ -234,7 +245,7 @@ mod tests {
         assert_eq!(tried, [20, 40, 60, 60, 60]);
         watched.try_now(at(now - 30));
         assert_eq!(watched.gate(at(now - 30)), Gate::Trial, "somebody does not want to wait");
-        watched.leave(Unit::Item(9), 0);
+        watched.leave(Some(Unit::Item(9)), 0);
         assert_eq!(watched.answered(), Turn::Freed);
         assert_eq!(watched.gate(at(now)), Gate::Open);
         assert_eq!(watched.answered(), Turn::Nothing);

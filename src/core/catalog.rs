@@ -44,6 +44,8 @@ pub enum Kind {
     Count,
     /// A duration such as `30s`.
     Duration,
+    /// A number of bytes such as `4 KiB`.
+    Size,
     /// One `${{ }}` expression.
     Expression,
     /// The path of a file beside the workflow file, pinned with it. It may be an expression over

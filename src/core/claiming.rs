@@ -165,7 +165,7 @@ impl Desk {
     fn conflict(&self, unit: Unit, step: usize, other: &impl std::fmt::Display) -> Fault {
         let (key, own) = match self.request(unit, step) {
             Some(request) => {
-                let own = request.version.as_ref().map(|known| known.fingerprint.to_string());
+                let own = request.fingerprint.map(|own| own.to_string());
                 (request.key.clone(), own.unwrap_or_default())
             }
             None => (String::new(), String::new()),

@@ -50,6 +50,11 @@ pub enum Dispatch {
         /// The units.
         units: Vec<Unit>,
     },
+    /// Receive once for a step of the items whose queue is held: the trial.
+    Receive {
+        /// The step.
+        step: usize,
+    },
     /// Look whether the effect is there.
     Look {
         /// The step.
@@ -85,6 +90,7 @@ pub fn decide(desk: &mut Desk, now: Timestamp) -> Result<Decision, IllegalTransi
     desk.ring(now)?;
     desk.go_on_with_claims(now, &mut decision)?;
     desk.start_calls(now, &mut decision)?;
+    desk.try_queues(now, &mut decision);
     desk.make_room(now, &mut decision);
     desk.feed(&mut decision);
     for (unit, steps) in std::mem::take(&mut desk.prepare) {
@@ -160,7 +166,12 @@ impl Desk {
                     self.record(unit, step, Kind::Unsettled { fault, until: None }, now)
                 }
             },
-            State::Waiting(until) if until == at => {
+            // Later than it says, when nobody could ask for the message meanwhile.
+            State::Waiting(until) if until <= at => {
+                if let Some(later) = self.waits_on(unit, step, now) {
+                    self.timers.insert((later, unit, step));
+                    return Ok(());
+                }
                 let kind = if self.is_timer(unit, step) {
                     Kind::Done { facts: Facts::new() }
                 } else {

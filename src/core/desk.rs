@@ -12,6 +12,7 @@ use super::arrival::{Request, Setback};
 use super::catalog::Role;
 use super::claiming::Claims;
 use super::id::Unit;
+use super::intake::Intakes;
 use super::outlet::{Notice, Outlets};
 use super::plan::Plan;
 use super::progress::Progress;
@@ -95,6 +96,7 @@ pub struct Desk {
     pub(super) stopping: bool,
     pub(super) paused: bool,
     pub(super) outlets: Outlets,
+    pub(super) intakes: Intakes,
     pub(super) notices: Vec<Notice>,
     pub(super) moving: usize,
     pub(super) touched: BTreeSet<Unit>,
@@ -125,6 +127,7 @@ impl Desk {
     pub fn new(plan: Arc<Plan>, limits: Limits, total: Option<u64>, fed: u64) -> Self {
         Self {
             outlets: Outlets::of(&plan),
+            intakes: Intakes::default(),
             notices: Vec::new(),
             paused: false,
             plan,

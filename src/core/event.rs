@@ -9,6 +9,7 @@ use super::fault::Fault;
 use super::run::{Cause, Source, Status};
 use super::steer::{Halt, Relief};
 use super::survey::Remark;
+use super::tally::Counts;
 use super::time::Timestamp;
 
 /// What happens to a run. The stored events of a run are these.
@@ -89,6 +90,9 @@ pub enum RunEvent {
     Closing {
         /// Why.
         fault: Fault,
+        /// How its items stood then; events of older builds do not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        items: Option<Counts>,
     },
     /// It ended. From running or paused; once a person gave it up, from every state but succeeded
     /// and cancelled.
@@ -135,6 +139,29 @@ pub enum RunEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         dead_letters: Option<u64>,
     },
+    /// A message came that is none of ours, or is damaged; told once for each message. It is left to
+    /// its queue, and changes nothing. From any state.
+    Stray {
+        /// The step that received it.
+        step: String,
+        /// What the queue calls the message.
+        id: String,
+        /// How often it had been received by then.
+        receives: u32,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Messages of dead letters that begin anew were put back from the dead-letter queue, or not;
+    /// changes nothing: the items need none. From any state.
+    Redriven {
+        /// The step that receives them.
+        step: String,
+        /// How many; `None`: all that are there, and the queue moves them by itself.
+        messages: Option<u64>,
+        /// Why they were not, or not all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fault: Option<Fault>,
+    },
     /// An attempt, or an item, did not succeed; changes nothing about the run. From any state.
     Setback {
         /// The step.
@@ -159,6 +186,8 @@ impl RunEvent {
                 | Self::Remarked { .. }
                 | Self::Settled { .. }
                 | Self::Dropped { .. }
+                | Self::Stray { .. }
+                | Self::Redriven { .. }
                 | Self::Setback { .. }
         )
     }

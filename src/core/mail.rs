@@ -2,6 +2,7 @@
 
 use super::catalog::Role;
 use super::cell::State;
+use super::fault::name;
 use super::plan::Track;
 use super::progress::Progress;
 
@@ -52,4 +53,21 @@ fn served(track: &Track, step: usize, progress: &Progress) -> Disposition {
     } else {
         Disposition::Keep
     }
+}
+
+/// The step whose message an item left behind when it was given up: released to its queue, whose
+/// redrive policy takes it to the dead-letter queue.
+pub fn left_to_queue(track: &Track, progress: &Progress) -> Option<usize> {
+    let left = |step: &usize| {
+        let cell = &progress.cells[*step];
+        let came = match cell.state {
+            State::DeadLettered => {
+                cell.fault.as_ref().is_some_and(|fault| fault.name == name::PAYLOAD_MISMATCH)
+            }
+            state => state.is_passed(),
+        };
+        came && track.steps[*step].role == Role::Receive
+            && disposition(track, *step, progress) == Disposition::Release
+    };
+    (0..track.steps.len()).find(left)
 }

@@ -26,6 +26,7 @@ pub mod graph;
 pub mod hear;
 pub mod id;
 pub mod identity;
+pub mod intake;
 pub mod ledger;
 pub mod letter;
 pub mod limits;

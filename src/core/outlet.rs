@@ -1,10 +1,12 @@
 //! What calls leave through: one outlet per connection, over all steps that name it; a step
-//! without a connection has one of its own. Bounds calls in flight, their rate, and holds them
+//! without a connection has one of its own, and so has one that receives: its queue may be out of
+//! reach while the bus of the same connection works, and the other way round. Bounds calls in flight, their rate, and holds them
 //! back while the connection is down.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use super::breaker::{Breaker, Failed, Gate, Patience, Turn};
+use super::catalog::Role;
 use super::cell::State;
 use super::decide::{Decision, Dispatch};
 use super::desk::{Desk, Stage, TrackName};
@@ -31,7 +33,7 @@ pub struct Terms {
 pub enum Notice {
     /// It is held: no call leaves through it but a trial.
     Held {
-        /// The connection, or the step that has none.
+        /// The connection, or the step that has none or receives.
         connection: String,
         /// The last thing that went wrong.
         fault: Fault,
@@ -57,7 +59,7 @@ pub enum Notice {
 /// One outlet.
 #[derive(Debug)]
 pub(super) struct Outlet {
-    name: String,
+    pub(super) name: String,
     concurrency: usize,
     calling: usize,
     /// Looks in flight, by themselves.
@@ -113,13 +115,13 @@ impl Outlet {
 
     fn leave(&mut self, unit: Unit, step: usize, now: Timestamp) {
         self.calling += 1;
-        self.breaker.leave(unit, step);
+        self.breaker.leave(Some(unit), step);
         if let Some(pace) = &mut self.pace {
             pace.leave(now);
         }
     }
 
-    fn notice(&self, turn: Turn, fault: &Fault) -> Option<Notice> {
+    pub(super) fn notice(&self, turn: Turn, fault: &Fault) -> Option<Notice> {
         let (connection, fault) = (self.name.clone(), fault.clone());
         match turn {
             Turn::Nothing => None,
@@ -143,9 +145,10 @@ impl Outlets {
         ];
         for (track, steps) in tracks {
             for (at, step) in steps.steps.iter().enumerate() {
-                let name = step.connection.as_deref().unwrap_or(&step.name);
+                let shared = step.connection.as_deref().filter(|_| step.role != Role::Receive);
+                let name = shared.unwrap_or(&step.name);
                 let terms = step.connection.as_ref().and_then(|name| plan.bounds.connections.get(name));
-                let outlet = *known.entry((step.connection.is_some(), name)).or_insert_with(|| {
+                let outlet = *known.entry((shared.is_some(), name)).or_insert_with(|| {
                     outlets.all.push(Outlet::new(name, terms.copied().unwrap_or_default()));
                     outlets.all.len() - 1
                 });
@@ -273,7 +276,7 @@ impl Desk {
         self.outlets.all.get(self.outlets.index(unit, step)).is_some_and(|outlet| outlet.breaker.is_held())
     }
 
-    fn connection_answered(&mut self, index: usize) {
+    pub(super) fn connection_answered(&mut self, index: usize) {
         let outlet = &mut self.outlets.all[index];
         if outlet.breaker.answered() == Turn::Freed {
             self.notices.push(Notice::Freed { connection: outlet.name.clone() });

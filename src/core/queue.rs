@@ -95,6 +95,8 @@ pub struct Receive {
     pub receives_max: u32,
     /// How many receives are under way at once.
     pub pollers: usize,
+    /// Whether what travels with the messages is wanted, beside the references.
+    pub content: bool,
 }
 
 impl Receive {

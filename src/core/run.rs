@@ -9,6 +9,7 @@ use super::event::{Event, IllegalRunEvent, RunEvent};
 use super::fault::Fault;
 use super::id::RunId;
 use super::steer::Steer;
+use super::tally::Counts;
 use super::time::Timestamp;
 
 /// Where a run stands.
@@ -85,6 +86,10 @@ pub struct Run {
     pub closings: u32,
     /// Why it failed, if it did.
     pub fault: Option<Fault>,
+    /// How its items stood when it was last closed as failed, for the steps of `on_failure`: however
+    /// often these are begun, they tell the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closing_items: Option<Counts>,
     /// How new its source is, as whatever started it says (rule R6); `None`: as new as the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
@@ -100,9 +105,21 @@ pub struct Run {
     /// What people and failing connections want of it.
     #[serde(default, skip_serializing_if = "Steer::is_empty")]
     pub steer: Steer,
+    /// Messages that came and were none of ours, or damaged.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub strays: u64,
     /// When a person let it go for good: it is not resumed any more (rule R9).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released: Option<Timestamp>,
+}
+
+/// What the steps of `on_failure` may tell of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Why it is closed as failed.
+    pub fault: Fault,
+    /// How its items stood then; `None` when an older build closed it.
+    pub items: Option<Counts>,
 }
 
 /// How often, and last why, what a step does was changed under a run.
@@ -137,6 +154,11 @@ impl Cause {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 /// A pinned source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
@@ -148,6 +170,30 @@ pub struct Source {
     pub index: String,
     /// How many there are.
     pub count: u64,
+    /// What the system it was read from said of it; a file of this machine says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+/// What was read, in the words of the system that holds it, so that a person can find the very same
+/// content there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// How many bytes it has, as it is stored there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// The entity tag, without its quotes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+    /// The version, where the system keeps versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The checksum that the system gave, as `algorithm:value`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<String>,
+    /// Whether what was read has that checksum; a checksum of checksums cannot be compared.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub verified: bool,
 }
 
 impl Run {
@@ -168,11 +214,13 @@ impl Run {
             epoch: 0,
             closings: 0,
             fault: None,
+            closing_items: None,
             version: None,
             key: None,
             connections: BTreeMap::new(),
             revisions: BTreeMap::new(),
             steer: Steer::default(),
+            strays: 0,
             released: None,
         }
     }
@@ -180,6 +228,12 @@ impl Run {
     /// How new its content is, where neither the item nor the file says more.
     pub fn newness(&self) -> String {
         self.version.clone().unwrap_or_else(|| self.started_at.0.to_string())
+    }
+
+    /// Why it is closed as failed, and with what.
+    pub fn failure(&self) -> Option<Failure> {
+        let fault = self.fault.clone()?;
+        Some(Failure { fault, items: self.closing_items })
     }
 
     /// The number of the closing whose `on_failure` was begun and not ended, because the engine died
@@ -271,10 +325,11 @@ impl Run {
                 self.steer.cancelled_by = Some(by.clone());
                 status
             }
-            (S::Running | S::Paused, RunEvent::Closing { fault }) => {
+            (S::Running | S::Paused, RunEvent::Closing { fault, items }) => {
                 self.closings += 1;
                 self.steer.free();
                 self.fault = Some(fault.clone());
+                self.closing_items = *items;
                 S::Running
             }
             (from, RunEvent::Closed { status, fault }) if self.may_close(from) => {
@@ -291,6 +346,7 @@ impl Run {
                 if let RunEvent::Alert { dead_letters: Some(_), message } = what {
                     self.steer.alert = Some(message.clone());
                 }
+                self.strays += u64::from(matches!(what, RunEvent::Stray { .. }));
                 status
             }
             (status, what) => return Err(IllegalRunEvent { status, event: Box::new(what.clone()) }),

@@ -42,6 +42,13 @@ impl Counts {
             + self.cancelled
     }
 
+    /// These counts over `total` units: those without a record are pending.
+    #[must_use]
+    pub fn over(mut self, total: u64) -> Self {
+        self.pending += total.saturating_sub(self.total());
+        self
+    }
+
     fn of(&mut self, state: State) -> &mut u64 {
         match state {
             State::Pending => &mut self.pending,
@@ -183,6 +190,14 @@ mod tests {
             [pending, running, backoff, waiting, in_doubt, succeeded, skipped, dead_lettered, cancelled];
         assert_eq!(counts, [1; 9]);
         assert_eq!((tally.units.total(), tally.steps[0].units), (9, tally.units));
+    }
+
+    #[test]
+    fn units_without_a_record_are_pending() {
+        let counts = Counts { pending: 1, dead_lettered: 2, ..Counts::default() };
+        let expected = Counts { pending: 8, dead_lettered: 2, ..Counts::default() };
+        assert_eq!((counts.over(10), counts.over(10).total()), (expected, 10));
+        assert_eq!(counts.over(0), counts, "no source is pinned yet");
     }
 
     #[test]

@@ -8,13 +8,14 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::core::arrival::{Arrival, Request};
+use crate::core::claims::Version;
 use crate::core::decide::Dispatch;
 use crate::core::fault::{Fault, name};
 use crate::core::id::Unit;
 use crate::core::progress::Progress;
 use crate::core::retry::{Outcome, Probed};
 use crate::core::survey::Survey;
-use crate::ports::{Call, Clock, Source, StoreError, SurveyOf, Worker};
+use crate::ports::{Call, Clock, Source, StoreError, SurveyOf, Unread, Worker};
 
 use super::claim::{self, Settlement, settle};
 use super::context::{Common, Context};
@@ -54,6 +55,7 @@ impl Drive {
                 Dispatch::Claim { step, units } => self.claim(step, &units),
                 Dispatch::Release { step, units } => self.release(step, &units),
                 Dispatch::Call { step, units } => self.call(step, &units),
+                Dispatch::Receive { step } => self.mail.try_queue(step),
                 Dispatch::Look { step, unit } => self.look(step, unit),
             }
         }
@@ -142,9 +144,9 @@ impl Drive {
         let request = self.desk.request(unit, step);
         let revision = self.desk.progress(unit).map_or(0, |progress| progress.cells[step].revision);
         let step = &self.desk.plan().track(unit).steps[step].name;
-        let (key, request) = match request.as_deref() {
-            Some(Request { key, body, .. }) => (key.clone(), body.clone()),
-            None => (String::new(), Value::Null),
+        let (key, request, version) = match request.as_deref() {
+            Some(Request { key, body, version, .. }) => (key.clone(), body.clone(), version.clone()),
+            None => (String::new(), Value::Null, Version(self.common.version.to_string())),
         };
         Call {
             run: self.run.id,
@@ -153,6 +155,7 @@ impl Drive {
             key,
             effect_id: effect_id(&self.run.id.to_string(), step, unit, revision),
             request,
+            version,
         }
     }
 
@@ -162,7 +165,7 @@ impl Drive {
         self.compute(move || {
             let context = Context::new(&common, Unit::Run, Ok(Arc::new(Value::Null)));
             let progress = Progress::new(&common.assembly.plan.run);
-            let result = context.scope(&common, step, &progress).and_then(|scope| {
+            let result = context.scope(&common, step, &progress).map_err(Unread::from).and_then(|scope| {
                 let survey = |position: u64, record: &Arc<Value>| survey(&common, position, record);
                 let survey: &SurveyOf<'_> = &survey;
                 source.pin(&scope, pins.as_ref(), survey)

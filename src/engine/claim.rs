@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 
-use crate::core::arrival::{Arrival, Versioned};
+use crate::core::arrival::Arrival;
 use crate::core::cell::SkipReason;
 use crate::core::change::Change;
 use crate::core::claims::{Claim, Claimed, End, Fence, KeyId, Settled};
@@ -203,14 +203,13 @@ impl Drive {
     fn claim_of(&self, unit: Unit, step: usize, attempt: u32) -> Option<Claim> {
         let keyed = self.common.assembly.stations(unit)[step].key.as_ref()?;
         let request = self.desk.request(unit, step)?;
-        let Versioned { fingerprint, version } = request.version.clone()?;
         let cell = &self.desk.progress(unit)?.cells[step];
         let name = &self.desk.plan().track(unit).steps[step].name;
         Some(Claim {
             id: KeyId::of(&keyed.scope, &request.key),
             mode: keyed.mode,
-            fingerprint,
-            version,
+            fingerprint: request.fingerprint?,
+            version: request.version.clone(),
             // Whatever its step is changed to, it is the same owner.
             owner: effect_id(&self.run.id.to_string(), name, unit, 0),
             fence: Fence { epoch: self.run.epoch, attempt },

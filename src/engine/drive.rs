@@ -15,19 +15,20 @@ use crate::core::event::{Event, IllegalRunEvent, RunEvent};
 use crate::core::fault::Fault;
 use crate::core::id::Unit;
 use crate::core::progress::Progress;
-use crate::core::retry::{Again, Outcome};
-use crate::core::run::Run;
+use crate::core::retry::Outcome;
+use crate::core::run::{Failure, Run};
 use crate::core::selection::Positions;
 use crate::core::tally::Calls;
 use crate::core::time::Timestamp;
-use crate::ports::{Clock, Compute, Journal, Keys, Pinned, Pins, Records, StoreError};
+use crate::ports::{Clock, Compute, Journal, Keys, Pinned, Pins, Records, StoreError, Unread};
 
 use super::assembly::Assembly;
+use super::astray::{Strays, at_hand};
 use super::claim::Keyring;
 use super::context::{self, Common, Context};
 use super::control::Control;
 use super::finish::{self, Ending};
-use super::mail::{Mail, at_hand};
+use super::mail::Mail;
 use super::note::{Fetched, Note};
 use super::steer::Steering;
 
@@ -74,8 +75,9 @@ pub(super) struct Drive {
     pub(super) contexts: HashMap<Unit, Arc<Context>>,
     pub(super) records: Option<Arc<dyn Records>>,
     /// Why the run is being closed as failed, for the steps of `on_failure`.
-    pub(super) failure: Option<Fault>,
+    pub(super) failure: Option<Failure>,
     pub(super) mail: Mail,
+    pub(super) strays: Strays,
     pub(super) keyring: Keyring,
     pub(super) sender: mpsc::UnboundedSender<Note>,
     inbox: mpsc::UnboundedReceiver<Note>,
@@ -95,11 +97,13 @@ pub struct Resumption {
     pub plan: String,
     /// The items that it works on; `None`: all.
     pub chosen: Option<Arc<Positions>>,
+    /// What became of the messages of the dead letters that begin anew.
+    pub redriven: Vec<RunEvent>,
 }
 
 impl From<&str> for Resumption {
     fn from(plan: &str) -> Self {
-        Self { plan: plan.to_owned(), chosen: None }
+        Self { plan: plan.to_owned(), chosen: None, redriven: Vec::new() }
     }
 }
 
@@ -129,7 +133,7 @@ pub async fn drive(
         ending = finish::after_closing(&drive, ending);
     }
     if drive.steering.end.is_none() {
-        drive.mail.close(&drive.ports, &drive.common, &drive.run).await?;
+        drive.close_mail().await?;
     }
     drive.tell(ending.event(&drive.run))?;
     drive.commit().await?;
@@ -157,13 +161,14 @@ impl Drive {
                 assembly,
                 run_facts: OnceLock::new(),
             }),
-            failure: run.fault.clone(),
+            failure: run.failure(),
             run,
             desk: Desk::new(plan, limits, total, 0),
             limits,
             contexts: HashMap::new(),
             records: None,
             mail: Mail::new(limits.window),
+            strays: Strays::default(),
             keyring: Keyring::default(),
             sender,
             inbox,
@@ -182,8 +187,11 @@ impl Drive {
         let closing = self.run.open_closing();
         match resumption {
             None => self.tell(RunEvent::Started)?,
-            Some(Resumption { plan, chosen }) => {
+            Some(Resumption { plan, chosen, redriven }) => {
                 self.tell(RunEvent::Resumed { plan })?;
+                for what in redriven {
+                    self.tell(what)?;
+                }
                 if let Some(chosen) = chosen {
                     self.mail.choose(Arc::clone(&chosen));
                     self.desk.choose(chosen);
@@ -211,8 +219,10 @@ impl Drive {
     /// The steps of `on_failure` are next, and nothing else: after a timeout the items that were not
     /// done stay as they are, and connections are no longer waited for.
     fn begin_closing(&mut self, fault: Fault) -> Result<(), Error> {
-        self.failure = Some(fault.clone());
-        self.tell(RunEvent::Closing { fault })?;
+        let total = self.run.source.as_ref().map_or(0, |source| source.count);
+        let items = self.ports.journal.tally(self.run.id, Unit::Item(0))?.units.over(total);
+        self.tell(RunEvent::Closing { fault, items: Some(items) })?;
+        self.failure = self.run.failure();
         let plan = Arc::clone(self.desk.plan());
         self.desk = Desk::new(plan, self.limits, Some(0), 0);
         if self.steering.end.take().is_some() {
@@ -233,6 +243,7 @@ impl Drive {
                 self.contexts.remove(unit);
             }
             self.tell_notices()?;
+            self.mail.tend(|step| self.desk.is_queue_held(step));
             self.watch_dead_letters()?;
             self.commit().await?;
             let heard = self.review_mail(now)?;
@@ -321,17 +332,11 @@ impl Drive {
             }
             Note::Pinned { step, result } => self.pinned(step, result, now),
             Note::Delivered { step, received } => {
-                for delivery in received.deliveries {
-                    self.mail.delivered(step, delivery, now);
-                }
-                for stray in received.strays {
-                    tracing::warn!(queue_id = stray.id, "left to its queue: {}", stray.reason);
-                    self.mail.strayed(step);
-                }
-                Ok(())
+                self.desk.queue_answered(step, now);
+                self.received(step, received, now)
             }
             Note::QueueAway { step, fault } => {
-                tracing::warn!(step, "the queue is out of reach: {fault}");
+                self.desk.queue_failed(step, &fault, now);
                 Ok(())
             }
             Note::QueueDone(result) => {
@@ -348,7 +353,7 @@ impl Drive {
     }
 
     /// The gate was passed, or not.
-    fn pinned(&mut self, step: usize, result: Result<Pinned, Fault>, now: Timestamp) -> Result<(), Error> {
+    fn pinned(&mut self, step: usize, result: Result<Pinned, Unread>, now: Timestamp) -> Result<(), Error> {
         let mut opened = None;
         let outcome = match result {
             Ok(Pinned { source, rejected, remarks }) => {
@@ -365,9 +370,9 @@ impl Drive {
                 }
                 Outcome::Done(facts.into())
             }
-            Err(fault) => Outcome::Refused { fault, again: Again::Never },
+            Err(Unread { fault, again }) => Outcome::Refused { fault, again },
         };
-        self.desk.hear(Arrival::Ended { step, outcomes: vec![(Unit::Run, outcome)] }, now, 0.0)?;
+        self.arrived(Arrival::Ended { step, outcomes: vec![(Unit::Run, outcome)] }, now)?;
         if let Some(total) = opened {
             let progress = self.desk.progress(Unit::Run).cloned().unwrap_or_default();
             self.open_gate(total, &progress);

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::core::fault::{Fault, name};
 use crate::core::id::Unit;
 use crate::core::progress::Progress;
+use crate::core::run::Failure;
 use crate::ports::{Journal, Records, StoreError};
 
 use super::context::{Common, Context};
@@ -61,22 +62,42 @@ pub(super) fn content(
     common: &Common,
     unit: Unit,
     records: Option<&dyn Records>,
-    failure: Option<&Fault>,
+    failure: Option<&Failure>,
 ) -> Result<Arc<Value>, Fault> {
     match unit {
         Unit::Run => Ok(Arc::new(Value::Null)),
-        // What the steps of `on_failure` may tell: `item.error`, `item.reason`.
-        Unit::Closing(number) => Ok(Arc::new(serde_json::json!({
-            "workflow": common.run.workflow,
-            "closing": number,
-            "error": failure.map(|fault| fault.name.as_str()),
-            "reason": failure.map(|fault| fault.message.as_str()),
-        }))),
+        Unit::Closing(number) => Ok(Arc::new(closing(common, number, failure))),
         Unit::Item(position) => match records {
             Some(records) => records.record(position).value,
             None => Err(Fault::new(name::VALIDATION, "the source is not pinned")),
         },
     }
+}
+
+/// What a step of `on_failure` tells when the file does not say more: which run failed, why, and how
+/// its items stood. The same however often the closing is begun.
+fn closing(common: &Common, number: u32, failure: Option<&Failure>) -> Value {
+    let counts = failure.and_then(|failure| failure.items).map(|items| {
+        json!({
+            "total": items.total(),
+            "pending": items.pending,
+            "running": items.running,
+            "backoff": items.backoff,
+            "waiting": items.waiting,
+            "in_doubt": items.in_doubt,
+            "succeeded": items.succeeded,
+            "skipped": items.skipped,
+            "dead_lettered": items.dead_lettered,
+            "cancelled": items.cancelled,
+        })
+    });
+    json!({
+        "workflow": common.run.workflow,
+        "closing": number,
+        "error": failure.map(|failure| &failure.fault.name),
+        "reason": failure.map(|failure| &failure.fault.message),
+        "counts": counts,
+    })
 }
 
 /// The progress of each unit, in order. A row of items is read in one go.

@@ -29,7 +29,7 @@ pub fn keys(
             return Some(undeclared(common, unit, step));
         };
         let context = context.get_or_insert_with(|| {
-            Context::new(common, unit, content(common, unit, records, common.run.fault.as_ref()))
+            Context::new(common, unit, content(common, unit, records, common.run.failure().as_ref()))
         });
         // A connector that panics on this item has failed the item already; here it only has no key.
         let made = || rendered(&keyed.key, &context.scope(common, step, progress)?, "an idempotency key");

@@ -6,23 +6,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinHandle;
+use tokio::sync::mpsc;
 
 use crate::core::id::Unit;
-use crate::core::mail::{Disposition, disposition};
-use crate::core::plan::Plan;
 use crate::core::progress::Progress;
 use crate::core::queue::{Delivery, Receive, Ticket};
-use crate::core::run::Run;
 use crate::core::selection::Positions;
 use crate::core::time::Timestamp;
-use crate::ports::{Queue, QueueError, Worker};
+use crate::ports::Worker;
 
 use super::context::Common;
-use super::drive::{Error, Ports};
+use super::drive::Ports;
 use super::note::Note;
-use super::poll::{RECEIVE_MAX, poll};
+use super::poll::Inlet;
 
 /// Most messages in one change of the queue: each is a row of one commit.
 const CHANGES_MAX: usize = 400;
@@ -36,13 +32,14 @@ pub(super) struct Mail {
     pub(super) rest: BTreeMap<Unit, Progress>,
     /// Items that left memory with a doubt that their message settled; not yet committed.
     pub(super) proven: Vec<(Unit, Progress)>,
-    pollers: Vec<JoinHandle<()>>,
-    inlets: BTreeMap<usize, Inlet>,
+    pub(super) inlets: BTreeMap<usize, Inlet>,
     /// Only messages for these items are received.
     chosen: Option<Arc<Positions>>,
     window: usize,
     outstanding: usize,
     extend_at: Option<Timestamp>,
+    /// Messages may come in.
+    is_open: bool,
 }
 
 /// A message that was received and is not let go yet.
@@ -52,14 +49,6 @@ pub(super) struct Held {
     pub(super) taken: bool,
 }
 
-/// Where messages come in, one for each step that receives.
-struct Inlet {
-    queue: Arc<dyn Queue>,
-    receive: Receive,
-    /// Bounds what is received ahead: a message costs a permit until its item takes it.
-    permits: Arc<Semaphore>,
-}
-
 impl Mail {
     pub(super) fn new(window: usize) -> Self {
         Self {
@@ -67,12 +56,12 @@ impl Mail {
             review: BTreeSet::new(),
             rest: BTreeMap::new(),
             proven: Vec::new(),
-            pollers: Vec::new(),
             inlets: BTreeMap::new(),
             chosen: None,
             window,
             outstanding: 0,
             extend_at: None,
+            is_open: false,
         }
     }
 
@@ -83,34 +72,42 @@ impl Mail {
 
     /// Starts receiving for every step that receives.
     pub(super) fn open(&mut self, ports: &Ports, common: &Common, sender: &mpsc::UnboundedSender<Note>) {
+        self.is_open = true;
         for (step, station) in common.assembly.items.iter().enumerate() {
             let Worker::Receiver(receiver) = &station.worker else { continue };
             let receive = Receive { items: self.chosen.clone(), ..receiver.receive(common.run.id) };
-            let (queue, permits) = (receiver.queue(), Arc::new(Semaphore::new(self.window.max(RECEIVE_MAX))));
-            let inlet = Inlet { queue, receive, permits };
-            for _ in 0..inlet.receive.pollers {
-                let (queue, permits) = (Arc::clone(&inlet.queue), Arc::clone(&inlet.permits));
-                let clock = Arc::clone(&ports.clock);
-                let poller = poll(step, inlet.receive.clone(), queue, permits, clock, sender.clone());
-                self.pollers.push(tokio::spawn(poller));
-            }
+            let of = (receiver.queue(), receive);
+            let mut inlet = Inlet::new(step, of, self.window, Arc::clone(&ports.clock), sender.clone());
+            inlet.open();
             self.inlets.insert(step, inlet);
+        }
+    }
+
+    /// Receives for every step, but for those whose queue is held.
+    pub(super) fn tend(&mut self, is_held: impl Fn(usize) -> bool) {
+        if !self.is_open {
+            return;
+        }
+        for (step, inlet) in &mut self.inlets {
+            if is_held(*step) { inlet.shut() } else { inlet.open() }
+        }
+    }
+
+    /// Receives once for a step whose queue is held.
+    pub(super) fn try_queue(&self, step: usize) {
+        if let Some(inlet) = self.inlets.get(&step).filter(|_| self.is_open) {
+            inlet.receive_once();
         }
     }
 
     /// Stops receiving. Messages that are held show again by themselves.
     pub(super) fn stop(&mut self) {
-        for poller in self.pollers.drain(..) {
-            poller.abort();
-        }
+        self.is_open = false;
+        self.inlets.values_mut().for_each(Inlet::shut);
         self.extend_at = None;
     }
 
-    /// A message that is none of ours is left to its queue, and to the redrive policy there.
-    pub(super) fn strayed(&mut self, step: usize) {
-        self.give_back(step, 1);
-    }
-
+    /// A message of this run came.
     pub(super) fn delivered(&mut self, step: usize, delivery: Delivery, now: Timestamp) {
         if !self.inlets.contains_key(&step) {
             // Received before the items were given up; it shows again by itself.
@@ -121,7 +118,7 @@ impl Mail {
             .item
             .filter(|item| self.chosen.as_ref().is_none_or(|chosen| chosen.contains(*item)));
         let Some(unit) = known.map(Unit::Item) else {
-            // About the run, foreign, or of an item that is not worked on now: left to the queue.
+            // About the run, or of an item that is not worked on now: left to the queue.
             self.give_back(step, 1);
             return;
         };
@@ -193,60 +190,13 @@ impl Mail {
         }
     }
 
-    /// Ends receiving and lets go of what is left in the queues for items that are at rest.
-    pub(super) async fn close(&mut self, ports: &Ports, common: &Common, run: &Run) -> Result<(), Error> {
-        self.stop();
-        let plan = Arc::clone(&common.assembly.plan);
-        for (step, inlet) in &self.inlets {
-            let receive = Receive { wait: Duration::ZERO, ..inlet.receive.clone() };
-            loop {
-                // What is out of reach needs nothing: its messages show again by themselves.
-                let Some(received) = at_hand(inlet.queue.receive(&receive).await)? else { break };
-                if received.is_empty() {
-                    break;
-                }
-                self.let_go(ports, &plan, run, (*step, inlet), received.deliveries).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn let_go(
-        &self,
-        ports: &Ports,
-        plan: &Plan,
-        run: &Run,
-        (step, inlet): (usize, &Inlet),
-        deliveries: Vec<Delivery>,
-    ) -> Result<(), Error> {
-        let (mut delete, mut release) = (Vec::new(), Vec::new());
-        for delivery in deliveries {
-            let Some(item) = delivery.message.item else { continue };
-            let progress = ports.journal.progress(run.id, Unit::Item(item))?;
-            let progress = progress.map(|progress| progress.fitted(&plan.items));
-            match progress.map(|progress| disposition(&plan.items, step, &progress)) {
-                Some(Disposition::Delete) => delete.push(delivery.ticket),
-                Some(Disposition::Release) => release.push(delivery.ticket),
-                // Stays hidden until its time: the run has not ended for this item.
-                Some(Disposition::Keep | Disposition::Take | Disposition::Proves(_)) | None => {}
-            }
-        }
-        if !delete.is_empty() {
-            at_hand(inlet.queue.delete(delete).await)?;
-        }
-        if !release.is_empty() {
-            at_hand(inlet.queue.hide(release, Duration::ZERO).await)?;
-        }
-        Ok(())
-    }
-
     fn holds(&self, unit: Unit) -> bool {
         self.held.range((unit, 0)..=(unit, usize::MAX)).next().is_some()
     }
 
     pub(super) fn give_back(&self, step: usize, permits: usize) {
         if let Some(inlet) = self.inlets.get(&step) {
-            inlet.permits.add_permits(permits);
+            inlet.give_back(permits);
         }
     }
 
@@ -278,20 +228,5 @@ impl Mail {
         tokio::spawn(async move {
             let _ = sender.send(Note::QueueDone(queue.delete(tickets).await));
         });
-    }
-}
-
-/// What a queue answered; `None` when it is out of reach.
-pub(super) fn at_hand<T>(answer: Result<T, QueueError>) -> Result<Option<T>, Error> {
-    match answer {
-        Ok(answer) => Ok(Some(answer)),
-        Err(QueueError::Away(_)) => Ok(None),
-        Err(QueueError::Store(error)) => Err(Error::Store(error)),
-    }
-}
-
-impl Drop for Mail {
-    fn drop(&mut self) {
-        self.stop();
     }
 }

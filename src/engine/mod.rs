@@ -6,6 +6,7 @@
 //! decide again.
 
 pub mod assembly;
+mod astray;
 mod carry;
 mod claim;
 pub mod context;

@@ -9,7 +9,7 @@ use crate::core::id::Unit;
 use crate::core::progress::Progress;
 use crate::core::queue::Received;
 use crate::core::retry::{Outcome, Probed};
-use crate::ports::{Answered, KeysError, Pinned, QueueError, StoreError};
+use crate::ports::{Answered, KeysError, Pinned, QueueError, StoreError, Unread};
 
 use super::claim::Settlement;
 use super::context::Context;
@@ -40,7 +40,7 @@ pub(super) enum Note {
     },
     Pinned {
         step: usize,
-        result: Result<Pinned, Fault>,
+        result: Result<Pinned, Unread>,
     },
     Delivered {
         step: usize,

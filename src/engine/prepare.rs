@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::core::arrival::{Ready, Request, Versioned};
+use crate::core::arrival::{Ready, Request};
 use crate::core::catalog::Role;
 use crate::core::cell::{Facts, Kind, SkipReason, State};
 use crate::core::claims::{Fingerprint, Version};
@@ -117,15 +117,16 @@ fn request(common: &Common, station: &Station, step: usize, scope: &Scope) -> Re
     let body = body(station, scope)?;
     let Some(keyed) = &station.key else {
         let key = key::undeclared(common, scope.unit, step);
-        return Ok(Arc::new(Request { key, body, version: None }));
+        let version = Version(scope.version.to_string());
+        return Ok(Arc::new(Request { key, body, version, fingerprint: None }));
     };
     let key = key::rendered(&keyed.key, scope, "an idempotency key")?;
     let version = match &keyed.version {
         Some(version) => key::rendered(version, scope, "a version")?,
         None => scope.version.to_string(),
     };
-    let version = Versioned { fingerprint: Fingerprint::of(&body), version: Version(version) };
-    Ok(Arc::new(Request { key, body, version: Some(version) }))
+    let fingerprint = Some(Fingerprint::of(&body));
+    Ok(Arc::new(Request { key, body, version: Version(version), fingerprint }))
 }
 
 fn body(station: &Station, scope: &Scope) -> Result<Value, Fault> {

@@ -57,6 +57,8 @@ codes! {
 
     RATE = "E208", "not a rate",
         "A rate is a number of calls and a time, s, m or h: 10/s, 300/m, 5000/h.";
+    SIZE = "E209", "not a size",
+        "A size is a whole number and a unit: 512 B, 4 KiB, 10 MiB, 64 GiB.";
 
     UNKNOWN_USES = "E301", "unknown step kind",
         "No connector of this binary is called so.";

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::codes;
-use super::fields::{Object, boolean, count, duration, mistyped, name, object, one_of, text};
+use super::fields::{Object, boolean, count, duration, mistyped, name, object, one_of, size, text};
 use super::next;
 use super::node::{Key, Node};
 use super::place::{ConnectionPlaces, Span};
@@ -203,6 +203,7 @@ fn setting(field: &Field, node: &Node, notes: &mut Notes<'_>) -> Option<Value> {
         Kind::Bool => boolean(node, &what, notes).map(Value::Bool),
         Kind::Count => count(node, &what, 0, u64::MAX, notes).map(Value::from),
         Kind::Duration => duration(node, &what, notes).map(|_| node.json()),
+        Kind::Size => size(node, &what, notes).map(Value::from),
         Kind::OneOf(words) => one_of(node, &what, words, notes).map(Value::from),
         Kind::Texts => super::with::texts(node, &what, notes),
         Kind::Any => Some(node.json()),

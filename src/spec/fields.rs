@@ -148,6 +148,21 @@ pub(super) fn duration(node: &Node, what: &str, notes: &mut Notes<'_>) -> Option
     }
 }
 
+/// A number of bytes such as `4 KiB`.
+pub(super) fn size(node: &Node, what: &str, notes: &mut Notes<'_>) -> Option<u64> {
+    let Some(written) = node.written() else {
+        return mistyped(node, what, "a size such as 4 KiB", notes);
+    };
+    match units::size(written) {
+        Ok(bytes) => Some(bytes),
+        Err(hint) => {
+            let message = format!("{what} is not a size");
+            notes.push(Mistake::new(codes::SIZE, node.span, message).hint(hint));
+            None
+        }
+    }
+}
+
 /// One of a few words.
 pub(super) fn one_of<'k>(
     node: &Node,

@@ -1,4 +1,4 @@
-//! Durations as people write them.
+//! Durations and sizes as people write them.
 
 use std::time::Duration;
 
@@ -39,6 +39,40 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_millis(millis))
 }
 
+/// The units of sizes; the decimal ones are accepted for what they are.
+const SIZES: [(&str, u64); 9] = [
+    ("B", 1),
+    ("kB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("TB", 1_000_000_000_000),
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+];
+
+/// Reads `512 B`, `4 KiB`, `64GiB`: bytes.
+///
+/// # Errors
+/// A hint what to write instead.
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: Option<u64> = number.parse().ok();
+    let factor = SIZES.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit.trim()));
+    match (number, factor) {
+        (Some(number), Some((_, factor))) => {
+            number.checked_mul(*factor).ok_or_else(|| "larger than anything".to_owned())
+        }
+        (Some(number), None) if unit.trim().is_empty() => {
+            Err(format!("a unit is missing: write {number} B, {number} KiB, {number} MiB or {number} GiB"))
+        }
+        _ => Err("write a whole number and a unit, such as 512 B, 4 KiB, 10 MiB or 64 GiB".to_owned()),
+    }
+}
+
 fn wrong_unit(count: u64, unit: &str, after: &str) -> String {
     if after.starts_with('.') || after.starts_with(',') {
         return "write whole numbers: 1500ms instead of 1.5s".to_owned();
@@ -69,6 +103,19 @@ mod tests {
         assert_eq!(seconds("1h30m"), Ok(5_400));
         assert_eq!(seconds(" 14 d "), Ok(14 * 86_400));
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+    }
+
+    #[test]
+    fn sizes_are_a_number_and_a_unit() {
+        assert_eq!(size("4 KiB"), Ok(4_096));
+        assert_eq!(size("64GiB"), Ok(64 << 30));
+        assert_eq!(size(" 10 mb "), Ok(10_000_000));
+        assert_eq!(size("0 B"), Ok(0));
+        assert!(size("4096").unwrap_err().contains("write 4096 B"));
+        for wrong in ["", "KiB", "1.5 MiB", "-1 B", "4 KiBs", "99999999999999999999 B"] {
+            assert!(size(wrong).unwrap_err().contains("such as"), "{wrong}");
+        }
+        assert!(size("99999999999 TiB").unwrap_err().contains("larger"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::codes;
-use super::fields::{Object, boolean, count, duration, mistyped, object, one_of, text};
+use super::fields::{Object, boolean, count, duration, mistyped, object, one_of, size, text};
 use super::node::Node;
 use super::place::Span;
 use super::report::{Mistake, Notes};
@@ -88,6 +88,7 @@ fn value(
         }
         Kind::Bool => boolean(node, &what, notes).map(Value::Bool),
         Kind::Count => count(node, &what, 0, u64::MAX, notes).map(Value::from),
+        Kind::Size => size(node, &what, notes).map(Value::from),
         Kind::Duration => {
             duration(node, &what, notes).map(|_| Value::from(node.written().unwrap_or_default()))
         }
@@ -184,6 +185,7 @@ fn example(name: &str, kind: Kind) -> String {
         Kind::Bool => "true",
         Kind::Count => "10",
         Kind::Duration => "30s",
+        Kind::Size => "4 KiB",
         Kind::Expression => "\"${{ item.sku }}\"",
         Kind::File => "path/beside/this/file.yaml",
         Kind::Source => "\"${{ input.source }}\"",

@@ -372,6 +372,9 @@ impl Queue for MemoryStore {
         let until = self.clock.now().after(visibility);
         Ok(self.commit(queue::own(tickets).map(|receipt| Change::Hide { receipt, until }).collect()).await?)
     }
+    async fn redrive(&self, receive: &Receive) -> Result<Option<u64>, QueueError> {
+        queue::redrive(self, receive).await
+    }
 }
 
 #[async_trait]

@@ -232,6 +232,9 @@ impl Queue for Store {
         let until = self.0.clock.now().after(visibility);
         Ok(self.commit(queue::own(tickets).map(|receipt| Change::Hide { receipt, until }).collect()).await?)
     }
+    async fn redrive(&self, receive: &Receive) -> Result<Option<u64>, QueueError> {
+        queue::redrive(self, receive).await
+    }
 }
 
 #[async_trait]

@@ -2,13 +2,15 @@
 //! ask again. Never polls.
 
 use std::pin::pin;
+use std::time::Duration;
 
-use crate::core::change::Receipt;
+use crate::core::change::{Change, Message, Receipt};
 use crate::core::queue::{Delivery, Receive, Received, Ticket};
 use crate::core::time::Timestamp;
-use crate::ports::{Clock, StoreError};
+use crate::ports::{Clock, Journal, Queue, QueueError, StoreError};
 
 use super::bells::Bells;
+use super::racks::dead_letter_queue;
 
 /// The answer to one question for messages.
 #[derive(Debug, Default)]
@@ -62,4 +64,33 @@ pub(super) fn own(tickets: Vec<Ticket>) -> impl Iterator<Item = Receipt> {
         Ticket::Own(receipt) => Some(receipt),
         Ticket::Given(_) => None,
     })
+}
+
+/// Messages moved in one commit.
+const MOVED_MAX: usize = 200;
+/// How long a message of the dead-letter queue is hidden from others who would move it.
+const MOVING: Duration = Duration::from_secs(1);
+
+/// Puts messages of a run back from its dead-letter queue, as new ones.
+pub(super) async fn redrive<S: Journal + Queue>(
+    store: &S,
+    receive: &Receive,
+) -> Result<Option<u64>, QueueError> {
+    let Some(dead) = dead_letter_queue(&receive.queue) else { return Ok(Some(0)) };
+    let (max, wait) = (MOVED_MAX, Duration::ZERO);
+    let from = Receive { queue: dead, max, wait, visibility: MOVING, ..receive.clone() };
+    let mut moved = 0;
+    loop {
+        let received = store.receive(&from).await?.deliveries;
+        if received.is_empty() {
+            return Ok(Some(moved));
+        }
+        moved += received.len() as u64;
+        let gone = own(received.iter().map(|delivery| delivery.ticket.clone()).collect());
+        let gone = gone.map(Change::Delete);
+        let back = received.iter().map(|delivery| &delivery.message);
+        let back = back.map(|message| Message { queue: receive.queue.clone(), ..message.clone() });
+        let changes = std::iter::once(Change::Enqueue(back.collect())).chain(gone);
+        store.commit(changes.collect()).await?;
+    }
 }

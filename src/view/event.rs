@@ -41,7 +41,7 @@ pub struct EventView {
     pub at: String,
     /// What: `started`, `pinned`, `remarked`, `resumed`, `redefined`, `reconnected`, `interrupted`,
     /// `paused`, `tried`, `unpaused`, `cancelling`, `closing`, `closed`, `released`, `settled`,
-    /// `dropped`, `alert` or `setback`.
+    /// `dropped`, `alert`, `stray`, `redriven` or `setback`.
     pub kind: String,
     /// The step it happened at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -73,6 +73,15 @@ pub struct EventView {
     /// Records that are dead letters from the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected: Option<u64>,
+    /// What the queue calls the message that came astray.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
+    /// How often that message had been received.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receives: Option<u32>,
+    /// How many messages were put back into the queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages: Option<u64>,
     /// How many items it is about; for what the gate says, about how many records of the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items: Option<u64>,
@@ -105,7 +114,7 @@ impl Archive {
         match event.what {
             RunEvent::Started => view("started"),
             RunEvent::Pinned { source, rejected } => EventView {
-                source: Some(SourceView { uri: source.uri, items: source.count }),
+                source: Some(SourceView::of(&source)),
                 rejected: Some(rejected),
                 ..view("pinned")
             },
@@ -129,7 +138,7 @@ impl Archive {
             | RunEvent::Tried { .. }
             | RunEvent::Unpaused { .. }
             | RunEvent::Cancelling { .. } => steered(event.what, view),
-            RunEvent::Closing { fault } => EventView { error: Some(fault), ..view("closing") },
+            RunEvent::Closing { fault, .. } => EventView { error: Some(fault), ..view("closing") },
             RunEvent::Closed { status, fault } => {
                 EventView { status: Some(status.word().to_owned()), error: fault, ..view("closed") }
             }
@@ -143,6 +152,18 @@ impl Archive {
             },
             RunEvent::Alert { message, dead_letters } => {
                 EventView { message: Some(message), items: dead_letters, ..view("alert") }
+            }
+            RunEvent::Stray { step, id, receives, reason } => EventView {
+                step: Some(step),
+                message_id: Some(id),
+                receives: Some(receives),
+                message: Some(reason),
+                ..view("stray")
+            },
+            RunEvent::Redriven { step, messages, fault } => {
+                let itself = "the queue moves the messages of its dead-letter queue back by itself";
+                let message = (messages.is_none() && fault.is_none()).then(|| itself.to_owned());
+                EventView { step: Some(step), messages, message, error: fault, ..view("redriven") }
             }
             RunEvent::Dropped { step, item, reason, by } => EventView {
                 by: Some(by),

@@ -216,6 +216,7 @@ pub(crate) fn run(id: u128, status: Status) -> Run {
             records: "sha256:r0".into(),
             index: "sha256:i0".into(),
             count: 6,
+            origin: None,
         }),
         epoch: 1,
         closings: u32::from(status == Status::Failed),

@@ -12,7 +12,7 @@ use super::step::StepView;
 use super::when::When;
 use crate::core::fault::{Fault, name};
 use crate::core::id::{RunId, Unit};
-use crate::core::run::{Run, Status};
+use crate::core::run::{Origin, Run, Source, Status};
 use crate::core::tally::Tally;
 
 /// Which runs to list.
@@ -112,6 +112,15 @@ pub struct SourceView {
     pub uri: String,
     /// How many records it has.
     pub items: u64,
+    /// What the system that it was read from said of it; a file of this machine says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+impl SourceView {
+    pub(super) fn of(source: &Source) -> Self {
+        Self { uri: source.uri.clone(), items: source.count, origin: source.origin.clone() }
+    }
 }
 
 impl Archive {
@@ -147,7 +156,7 @@ impl Archive {
             duration_ms: run
                 .ended_at
                 .map(|end| u64::try_from(end.since(run.started_at).as_millis()).unwrap_or(u64::MAX)),
-            source: run.source.as_ref().map(|from| SourceView { uri: from.uri.clone(), items: from.count }),
+            source: run.source.as_ref().map(SourceView::of),
             resumes: run.epoch.saturating_sub(1),
             paused: pause_view(&run.steer).filter(|_| status == Status::Paused),
             alert: run.steer.alert.clone(),

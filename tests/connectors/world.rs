@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use milepost::connectors::sandbox::{self, Entry, Faults, Sandbox};
 use milepost::connectors::{Site, build};
 use milepost::core::change::Message;
+use milepost::core::claims::Version;
 use milepost::core::id::{RunId, Unit};
 use milepost::core::outlet::Terms;
 use milepost::core::queue::{Receive, Received, Ticket};
@@ -161,6 +162,7 @@ pub(crate) fn call(effect: &dyn Effect, item: Value) -> Call {
         key: String::new(),
         effect_id: 1,
         request: effect.prepare(&scope(item)).unwrap(),
+        version: Version("0".to_owned()),
     }
 }
 
@@ -201,6 +203,9 @@ impl Queue for NoQueue {
 
     async fn hide(&self, _: Vec<Ticket>, _: Duration) -> Result<(), QueueError> {
         Ok(())
+    }
+    async fn redrive(&self, _: &Receive) -> Result<Option<u64>, QueueError> {
+        Ok(Some(0))
     }
 }
 

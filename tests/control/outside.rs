@@ -14,7 +14,7 @@ use milepost::core::run;
 use milepost::core::scope::Scope;
 use milepost::core::time::Timestamp;
 use milepost::ports::{
-    Call, Clock, Effect, Pinned, Pins, Prepare, Record, Records, Source, SurveyOf, Verdicts,
+    Call, Clock, Effect, Pinned, Pins, Prepare, Record, Records, Source, SurveyOf, Unread, Verdicts,
 };
 use serde_json::{Value, json};
 
@@ -161,8 +161,14 @@ impl Prepare for Items {
 }
 
 impl Source for Items {
-    fn pin(&self, _: &Scope, _: &dyn Pins, _: &SurveyOf<'_>) -> Result<Pinned, Fault> {
-        let source = run::Source { uri: "sim".into(), records: "r".into(), index: "i".into(), count: self.0 };
+    fn pin(&self, _: &Scope, _: &dyn Pins, _: &SurveyOf<'_>) -> Result<Pinned, Unread> {
+        let source = run::Source {
+            uri: "sim".into(),
+            records: "r".into(),
+            index: "i".into(),
+            count: self.0,
+            origin: None,
+        };
         Ok(Pinned { source, rejected: 0, remarks: Vec::new() })
     }
 

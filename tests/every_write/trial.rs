@@ -261,7 +261,7 @@ async fn work(run: Run, assembly: Arc<Assembly>, ports: Ports) -> Option<Run> {
         recover::revive(ports.journal.as_ref(), &assembly.plan, &run, ports.clock.now(), &Selection::All)
             .await
             .ok()?;
-        Some(Resumption { plan, chosen: None })
+        Some(Resumption { plan, ..Resumption::from("") })
     };
     let limits = Limits { window: 64, patience: Duration::from_secs(1) };
     let (_handle, control) = Control::new();

@@ -157,6 +157,9 @@ impl Queue for NoQueue {
     async fn hide(&self, _: Vec<Ticket>, _: Duration) -> Result<(), QueueError> {
         Err(StoreError("no queue here".to_owned()).into())
     }
+    async fn redrive(&self, _: &Receive) -> Result<Option<u64>, QueueError> {
+        Err(StoreError("no queue here".to_owned()).into())
+    }
 }
 
 #[async_trait]
@@ -216,7 +219,8 @@ pub(crate) fn pin(folder: &Folder, name: &str, bytes: impl AsRef<[u8]>, with: Va
     let mut with = with;
     with["source"] = Value::String(folder.write(name, bytes));
     let source = source(&with, &BTreeMap::new(), folder.path());
-    let pinned = source.pin(&scope(Value::Null), folder, &|_, _| Survey::default())?;
+    let pinned =
+        source.pin(&scope(Value::Null), folder, &|_, _| Survey::default()).map_err(|unread| unread.fault)?;
     let records = source.open(&pinned.source, folder)?;
     Ok(Gate { pinned, records })
 }

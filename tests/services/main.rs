@@ -8,7 +8,9 @@
 mod suite;
 mod aws;
 mod aws_deploy;
+mod aws_events;
 mod aws_proxy;
+mod aws_s3;
 mod redis;
 mod redis_engines;
 #[path = "../site/mod.rs"]

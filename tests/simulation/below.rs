@@ -52,7 +52,8 @@ fn progress(states: &[State]) -> Progress {
 /// All items are done but one, whose publish only a person could settle, and whose message comes
 /// when the watermark has long passed it.
 fn records() -> Vec<Change> {
-    let source = Source { uri: "sim".into(), records: "r".into(), index: "i".into(), count: ITEMS };
+    let source =
+        Source { uri: "sim".into(), records: "r".into(), index: "i".into(), count: ITEMS, origin: None };
     let run = Run { status: Status::Interrupted, source: Some(source), epoch: 1, ..new_run(RUN) };
     let done = progress(&[State::Succeeded; 4]);
     let doubtful = progress(&[State::Succeeded, State::InDoubt(None), State::Pending, State::Pending]);

@@ -203,7 +203,7 @@ impl Case {
                 Some(plan) => {
                     let (journal, plan_of) = (ports.journal.as_ref(), &assembly.plan);
                     let revived = recover::revive(journal, plan_of, &run, clock.now(), &selection).await;
-                    Some(Resumption { plan, chosen: revived.ok()?.map(Arc::new) })
+                    Some(Resumption { plan, chosen: revived.ok()?.map(Arc::new), redriven: Vec::new() })
                 }
                 None => None,
             };
@@ -241,6 +241,7 @@ impl Case {
             visibility: Duration::ZERO,
             receives_max: u32::MAX,
             pollers: 1,
+            content: false,
         };
         let copy = self.store.survivor(|_| Write::Kept);
         let there = self.clock.runtime().block_on(copy.receive(&all)).unwrap();

@@ -227,6 +227,7 @@ impl Receiver for SimReceiver {
             visibility: Duration::from_secs(5),
             receives_max: 50,
             pollers: 1,
+            content: false,
         }
     }
 }

@@ -13,7 +13,7 @@ use milepost::core::scope::Scope;
 use milepost::core::workflow::{Bounds, IdempotencyMode, Tolerance};
 use milepost::engine::assembly::{Assembly, Keyed, Station};
 use milepost::expr::{Expression, Template};
-use milepost::ports::{Pinned, Pins, Prepare, Record, Records, Source, SurveyOf, Worker};
+use milepost::ports::{Pinned, Pins, Prepare, Record, Records, Source, SurveyOf, Unread, Worker};
 use rand::Rng;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
@@ -34,10 +34,15 @@ impl Prepare for SimSource {
 }
 
 impl Source for SimSource {
-    fn pin(&self, _: &Scope, _: &dyn Pins, _: &SurveyOf<'_>) -> Result<Pinned, Fault> {
+    fn pin(&self, _: &Scope, _: &dyn Pins, _: &SurveyOf<'_>) -> Result<Pinned, Unread> {
         self.world.book().pinned += 1;
-        let source =
-            run::Source { uri: "sim".into(), records: "r".into(), index: "i".into(), count: self.count };
+        let source = run::Source {
+            uri: "sim".into(),
+            records: "r".into(),
+            index: "i".into(),
+            count: self.count,
+            origin: None,
+        };
         Ok(Pinned { source, rejected: 1, remarks: Vec::new() })
     }
 

@@ -76,4 +76,7 @@ impl Queue for Mailbox {
     async fn hide(&self, tickets: Vec<Ticket>, visibility: Duration) -> Result<(), QueueError> {
         self.queue.hide(tickets, visibility).await
     }
+    async fn redrive(&self, receive: &Receive) -> Result<Option<u64>, QueueError> {
+        self.queue.redrive(receive).await
+    }
 }

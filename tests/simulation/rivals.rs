@@ -341,7 +341,7 @@ async fn drive_one(ports: Ports, (run, assembly, seed): (Run, Arc<Assembly>, u64
         if recover::revive(journal, &assembly.plan, &run, ports.clock.now(), &Selection::All).await.is_err() {
             return;
         }
-        Some(Resumption { plan: plan.hash, chosen: None })
+        Some(Resumption::from(plan.hash.as_str()))
     };
     let limits = Limits { window: 10, patience: Duration::from_millis(300) };
     let (_handle, control) = Control::new();

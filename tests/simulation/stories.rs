@@ -48,8 +48,8 @@ fn refused(again: Again) -> Outcome {
     Outcome::Refused { fault: Fault::new("Refused", "no"), again }
 }
 
-/// When each effect was called, by unit and step.
-type Log = Mutex<BTreeMap<(Unit, usize), Vec<Timestamp>>>;
+/// When each effect was called, and with which content, by unit and step.
+type Log = Mutex<BTreeMap<(Unit, usize), Vec<(Timestamp, Value)>>>;
 
 struct Scripted {
     script: Script,
@@ -68,9 +68,9 @@ impl Scripted {
 }
 
 impl Prepare for Scripted {
-    fn prepare(&self, _: &Scope) -> Result<Value, Fault> {
+    fn prepare(&self, scope: &Scope) -> Result<Value, Fault> {
         self.panic_in("prepare");
-        Ok(json!({}))
+        Ok(Value::clone(&scope.item))
     }
 }
 
@@ -83,7 +83,7 @@ impl Effect for Scripted {
             let times = {
                 let mut log = self.log.lock().unwrap();
                 let entry = log.entry((call.unit, self.step)).or_default();
-                entry.push(now);
+                entry.push((now, call.request.clone()));
                 u32::try_from(entry.len()).unwrap()
             };
             if matches!(call.unit, Unit::Closing(_))
@@ -172,6 +172,13 @@ impl Story {
         (0..self.assembly.plan.closing.steps.len()).map(times).collect()
     }
 
+    /// What the steps of a closing were given, at each of their calls.
+    fn contents(&self, closing: u32) -> Vec<Value> {
+        let log = self.log.lock().unwrap();
+        let of_closing = log.iter().filter(|((unit, _), _)| *unit == Unit::Closing(closing));
+        of_closing.flat_map(|(_, calls)| calls.iter().map(|(_, content)| content.clone())).collect()
+    }
+
     fn state(&self, unit: Unit, step: usize) -> (State, Option<String>) {
         let cell = self.store.progress(RUN, unit).unwrap().unwrap().cells[step].clone();
         (cell.state, cell.fault.map(|fault| fault.name))
@@ -187,7 +194,7 @@ async fn work(ports: Ports, assembly: Arc<Assembly>, run: Run, control: Control)
         if recover::revive(journal, &assembly.plan, &run, ports.clock.now(), &Selection::All).await.is_err() {
             return;
         }
-        Some(Resumption { plan, chosen: None })
+        Some(Resumption { plan, ..Resumption::from("") })
     };
     let limits = Limits { window: 10, patience: Duration::from_secs(1) };
     // A store that dies ends it with an error, which is what some stories are about.
@@ -250,6 +257,29 @@ fn stopped_in_on_failure_a_run_is_interrupted_and_the_resume_tells_the_rest() {
 }
 
 #[test]
+fn what_on_failure_tells_is_the_same_however_often_it_is_begun() {
+    let script: Script = |times| if times == 1 { refused(Again::Never) } else { done() };
+    let mut story = Story::new(script, &[|_| done(), |_| done(), |_| done()], None);
+    story.live(kept, true);
+    // Meanwhile the resume gets the item through.
+    let run = story.live(kept, false);
+    let told = |closing: u32, succeeded: u64, dead: u64| {
+        json!({
+            "workflow": run.workflow,
+            "closing": closing,
+            "error": name::NOT_TOLERATED,
+            "reason": format!("{dead} of {ITEMS} items are dead letters, more than 'tolerate' allows"),
+            "counts": {
+                "total": ITEMS, "pending": 0, "running": 0, "backoff": 0, "waiting": 0, "in_doubt": 0,
+                "succeeded": succeeded, "skipped": 0, "dead_lettered": dead, "cancelled": 0,
+            },
+        })
+    };
+    assert_eq!(story.contents(1), vec![told(1, 0, 2); 3]);
+    assert_eq!(story.contents(2), vec![told(2, 1, 1); 3]);
+}
+
+#[test]
 fn the_other_side_makes_us_wait_a_quarter_of_an_hour_and_no_longer() {
     let script: Script = |times| {
         if times == 1 { refused(Again::After(Duration::from_hours(3))) } else { done() }
@@ -258,7 +288,7 @@ fn the_other_side_makes_us_wait_a_quarter_of_an_hour_and_no_longer() {
     assert_eq!(story.live(kept, false).status, Status::Succeeded);
     let log = story.log.lock().unwrap();
     let calls = &log[&(Unit::Item(0), 1)];
-    let waited = calls[1].since(calls[0]);
+    let waited = calls[1].0.since(calls[0].0);
     assert!((Duration::from_mins(15)..Duration::from_mins(16)).contains(&waited), "{waited:?}");
 }
 

@@ -62,6 +62,7 @@ fn receive(queue: &str, max: usize, receives_max: u32) -> Receive {
         visibility: std::time::Duration::ZERO,
         receives_max,
         pollers: 1,
+        content: false,
     }
 }
 

@@ -187,6 +187,7 @@ pub(crate) async fn check(store: &Store, run: RunId, acknowledged: &[u64]) {
         visibility: Duration::ZERO,
         receives_max: 100,
         pollers: 1,
+        content: false,
     };
     let deliveries = store.receive(&receive).await.unwrap().deliveries;
     let mut sent: Vec<u64> = deliveries.iter().filter_map(|delivery| delivery.message.item).collect();

@@ -15,14 +15,14 @@ use uuid::Uuid;
 
 use crate::core::id::RunId;
 
-/// The detail of an event of ours.
+/// The detail of an event of ours. Whoever sends it lends the content.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Envelope {
+pub(crate) struct Envelope<D = Value> {
     /// What we need to know of it.
     pub(crate) milepost: References,
     /// The content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) data: Option<Value>,
+    pub(crate) data: Option<D>,
     /// Where the content is, when it is too large for an event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) data_ref: Option<Reference>,

@@ -2,18 +2,24 @@
 //! the SDK's ordinary chain (`AWS_*` variables, profiles, roles): nothing of it stands in a workflow
 //! file, and nothing of it is stored.
 //!
+//! - `s3` reads and writes objects, and reads sources from them.
 //! - `session` makes clients; `trouble` says what their errors mean; `envelope` is what travels in an
 //!   event.
 //! - `doctor` examines what a workflow names.
+//! - `eventbridge` publishes; `sqs` receives.
 
 mod doctor;
 mod envelope;
+mod eventbridge;
+pub mod s3;
 mod session;
+pub mod sqs;
 mod trouble;
 
 use crate::core::catalog::{ConnectionKind, Field, Kind};
 
 pub(crate) use doctor::examine;
+pub use eventbridge::build_publish;
 
 /// What a connection to AWS takes. `event_bus`: the bus that events are published to. `queue`: the
 /// queue that messages are received from where the step names none. `oversize: s3`: what an event

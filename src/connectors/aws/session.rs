@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
+use aws_sdk_s3::config::StalledStreamProtectionConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use tokio::sync::OnceCell;
 
@@ -18,6 +19,21 @@ pub(crate) struct Session {
     config: OnceCell<SdkConfig>,
 }
 
+/// What every session has, whatever its surroundings say.
+fn loader(timeout: Duration) -> ConfigLoader {
+    let tls = Provider::Rustls(CryptoMode::Ring);
+    let http = aws_smithy_http_client::Builder::new().tls_provider(tls).build_https();
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(timeout.min(CONNECT_MAX))
+        .operation_attempt_timeout(timeout)
+        .build();
+    aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http)
+        // Attempts are the engine's business: each of them is recorded (rule R4).
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts)
+}
+
 impl Session {
     /// A session whose requests take no longer than `timeout` each. Reads nothing yet, and speaks to
     /// nobody.
@@ -27,23 +43,17 @@ impl Session {
 
     /// What the chain found. Never fails: what is missing in the configuration is told by the first request.
     pub(crate) async fn config(&self) -> &SdkConfig {
-        self.config
-            .get_or_init(|| async {
-                let tls = Provider::Rustls(CryptoMode::Ring);
-                let http = aws_smithy_http_client::Builder::new().tls_provider(tls).build_https();
-                let timeouts = TimeoutConfig::builder()
-                    .connect_timeout(self.timeout.min(CONNECT_MAX))
-                    .operation_attempt_timeout(self.timeout)
-                    .build();
-                aws_config::defaults(BehaviorVersion::latest())
-                    .http_client(http)
-                    // Attempts are the engine's business: each of them is recorded (rule R4).
-                    .retry_config(RetryConfig::disabled())
-                    .timeout_config(timeouts)
-                    .load()
-                    .await
-            })
-            .await
+        self.config.get_or_init(|| async { loader(self.timeout).load().await }).await
+    }
+
+    /// A session with a server of one's own, whatever the environment says.
+    #[cfg(test)]
+    pub(crate) async fn at(endpoint: &str, timeout: Duration) -> Self {
+        let credentials = aws_sdk_s3::config::Credentials::new("test", "test", None, None, "test");
+        let region = aws_sdk_s3::config::Region::new("us-east-1");
+        let loader = loader(timeout).endpoint_url(endpoint).region(region);
+        let config = loader.credentials_provider(credentials).load().await;
+        Self { timeout, config: OnceCell::from(config) }
     }
 
     /// A client of S3. At an endpoint of one's own, buckets are part of the path, as every server
@@ -52,7 +62,11 @@ impl Session {
         let config = self.config().await;
         let own_endpoint =
             config.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
-        let config = aws_sdk_s3::config::Builder::from(config).force_path_style(own_endpoint).build();
+        let config = aws_sdk_s3::config::Builder::from(config)
+            .force_path_style(own_endpoint)
+            // How long a transfer may stand still is the reader's business.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .build();
         aws_sdk_s3::Client::from_conf(config)
     }
 

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io;
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -11,10 +12,14 @@ use crate::core::fault::{Fault, name};
 use crate::core::retry::{Again, Outcome};
 
 /// Refusals that pass by themselves: the same request may be accepted later. From the common errors
-/// and the throttling errors that AWS documents for its services.
+/// and the throttling errors that AWS documents for its services; credentials that ran out are
+/// renewed by whoever gave them.
 const PASSING: &[&str] = &[
+    "ExpiredToken",
+    "ExpiredTokenException",
     "KmsThrottled",
     "OverLimit",
+    "RequestExpired",
     "RequestLimitExceeded",
     "RequestThrottled",
     "RequestThrottledException",
@@ -50,6 +55,9 @@ pub(crate) fn trouble<E>(asked: &str, error: SdkError<E, HttpResponse>) -> Troub
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
+    if let Some(missing) = missing(&error) {
+        return Trouble::Unsent(Fault::new(name::UNREACHABLE, format!("{asked}: {missing}")));
+    }
     match error {
         SdkError::ConstructionFailure(_) => {
             Trouble::Unsent(Fault::new(name::UNREACHABLE, format!("{asked}: {}", deepest(&error))))
@@ -59,7 +67,10 @@ where
         }
         SdkError::DispatchFailure(_) if is_unsent(&error) => Trouble::Unsent(Fault::new(
             name::UNREACHABLE,
-            format!("{asked}: failed to connect: {}", deepest(&error)),
+            format!(
+                "{asked}: failed to connect: {}; look at AWS_ENDPOINT_URL, AWS_REGION and the network",
+                deepest(&error)
+            ),
         )),
         SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => {
             let message = format!("{asked}: the connection broke: {}", deepest(&error));
@@ -70,7 +81,15 @@ where
     }
 }
 
-fn refused(asked: &str, status: u16, error: &impl ProvideErrorMetadata) -> Trouble {
+fn refused<E>(asked: &str, status: u16, error: &E) -> Trouble
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    if status < 400 {
+        // It says yes, and what it says yes to cannot be read.
+        let message = format!("{asked}: an unreadable answer (HTTP {status}): {}", deepest(error));
+        return Trouble::Silent(Fault::new(name::NO_ANSWER, message));
+    }
     let code = error.code().unwrap_or_default();
     let message = error.message().unwrap_or("no message");
     let fault = Fault::new(name::STATUS, format!("{asked}: {code} (HTTP {status}): {message}"));
@@ -81,6 +100,19 @@ fn refused(asked: &str, status: u16, error: &impl ProvideErrorMetadata) -> Troub
         return Trouble::Silent(fault);
     }
     Trouble::Refused { code: code.to_owned(), fault, again: Again::Never }
+}
+
+/// What the configuration lacks, so that no request came about.
+fn missing(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    if chain(error).any(|error| error.downcast_ref::<CredentialsError>().is_some()) {
+        return Some(
+            "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give the machine a role",
+        );
+    }
+    // The services word it differently, and give it no type of its own.
+    let lacks_region = |said: String| said.contains("region must be set") || said.contains("Missing Region");
+    let lacks_region = chain(error).any(|error| lacks_region(error.to_string()));
+    lacks_region.then_some("no AWS region: set AWS_REGION")
 }
 
 /// Whether no connection came about, as far as the error tells: a refused one, or none in time.

@@ -26,6 +26,8 @@ use rules::Rules;
 
 /// Entries of one PutEvents call; EventBridge takes no more.
 const ENTRIES_MAX: usize = 10;
+/// Receives under way at once, when the step does not say: each is a commit.
+const POLLERS: u64 = 1;
 
 /// What the embedded bus takes.
 pub const CONNECTION: ConnectionKind = ConnectionKind {
@@ -40,7 +42,7 @@ pub const PUBLISH: Descriptor = Descriptor {
     summary: "publishes an event about the item or the run",
     role: Role::Effect { probes: false },
     place: Place::Anywhere,
-    connections: &["embedded"],
+    connections: &["embedded", "aws"],
     fields: &[
         Field { name: "source", kind: Kind::Text, required: false },
         Field { name: "detail_type", kind: Kind::Text, required: true },
@@ -59,7 +61,7 @@ pub const CONSUME: Descriptor = Descriptor {
     summary: "waits for the item's message on a queue",
     role: Role::Receive,
     place: Place::Item,
-    connections: &["embedded"],
+    connections: &["embedded", "aws"],
     fields: &[
         Field { name: "queue", kind: Kind::Plain, required: true },
         Field { name: "wait", kind: Kind::Duration, required: false },
@@ -90,7 +92,7 @@ pub fn build_publish(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
 /// # Errors
 /// A field is wrong.
 pub fn build_consume(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
-    let receive = Receive::read(&site.step.with)?;
+    let receive = Receive::read(&site.step.with, POLLERS)?;
     Ok(Worker::Receiver(Arc::new(Consumer { receive, queue: Arc::clone(&site.queue) })))
 }
 

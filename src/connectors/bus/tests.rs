@@ -2,6 +2,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::*;
+use crate::core::claims::Version;
 use crate::core::id::RunId;
 use crate::core::queue::{Received, Ticket};
 use crate::core::time::Timestamp;
@@ -26,6 +27,9 @@ impl Queue for Recorded {
 
     async fn hide(&self, _: Vec<Ticket>, _: Duration) -> Result<(), QueueError> {
         Ok(())
+    }
+    async fn redrive(&self, _: &queue::Receive) -> Result<Option<u64>, QueueError> {
+        Ok(Some(0))
     }
 }
 
@@ -71,6 +75,7 @@ fn calls(publisher: &Publisher, count: u64) -> Vec<Call> {
             key: String::new(),
             effect_id: u128::from(position) + 1,
             request: publisher.prepare(&scope(json!({ "sku": position }))).unwrap(),
+            version: Version("0".to_owned()),
         })
         .collect()
 }
@@ -115,7 +120,7 @@ async fn an_event_that_no_rule_matches_is_accepted_and_a_failing_store_is_a_doub
 fn publish_and_consume_make_the_same_digest_whatever_the_order_of_members() {
     let publisher = publisher(&json!([]), Arc::default());
     let with = json!({ "queue": "q", "wait": "1s", "visibility_timeout": "2m", "max_receives": 5 });
-    let receive = Receive::read(with.as_object().unwrap()).unwrap();
+    let receive = Receive::read(with.as_object().unwrap(), POLLERS).unwrap();
     let sent = publisher.prepare(&scope(json!({ "a": [1, { "x": "ü", "b": null }], "c": 2.5 }))).unwrap();
     let received = receive.prepare(&scope(json!({ "c": 2.5, "a": [1, { "b": null, "x": "ü" }] }))).unwrap();
     assert_eq!(sent["digest"], received["digest"]);
@@ -131,5 +136,5 @@ fn every_wrong_rule_is_reported() {
     let faults = Rules::read(Some(&json!([{ "queue": "q" }, { "detail_type": "T", "queu": "q" }, 3])));
     assert_eq!(faults.unwrap_err().len(), 3);
     let with = json!({ "wait": "soon", "max_receives": 0 });
-    assert_eq!(Receive::read(with.as_object().unwrap()).err().map(|faults| faults.len()), Some(3));
+    assert_eq!(Receive::read(with.as_object().unwrap(), POLLERS).err().map(|faults| faults.len()), Some(3));
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::core::arrival::{Arrival, Ready, Request, Versioned};
+use crate::core::arrival::{Arrival, Ready, Request};
 use crate::core::cell::{Cell, Facts, SettleBy, SkipReason, State as S};
 use crate::core::claims::{Claimed, Fingerprint, Version};
 use crate::core::decide::{Decision, Dispatch, decide};
@@ -31,9 +31,9 @@ fn desk(items: u64, batch_max: usize) -> Desk {
 }
 
 fn request() -> Ready {
-    let version = Versioned { fingerprint: Fingerprint(10), version: Version("1".to_owned()) };
+    let (version, fingerprint) = (Version("1".to_owned()), Some(Fingerprint(10)));
     let (key, body) = ("K-1".to_owned(), serde_json::Value::Null);
-    Ready::Request(Arc::new(Request { key, body, version: Some(version) }))
+    Ready::Request(Arc::new(Request { key, body, version, fingerprint }))
 }
 
 fn at(desk: &mut Desk, now: u64) -> Decision {

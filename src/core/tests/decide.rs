@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::core::arrival::{Arrival, Ready, Request};
 use crate::core::catalog::Role;
 use crate::core::cell::{Facts, SettleBy, State as S};
+use crate::core::claims::Version;
 use crate::core::decide::{Decision, Dispatch, decide};
 use crate::core::desk::{Desk, Limits};
 use crate::core::fault::Fault;
@@ -38,7 +39,8 @@ fn hear(desk: &mut Desk, arrival: Arrival, now: u64) {
 }
 
 fn request() -> Ready {
-    Ready::Request(Arc::new(Request { key: "k".to_owned(), body: serde_json::Value::Null, version: None }))
+    let (body, version) = (serde_json::Value::Null, Version(String::new()));
+    Ready::Request(Arc::new(Request { key: "k".to_owned(), body, version, fingerprint: None }))
 }
 
 /// Items arrive without a record, ready for a call of their first step.

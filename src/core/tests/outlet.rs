@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::core::arrival::{Arrival, Ready, Request};
 use crate::core::breaker::Patience;
 use crate::core::cell::{Facts, SettleBy, State as S};
+use crate::core::claims::Version;
 use crate::core::decide::{Decision, Dispatch, decide};
 use crate::core::desk::{Desk, Limits};
 use crate::core::fault::Fault;
@@ -33,7 +34,8 @@ fn desk(terms: Terms, items: u64) -> Desk {
     let mut desk = Desk::new(Arc::new(plan), limits, Some(items), 0);
     at(&mut desk, 0);
     for item in 0..items {
-        let request = Request { key: "k".to_owned(), body: serde_json::Value::Null, version: None };
+        let (body, version) = (serde_json::Value::Null, Version(String::new()));
+        let request = Request { key: "k".to_owned(), body, version, fingerprint: None };
         let ready = vec![(0, Ready::Request(Arc::new(request)))];
         hear(&mut desk, Arrival::Fetched { unit: Unit::Item(item), progress: None, ready }, 0);
     }
@@ -57,6 +59,7 @@ fn leaving(decision: &Decision) -> (Vec<Unit>, Vec<Unit>) {
             Dispatch::Look { unit, .. } => looks.push(*unit),
             Dispatch::Fetch(_)
             | Dispatch::Prepare { .. }
+            | Dispatch::Receive { .. }
             | Dispatch::Claim { .. }
             | Dispatch::Release { .. } => {}
         }

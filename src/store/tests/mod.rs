@@ -156,5 +156,6 @@ pub(super) fn ask(queue: &str, run: RunId, max: usize) -> Receive {
         visibility: Duration::from_secs(30),
         receives_max: 3,
         pollers: 1,
+        content: false,
     }
 }

@@ -9,28 +9,31 @@
 
 mod check;
 mod index;
-mod open;
+mod paths;
 mod pin;
 mod records;
 mod split;
 mod table;
+mod text;
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use self::check::Checker;
+pub(crate) use self::paths::Paths;
 use self::split::{At, Format, Splitter};
+use crate::connectors::opening::Opener;
 use crate::connectors::{BuildFault, Site};
 use crate::core::catalog::{ConnectionKind, Descriptor, Field, Kind, Place, Role, always};
 use crate::core::fault::{Fault, name};
 use crate::core::run;
 use crate::core::scope::Scope;
 use crate::expr::{Expression, Template};
-use crate::ports::{Pinned, Pins, Prepare, Records, Source, SurveyOf, Worker};
+use crate::ports::{Pinned, Pins, Prepare, Records, Source, SurveyOf, Unread, Worker};
 
 /// What `json.validate` declares.
 pub const DESCRIPTOR: Descriptor = Descriptor {
@@ -38,7 +41,7 @@ pub const DESCRIPTOR: Descriptor = Descriptor {
     summary: "reads records from a JSON, NDJSON or CSV file and checks each by a JSON Schema",
     role: Role::Source,
     place: Place::Run,
-    connections: &["local"],
+    connections: &["local", "s3"],
     fields: &[
         Field { name: "source", kind: Kind::Source, required: true },
         Field { name: "item_key", kind: Kind::Expression, required: true },
@@ -59,11 +62,11 @@ pub const DESCRIPTOR: Descriptor = Descriptor {
 pub const LOCAL: ConnectionKind =
     ConnectionKind { name: "local", summary: "files of this machine", fields: &[] };
 
-/// Makes the worker.
+/// Makes the worker of a step that reads what `opener` opens.
 ///
 /// # Errors
 /// Every mistake in the step and in its schema file.
-pub fn build(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
+pub(crate) fn build(site: &Site<'_>, opener: Arc<dyn Opener>) -> Result<Worker, Vec<BuildFault>> {
     let with = &site.step.with;
     let mut faults = Vec::new();
     let schema = schema(with, site).unwrap_or_else(|fault| {
@@ -72,6 +75,11 @@ pub fn build(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
     });
     let written = with.get("source").cloned().unwrap_or_default();
     let source = Template::parse(&written).map_err(|error| faults.push(fault("source", error.message))).ok();
+    // What an expression gives is known when the run reads it.
+    let literal = written.as_str().filter(|text| !text.contains("${{"));
+    if let Some(Err(refused)) = literal.map(|uri| opener.accepts(uri)) {
+        faults.push(fault("source", refused.message));
+    }
     let key_text = text(with, "item_key").unwrap_or_default();
     let key = Expression::parse(key_text).map_err(|error| faults.push(fault("item_key", error.message))).ok();
     let delimiter = delimiter(with).unwrap_or_else(|fault| {
@@ -84,8 +92,8 @@ pub fn build(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
         required.filter_map(Value::as_str).map(|path| format!("/{}", path.replace('.', "/"))).collect();
     Ok(Worker::Source(Arc::new(Step {
         source,
-        base: site.base.to_owned(),
-        format: format(with, written.as_str().unwrap_or_default()),
+        opener,
+        format: format(with),
         delimiter,
         fail: text(with, "on_invalid") == Some("fail"),
         checker: Arc::new(Checker { schema, required, key, key_text: key_text.to_owned() }),
@@ -100,12 +108,12 @@ fn fault(field: &str, message: String) -> BuildFault {
     BuildFault { field: Some(field.to_owned()), place: None, message, hint: None }
 }
 
-fn format(with: &Map<String, Value>, written: &str) -> Option<Format> {
+fn format(with: &Map<String, Value>) -> Option<Format> {
     match text(with, "format") {
         Some("json") => Some(Format::Array),
         Some("ndjson") => Some(Format::Lines),
         Some("csv") => Some(Format::Csv),
-        _ => is_csv(written).then_some(Format::Csv),
+        _ => None,
     }
 }
 
@@ -152,7 +160,7 @@ fn schema(with: &Map<String, Value>, site: &Site<'_>) -> Result<Option<jsonschem
 
 struct Step {
     source: Template,
-    base: PathBuf,
+    opener: Arc<dyn Opener>,
     format: Option<Format>,
     delimiter: Option<u8>,
     fail: bool,
@@ -166,20 +174,6 @@ impl Step {
             other => Err(Fault::new(name::VALIDATION, format!("the source is {other}: expected a path"))),
         }
     }
-
-    /// The path of a source: relative ones begin at the workflow's folder.
-    fn path(&self, uri: &str) -> Result<PathBuf, Fault> {
-        let path = uri.strip_prefix("file://").unwrap_or(uri);
-        match path.split_once("://") {
-            Some((scheme, _)) => {
-                let message = format!(
-                    "the source {uri} is not a path: a connection of kind 'local' does not read {scheme}://"
-                );
-                Err(Fault::new(name::VALIDATION, message))
-            }
-            None => Ok(self.base.join(path)),
-        }
-    }
 }
 
 impl Prepare for Step {
@@ -191,14 +185,22 @@ impl Prepare for Step {
 }
 
 impl Source for Step {
-    fn pin(&self, scope: &Scope, pins: &dyn Pins, survey: &SurveyOf<'_>) -> Result<Pinned, Fault> {
+    fn pin(&self, scope: &Scope, pins: &dyn Pins, survey: &SurveyOf<'_>) -> Result<Pinned, Unread> {
         let uri = self.uri(scope)?;
-        let text = open::open(&self.path(&uri)?).map_err(|malformed| malformed.fault(None))?;
-        let format = self.format.or_else(|| is_csv(&uri).then_some(Format::Csv));
+        self.opener.accepts(&uri)?;
+        let opened = self.opener.open(&uri)?;
+        let format = self.format.or_else(|| is_csv(&opened.name).then_some(Format::Csv));
+        let text = text::text(opened.bytes, &opened.name).map_err(|unusable| unusable.unread(None))?;
         let splitter =
-            Splitter::new(text, format, self.delimiter).map_err(|malformed| malformed.fault(None))?;
+            Splitter::new(text, format, self.delimiter).map_err(|unusable| unusable.unread(None))?;
         let pinned = pin::pin(splitter, &self.checker, survey, self.fail, pins)?;
-        let source = run::Source { uri, records: pinned.records, index: pinned.index, count: pinned.count };
+        let source = run::Source {
+            uri,
+            records: pinned.records,
+            index: pinned.index,
+            count: pinned.count,
+            origin: opened.origin,
+        };
         Ok(Pinned { source, rejected: pinned.rejected, remarks: pinned.remarks })
     }
 
@@ -213,20 +215,29 @@ impl Source for Step {
     }
 }
 
-/// The file is not what it should be: no record of it can be trusted.
+/// Why no record of a source can be trusted.
 #[derive(Clone, Debug)]
-struct Malformed {
-    at: Option<At>,
-    message: String,
+enum Unusable {
+    /// It is not what it should be.
+    Malformed { at: Option<At>, message: String },
+    /// It was not read to its end.
+    Unread(Unread),
 }
 
-impl Malformed {
-    fn whole(message: String) -> Self {
-        Self { at: None, message }
+impl Unusable {
+    fn whole(message: impl Into<String>) -> Self {
+        Self::Malformed { at: None, message: message.into() }
+    }
+
+    fn at(at: At, message: impl Into<String>) -> Self {
+        Self::Malformed { at: Some(at), message: message.into() }
     }
 
     /// A failed read; for gzip also a damaged one.
     fn reading(error: &io::Error, byte: u64) -> Self {
+        if let Some(unread) = error.get_ref().and_then(|cause| cause.downcast_ref::<Unread>()) {
+            return Self::Unread(unread.clone());
+        }
         let why = match error.kind() {
             io::ErrorKind::UnexpectedEof => "the compressed file is cut off".to_owned(),
             io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
@@ -237,14 +248,17 @@ impl Malformed {
         Self::whole(format!("failed to read the source after {byte} bytes: {why}"))
     }
 
-    /// The fault that ends the run; `record` is the position of the record, from 0.
-    fn fault(self, record: Option<u64>) -> Fault {
-        let message = match (self.at, record) {
-            (Some(at), Some(record)) => format!("record {record} ({at}): {}", self.message),
-            (Some(at), None) => format!("{at}: {}", self.message),
-            (None, _) => self.message,
+    /// Why the run ends here; `record` is the position of the record, from 0.
+    fn unread(self, record: Option<u64>) -> Unread {
+        let message = match (self, record) {
+            (Self::Unread(unread), _) => return unread,
+            (Self::Malformed { at: Some(at), message }, Some(record)) => {
+                format!("record {record} ({at}): {message}")
+            }
+            (Self::Malformed { at: Some(at), message }, None) => format!("{at}: {message}"),
+            (Self::Malformed { at: None, message }, _) => message,
         };
-        Fault::new(name::VALIDATION, message)
+        Fault::new(name::VALIDATION, message).into()
     }
 }
 

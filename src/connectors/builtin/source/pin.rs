@@ -9,14 +9,14 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use super::Malformed;
+use super::Unusable;
 use super::check::{Checked, Checker};
 use super::index::{Entry, Seen, State, claim, key_hash};
 use super::records::reasons;
 use super::split::{Batch, Format, Piece, Splitter};
 use crate::core::fault::{Fault, name};
 use crate::core::survey::{Remark, Survey};
-use crate::ports::{PinWriter, Pins, SurveyOf};
+use crate::ports::{PinWriter, Pins, SurveyOf, Unread};
 
 /// A batch goes to a worker when it has so many bytes…
 const BATCH_BYTES: usize = 256 * 1024;
@@ -62,7 +62,7 @@ struct Numbered {
 struct Examined {
     numbered: Numbered,
     findings: Vec<Finding>,
-    malformed: Option<Malformed>,
+    malformed: Option<Unusable>,
 }
 
 /// Reads a whole source.
@@ -72,7 +72,7 @@ pub(super) fn pin(
     survey: &SurveyOf<'_>,
     fail: bool,
     pins: &dyn Pins,
-) -> Result<Pinned, Fault> {
+) -> Result<Pinned, Unread> {
     let workers = thread::available_parallelism().map_or(1, usize::from).min(WORKERS_MAX);
     let strict = splitter.format() == Format::Array;
     let (to_workers, from_splitter) = sync_channel(BATCHES_WAITING);
@@ -93,7 +93,9 @@ pub(super) fn pin(
             });
         }
         drop(to_writer);
-        let written = Writer::new(pins, checker, fail).and_then(|writer| writer.write_all(&from_workers));
+        let written = Writer::new(pins, checker, fail)
+            .map_err(Unread::from)
+            .and_then(|writer| writer.write_all(&from_workers));
         // Whatever ended the writing also ends the others: the workers find their channel closed,
         // and the splitter, which may wait for room, finds room and stops.
         drop(from_workers);
@@ -103,8 +105,8 @@ pub(super) fn pin(
         }
         let cut = cutting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         let writer = written?;
-        cut.map_err(|(position, malformed)| malformed.fault(Some(position)))?;
-        writer.finish()
+        cut.map_err(|(position, unusable)| unusable.unread(Some(position)))?;
+        Ok(writer.finish()?)
     })
 }
 
@@ -117,7 +119,7 @@ fn cut(
     mut splitter: Splitter,
     to_workers: &SyncSender<Numbered>,
     stop: &AtomicBool,
-) -> Result<(), (u64, Malformed)> {
+) -> Result<(), (u64, Unusable)> {
     let (mut number, mut first) = (0, 0);
     loop {
         let mut batch = Batch::default();
@@ -152,7 +154,7 @@ fn examine(numbered: Numbered, checker: &Checker, survey: &SurveyOf<'_>, strict:
             Ok(Checked { key, .. }) => Finding { state: State::Invalid, key, survey: Survey::default() },
             // Inside an array a broken element leaves no trust in where the next one begins.
             Err(error) if strict && !error.too_deep => {
-                malformed = Some(Malformed { at: Some(piece.at), message: error.message });
+                malformed = Some(Unusable::at(piece.at, error.message));
                 break;
             }
             Err(_) => Finding { state: State::Invalid, key: None, survey: Survey::default() },
@@ -195,7 +197,7 @@ impl<'a> Writer<'a> {
         })
     }
 
-    fn write_all(mut self, examined: &Receiver<Examined>) -> Result<Self, Fault> {
+    fn write_all(mut self, examined: &Receiver<Examined>) -> Result<Self, Unread> {
         let mut early: BTreeMap<u64, Examined> = BTreeMap::new();
         let mut next = 0;
         for examined in examined {
@@ -208,7 +210,7 @@ impl<'a> Writer<'a> {
         Ok(self)
     }
 
-    fn write(&mut self, examined: &Examined) -> Result<(), Fault> {
+    fn write(&mut self, examined: &Examined) -> Result<(), Unread> {
         let batch = &examined.numbered.batch;
         let mut records = Vec::with_capacity(batch.bytes.len() + batch.pieces.len());
         let mut index = Vec::new();
@@ -234,7 +236,7 @@ impl<'a> Writer<'a> {
         self.records.write_all(&records).map_err(|error| store_fault(&error))?;
         self.index.write_all(&index).map_err(|error| store_fault(&error))?;
         match &examined.malformed {
-            Some(malformed) => Err(malformed.clone().fault(Some(self.count))),
+            Some(malformed) => Err(malformed.clone().unread(Some(self.count))),
             None => Ok(()),
         }
     }

@@ -2,9 +2,9 @@
 
 use std::io::{BufRead, Read};
 
-use super::Malformed;
-use super::open::Text;
+use super::Unusable;
 use super::table::Table;
+use super::text::Text;
 
 /// A longer record is no product but a broken file, or an attempt to fill the memory.
 pub(super) const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -70,7 +70,7 @@ impl Splitter {
         mut text: Text,
         format: Option<Format>,
         delimiter: Option<u8>,
-    ) -> Result<Self, Malformed> {
+    ) -> Result<Self, Unusable> {
         let first = first_character(&mut text)?;
         let format = match (format, first) {
             (Some(format), _) => format,
@@ -95,7 +95,7 @@ impl Splitter {
     }
 
     /// Adds the next record to the batch; `false` when there is none.
-    pub(super) fn next(&mut self, batch: &mut Batch) -> Result<bool, Malformed> {
+    pub(super) fn next(&mut self, batch: &mut Batch) -> Result<bool, Unusable> {
         match self {
             Self::Array(window, expected) => next_element(window, expected, batch),
             Self::Lines(window) => next_line(window, batch),
@@ -104,21 +104,21 @@ impl Splitter {
     }
 }
 
-fn unknown(first: Option<u8>) -> Malformed {
+fn unknown(first: Option<u8>) -> Unusable {
     let found = match first {
         Some(byte) if byte.is_ascii_graphic() => format!("'{}'", char::from(byte)),
         Some(byte) => format!("byte 0x{byte:02x}"),
         None => "white space only".to_owned(),
     };
-    Malformed::whole(format!(
+    Unusable::whole(format!(
         "the source begins with {found}: expected '[' (a JSON array) or '{{' (NDJSON); for CSV write 'format: csv'"
     ))
 }
 
 /// The first character that is not white space; white space before it is skipped while it fits
 /// the buffer.
-fn first_character(text: &mut Text) -> Result<Option<u8>, Malformed> {
-    let head = text.fill_buf().map_err(|error| Malformed::reading(&error, 0))?;
+fn first_character(text: &mut Text) -> Result<Option<u8>, Unusable> {
+    let head = text.fill_buf().map_err(|error| Unusable::reading(&error, 0))?;
     Ok(head.iter().copied().find(|byte| !byte.is_ascii_whitespace()))
 }
 
@@ -132,7 +132,7 @@ pub(super) enum Expected {
     Nothing,
 }
 
-fn next_element(window: &mut Window, expected: &mut Expected, batch: &mut Batch) -> Result<bool, Malformed> {
+fn next_element(window: &mut Window, expected: &mut Expected, batch: &mut Batch) -> Result<bool, Unusable> {
     loop {
         let byte = window.skip_space()?;
         *expected = match (*expected, byte) {
@@ -154,7 +154,7 @@ fn next_element(window: &mut Window, expected: &mut Expected, batch: &mut Batch)
     }
 }
 
-fn surprise(window: &Window, expected: Expected, found: Option<u8>) -> Malformed {
+fn surprise(window: &Window, expected: Expected, found: Option<u8>) -> Unusable {
     let wanted = match expected {
         Expected::Start => "'[', the start of a JSON array",
         Expected::ElementOrEnd => "a record or ']'",
@@ -167,10 +167,10 @@ fn surprise(window: &Window, expected: Expected, found: Option<u8>) -> Malformed
         Some(byte) => format!("byte 0x{byte:02x}"),
         None => "the end of the file: it is cut off".to_owned(),
     };
-    Malformed { at: Some(window.at()), message: format!("expected {wanted}, found {found}") }
+    Unusable::at(window.at(), format!("expected {wanted}, found {found}"))
 }
 
-fn next_line(window: &mut Window, batch: &mut Batch) -> Result<bool, Malformed> {
+fn next_line(window: &mut Window, batch: &mut Batch) -> Result<bool, Unusable> {
     if window.skip_space()?.is_none() {
         return Ok(false);
     }
@@ -182,7 +182,7 @@ fn next_line(window: &mut Window, batch: &mut Batch) -> Result<bool, Malformed> 
         if serde_json::from_slice::<serde::de::IgnoredAny>(line).is_err() {
             let message =
                 "the first line is not one JSON value: expected NDJSON (one record per line) or a JSON array";
-            return Err(Malformed { at: Some(at), message: message.to_owned() });
+            return Err(Unusable::at(at, message));
         }
     }
     batch.push(line, at, None);
@@ -229,13 +229,10 @@ impl Window {
     }
 
     /// Reads on; `false` at the end of the source.
-    fn fill(&mut self) -> Result<bool, Malformed> {
+    fn fill(&mut self) -> Result<bool, Unusable> {
         if self.rest().len() > RECORD_BYTES_MAX {
             let limit = RECORD_BYTES_MAX / (1024 * 1024);
-            return Err(Malformed {
-                at: Some(self.at()),
-                message: format!("the record is longer than {limit} MiB"),
-            });
+            return Err(Unusable::at(self.at(), format!("the record is longer than {limit} MiB")));
         }
         if self.start > CHUNK_BYTES {
             self.buffer.drain(..self.start);
@@ -243,14 +240,12 @@ impl Window {
         }
         let before = self.buffer.len();
         let read = (&mut self.text).take(CHUNK_BYTES as u64).read_to_end(&mut self.buffer);
-        read.map_err(|error| {
-            Malformed::reading(&error, self.byte + (self.buffer.len() - self.start) as u64)
-        })?;
+        read.map_err(|error| Unusable::reading(&error, self.byte + (self.buffer.len() - self.start) as u64))?;
         Ok(self.buffer.len() > before)
     }
 
     /// Passes over white space; the byte after it.
-    fn skip_space(&mut self) -> Result<Option<u8>, Malformed> {
+    fn skip_space(&mut self) -> Result<Option<u8>, Unusable> {
         loop {
             let rest = self.rest();
             if let Some(length) = rest.iter().position(|byte| !matches!(byte, b' ' | b'\n' | b'\r' | b'\t')) {
@@ -267,7 +262,7 @@ impl Window {
         }
     }
 
-    fn line_length(&mut self) -> Result<usize, Malformed> {
+    fn line_length(&mut self) -> Result<usize, Unusable> {
         let mut from = 0;
         loop {
             if let Some(length) = self.rest()[from..].iter().position(|byte| *byte == b'\n') {
@@ -281,7 +276,7 @@ impl Window {
     }
 
     /// The length of the JSON value that begins here, by its brackets and quotes alone.
-    fn value_length(&mut self, first: u8) -> Result<usize, Malformed> {
+    fn value_length(&mut self, first: u8) -> Result<usize, Unusable> {
         let mut scan =
             Scan { depth: 0, in_text: false, escaped: false, bare: !matches!(first, b'{' | b'[' | b'"') };
         let mut from = 0;
@@ -291,8 +286,8 @@ impl Window {
             }
             from = self.rest().len();
             if !self.fill()? {
-                let message = "the file ends inside this record: it is cut off".to_owned();
-                return Err(Malformed { at: Some(self.at()), message });
+                let message = "the file ends inside this record: it is cut off";
+                return Err(Unusable::at(self.at(), message));
             }
         }
     }

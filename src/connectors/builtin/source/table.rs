@@ -2,9 +2,9 @@
 
 use csv::{ByteRecord, Reader, ReaderBuilder};
 
-use super::Malformed;
-use super::open::Text;
+use super::Unusable;
 use super::split::{At, Batch, RECORD_BYTES_MAX};
+use super::text::Text;
 
 /// A CSV source.
 pub(super) struct Table {
@@ -17,14 +17,14 @@ pub(super) struct Table {
 
 impl Table {
     /// Reads the header.
-    pub(super) fn new(text: Text, delimiter: Option<u8>) -> Result<Self, Malformed> {
+    pub(super) fn new(text: Text, delimiter: Option<u8>) -> Result<Self, Unusable> {
         let mut reader =
             ReaderBuilder::new().flexible(true).delimiter(delimiter.unwrap_or(b',')).from_reader(text);
-        let header = reader.byte_headers().map_err(|error| unreadable(&error))?.clone();
+        let header = reader.byte_headers().map_err(|error| unreadable(error))?.clone();
         let mut names = Vec::with_capacity(header.len());
         for field in &header {
             let Ok(name) = std::str::from_utf8(field) else {
-                return Err(Malformed::whole("the header is not UTF-8".to_owned()));
+                return Err(Unusable::whole("the header is not UTF-8".to_owned()));
             };
             let name = serde_json::Value::from(name.trim()).to_string();
             if name == "\"\"" || names.contains(&name) {
@@ -32,12 +32,12 @@ impl Table {
                     "the header has the name {name} {}",
                     if name == "\"\"" { "for a column" } else { "twice" }
                 );
-                return Err(Malformed { at: Some(At { byte: 0, line: 1 }), message });
+                return Err(Unusable::at(At { byte: 0, line: 1 }, message));
             }
             names.push(name);
         }
         if names.is_empty() {
-            return Err(Malformed::whole(
+            return Err(Unusable::whole(
                 "the source has no header: expected one line of column names".to_owned(),
             ));
         }
@@ -45,8 +45,8 @@ impl Table {
     }
 
     /// Adds the next row.
-    pub(super) fn next(&mut self, batch: &mut Batch) -> Result<bool, Malformed> {
-        if !self.reader.read_byte_record(&mut self.row).map_err(|error| unreadable(&error))? {
+    pub(super) fn next(&mut self, batch: &mut Batch) -> Result<bool, Unusable> {
+        if !self.reader.read_byte_record(&mut self.row).map_err(|error| unreadable(error))? {
             return Ok(false);
         }
         let at = self
@@ -55,13 +55,13 @@ impl Table {
             .map_or(At { byte: 0, line: 1 }, |position| At { byte: position.byte(), line: position.line() });
         if self.row.as_slice().len() > RECORD_BYTES_MAX {
             let limit = RECORD_BYTES_MAX / (1024 * 1024);
-            return Err(Malformed { at: Some(at), message: format!("the row is longer than {limit} MiB") });
+            return Err(Unusable::at(at, format!("the row is longer than {limit} MiB")));
         }
         self.json.clear();
         self.json.push(b'{');
         for (position, (name, field)) in self.names.iter().zip(&self.row).enumerate() {
             let Ok(text) = std::str::from_utf8(field) else {
-                return Err(Malformed { at: Some(at), message: "the row is not UTF-8".to_owned() });
+                return Err(Unusable::at(at, "the row is not UTF-8"));
             };
             if position > 0 {
                 self.json.push(b',');
@@ -69,7 +69,7 @@ impl Table {
             self.json.extend_from_slice(name.as_bytes());
             self.json.push(b':');
             serde_json::to_writer(&mut self.json, text)
-                .map_err(|error| Malformed { at: Some(at), message: error.to_string() })?;
+                .map_err(|error| Unusable::at(at, error.to_string()))?;
         }
         self.json.push(b'}');
         let (fields, names) = (self.row.len(), self.names.len());
@@ -79,7 +79,11 @@ impl Table {
     }
 }
 
-fn unreadable(error: &csv::Error) -> Malformed {
+fn unreadable(error: csv::Error) -> Unusable {
     let at = error.position().map(|position| At { byte: position.byte(), line: position.line() });
-    Malformed { at, message: format!("failed to read the CSV: {error}") }
+    let message = format!("failed to read the CSV: {error}");
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => Unusable::reading(&error, at.map_or(0, |at| at.byte)),
+        _ => Unusable::Malformed { at, message },
+    }
 }

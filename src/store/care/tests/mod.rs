@@ -98,6 +98,7 @@ async fn fill(store: &Store, id: RunId, ended_at: u64) -> Run {
         records: put(&format!("records of {id}")),
         index: put(&format!("index of {id}")),
         count: ITEMS,
+        origin: None,
     };
     let run = Run {
         definition: put("definition"),

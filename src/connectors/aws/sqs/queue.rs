@@ -1,0 +1,255 @@
+//! One queue of SQS.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use super::super::envelope::Reference;
+use super::super::session::Session;
+use super::super::trouble::{Trouble, trouble};
+use super::message::{Parsed, parse, short};
+use crate::core::fault::{Fault, name};
+use crate::core::queue::{Carried, Delivery, Receive, Received, Stray, Ticket};
+use crate::ports::{Queue, QueueError};
+
+/// Most messages of one receive, and most entries of one batch; SQS takes no more.
+pub(super) const BATCH_MAX: usize = 10;
+/// Longest wait of one receive; SQS takes no more.
+pub(super) const WAIT_MAX: Duration = Duration::from_secs(20);
+/// Longest time that a message is hidden, from its receive on; SQS takes no more.
+const HIDDEN_MAX: Duration = Duration::from_hours(12);
+/// Largest content that is fetched for a message.
+const CONTENT_MAX: u64 = 64 * 1024 * 1024;
+
+/// A queue, by its name or its URL.
+pub(super) struct Sqs {
+    session: Arc<Session>,
+    name: String,
+    client: OnceCell<Client>,
+    /// As SQS says; asked for once, and again after the queue was gone.
+    url: Mutex<Option<Arc<str>>>,
+    policy: OnceCell<Policy>,
+}
+
+/// Where the messages go that were received too often.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Policy {
+    /// The ARN of the dead-letter queue, if there is one.
+    pub(super) dead_letters: Option<String>,
+}
+
+/// The redrive policy as SQS writes it.
+#[derive(Deserialize)]
+struct Redrive {
+    #[serde(rename = "deadLetterTargetArn")]
+    target: String,
+}
+
+/// Why the content of a message could not be fetched.
+enum Unfetched {
+    /// It is not there.
+    Gone(String),
+    /// It may be there another time.
+    Later(Fault),
+}
+
+impl Sqs {
+    /// Speaks to nobody yet.
+    pub(super) fn new(session: Arc<Session>, name: &str) -> Self {
+        Self {
+            session,
+            name: name.to_owned(),
+            client: OnceCell::new(),
+            url: Mutex::default(),
+            policy: OnceCell::new(),
+        }
+    }
+
+    /// Another queue of the same account.
+    pub(super) fn beside(&self, name: &str) -> Self {
+        Self::new(Arc::clone(&self.session), name)
+    }
+
+    pub(super) async fn client(&self) -> &Client {
+        self.client.get_or_init(|| self.session.sqs()).await
+    }
+
+    /// The URL of the queue.
+    pub(super) async fn url(&self) -> Result<Arc<str>, QueueError> {
+        if self.name.starts_with("https://") || self.name.starts_with("http://") {
+            return Ok(self.name.as_str().into());
+        }
+        let known = self.known_url().clone();
+        if let Some(url) = known {
+            return Ok(url);
+        }
+        let asked = self.client().await.get_queue_url().queue_name(&self.name).send().await;
+        let answer = asked.map_err(|error| self.away("GetQueueUrl", error))?;
+        let url: Arc<str> = answer.queue_url().unwrap_or_default().into();
+        *self.known_url() = Some(Arc::clone(&url));
+        Ok(url)
+    }
+
+    fn known_url(&self) -> std::sync::MutexGuard<'_, Option<Arc<str>>> {
+        self.url.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What an error means for whoever asked; a queue that is gone may come back at another address.
+    pub(super) fn away<E>(&self, asked: &str, error: SdkError<E, HttpResponse>) -> QueueError
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let trouble = trouble(&format!("SQS {asked}"), error);
+        if is_no_queue(&trouble) {
+            *self.known_url() = None;
+            let message = format!("the queue '{}' does not exist (SQS {asked})", self.name);
+            return QueueError::Away(Fault::new(name::REFUSED, message));
+        }
+        QueueError::Away(trouble.fault())
+    }
+
+    /// The redrive policy of the queue.
+    pub(super) async fn policy(&self) -> Result<&Policy, QueueError> {
+        let read = || async {
+            let url = self.url().await?;
+            let client = self.client().await;
+            let asked = client
+                .get_queue_attributes()
+                .queue_url(&*url)
+                .attribute_names(QueueAttributeName::RedrivePolicy)
+                .send()
+                .await;
+            let answer = asked.map_err(|error| self.away("GetQueueAttributes", error))?;
+            let written = answer.attributes().and_then(|all| all.get(&QueueAttributeName::RedrivePolicy));
+            let redrive = written.and_then(|text| serde_json::from_str::<Redrive>(text).ok());
+            Ok(Policy { dead_letters: redrive.map(|redrive| redrive.target) })
+        };
+        self.policy.get_or_try_init(read).await
+    }
+
+    async fn sort(&self, received: Vec<Message>, receive: &Receive) -> Received {
+        let mut sorted = Received::default();
+        for message in received {
+            let (receives, id) = (receives(&message), message.message_id.unwrap_or_default());
+            let ticket = Ticket::Given(message.receipt_handle.unwrap_or_default().into());
+            let body = message.body.unwrap_or_default();
+            let read = match parse(&receive.queue, &body) {
+                Ok(parsed) if receive.content => self.carried(parsed).await,
+                Ok(parsed) => Ok((parsed.message, None)),
+                Err(reason) => Err(Unfetched::Gone(reason)),
+            };
+            match read {
+                Ok((message, carried)) => {
+                    sorted.deliveries.push(Delivery { message, receives, ticket, carried });
+                }
+                Err(Unfetched::Gone(reason)) => sorted.strays.push(Stray { id, receives, reason, ticket }),
+                // It shows again by itself.
+                Err(Unfetched::Later(fault)) => tracing::warn!(id, "its content was not fetched: {fault}"),
+            }
+        }
+        sorted
+    }
+
+    /// The message with the content that travels with it.
+    async fn carried(
+        &self,
+        parsed: Parsed,
+    ) -> Result<(crate::core::change::Message, Option<Carried>), Unfetched> {
+        let Parsed { message, version, data, data_ref } = parsed;
+        let content = match (data, data_ref) {
+            (Some(data), _) => data,
+            (None, Some(reference)) => self.fetch(&reference).await?,
+            (None, None) => return Err(Unfetched::Gone("it carries no content".to_owned())),
+        };
+        let carried = Carried { key: None, version: Some(version), content: Arc::new(content) };
+        Ok((message, Some(carried)))
+    }
+
+    /// The content that an object holds.
+    async fn fetch(&self, reference: &Reference) -> Result<Value, Unfetched> {
+        let Reference { bucket, key, bytes } = reference;
+        let place = format!("s3://{bucket}/{key}");
+        if *bytes > CONTENT_MAX {
+            return Err(Unfetched::Gone(format!("its content at {place} is too large")));
+        }
+        let asked = self.session.s3().await.get_object().bucket(bucket).key(key).send().await;
+        let object = asked.map_err(|error| match trouble("S3 GetObject", error) {
+            Trouble::Refused { fault, again: crate::core::retry::Again::Never, .. } => {
+                Unfetched::Gone(short(format!("its content at {place} cannot be read: {}", fault.message)))
+            }
+            other => Unfetched::Later(other.fault()),
+        })?;
+        if object.content_length().and_then(|length| u64::try_from(length).ok()) != Some(*bytes) {
+            return Err(Unfetched::Gone(format!("its content at {place} has not the {bytes} bytes it had")));
+        }
+        let read = object.body.collect().await;
+        let read = read.map_err(|error| Unfetched::Later(Fault::new(name::NO_ANSWER, error.to_string())))?;
+        serde_json::from_slice(&read.into_bytes())
+            .map_err(|error| Unfetched::Gone(short(format!("its content at {place} is no JSON: {error}"))))
+    }
+}
+
+#[async_trait]
+impl Queue for Sqs {
+    async fn receive(&self, receive: &Receive) -> Result<Received, QueueError> {
+        let url = self.url().await?;
+        let client = self.client().await;
+        let most = i32::try_from(receive.max.clamp(1, BATCH_MAX)).unwrap_or(1);
+        let asked = client
+            .receive_message()
+            .queue_url(&*url)
+            .max_number_of_messages(most)
+            // Without any wait SQS asks only some of its servers, and may miss what is there.
+            .wait_time_seconds(seconds(receive.wait.clamp(Duration::from_secs(1), WAIT_MAX)))
+            .visibility_timeout(seconds(receive.visibility))
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
+            .send()
+            .await;
+        let answer = asked.map_err(|error| self.away("ReceiveMessage", error))?;
+        Ok(self.sort(answer.messages.unwrap_or_default(), receive).await)
+    }
+
+    async fn delete(&self, tickets: Vec<Ticket>) -> Result<(), QueueError> {
+        self.change(super::batch::Change::Delete, tickets).await
+    }
+
+    async fn hide(&self, tickets: Vec<Ticket>, visibility: Duration) -> Result<(), QueueError> {
+        // Where no policy takes a message away, it would only come again at once, for ever.
+        if visibility.is_zero() && self.policy().await?.dead_letters.is_none() {
+            return Ok(());
+        }
+        self.change(super::batch::Change::Hide(seconds(visibility)), tickets).await
+    }
+
+    async fn redrive(&self, receive: &Receive) -> Result<Option<u64>, QueueError> {
+        self.empty_dead_letters(receive).await
+    }
+}
+
+/// How often a message was received, this time included.
+fn receives(message: &Message) -> u32 {
+    let count = MessageSystemAttributeName::ApproximateReceiveCount;
+    let said = message.attributes.as_ref().and_then(|all| all.get(&count));
+    said.and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
+/// Whole seconds, rounded up: SQS knows no other.
+pub(super) fn seconds(duration: Duration) -> i32 {
+    let bounded = duration.min(HIDDEN_MAX);
+    let whole = bounded.as_secs() + u64::from(bounded.subsec_nanos() > 0);
+    i32::try_from(whole).unwrap_or(i32::MAX)
+}
+
+/// Whether the queue is not there. The name of the error is another in the older protocol.
+fn is_no_queue(trouble: &Trouble) -> bool {
+    ["QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"].contains(&trouble.code())
+}
