@@ -11,8 +11,6 @@ mod bucket;
 mod bus;
 mod policy;
 mod queue;
-#[cfg(test)]
-mod tests;
 
 use std::time::Duration;
 
@@ -20,6 +18,7 @@ use aws_credential_types::credential_feature::AwsCredentialFeature as From;
 use aws_credential_types::provider::ProvideCredentials;
 
 use super::session::Session;
+use super::trouble::deepest;
 use crate::connectors::examine::{Diagnosis, Patient, fixed};
 use crate::connectors::{events, settings};
 use crate::core::workflow::Step;
@@ -76,7 +75,7 @@ async fn identity(session: &Session) -> Diagnosis {
             let from = from.map_or("", place);
             Diagnosis::good(format!("AWS: credentials{from}, region {region}{endpoint}"))
         }
-        Err(error) => Diagnosis::wrong(format!("AWS: no credentials: {error}"), next),
+        Err(error) => Diagnosis::wrong(format!("AWS: no credentials: {}", deepest(&error)), next),
     }
 }
 
@@ -106,12 +105,13 @@ struct Receives<'a> {
     held: Option<(&'a str, Duration)>,
 }
 
+/// As the connector finds them: the connection's queue goes before the step's own.
 fn queues<'a>(patient: &'a Patient<'_>) -> Vec<Expected<'a>> {
     let of_connection = settings::text(patient.settings, "queue").ok().flatten();
     let mut queues = Vec::new();
     for used in patient.uses.iter().filter(|used| used.site.step.uses == events::CONSUME) {
         let with = &used.site.step.with;
-        let Some(name) = fixed(with, "queue").or(of_connection) else { continue };
+        let Some(name) = of_connection.or(fixed(with, "queue")) else { continue };
         let (visibility, receives_max) = events::expectations(with);
         let says_visibility = with.contains_key("visibility_timeout");
         let receives = Receives {

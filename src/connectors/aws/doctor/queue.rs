@@ -42,11 +42,15 @@ pub(super) async fn examine(session: &Session, expected: &Expected<'_>, found: &
     }
 }
 
-/// Asks for a queue by its name.
+/// Asks for a queue by its name, or its URL.
 pub(super) async fn look(session: &Session, name: &str) -> Result<Found, No> {
     let (sqs, what) = (session.sqs().await, format!("queue {name}"));
-    let asked = sqs.get_queue_url().queue_name(name).send().await;
-    let url = asked.map_err(|error| no("sqs:GetQueueUrl", &what, error))?.queue_url.unwrap_or_default();
+    let url = if name.contains("://") {
+        name.to_owned()
+    } else {
+        let asked = sqs.get_queue_url().queue_name(name).send().await;
+        asked.map_err(|error| no("sqs:GetQueueUrl", &what, error))?.queue_url.unwrap_or_default()
+    };
     let asked = sqs.get_queue_attributes().queue_url(&url).attribute_names(All).send().await;
     let told = asked.map_err(|error| no("sqs:GetQueueAttributes", &what, error))?;
     let attributes = told.attributes.unwrap_or_default();
