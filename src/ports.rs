@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::core::care::KeptDeadLetter;
 use crate::core::change::{Change, Message};
-use crate::core::claims::{Claim, Claimed, End, Settled, Version};
+use crate::core::claims::{Claim, Claimed, End, Settled};
 use crate::core::event::Event;
 use crate::core::fault::Fault;
 use crate::core::id::{RunId, Unit};
@@ -22,6 +22,8 @@ use crate::core::start::StartKey;
 use crate::core::survey::{Remark, Survey};
 use crate::core::tally::Tally;
 use crate::core::time::Timestamp;
+use crate::core::trigger::Heard;
+use crate::core::version::Version;
 
 /// The store failed. After an error of a write nothing more is accepted: stop the engine.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -152,6 +154,24 @@ pub trait OwnQueue: Queue {
     /// Puts messages. When it returns `Ok` they are durable. A message whose ID is already in the
     /// queue is not put twice.
     async fn send(&self, messages: Vec<Message>) -> Result<(), StoreError>;
+}
+
+/// Something outside that starts runs: it is listened to, and told what was dealt with. Implemented by
+/// connectors.
+#[async_trait]
+pub trait Trigger: Send + Sync {
+    /// Waits for the next message, for as long as the trigger is made to. What is returned is hidden
+    /// from others for a while, and shows again unless it is done by then.
+    ///
+    /// # Errors
+    /// The other side was not reached, or refused. Nothing is lost: messages show again.
+    async fn next(&self) -> Result<Heard, Fault>;
+
+    /// A message is dealt with and never comes again. One that is gone already is no error.
+    ///
+    /// # Errors
+    /// It may show again.
+    async fn done(&self, ticket: &Ticket) -> Result<(), Fault>;
 }
 
 /// Content-addressed files: immutable bytes by digest.

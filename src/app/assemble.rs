@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::connectors::{self, BuildFault, Site};
+use crate::connectors::{self, BuildFault, Post, Site};
 use crate::core::catalog::Catalog;
 use crate::core::id::Unit;
 use crate::core::plan::Track;
-use crate::core::workflow::{Connection, Step};
+use crate::core::workflow::{self, Connection, Step};
 use crate::engine::assembly::{Assembly, Keyed, Station};
 use crate::expr::Expression;
-use crate::ports::{OwnQueue, Source, Worker};
+use crate::ports::{OwnQueue, Source, Trigger, Worker};
 use crate::spec::{self, Complaint, Finding, Report};
 
 use super::definition::Definition;
@@ -72,6 +72,42 @@ pub(super) fn assemble(
     };
     let (run, items, closing) = (stations(Unit::Run), stations(Unit::Item(0)), stations(Unit::Closing(1)));
     Ok(Assembly { run, items, closing, plan: Arc::new(plan) })
+}
+
+/// A trigger with what listens for it; `None` where its connection is of a kind, in this profile, that
+/// it cannot listen over.
+pub(super) type Listening<'d> = (&'d workflow::Trigger, Option<Arc<dyn Trigger>>);
+
+/// Makes what listens for the triggers of a definition.
+///
+/// # Errors
+/// Every mistake that only connectors can see, each with its place.
+pub(super) fn triggers<'d>(
+    definition: &'d Definition,
+    catalog: &Catalog,
+    environment: &Environment,
+) -> Result<Vec<Listening<'d>>, Box<Report>> {
+    let workflow = &definition.checked.workflow;
+    let mut findings = Vec::new();
+    let mut made = Vec::new();
+    for trigger in &workflow.triggers {
+        let kind = catalog.trigger(&trigger.uses);
+        let fits = |connection: &&Connection| {
+            kind.is_some_and(|kind| kind.connections.contains(&connection.kind.as_str()))
+        };
+        let Some(connection) = workflow.connections.get(&trigger.connection).filter(fits) else {
+            made.push((trigger, None));
+            continue;
+        };
+        let settings = environment::resolve(&connection.fields, environment);
+        match settings.and_then(|settings| connectors::trigger(&Post { trigger, settings })) {
+            Ok(listens) => made.push((trigger, Some(listens))),
+            Err(faults) => findings.extend(
+                faults.iter().map(|fault| definition.checked.trigger_fault(&trigger.name, &complaint(fault))),
+            ),
+        }
+    }
+    if findings.is_empty() { Ok(made) } else { Err(Box::new(definition.checked.report(findings))) }
 }
 
 /// Makes only the source of a definition, for reading its records.

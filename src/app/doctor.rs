@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::connectors::{self, Diagnosis, Patient, Use};
+use crate::core::catalog::{Catalog, Role};
 use crate::core::graph::Graph;
 use crate::core::id::{RunId, Unit};
 use crate::core::scope::Scope;
@@ -40,7 +41,7 @@ pub async fn doctor(file: &Path, profile: Option<&str>) -> Result<Vec<Examined>,
     let catalog = connectors::catalog();
     let definition = definition_of(file, profile, &catalog)?;
     Engine::try_out(&definition, &catalog)?;
-    let ward = Ward::new(&definition);
+    let ward = Ward::new(&definition, &catalog);
     let mut examined = Vec::new();
     for (name, connection) in &definition.checked.workflow.connections {
         let found = ward.examine(name, connection).await;
@@ -48,8 +49,12 @@ pub async fn doctor(file: &Path, profile: Option<&str>) -> Result<Vec<Examined>,
     }
     let nowhere = Map::new();
     for step in ward.steps().filter(|step| step.connection.is_none() && step.uses == "http.request") {
-        let patient =
-            Patient { kind: "http", settings: &nowhere, uses: vec![ward.used(step, None, &nowhere)] };
+        let patient = Patient {
+            kind: "http",
+            settings: &nowhere,
+            triggers: Vec::new(),
+            uses: vec![ward.used(step, None, &nowhere)],
+        };
         let found = connectors::examine(&patient).await;
         examined.push(Examined { connection: step.name.clone(), kind: "http".to_owned(), found });
     }
@@ -59,6 +64,7 @@ pub async fn doctor(file: &Path, profile: Option<&str>) -> Result<Vec<Examined>,
 /// A definition with what its steps need to be looked at.
 struct Ward<'a> {
     definition: &'a Definition,
+    catalog: &'a Catalog,
     /// The input that a run gets when the command gives none; none when it must give some.
     input: Option<Arc<Value>>,
     /// Nobody receives from it: connectors only want one to be there.
@@ -66,10 +72,10 @@ struct Ward<'a> {
 }
 
 impl<'a> Ward<'a> {
-    fn new(definition: &'a Definition) -> Self {
+    fn new(definition: &'a Definition, catalog: &'a Catalog) -> Self {
         let input = input::join(&definition.checked.workflow, &[], &definition.base).ok();
         let queue = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
-        Self { definition, input: input.map(|input| Arc::new(Value::Object(input))), queue }
+        Self { definition, catalog, input: input.map(|input| Arc::new(Value::Object(input))), queue }
     }
 
     fn workflow(&self) -> &'a Workflow {
@@ -89,7 +95,8 @@ impl<'a> Ward<'a> {
         };
         let over = self.steps().filter(|step| step.connection.as_deref() == Some(name));
         let uses = over.map(|step| self.used(step, Some(connection), &settings)).collect();
-        connectors::examine(&Patient { kind: &connection.kind, settings: &settings, uses }).await
+        let triggers = self.workflow().triggers.iter().filter(|trigger| trigger.connection == name).collect();
+        connectors::examine(&Patient { kind: &connection.kind, settings: &settings, uses, triggers }).await
     }
 
     fn used<'s>(
@@ -111,6 +118,7 @@ impl<'a> Ward<'a> {
 
     /// Where a step that reads records finds them.
     fn source(&self, step: &Step) -> Option<String> {
+        self.catalog.step(&step.uses).filter(|known| known.role == Role::Source)?;
         let template = Template::parse(step.with.get("source")?).ok()?;
         let scope = Scope {
             run: RunId(0),

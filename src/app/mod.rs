@@ -20,6 +20,7 @@ mod rehearsal;
 mod resume;
 mod ruling;
 mod start;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -59,6 +60,7 @@ pub use doctor::{Examined, doctor};
 pub use error::{BackupError, EngineError, OpenError, ResumeError, StartError};
 pub use rehearsal::rehearse;
 pub use start::Started;
+pub use watch::{Hindrance, Listener, News, Watched, Watching};
 
 /// Items of a run in memory at once. The store gains little beyond some hundreds in flight, and an
 /// item takes up to 50 KB with its record, its product and its requests.
@@ -179,7 +181,9 @@ impl Engine {
         let nobody: Arc<dyn OwnQueue> = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
         let stand_ins = stand_ins(ABSENT_STAND_IN, ABSENT_STAND_IN);
         let surroundings = Surroundings { environment: &Environment::Absent, queue: nobody, stand_ins };
-        assemble::assemble(definition, catalog, &surroundings).map(drop).map_err(|report| *report)
+        let triggers = assemble::triggers(definition, catalog, surroundings.environment);
+        let steps = assemble::assemble(definition, catalog, &surroundings);
+        triggers.map(drop).and(steps.map(drop)).map_err(|report| *report)
     }
 
     async fn assemble(&self, definition: &Definition) -> Result<Arc<Assembly>, AssembleError> {

@@ -13,6 +13,7 @@ use crate::core::digest::{self, hex};
 use crate::core::id::RunId;
 use crate::core::run::Run;
 use crate::core::start::{Fingerprint, StartKey};
+use crate::core::version::Version;
 use crate::engine::assembly::Assembly;
 use crate::ports::{Journal, Pins, StoreError};
 use crate::view::{Problem, code};
@@ -32,6 +33,24 @@ pub enum Started {
     Now(Running),
     /// The key had started this run before.
     Before(Box<Run>),
+}
+
+/// What a run is recorded for that nobody asked for in person.
+pub(super) struct Cause {
+    /// The trigger that started it.
+    pub(super) trigger: String,
+    /// The key of the start.
+    pub(super) key: String,
+    /// How new its subject is.
+    pub(super) version: Version,
+}
+
+/// What came of a start that is only recorded.
+pub(super) enum Accepted {
+    /// It is recorded, and begins when it is resumed.
+    Now(RunId),
+    /// The key had started this run before.
+    Before(RunId),
 }
 
 impl Engine {
@@ -59,6 +78,27 @@ impl Engine {
         }
         let named = StartKey { key: key.to_owned(), run: run.id, asked, until: None };
         self.begin(run, assembly, vec![Change::StartKey(named)]).await.map(Started::Now)
+    }
+
+    /// Records a run unless its key has started one, and leaves it to a resume to begin it. When it
+    /// returns, run and key are on disk, made in one commit.
+    ///
+    /// # Errors
+    /// [`StartError`]; also when the key has started something else. Nothing was recorded then.
+    pub(super) async fn accept(&self, request: Start, cause: Cause) -> Result<Accepted, StartError> {
+        let Cause { trigger, key, version } = cause;
+        let (run, _) = self.pinned(request).await?;
+        let run = Run { trigger: Some(trigger), key: Some(key.clone()), version: Some(version.0), ..run };
+        let asked = fingerprint(&run);
+        let _alone = self.starting.lock().await;
+        if let Some(before) = self.started_before(&key, &asked)? {
+            return Ok(Accepted::Before(before.id));
+        }
+        let named = StartKey { key, run: run.id, asked, until: None };
+        let id = run.id;
+        let changes = vec![Change::Run(Box::new(run)), Change::StartKey(named)];
+        self.store.commit(changes).await.map_err(broken)?;
+        Ok(Accepted::Now(id))
     }
 
     /// The run that this key has started, if the key is still remembered.

@@ -4,6 +4,7 @@
 
 mod actor;
 mod args;
+mod attend;
 mod cancel;
 mod check;
 mod close;
@@ -35,7 +36,6 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod unpause;
-mod watch;
 
 use std::io::Write;
 use std::path::Path;

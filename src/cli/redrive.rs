@@ -5,7 +5,7 @@ use super::exit::Exit;
 use super::failure::{Failure, say_next};
 use super::output::Output;
 use super::reader::Reader;
-use super::{Context, resume, watch};
+use super::{Context, attend, resume};
 use crate::view::{
     Archive, ITEMS_DEAD_LETTERED, Problem, ProblemKind, ResumeTerms, UnitStatus, argument, code,
 };
@@ -59,7 +59,7 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
     if args.plan {
         return show_plan(&args, context, output).await;
     }
-    let (engine, _serving) = watch::open(context, output).await?;
+    let (engine, _serving) = attend::open(context, output).await?;
     let archive = engine.archive();
     let run = archive.find(&args.run)?.id;
     for item in &args.item {
@@ -69,7 +69,7 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
     let plan = archive.plan_view(&engine.plan(run, &terms).await?)?;
     let running = engine.resume(run, &terms, None).await?;
     output.say(&resume::summary(&plan));
-    watch::to_end(&engine, running, args.json, context, output).await
+    attend::to_end(&engine, running, args.json, context, output).await
 }
 
 async fn show_plan(args: &Args, context: &Context, output: &mut Output) -> Result<Exit, Failure> {

@@ -5,7 +5,7 @@ use super::failure::{Failure, say_next};
 use super::output::{BOLD, Output};
 use super::reader::Reader;
 use super::table::{self, Table};
-use super::{Context, phrase, watch};
+use super::{Context, attend, phrase};
 use crate::view::{Acceptance, DefinitionChoice, PlanView, ResumeTerms};
 
 /// Doubts listed one by one; the rest is counted.
@@ -83,13 +83,13 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
     if args.plan {
         return show_plan(&args, context, output).await;
     }
-    let (engine, _serving) = watch::open(context, output).await?;
+    let (engine, _serving) = attend::open(context, output).await?;
     let (archive, terms) = (engine.archive(), args.terms());
     let run = archive.find(&args.run)?.id;
     let plan = archive.plan_view(&engine.plan(run, &terms).await?)?;
     let running = engine.resume(run, &terms, args.expect.as_deref()).await?;
     output.say(&summary(&plan));
-    watch::to_end(&engine, running, args.json, context, output).await
+    attend::to_end(&engine, running, args.json, context, output).await
 }
 
 async fn show_plan(args: &Args, context: &Context, output: &mut Output) -> Result<Exit, Failure> {

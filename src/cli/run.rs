@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
-use super::{Context, watch};
+use super::{Context, attend};
 use crate::app::{Start, Started};
 
 /// Longest start key: it is a key of the store.
@@ -48,16 +48,16 @@ pub(super) struct Args {
 }
 
 pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) -> Result<Exit, Failure> {
-    let (engine, _serving) = watch::open(context, output).await?;
+    let (engine, _serving) = attend::open(context, output).await?;
     let start = Start { file: args.file, input: args.input, profile: args.profile };
     let running = match &args.key {
         None => engine.start(start).await?,
         Some(key) => match engine.start_once(start, key).await? {
             Started::Now(running) => running,
-            Started::Before(run) => return watch::sum_up_before(&engine, &run, args.json, context, output),
+            Started::Before(run) => return attend::sum_up_before(&engine, &run, args.json, context, output),
         },
     };
-    watch::to_end(&engine, running, args.json, context, output).await
+    attend::to_end(&engine, running, args.json, context, output).await
 }
 
 fn start_key(text: &str) -> Result<String, String> {

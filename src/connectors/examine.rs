@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::Site;
 use crate::core::fault::Fault;
 use crate::core::retry::Again;
+use crate::core::workflow::Trigger;
 
 /// How something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub struct Patient<'a> {
     pub settings: &'a Map<String, Value>,
     /// The steps that work over it.
     pub uses: Vec<Use<'a>>,
+    /// The triggers that hear over it.
+    pub triggers: Vec<&'a Trigger>,
 }
 
 /// One step that works over the connection.

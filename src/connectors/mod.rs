@@ -23,9 +23,9 @@ use serde_json::{Map, Value};
 
 pub use examine::{Diagnosis, Health, Patient, Use};
 
-use crate::core::catalog::{Catalog, ConnectionKind, Descriptor};
-use crate::core::workflow::{Connection, Step};
-use crate::ports::{Keys, OwnQueue, Worker};
+use crate::core::catalog::{Catalog, ConnectionKind, Descriptor, TriggerKind};
+use crate::core::workflow::{self, Connection, Step};
+use crate::ports::{Keys, OwnQueue, Trigger, Worker};
 
 /// What a connector is made from.
 pub struct Site<'a> {
@@ -137,12 +137,27 @@ fn source_of_objects(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
     builtin::source::build(site, aws::s3::opener(site)?)
 }
 
+/// What a trigger is made from.
+pub struct Post<'a> {
+    /// The checked trigger.
+    pub trigger: &'a workflow::Trigger,
+    /// The connection's fields with `${env:NAME}` replaced.
+    pub settings: Map<String, Value>,
+}
+
+/// Makes what listens for a trigger.
+type MakeTrigger = fn(&Post<'_>) -> Result<Arc<dyn Trigger>, Vec<BuildFault>>;
+
+/// Every kind of trigger of this binary.
+const TRIGGERS: &[(TriggerKind, MakeTrigger)] = &[(aws::S3_CREATED, aws::build_s3_created)];
+
 /// What a workflow file may name.
 pub fn catalog() -> Catalog {
     Catalog {
         steps: CONNECTORS.iter().map(|entry| entry.descriptor).collect(),
         connections: CONNECTIONS.to_vec(),
         key_stores: vec![bus::CONNECTION.name, redis::CONNECTION.name],
+        triggers: TRIGGERS.iter().map(|(kind, _)| *kind).collect(),
     }
 }
 
@@ -153,6 +168,22 @@ pub fn catalog() -> Catalog {
 /// What is wrong with the fields.
 pub fn key_store(kind: &str, fields: &Map<String, Value>) -> Result<Option<Arc<dyn Keys>>, BuildFault> {
     if kind == redis::CONNECTION.name { redis::keys(fields).map(Some) } else { Ok(None) }
+}
+
+/// Makes what listens for a trigger.
+///
+/// # Errors
+/// Every mistake that only the connector can see.
+pub fn trigger(post: &Post<'_>) -> Result<Arc<dyn Trigger>, Vec<BuildFault>> {
+    match TRIGGERS.iter().find(|(kind, _)| kind.uses == post.trigger.uses) {
+        Some((_, make)) => make(post),
+        None => Err(vec![BuildFault {
+            field: None,
+            place: None,
+            message: format!("no trigger is called '{}'", post.trigger.uses),
+            hint: None,
+        }]),
+    }
 }
 
 /// Makes the worker of a step.

@@ -6,11 +6,12 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::cell::{Facts, SkipReason, State};
-use super::claims::{Claimed, Fingerprint, Version};
+use super::claims::{Claimed, Fingerprint};
 use super::fault::Fault;
 use super::id::Unit;
 use super::progress::Progress;
 use super::retry::{Outcome, Probed};
+use super::version::Version;
 
 /// What reaches the engine from outside the core.
 #[derive(Debug)]

@@ -113,6 +113,19 @@ pub struct ConnectionKind {
     pub fields: &'static [Field],
 }
 
+/// One `uses` of a trigger.
+#[derive(Clone, Copy, Debug)]
+pub struct TriggerKind {
+    /// The name in `uses`, for example `s3.created`.
+    pub uses: &'static str,
+    /// One line for help and errors.
+    pub summary: &'static str,
+    /// The kinds of connection it works over.
+    pub connections: &'static [&'static str],
+    /// The fields of `with`. Nothing in them is computed.
+    pub fields: &'static [Field],
+}
+
 /// Everything a workflow file may name.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
@@ -122,12 +135,19 @@ pub struct Catalog {
     pub connections: Vec<ConnectionKind>,
     /// The names of those that keep idempotency keys.
     pub key_stores: Vec<&'static str>,
+    /// All kinds of triggers.
+    pub triggers: Vec<TriggerKind>,
 }
 
 impl Catalog {
     /// The descriptor of a `uses`.
     pub fn step(&self, uses: &str) -> Option<&Descriptor> {
         self.steps.iter().find(|known| known.uses == uses)
+    }
+
+    /// The description of a trigger's `uses`.
+    pub fn trigger(&self, uses: &str) -> Option<&TriggerKind> {
+        self.triggers.iter().find(|known| known.uses == uses)
     }
 
     /// The description of a `use`.

@@ -3,10 +3,8 @@
 
 use std::cmp::Ordering;
 use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
-use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -14,6 +12,7 @@ use sha2::{Digest, Sha256};
 use super::cell::Facts;
 use super::digest;
 use super::time::Timestamp;
+use super::version::Version;
 use super::workflow::IdempotencyMode;
 
 /// Names a key of an outside system: half of a SHA-256, so that two keys never share a row.
@@ -53,29 +52,6 @@ impl fmt::Display for Fingerprint {
 fn half(digest: Sha256) -> u128 {
     let bytes = digest.finalize();
     bytes.iter().take(16).fold(0, |number, byte| number << 8 | u128::from(*byte))
-}
-
-/// How new the content of a request is: a number or a text, as it was written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Version(pub String);
-
-impl Version {
-    /// Two numbers by value, however they are written; anything else byte by byte.
-    pub fn compare(&self, other: &Self) -> Ordering {
-        match (number(&self.0), number(&other.0)) {
-            (Some(one), Some(another)) => one.cmp(&another),
-            _ => self.0.as_bytes().cmp(other.0.as_bytes()),
-        }
-    }
-}
-
-/// A decimal number; numbers over 2^53 reach us as text (rule R12).
-fn number(text: &str) -> Option<Decimal> {
-    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
-    if !plain || text.is_empty() {
-        return None;
-    }
-    Decimal::from_str(text).or_else(|_| Decimal::from_scientific(text)).ok()
 }
 
 /// Tells the attempts of one owner apart: only the newest one settles a claim.
@@ -330,17 +306,6 @@ mod tests {
     fn the_same_key_on_another_system_is_another_key() {
         assert_ne!(KeyId::of("shop-a", "x"), KeyId::of("shop-b", "x"));
         assert_ne!(KeyId::of("a", "bc"), KeyId::of("ab", "c"));
-    }
-
-    #[test]
-    fn versions_are_numbers_where_both_are() {
-        let compare = |one: &str, another: &str| Version(one.into()).compare(&Version(another.into()));
-        assert_eq!(compare("9", "10"), Ordering::Less);
-        assert_eq!(compare("9007199254740993", "9007199254740992"), Ordering::Greater);
-        assert_eq!(compare("1.50", "1.5"), Ordering::Equal);
-        assert_eq!(compare("1e3", "999"), Ordering::Greater);
-        assert_eq!(compare("2026-01-02", "2026-01-10"), Ordering::Less);
-        assert_eq!(compare("v9", "v10"), Ordering::Greater, "texts are texts");
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub mod steer;
 pub mod survey;
 pub mod tally;
 pub mod time;
+pub mod trigger;
+pub mod version;
 pub mod workflow;
 
 #[cfg(test)]

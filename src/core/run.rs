@@ -96,6 +96,9 @@ pub struct Run {
     /// The key it was started under, if one was given: it names the start, once and for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// The trigger that started it, by its name; `None`: a person did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<String>,
     /// What identifies each outside system, without secrets, as it was pinned (rule R8).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub connections: BTreeMap<String, Map<String, Value>>,
@@ -217,6 +220,7 @@ impl Run {
             closing_items: None,
             version: None,
             key: None,
+            trigger: None,
             connections: BTreeMap::new(),
             revisions: BTreeMap::new(),
             steer: Steer::default(),

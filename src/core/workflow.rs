@@ -35,6 +35,8 @@ pub struct Workflow {
     pub on_failure: Vec<Step>,
     /// The files that steps name (fields of kind `File`), as written, each once.
     pub files: Vec<String>,
+    /// What starts runs of it by itself, in the order of the file.
+    pub triggers: Vec<Trigger>,
 }
 
 /// What bounds a run as a whole.
@@ -93,6 +95,21 @@ pub struct Connection {
     pub terms: Terms,
     /// Its fields, with `${env:NAME}` still as text.
     pub fields: Map<String, Value>,
+}
+
+/// What starts runs by itself.
+#[derive(Clone, Debug)]
+pub struct Trigger {
+    /// Its name.
+    pub name: String,
+    /// What kind of trigger it is, for example `s3.created`.
+    pub uses: String,
+    /// The connection over which it hears of what happens.
+    pub connection: String,
+    /// Its parameters as written.
+    pub with: Map<String, Value>,
+    /// The input that says what a run is about.
+    pub input: String,
 }
 
 /// One step.

@@ -8,13 +8,13 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::core::arrival::{Arrival, Request};
-use crate::core::claims::Version;
 use crate::core::decide::Dispatch;
 use crate::core::fault::{Fault, name};
 use crate::core::id::Unit;
 use crate::core::progress::Progress;
 use crate::core::retry::{Outcome, Probed};
 use crate::core::survey::Survey;
+use crate::core::version::Version;
 use crate::ports::{Call, Clock, Source, StoreError, SurveyOf, Unread, Worker};
 
 use super::claim::{self, Settlement, settle};

@@ -10,12 +10,13 @@ use serde_json::Value;
 use crate::core::arrival::{Ready, Request};
 use crate::core::catalog::Role;
 use crate::core::cell::{Facts, Kind, SkipReason, State};
-use crate::core::claims::{Fingerprint, Version};
+use crate::core::claims::Fingerprint;
 use crate::core::fault::{Fault, name};
 use crate::core::id::Unit;
 use crate::core::progress::Progress;
 use crate::core::scope::Scope;
 use crate::core::time::Timestamp;
+use crate::core::version::Version;
 use crate::ports::Worker;
 
 use super::assembly::Station;

@@ -47,6 +47,19 @@ impl Connections {
         });
         base.into_iter().chain(replaced)
     }
+
+    /// The name of a connection, if it is one.
+    pub(super) fn named(&self, node: &Node, what: &str, notes: &mut Notes<'_>) -> Option<String> {
+        let written = text(node, what, notes)?;
+        if self.base.contains_key(written) {
+            return Some(written.to_owned());
+        }
+        let message = format!("there is no connection '{written}'");
+        let hint = suggest(written, self.base.keys().map(String::as_str), "connections")
+            .unwrap_or_else(|| format!("add it: connections: {{ {written}: {{ use: … }} }}"));
+        notes.push(Mistake::new(codes::UNKNOWN_CONNECTION, node.span, message).hint(hint));
+        None
+    }
 }
 
 /// Reads both sections and checks that the chosen profile is there.
@@ -95,16 +108,9 @@ pub(super) fn key_store(
     catalog: &Catalog,
     notes: &mut Notes<'_>,
 ) -> Option<String> {
-    let written = text(node, "'store'", notes)?;
+    let written = connections.named(node, "'store'", notes)?;
     let kinds = || catalog.key_stores.iter().copied();
-    if !connections.base.contains_key(written) {
-        let message = format!("there is no connection '{written}'");
-        let hint = suggest(written, connections.base.keys().map(String::as_str), "connections")
-            .unwrap_or_else(|| format!("add it: connections: {{ {written}: {{ use: … }} }}"));
-        notes.push(Mistake::new(codes::UNKNOWN_CONNECTION, node.span, message).hint(hint));
-        return None;
-    }
-    for (profile, form) in connections.forms(written) {
+    for (profile, form) in connections.forms(&written) {
         let kind = form.connection.kind.as_str();
         if catalog.key_stores.contains(&kind) || catalog.connection(kind).is_none() {
             continue;
@@ -118,7 +124,7 @@ pub(super) fn key_store(
                 .hint(format!("keys are kept by {}", either(kinds()))),
         );
     }
-    Some(written.to_owned())
+    Some(written)
 }
 
 fn section(node: &Node, what: &str, catalog: &Catalog, notes: &mut Notes<'_>) -> BTreeMap<String, Written> {

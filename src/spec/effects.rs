@@ -1,5 +1,7 @@
 //! Effects: what may be repeated, and how long a message may stay hidden.
 
+use std::collections::BTreeSet;
+
 use super::codes;
 use super::connections::Connections;
 use super::graph::{Shape, Track};
@@ -121,17 +123,10 @@ pub(super) fn secrets(root: &Node, notes: &mut Notes<'_>) {
     }
 }
 
-/// Warns of connections that no step names.
-pub(super) fn unused(
-    connections: &Connections,
-    steps: &[&Draft<'_>],
-    key_store: Option<&str>,
-    notes: &mut Notes<'_>,
-) {
+/// Warns of connections that nothing names.
+pub(super) fn unused(connections: &Connections, named: &BTreeSet<&str>, notes: &mut Notes<'_>) {
     for (name, written) in &connections.base {
-        let used =
-            key_store == Some(name) || steps.iter().any(|draft| draft.step.connection.as_ref() == Some(name));
-        if !used {
+        if !named.contains(name.as_str()) {
             let message = format!("no step names the connection '{name}'");
             notes.push(Mistake::new(codes::UNUSED_CONNECTION, written.places.name, message));
         }

@@ -26,6 +26,7 @@ mod steps;
 mod terms;
 mod top;
 mod tree;
+mod triggers;
 mod units;
 mod with;
 mod words;
@@ -128,6 +129,16 @@ fn build(
     let key_store = raw.key_store.and_then(|node| connections::key_store(node, &connections, catalog, notes));
     let steps = steps::steps(raw.steps, &ground, notes);
     let closing = steps::closing(raw.on_failure, &ground, notes);
+    let triggers = triggers::triggers(
+        raw.triggers,
+        &triggers::Ground {
+            catalog,
+            connections: &connections,
+            inputs: &raw.input,
+            input_places: &raw.input_places,
+        },
+        notes,
+    );
     let shape = graph::shape(&steps, notes);
     graph::closing(&closing, notes);
     let view = expressions::View { inputs: &raw.input_places, steps: &steps, shape: &shape };
@@ -137,7 +148,10 @@ fn build(
     let read = files::read(&every, files, notes);
     if notes.is_empty() {
         // After a mistake in a name everything looks unused.
-        effects::unused(&connections, &every, key_store.as_deref(), notes);
+        let of_steps = every.iter().filter_map(|draft| draft.step.connection.as_deref());
+        let of_triggers = triggers.iter().map(|written| written.trigger.connection.as_str());
+        let named = of_steps.chain(of_triggers).chain(key_store.as_deref()).collect();
+        effects::unused(&connections, &named, notes);
         expressions::unused_inputs(&view, &closing, notes);
     }
     let mut places = Places::default();
@@ -147,6 +161,8 @@ fn build(
         applied.insert(name, written.connection);
     }
     places.steps = every.iter().map(|draft| (draft.step.name.clone(), draft.places.clone())).collect();
+    let place = |written: &triggers::Written| (written.trigger.name.clone(), written.places.clone());
+    places.triggers = triggers.iter().map(place).collect();
     let workflow = Workflow {
         name: raw.name,
         description: raw.description,
@@ -160,6 +176,7 @@ fn build(
         resumable_for: raw.resumable_for,
         on_failure: closing.into_iter().map(|draft| draft.step).collect(),
         files: read.keys().cloned().collect(),
+        triggers: triggers.into_iter().map(|written| written.trigger).collect(),
     };
     Some((workflow, read, places))
 }
@@ -178,6 +195,21 @@ impl Checked {
         }
         let mistake = Mistake::new(codes::CONNECTOR, self.place_of(step, complaint), message)
             .maybe_hint(complaint.hint.clone());
+        report::finding(&mistake, &self.source, &self.next)
+    }
+
+    /// Turns what is wrong with a trigger into a finding with its place.
+    pub fn trigger_fault(&self, trigger: &str, complaint: &Complaint) -> Finding {
+        let message = format!("trigger '{trigger}': {}", complaint.message);
+        let places = self.places.triggers.get(trigger);
+        let connection = self.workflow.triggers.iter().find(|known| known.name == trigger);
+        let connection = connection.and_then(|known| self.places.connections.get(&known.connection));
+        let named = complaint.field.as_ref().and_then(|field| {
+            let of_connection = || connection.and_then(|connection| connection.fields.get(field));
+            places.and_then(|places| places.with.get(field)).or_else(of_connection).copied()
+        });
+        let span = named.or_else(|| places.map(|places| places.name)).unwrap_or_default();
+        let mistake = Mistake::new(codes::CONNECTOR, span, message).maybe_hint(complaint.hint.clone());
         report::finding(&mistake, &self.source, &self.next)
     }
 

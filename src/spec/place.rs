@@ -84,11 +84,13 @@ fn number(count: usize) -> u32 {
 pub struct Places {
     /// Steps by name, those of `on_failure` included.
     pub steps: BTreeMap<String, StepPlaces>,
+    /// Triggers by name.
+    pub triggers: BTreeMap<String, StepPlaces>,
     /// Connections by name, after the profile.
     pub connections: BTreeMap<String, ConnectionPlaces>,
 }
 
-/// Where the parts of one step stand.
+/// Where the parts of one step, or one trigger, stand.
 #[derive(Clone, Debug, Default)]
 pub struct StepPlaces {
     /// Its name (in `on_failure` the value of `uses`).

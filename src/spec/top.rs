@@ -15,12 +15,13 @@ use super::terms;
 use crate::core::care::RESUMABLE_FOR;
 use crate::core::workflow::{Input, InputKind, Tolerance};
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "workflow",
     "description",
     "input",
     "connections",
     "profiles",
+    "triggers",
     "defaults",
     "steps",
     "timeout",
@@ -38,6 +39,7 @@ pub(super) struct Raw<'a> {
     pub(super) input_places: BTreeMap<String, Span>,
     pub(super) connections: Option<&'a Node>,
     pub(super) profiles: Option<&'a Node>,
+    pub(super) triggers: Option<&'a Node>,
     pub(super) defaults: Policy,
     /// The connection that keeps idempotency keys, as it is named.
     pub(super) key_store: Option<&'a Node>,
@@ -74,6 +76,7 @@ pub(super) fn raw<'a>(root: &'a Node, notes: &mut Notes<'_>) -> Option<Raw<'a>> 
         input_places,
         connections: top.get("connections"),
         profiles: top.get("profiles"),
+        triggers: top.get("triggers"),
         defaults,
         key_store,
         steps,

@@ -61,10 +61,6 @@ fn value(
     notes: &mut Notes<'_>,
 ) -> Option<Value> {
     let what = format!("'{name}'");
-    let takes_expressions = matches!(kind, Kind::Text | Kind::Expression | Kind::Source | Kind::Any);
-    if !takes_expressions && refuse_expressions(node, &what, notes) {
-        return None;
-    }
     match kind {
         Kind::Text => {
             let written = text(node, &what, notes)?.to_owned();
@@ -80,11 +76,38 @@ fn value(
             let sees = if known.role == Role::Source { Sees::Record } else { Sees::Item };
             expression(node, name, sees, draft, notes).map(Value::String)
         }
-        Kind::Plain => text(node, &what, notes).map(|text| Value::String(text.to_owned())),
         Kind::File => {
+            if refuse_expressions(node, &what, notes) {
+                return None;
+            }
             let file = text(node, &what, notes)?.to_owned();
             draft.files.push((file.clone(), node.span));
             Some(Value::String(file))
+        }
+        Kind::Any => {
+            expressions(node, name, Sees::Item, draft, notes);
+            Some(node.json())
+        }
+        Kind::Plain
+        | Kind::Bool
+        | Kind::Count
+        | Kind::Size
+        | Kind::Duration
+        | Kind::OneOf(_)
+        | Kind::Texts
+        | Kind::Secret => literal(name, kind, node, notes),
+    }
+}
+
+/// The value of a field in which no expression may stand.
+pub(super) fn literal(name: &str, kind: Kind, node: &Node, notes: &mut Notes<'_>) -> Option<Value> {
+    let what = format!("'{name}'");
+    if refuse_expressions(node, &what, notes) {
+        return None;
+    }
+    match kind {
+        Kind::Plain | Kind::Text | Kind::Source | Kind::Expression | Kind::File => {
+            text(node, &what, notes).map(|text| Value::String(text.to_owned()))
         }
         Kind::Bool => boolean(node, &what, notes).map(Value::Bool),
         Kind::Count => count(node, &what, 0, u64::MAX, notes).map(Value::from),
@@ -94,10 +117,7 @@ fn value(
         }
         Kind::OneOf(words) => one_of(node, &what, words, notes).map(Value::from),
         Kind::Texts => texts(node, &what, notes),
-        Kind::Any => {
-            expressions(node, name, Sees::Item, draft, notes);
-            Some(node.json())
-        }
+        Kind::Any => Some(node.json()),
         Kind::Secret => {
             let message = format!("{what} is a secret and belongs under 'connections'");
             notes.push(Mistake::new(codes::SECRET_OUTSIDE, node.span, message));
@@ -179,7 +199,8 @@ fn template(value: &Value, span: Span, field: &str, notes: &mut Notes<'_>) -> Op
     }
 }
 
-fn example(name: &str, kind: Kind) -> String {
+/// A field as it may be written.
+pub(super) fn example(name: &str, kind: Kind) -> String {
     let value = match kind {
         Kind::Text | Kind::Plain => "…",
         Kind::Bool => "true",

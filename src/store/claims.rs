@@ -9,9 +9,10 @@ use std::time::Duration;
 use crate::core::cell::Facts;
 use crate::core::change::Change;
 use crate::core::claims::{
-    self, Applied, Claim, Claimed, End, Fence, Fingerprint, Held, KeyId, KeyRow, Settled, Version,
+    self, Applied, Claim, Claimed, End, Fence, Fingerprint, Held, KeyId, KeyRow, Settled,
 };
 use crate::core::time::Timestamp;
+use crate::core::version::Version;
 use crate::core::workflow::IdempotencyMode;
 use crate::ports::Answered;
 

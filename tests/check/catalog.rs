@@ -1,6 +1,8 @@
 //! A catalog like the real one, so that these tests do not change when a connector gains a field.
 
-use milepost::core::catalog::{Catalog, ConnectionKind, Descriptor, Field, Kind, Place, Role, always, never};
+use milepost::core::catalog::{
+    Catalog, ConnectionKind, Descriptor, Field, Kind, Place, Role, TriggerKind, always, never,
+};
 use serde_json::{Map, Value};
 
 const fn needed(name: &'static str, kind: Kind) -> Field {
@@ -163,11 +165,19 @@ const CONNECTIONS: &[ConnectionKind] = &[
     },
 ];
 
+const TRIGGERS: &[TriggerKind] = &[TriggerKind {
+    uses: "s3.created",
+    summary: "",
+    connections: &["aws"],
+    fields: &[needed("queue", Kind::Plain), field("prefix", Kind::Plain), field("wait", Kind::Duration)],
+}];
+
 /// The catalog.
 pub(crate) fn catalog() -> Catalog {
     Catalog {
         steps: STEPS.to_vec(),
         connections: CONNECTIONS.to_vec(),
         key_stores: vec!["embedded", "redis"],
+        triggers: TRIGGERS.to_vec(),
     }
 }

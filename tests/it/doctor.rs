@@ -137,8 +137,11 @@ fn a_permission_that_is_missing_is_named_as_policies_name_it() {
     fs::write(site.path("doctored.yaml"), ON_AWS).unwrap();
     let (code, found) = examine(&site, &["doctored.yaml"]);
     assert_eq!(code, Some(1));
-    let wrong: Vec<&str> =
-        found.iter().filter(|[_, health, ..]| health == "wrong").map(|[_, _, what, _]| what.as_str()).collect();
+    let wrong: Vec<&str> = found
+        .iter()
+        .filter(|[_, health, ..]| health == "wrong")
+        .map(|[_, _, what, _]| what.as_str())
+        .collect();
     assert_eq!(
         wrong,
         [
@@ -191,8 +194,9 @@ fn the_policy_in_the_template_allows_all_that_the_doctor_asks() {
     for entry in fs::read_dir(root.join("src/connectors/aws/doctor")).unwrap() {
         let text = fs::read_to_string(entry.unwrap().path()).unwrap();
         let quoted = text.split('"').filter(|quoted| {
-            let service = quoted.split_once(':').map(|(service, _)| service);
-            service.is_some_and(|service| ["sqs", "events", "s3", "cloudwatch"].contains(&service))
+            let (service, name) = quoted.split_once(':').unwrap_or_default();
+            ["sqs", "events", "s3", "cloudwatch"].contains(&service)
+                && name.starts_with(|first: char| first.is_ascii_uppercase())
                 && quoted.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == ':')
         });
         actions.extend(quoted.map(str::to_owned));

@@ -13,6 +13,7 @@ mod aws;
 mod care;
 mod control;
 mod counterpart;
+mod doctor;
 mod failures;
 mod input;
 mod keys;

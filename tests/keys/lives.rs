@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use milepost::core::cell::Facts;
-use milepost::core::claims::{Claim, Claimed, End, Fence, Fingerprint, KeyId, Version};
+use milepost::core::claims::{Claim, Claimed, End, Fence, Fingerprint, KeyId};
+use milepost::core::version::Version;
 use milepost::core::workflow::IdempotencyMode::{self, Latest, Once};
 use milepost::ports::{Clock, Journal, Keys};
 use milepost::store::Store;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use milepost::connectors::redis;
-use milepost::core::claims::{Claim, Fence, Fingerprint, KeyId, Version};
+use milepost::core::claims::{Claim, Fence, Fingerprint, KeyId};
+use milepost::core::version::Version;
 use milepost::core::workflow::IdempotencyMode;
 use milepost::ports::Keys;
 use serde_json::json;

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use milepost::core::cell::Facts;
-use milepost::core::claims::{Claim, Claimed, End, Fence, Fingerprint, KeyId, Settled, Version};
+use milepost::core::claims::{Claim, Claimed, End, Fence, Fingerprint, KeyId, Settled};
 use milepost::core::time::Timestamp;
+use milepost::core::version::Version;
 use milepost::core::workflow::IdempotencyMode::{self, Latest, Once};
 use milepost::ports::{Clock, Journal, Keys};
 use serde_json::json;

@@ -16,6 +16,8 @@ struct Says {
     detail_type: &'static str,
     max_receives: u32,
     source: String,
+    /// The section of triggers, if there is one.
+    triggers: String,
 }
 
 impl Says {
@@ -26,14 +28,18 @@ impl Says {
             detail_type: "ProductIngested",
             max_receives: 3,
             source: source.to_owned(),
+            triggers: String::new(),
         }
     }
 
     fn text(&self) -> String {
-        let Self { bus, queue, detail_type, max_receives, source } = self;
+        let Self { bus, queue, detail_type, max_receives, source, triggers } = self;
         format!(
             r#"
 workflow: doctored
+input:
+  file: {{ type: uri, default: "{source}" }}
+{triggers}
 connections:
   files: {{ use: s3 }}
   bus: {{ use: aws, event_bus: {bus}, queue: {queue} }}
@@ -42,7 +48,7 @@ steps:
   validate:
     uses: json.validate
     connection: files
-    with: {{ source: "{source}", item_key: "${{{{ item.sku }}}}" }}
+    with: {{ source: "${{{{ input.file }}}}", item_key: "${{{{ item.sku }}}}" }}
   publish:
     needs: [validate]
     uses: eventbridge.publish
@@ -117,6 +123,7 @@ fn what_the_template_makes_is_in_order() {
         detail_type: "ProductIngested",
         max_receives: 3,
         source: source.clone(),
+        triggers: String::new(),
     };
     let [(what, next)] = says.wrong(aws.endpoint()).try_into().unwrap();
     assert_eq!(what, format!("source {source}: there is no such object, or no such bucket"));
@@ -126,87 +133,110 @@ fn what_the_template_makes_is_in_order() {
     stack.delete();
 }
 
+#[test]
+#[ignore = "needs an AWS server and a Redis; tests/services/run aws starts both"]
+fn a_trigger_hears_of_uploads_or_it_is_said_why_not() {
+    let aws = Aws::shared();
+    let (wiring, mut says) = well(&aws);
+    let triggers = |queue: &str, bucket: &str| {
+        let with = format!("{{ queue: {queue}, bucket: {bucket} }}");
+        format!("triggers:\n  upload: {{ uses: s3.created, connection: bus, input: file, with: {with} }}\n")
+    };
+    for through in ["sqs", "eventbridge"] {
+        let stack = Stack::deploy(&aws, &[("UploadsThrough", through)]);
+        says.triggers = triggers(stack.output("UploadQueue"), stack.output("Bucket"));
+        assert_eq!(says.wrong(aws.endpoint()), []);
+        says.triggers = triggers(&wiring.dead_letters.name, stack.output("Bucket"));
+        let (what, _) = says.wrong(aws.endpoint()).remove(0);
+        let why = if through == "sqs" { "it does not tell" } else { "does not come to" };
+        assert!(what.contains(why), "{what}");
+        stack.delete();
+    }
+}
+
 /// Breaks one thing of a good wiring, or of what the workflow says.
 type Break = fn(&Aws, &Wiring, &mut Says);
+
+/// What can be wrong between the event and the queue, what is said of it, and what to do.
+const ON_THE_WAY: &[(Break, &str, &str)] = &[
+    (|_, _, says| says.bus = unique("no-bus"), "there is none", "aws events create-event-bus --name"),
+    (|_, _, says| says.queue = unique("no-queue"), "there is none", "aws sqs create-queue --queue-name"),
+    (|_, _, says| says.detail_type = "Other", "no rule chooses Other", "aws events put-rule"),
+    (|_, _, says| says.max_receives = 5, "gives up after 3 receives, 'consume' after 5", "max_receives: 3"),
+    (
+        |aws, _, says| says.queue = aws.wiring("ProductIngested", 30, 3).queue.name,
+        "has other targets, so ProductIngested does not come to",
+        "aws events put-targets",
+    ),
+    (
+        |aws, wiring, _| {
+            let remove = aws.eventbridge().remove_targets().event_bus_name(&wiring.bus).rule(&wiring.rule);
+            aws.wait(remove.ids("queue").send()).unwrap();
+        },
+        "has no target",
+        "aws events put-targets",
+    ),
+    (
+        |aws, wiring, _| {
+            let disable = aws.eventbridge().disable_rule().event_bus_name(&wiring.bus).name(&wiring.rule);
+            aws.wait(disable.send()).unwrap();
+        },
+        "is disabled",
+        "aws events enable-rule",
+    ),
+];
+
+/// What can be wrong with the queue and what hangs on it.
+const AT_THE_QUEUE: &[(Break, &str, &str)] = &[
+    (
+        |aws, wiring, says| {
+            let queue = aws.queue(&unique("bare"), &[]);
+            aws.rule(&wiring.bus, &serde_json::json!({ "source": ["milepost"] }), &queue);
+            says.queue = queue.name;
+        },
+        "no redrive policy",
+        "aws sqs set-queue-attributes",
+    ),
+    (
+        |aws, wiring, _| drop(aws.wait(aws.sqs().delete_queue().queue_url(&wiring.dead_letters.url).send())),
+        "dead-letter queue",
+        "aws sqs create-queue",
+    ),
+    (
+        |aws, wiring, _| {
+            let set = aws.sqs().set_queue_attributes().queue_url(&wiring.queue.url);
+            let short = aws_sdk_sqs::types::QueueAttributeName::VisibilityTimeout;
+            aws.wait(set.attributes(short, "19").send()).unwrap();
+        },
+        "it hides a message for 19s, and 'slow' may take 20s",
+        "VisibilityTimeout=20",
+    ),
+    (
+        |aws, wiring, _| aws.let_in(&wiring.queue, "s3.amazonaws.com", "arn:aws:s3:::any"),
+        "its policy does not let EventBridge send",
+        "allow sqs:SendMessage",
+    ),
+    (
+        |aws, wiring, _| aws.let_in(&wiring.queue, "events.amazonaws.com", "arn:aws:events:::rule/other"),
+        "send from elsewhere",
+        "allow sqs:SendMessage",
+    ),
+    (|aws, wiring, _| alarm(aws, &wiring.dead_letters.name, &[]), "tells nobody", "enable-alarm-actions"),
+    (
+        |aws, wiring, _| {
+            let names = format!("{}-alarm", wiring.dead_letters.name);
+            aws.wait(aws.cloudwatch().delete_alarms().alarm_names(names).send()).unwrap();
+        },
+        "there is none, so nobody hears of dead letters",
+        "make one on AWS/SQS",
+    ),
+];
 
 #[test]
 #[ignore = "needs an AWS server and a Redis; tests/services/run aws starts both"]
 fn every_mis_wiring_is_named_with_what_to_do() {
     let aws = Aws::shared();
-    let cases: &[(Break, &str, &str)] = &[
-        (|_, _, says| says.bus = unique("no-bus"), "there is none", "aws events create-event-bus --name"),
-        (|_, _, says| says.queue = unique("no-queue"), "there is none", "aws sqs create-queue --queue-name"),
-        (|_, _, says| says.detail_type = "Other", "no rule chooses Other", "aws events put-rule"),
-        (|_, _, says| says.max_receives = 5, "gives up after 3 receives, 'consume' after 5", "max_receives: 3"),
-        (
-            |aws, _, says| says.queue = aws.wiring("ProductIngested", 30, 3).queue.name,
-            "has other targets, so ProductIngested does not come to",
-            "aws events put-targets",
-        ),
-        (
-            |aws, wiring, _| {
-                let remove = aws.eventbridge().remove_targets().event_bus_name(&wiring.bus).rule(&wiring.rule);
-                aws.wait(remove.ids("queue").send()).unwrap();
-            },
-            "has no target",
-            "aws events put-targets",
-        ),
-        (
-            |aws, wiring, _| {
-                let disable = aws.eventbridge().disable_rule().event_bus_name(&wiring.bus).name(&wiring.rule);
-                aws.wait(disable.send()).unwrap();
-            },
-            "is disabled",
-            "aws events enable-rule",
-        ),
-        (
-            |aws, wiring, says| {
-                let queue = aws.queue(&unique("bare"), &[]);
-                aws.rule(&wiring.bus, &serde_json::json!({ "source": ["milepost"] }), &queue);
-                says.queue = queue.name;
-            },
-            "no redrive policy",
-            "aws sqs set-queue-attributes",
-        ),
-        (
-            |aws, wiring, _| drop(aws.wait(aws.sqs().delete_queue().queue_url(&wiring.dead_letters.url).send())),
-            "dead-letter queue",
-            "aws sqs create-queue",
-        ),
-        (
-            |aws, wiring, _| {
-                let set = aws.sqs().set_queue_attributes().queue_url(&wiring.queue.url);
-                let short = aws_sdk_sqs::types::QueueAttributeName::VisibilityTimeout;
-                aws.wait(set.attributes(short, "19").send()).unwrap();
-            },
-            "it hides a message for 19s, and 'slow' may take 20s",
-            "VisibilityTimeout=20",
-        ),
-        (
-            |aws, wiring, _| aws.let_in(&wiring.queue, "s3.amazonaws.com", "arn:aws:s3:::any"),
-            "its policy does not let EventBridge send",
-            "allow sqs:SendMessage",
-        ),
-        (
-            |aws, wiring, _| aws.let_in(&wiring.queue, "events.amazonaws.com", "arn:aws:events:::rule/other"),
-            "from other rules",
-            "allow sqs:SendMessage",
-        ),
-        (
-            |aws, wiring, _| alarm(aws, &wiring.dead_letters.name, &[]),
-            "tells nobody",
-            "enable-alarm-actions",
-        ),
-        (
-            |aws, wiring, _| {
-                let names = format!("{}-alarm", wiring.dead_letters.name);
-                aws.wait(aws.cloudwatch().delete_alarms().alarm_names(names).send()).unwrap();
-            },
-            "there is none, so nobody hears of dead letters",
-            "make one on AWS/SQS",
-        ),
-    ];
-    for (break_it, what, next) in cases {
+    for (break_it, what, next) in ON_THE_WAY.iter().chain(AT_THE_QUEUE) {
         let (wiring, mut says) = well(&aws);
         assert_eq!(says.wrong(aws.endpoint()), []);
         break_it(&aws, &wiring, &mut says);

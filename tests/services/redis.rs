@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use milepost::connectors::redis;
-use milepost::core::claims::{Claim, Claimed, Fence, Fingerprint, KeyId, Version};
+use milepost::core::claims::{Claim, Claimed, Fence, Fingerprint, KeyId};
+use milepost::core::version::Version;
 use milepost::core::workflow::IdempotencyMode;
 use milepost::ports::Keys;
 use serde_json::json;

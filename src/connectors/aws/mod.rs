@@ -7,6 +7,7 @@
 //!   event.
 //! - `doctor` examines what a workflow names.
 //! - `eventbridge` publishes; `sqs` receives.
+//! - `trigger` hears of uploads.
 
 mod doctor;
 mod envelope;
@@ -14,12 +15,14 @@ mod eventbridge;
 pub mod s3;
 mod session;
 pub mod sqs;
+mod trigger;
 mod trouble;
 
 use crate::core::catalog::{ConnectionKind, Field, Kind};
 
 pub(crate) use doctor::examine;
 pub use eventbridge::build_publish;
+pub use trigger::{S3_CREATED, build_s3_created};
 
 /// What a connection to AWS takes. `event_bus`: the bus that events are published to. `queue`: the
 /// queue that messages are received from where the step names none. `oversize: s3`: what an event

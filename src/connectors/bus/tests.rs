@@ -2,10 +2,10 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::*;
-use crate::core::claims::Version;
 use crate::core::id::RunId;
 use crate::core::queue::{Received, Ticket};
 use crate::core::time::Timestamp;
+use crate::core::version::Version;
 use crate::ports::{QueueError, StoreError};
 
 /// A queue that remembers each call, and refuses all when told to.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::core::arrival::{Arrival, Ready, Request};
 use crate::core::cell::{Cell, Facts, SettleBy, SkipReason, State as S};
-use crate::core::claims::{Claimed, Fingerprint, Version};
+use crate::core::claims::{Claimed, Fingerprint};
 use crate::core::decide::{Decision, Dispatch, decide};
 use crate::core::desk::{Desk, Limits};
 use crate::core::fault::{Fault, name};
@@ -13,6 +13,7 @@ use crate::core::id::Unit;
 use crate::core::plan::{PlanStep, Track};
 use crate::core::retry::Outcome;
 use crate::core::time::Timestamp;
+use crate::core::version::Version;
 
 use super::{effect, plan};
 

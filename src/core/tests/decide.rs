@@ -6,7 +6,6 @@ use std::time::Duration;
 use crate::core::arrival::{Arrival, Ready, Request};
 use crate::core::catalog::Role;
 use crate::core::cell::{Facts, SettleBy, State as S};
-use crate::core::claims::Version;
 use crate::core::decide::{Decision, Dispatch, decide};
 use crate::core::desk::{Desk, Limits};
 use crate::core::fault::Fault;
@@ -15,6 +14,7 @@ use crate::core::plan::{PlanStep, Track};
 use crate::core::progress::Progress;
 use crate::core::retry::{Again, Outcome};
 use crate::core::time::Timestamp;
+use crate::core::version::Version;
 
 use super::{effect, plan, standing_at, step};
 

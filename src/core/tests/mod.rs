@@ -9,6 +9,7 @@ mod outlet;
 mod plan;
 mod redefine;
 mod resume;
+mod version;
 
 use std::time::Duration;
 

@@ -7,7 +7,6 @@ use std::time::Duration;
 use crate::core::arrival::{Arrival, Ready, Request};
 use crate::core::breaker::Patience;
 use crate::core::cell::{Facts, SettleBy, State as S};
-use crate::core::claims::Version;
 use crate::core::decide::{Decision, Dispatch, decide};
 use crate::core::desk::{Desk, Limits};
 use crate::core::fault::Fault;
@@ -17,6 +16,7 @@ use crate::core::outlet::{Notice, Terms};
 use crate::core::plan::{Plan, PlanStep, Track};
 use crate::core::retry::{Again, Outcome, Probed};
 use crate::core::time::Timestamp;
+use crate::core::version::Version;
 use crate::core::workflow::Bounds;
 
 use super::{effect, plan};

@@ -1,8 +1,12 @@
-//! A bucket, and an object in it that a run would read.
+//! A bucket, an object in it that a run would read, and whether a trigger hears of new ones.
 
 use super::super::session::Session;
 use super::answer::{No, no};
-use crate::connectors::examine::Diagnosis;
+use super::bus::{self, Published};
+use super::policy::{S3, admission};
+use super::queue;
+use crate::connectors::examine::{Diagnosis, fixed};
+use crate::core::workflow::Trigger;
 
 /// Looks whether a source at `s3://bucket/key` can be read; other sources are not our business.
 pub(super) async fn examine_source(session: &Session, uri: &str, found: &mut Vec<Diagnosis>) {
@@ -44,4 +48,50 @@ pub(super) async fn examine(session: &Session, bucket: &str, found: &mut Vec<Dia
         }
         Err(No::Other(diagnosis)) => diagnosis,
     });
+}
+
+/// Looks whether uploads are told to the queue that a trigger hears from.
+pub(super) async fn examine_trigger(session: &Session, trigger: &Trigger, found: &mut Vec<Diagnosis>) {
+    let Some(name) = fixed(&trigger.with, "queue") else { return };
+    let queue = match queue::look(session, name).await {
+        Ok(queue) => queue,
+        Err(No::Absent) => return found.push(queue::absent(name)),
+        Err(No::Other(diagnosis)) => return found.push(diagnosis),
+    };
+    let Some(bucket) = fixed(&trigger.with, "bucket") else {
+        let seen = format!(
+            "trigger '{}': it names no bucket, so none was asked whether it tells {name}",
+            trigger.name
+        );
+        return found.push(Diagnosis::unknown(seen, format!("write bucket: NAME into '{}'", trigger.name)));
+    };
+    let what = format!("bucket {bucket}");
+    let asked = session.s3().await.get_bucket_notification_configuration().bucket(bucket).send().await;
+    let told = match asked.map_err(|error| no("s3:GetBucketNotification", &what, error)) {
+        Ok(told) => told,
+        Err(No::Absent) => {
+            let next = format!("aws s3 mb s3://{bucket}");
+            return found.push(Diagnosis::wrong(format!("{what}: there is none"), next));
+        }
+        Err(No::Other(diagnosis)) => return found.push(diagnosis),
+    };
+    let tells_queue = told.queue_configurations().iter().any(|tells| {
+        tells.queue_arn() == queue.arn
+            && tells.events().iter().any(|event| event.as_str().starts_with("s3:ObjectCreated:"))
+    });
+    if tells_queue {
+        found.push(Diagnosis::good(format!("{what}: it tells {name} of uploads")));
+        found.push(admission(name, &queue, &S3, &[format!("arn:aws:s3:::{bucket}")]));
+    } else if told.event_bridge_configuration().is_some() {
+        found.push(Diagnosis::good(format!("{what}: it tells EventBridge of uploads")));
+        let created = Published {
+            step: trigger.name.clone(),
+            source: Some("aws.s3".to_owned()),
+            detail_type: Some("Object Created".to_owned()),
+        };
+        bus::examine(session, "default", &[created], Some(name), found).await;
+    } else {
+        let next = format!("see Bucket in {}", super::TEMPLATE);
+        found.push(Diagnosis::wrong(format!("{what}: it does not tell {name} of uploads"), next));
+    }
 }

@@ -6,12 +6,10 @@ use serde_json::{Value, json};
 
 use super::super::session::Session;
 use super::answer::{No, no};
-use super::policy::{Says, lets_send};
+use super::policy::{EVENTBRIDGE, admission};
 use super::queue;
 use crate::connectors::examine::Diagnosis;
 
-/// As policies call EventBridge.
-const SERVICE: &str = "events.amazonaws.com";
 /// The parts of a pattern that can be judged before an event is there.
 const KNOWN: &[&str] = &["source", "detail-type"];
 
@@ -137,36 +135,7 @@ impl Way<'_> {
         }
         let good = format!("event bus {bus}: {kind} comes to {queue} by {}", to_queue[0].name);
         let arns: Vec<String> = to_queue.iter().map(|wire| wire.arn.clone()).collect();
-        let policy = found.attributes.get(&aws_sdk_sqs::types::QueueAttributeName::Policy);
-        Ok(vec![
-            Diagnosis::good(good),
-            self.admission(queue, lets_send(policy.map(String::as_str), SERVICE, &arns)),
-        ])
-    }
-
-    fn admission(&self, queue: &str, says: Says) -> Diagnosis {
-        let next = format!(
-            "allow sqs:SendMessage to the service {SERVICE} in the policy of {queue}; see QueuePolicy in {}",
-            super::TEMPLATE
-        );
-        match says {
-            Says::Yes => Diagnosis::good(format!("queue {queue}: its policy lets EventBridge send")),
-            Says::No => {
-                Diagnosis::wrong(format!("queue {queue}: its policy does not let EventBridge send"), next)
-            }
-            Says::FromElsewhere => Diagnosis::wrong(
-                format!(
-                    "queue {queue}: its policy lets EventBridge send from other rules, not from this one"
-                ),
-                next,
-            ),
-            Says::Perhaps => Diagnosis::unknown(
-                format!(
-                    "queue {queue}: its policy lets EventBridge send under conditions that cannot be judged"
-                ),
-                next,
-            ),
-        }
+        Ok(vec![Diagnosis::good(good), admission(queue, &found, &EVENTBRIDGE, &arns)])
     }
 
     async fn rules(&self) -> Result<Vec<Rule>, Diagnosis> {

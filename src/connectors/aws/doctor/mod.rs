@@ -52,6 +52,9 @@ pub(crate) async fn examine(patient: &Patient<'_>) -> Vec<Diagnosis> {
     for uri in patient.uses.iter().filter_map(|used| used.source.as_deref()) {
         bucket::examine_source(&session, uri, &mut found).await;
     }
+    for trigger in &patient.triggers {
+        bucket::examine_trigger(&session, trigger, &mut found).await;
+    }
     if let Some(name) = settings::text(patient.settings, "bucket").ok().flatten() {
         bucket::examine(&session, name, &mut found).await;
     }
@@ -62,7 +65,7 @@ pub(crate) async fn examine(patient: &Patient<'_>) -> Vec<Diagnosis> {
 async fn identity(session: &Session) -> Diagnosis {
     let config = session.config().await;
     let next = "export AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… AWS_REGION=…, or AWS_PROFILE=…";
-    let Some(region) = config.region() else {
+    let Some(region) = config.region().filter(|region| !region.as_ref().is_empty()) else {
         return Diagnosis::wrong("AWS: no region is set", "export AWS_REGION=…");
     };
     let Some(provider) = config.credentials_provider() else {
@@ -75,7 +78,12 @@ async fn identity(session: &Session) -> Diagnosis {
             let from = from.map_or("", place);
             Diagnosis::good(format!("AWS: credentials{from}, region {region}{endpoint}"))
         }
-        Err(error) => Diagnosis::wrong(format!("AWS: no credentials: {}", deepest(&error)), next),
+        Err(error) => {
+            // The lines that follow the first say what else was tried.
+            let why = deepest(&error);
+            let why = why.lines().next().unwrap_or_default().trim_end_matches(" Attempted:");
+            Diagnosis::wrong(format!("AWS: no credentials: {why}"), next)
+        }
     }
 }
 

@@ -26,13 +26,7 @@ pub(super) async fn examine(session: &Session, expected: &Expected<'_>, found: &
     let name = &expected.name;
     let queue = match look(session, name).await {
         Ok(queue) => queue,
-        Err(No::Absent) => {
-            let next = format!(
-                "aws sqs create-queue --queue-name {name}; or everything at once: {}",
-                super::TEMPLATE
-            );
-            return found.push(Diagnosis::wrong(format!("queue {name}: there is none"), next));
-        }
+        Err(No::Absent) => return found.push(absent(name)),
         Err(No::Other(diagnosis)) => return found.push(diagnosis),
     };
     found.push(Diagnosis::good(format!("queue {name}: it is there")));
@@ -40,6 +34,13 @@ pub(super) async fn examine(session: &Session, expected: &Expected<'_>, found: &
         found.extend(visibility(name, &queue, receives));
         redrive(session, name, &queue, receives, found).await;
     }
+}
+
+/// A queue that is not there.
+pub(super) fn absent(name: &str) -> Diagnosis {
+    let next =
+        format!("aws sqs create-queue --queue-name {name}; or everything at once: {}", super::TEMPLATE);
+    Diagnosis::wrong(format!("queue {name}: there is none"), next)
 }
 
 /// Asks for a queue by its name, or its URL.

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::connectors::aws::envelope::Envelope;
-use crate::core::claims::Version;
 use crate::core::id::{RunId, Unit};
 use crate::core::time::Timestamp;
+use crate::core::version::Version;
 use server::{Asked, Reply, Server, accept, answer, detail, entries};
 
 /// Longest wait for an answer; the server is in this process.

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::core::cell::Facts;
 use crate::core::change::Change;
-use crate::core::claims::{Applied, Fence, Fingerprint, Held, KeyId, KeyRow, Version};
+use crate::core::claims::{Applied, Fence, Fingerprint, Held, KeyId, KeyRow};
 use crate::core::time::Timestamp;
+use crate::core::version::Version;
 use crate::ports::Journal;
 use crate::store::tests::START;
 

@@ -30,7 +30,7 @@ fn call(request: Value) -> Call {
         attempt: 1,
         key: "k".to_owned(),
         effect_id: 7,
-        version: crate::core::claims::Version("0".into()),
+        version: crate::core::version::Version("0".into()),
         request,
     }
 }
