@@ -81,14 +81,18 @@ fn consume(site: &Site, messages: usize) -> JoinSet<anyhow::Result<()>> {
         let (queue, url, left) = (site.queue.clone(), site.queue_url.clone(), Arc::clone(&left));
         pollers.spawn(async move {
             while left.load(Ordering::Relaxed) > 0 {
-                let got = queue.receive_message().queue_url(&url).max_number_of_messages(10).wait_time_seconds(1);
+                let got =
+                    queue.receive_message().queue_url(&url).max_number_of_messages(10).wait_time_seconds(1);
                 let got = got.send().await?.messages.unwrap_or_default();
                 if got.is_empty() {
                     continue;
                 }
                 let entries = got.iter().enumerate().map(|(at, message)| {
                     let handle = message.receipt_handle().context("a message without a handle")?;
-                    Ok(DeleteMessageBatchRequestEntry::builder().id(at.to_string()).receipt_handle(handle).build()?)
+                    Ok(DeleteMessageBatchRequestEntry::builder()
+                        .id(at.to_string())
+                        .receipt_handle(handle)
+                        .build()?)
                 });
                 let entries = entries.collect::<anyhow::Result<Vec<_>>>()?;
                 queue.delete_message_batch().queue_url(&url).set_entries(Some(entries)).send().await?;

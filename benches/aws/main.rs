@@ -60,7 +60,11 @@ async fn main() -> anyhow::Result<()> {
     Products::new(items, SEED, 0).write_array(&mut file)?;
     let products: Vec<serde_json::Value> = serde_json::from_slice(&std::fs::read(&source)?)?;
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{:<18} {:>9} {:>13} {:>13} {:>8} {:>8}", "case", "messages", "bare /s", "milepost /s", "ratio", "target")?;
+    writeln!(
+        out,
+        "{:<18} {:>9} {:>13} {:>13} {:>8} {:>8}",
+        "case", "messages", "bare /s", "milepost /s", "ratio", "target"
+    )?;
     for case in [Case::Publish, Case::PublishAndConsume] {
         let (mut bare, mut engine) = (Vec::new(), Vec::new());
         for _ in 0..runs {

@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use milepost::app::Watched;
-use milepost::core::id::RunId;
 use milepost::core::queue::{Stray, Ticket};
 use milepost::core::run::Status;
 use milepost::view::{Action, Order};
