@@ -9,7 +9,7 @@ use crate::core::id::{RunId, Unit};
 use crate::core::resume::ResumePlan;
 use crate::core::run::{Run, Status};
 use crate::core::selection::{Positions, Selection};
-use crate::engine::{Resumption, recover};
+use crate::engine::{self, Resumption, recover};
 use crate::ports::Journal;
 use crate::view::{ITEMS_DEAD_LETTERED, ITEMS_FAILED, Problem, ProblemKind, ResumeTerms, code};
 
@@ -71,11 +71,14 @@ impl Engine {
         if run.status == Status::Queued {
             return Ok(self.drive(run, None, assembly, taken));
         }
+        let redriven = engine::redrive(&self.store, &assembly, &run, &selection)
+            .await
+            .map_err(|error| broken(&error))?;
         let now = self.ports.clock.now();
         let chosen = recover::revive(&self.store, &assembly.plan, &run, now, &selection)
             .await
             .map_err(|error| broken(&error))?;
-        let resumption = Resumption { plan: plan.hash, chosen: chosen.map(Arc::new), redriven: Vec::new() };
+        let resumption = Resumption { plan: plan.hash, chosen: chosen.map(Arc::new), redriven };
         Ok(self.drive(run, Some(resumption), assembly, taken))
     }
 

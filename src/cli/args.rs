@@ -8,7 +8,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use super::exit::Exit;
 use super::{
     cancel, check, close, dead_letters, effects, events, graph, items, list, pause, resume, run, sandbox,
-    show, state, unpause,
+    show, state, unpause, watch,
 };
 use crate::config::STATE_DEFAULT;
 
@@ -70,6 +70,7 @@ fn wants_json(matches: &ArgMatches) -> bool {
 pub(super) enum Verb {
     Run(run::Args),
     Resume(resume::Args),
+    Watch(watch::Args),
     List(list::Args),
     Show(show::Args),
     Items(items::Args),
@@ -107,6 +108,7 @@ Usage: milepost [OPTIONS] <COMMAND>
 Commands:
   run           Run a workflow file to its end
   resume        Go on with a run that failed or was interrupted
+  watch         Start runs of a workflow file as its triggers hear of something
   list          List runs, newest first
   show          Show one run: its status, its steps, and why items did not succeed
   items         List the items of a run, in the order of the source
@@ -185,6 +187,7 @@ Exit codes:
         let parses = |line: &str| Cli::try_parse_from(line.split_whitespace());
         for line in [
             "milepost run a.yaml --input source=x=y --input n=1 --profile production",
+            "milepost watch a.yaml --profile production --concurrency 2 --json",
             "milepost resume run_01 --plan --json",
             "milepost sandbox --fail 10% --latency 50ms --outage 1m --on pim --refuse A --refuse B",
             "milepost sandbox serve --pim-port 0",
@@ -198,6 +201,8 @@ Exit codes:
         for line in [
             "milepost run",
             "milepost run a.yaml --input source",
+            "milepost watch",
+            "milepost watch a.yaml --concurrency 0",
             "milepost sandbox --fail 110%",
             "milepost sandbox --latency fast",
             "milepost items @latest --status dead",

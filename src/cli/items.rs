@@ -140,6 +140,9 @@ pub(super) fn write_story(story: &ItemStory, output: &mut Output) -> Result<(), 
     let status = output.paint(table::style_of(item.status.word()).bold(), item.status.word());
     let name = output.paint(BOLD, &item.item);
     output.line(&format!("{name}  position {}  {status} at {}", item.position, item.step))?;
+    if let Some(step) = &item.message_left {
+        output.line(&format!("its message was left to the dead-letter queue of {step}"))?;
+    }
     let mut table = Table::new(["step", "status", "attempts", "when", "returned"]);
     for step in &story.steps {
         let status = match &step.reason {

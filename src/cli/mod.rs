@@ -35,6 +35,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod unpause;
+mod watch;
 
 use std::io::Write;
 use std::path::Path;
@@ -125,6 +126,7 @@ pub async fn execute(cli: Cli, output: &mut Output) -> Exit {
     let done = match cli.verb {
         Verb::Run(args) => run::execute(args, &context, output).await,
         Verb::Resume(args) => resume::execute(args, &context, output).await,
+        Verb::Watch(args) => watch::execute(args, &context, output).await,
         Verb::List(args) => list::execute(args, &context, output).await,
         Verb::Show(args) => show::execute(args, &context, output).await,
         Verb::Items(args) => items::execute(args, &context, output).await,

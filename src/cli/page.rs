@@ -71,6 +71,11 @@ fn facts(view: &RunView) -> Vec<(&'static str, String)> {
     if let Some(alert) = &view.alert {
         facts.push(("alert", alert.clone()));
     }
+    if view.strays > 0 {
+        let strays = phrase::count(view.strays, "message", "messages");
+        let look = format!("milepost events {}", view.run);
+        facts.push(("stray", format!("{strays} left to the dead-letter queue; look with: {look}")));
+    }
     if let Some(by) = &view.cancelled_by {
         facts.push(("ended", format!("cancelled by {by}")));
     }

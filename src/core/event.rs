@@ -217,3 +217,26 @@ pub struct IllegalRunEvent {
     /// What was to happen.
     pub event: Box<RunEvent>,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::core::fault::name;
+    use crate::core::id::RunId;
+    use crate::core::run::Run;
+
+    #[test]
+    fn a_closing_of_an_older_build_is_read_and_its_counts_are_not_known() {
+        let fault = Fault::new(name::TIMEOUT, "no answer");
+        let written = json!({ "kind": "closing", "fault": fault });
+        let what: RunEvent = serde_json::from_value(written.clone()).unwrap();
+        let mut run = Run::queued(RunId(1), "w", "w.yaml", "d", Timestamp(0));
+        run.status = Status::Running;
+        run.apply(&Event { at: Timestamp(1), what: what.clone() }).unwrap();
+        let failure = run.failure().unwrap();
+        assert_eq!((failure.fault, failure.items, run.closings), (fault, None, 1));
+        assert_eq!(serde_json::to_value(&what).unwrap(), written);
+    }
+}

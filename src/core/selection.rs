@@ -39,6 +39,15 @@ impl Selection {
         *self == Self::All
     }
 
+    /// Whether it leaves no dead letter out.
+    pub fn takes_every_letter(&self) -> bool {
+        match self {
+            Self::All | Self::Failed => true,
+            Self::DeadLettered(filter) => *filter == LetterFilter::default(),
+            Self::Items(_) => false,
+        }
+    }
+
     /// Whether a resume works on a unit at this progress (`None`: it has no record). The steps of
     /// the run itself are only part of the whole. An open closing always is: it is told of once.
     pub fn takes(&self, track: &Track, unit: Unit, progress: Option<&Progress>) -> bool {

@@ -237,13 +237,13 @@ impl Drive {
     /// Runs until nothing is under way and nothing will come by itself.
     async fn flow(&mut self) -> Result<(), Error> {
         loop {
+            self.mail.tend(|step| self.desk.is_queue_held(step));
             let now = self.ports.clock.now();
             let decision = decide(&mut self.desk, now)?;
             for unit in &decision.asleep {
                 self.contexts.remove(unit);
             }
             self.tell_notices()?;
-            self.mail.tend(|step| self.desk.is_queue_held(step));
             self.watch_dead_letters()?;
             self.commit().await?;
             let heard = self.review_mail(now)?;

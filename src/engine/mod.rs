@@ -24,9 +24,11 @@ mod poll;
 pub mod prepare;
 mod record;
 pub mod recover;
+mod redrive;
 mod review;
 pub mod settle;
 mod steer;
 
 pub use control::{Control, Declined, Handle, Request};
 pub use drive::{Error, Ports, Resumption, drive};
+pub use redrive::redrive;

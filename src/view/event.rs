@@ -113,16 +113,8 @@ impl Archive {
         };
         match event.what {
             RunEvent::Started => view("started"),
-            RunEvent::Pinned { source, rejected } => EventView {
-                source: Some(SourceView::of(&source)),
-                rejected: Some(rejected),
-                ..view("pinned")
-            },
-            RunEvent::Rotated { why } => {
-                EventView { message: why.words().map(str::to_owned), ..view("rotated") }
-            }
-            RunEvent::Remarked { remark } => {
-                EventView { items: Some(remark.items), message: Some(remark.text), ..view("remarked") }
+            RunEvent::Pinned { .. } | RunEvent::Rotated { .. } | RunEvent::Remarked { .. } => {
+                sourced(event.what, view)
             }
             RunEvent::Resumed { plan } => EventView { plan: Some(plan), ..view("resumed") },
             RunEvent::Redefined { definition, raised, .. } => EventView {
@@ -184,6 +176,21 @@ impl Archive {
                 ..view("setback")
             },
         }
+    }
+}
+
+/// What is said about the source of the run.
+fn sourced(what: RunEvent, view: impl Fn(&str) -> EventView) -> EventView {
+    match what {
+        RunEvent::Pinned { source, rejected } => {
+            EventView { source: Some(SourceView::of(&source)), rejected: Some(rejected), ..view("pinned") }
+        }
+        RunEvent::Rotated { why } => EventView { message: why.words().map(str::to_owned), ..view("rotated") },
+        RunEvent::Remarked { remark } => {
+            EventView { items: Some(remark.items), message: Some(remark.text), ..view("remarked") }
+        }
+        // Every other event has a view of its own.
+        _ => EventView::default(),
     }
 }
 

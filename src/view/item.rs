@@ -10,6 +10,7 @@ use super::when::When;
 use crate::core::cell::{Cell, State};
 use crate::core::fault::Fault;
 use crate::core::id::{RunId, Unit};
+use crate::core::mail::left_to_queue;
 use crate::core::plan::Plan;
 use crate::core::progress::Progress;
 use crate::core::run::Run;
@@ -75,6 +76,10 @@ pub struct ItemView {
     pub until: Option<When>,
     /// The last thing that went wrong at that step.
     pub error: Option<Fault>,
+    /// The step whose message it left behind when it was given up: to the redrive policy of the queue,
+    /// which takes it to the dead-letter queue. Left out when it left none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_left: Option<String>,
     /// What its effects returned, by step.
     pub facts: Facts,
 }
@@ -217,6 +222,7 @@ impl Archive {
             step: step_name(plan, step),
             attempts: cell.attempts,
             until: until(cell.state),
+            message_left: left_to_queue(&plan.items, progress).map(|step| step_name(plan, step)),
             facts: facts(plan, progress),
             error: cell.fault,
         }

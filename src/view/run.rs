@@ -97,6 +97,9 @@ pub struct RunView {
     /// When a person let it go for good: it is not resumed any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_at: Option<When>,
+    /// Messages that came and were none of ours, or damaged; left out when there were none.
+    #[serde(default, skip_serializing_if = "none")]
+    pub strays: u64,
     /// Its items by where they stand as a whole.
     pub items: ItemCounts,
     /// Its steps in the order in which they are reached.
@@ -121,6 +124,11 @@ impl SourceView {
     pub(super) fn of(source: &Source) -> Self {
         Self { uri: source.uri.clone(), items: source.count, origin: source.origin.clone() }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn none(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Archive {
@@ -162,6 +170,7 @@ impl Archive {
             alert: run.steer.alert.clone(),
             cancelled_by: run.steer.cancelled_by.clone(),
             closed_at: run.released.map(When),
+            strays: run.strays,
             items,
             steps,
             next,

@@ -147,7 +147,7 @@ const STEPS: &[Descriptor] = &[
 
 const CONNECTIONS: &[ConnectionKind] = &[
     ConnectionKind { name: "local", summary: "", fields: &[] },
-    ConnectionKind { name: "s3", summary: "", fields: &[] },
+    ConnectionKind { name: "s3", summary: "", fields: &[field("max_bytes", Kind::Size)] },
     ConnectionKind { name: "embedded", summary: "", fields: &[field("rules", Kind::Any)] },
     ConnectionKind { name: "redis", summary: "", fields: &[needed("url", Kind::Plain)] },
     ConnectionKind {

@@ -8,6 +8,7 @@ mod clock;
 mod limits;
 mod outage;
 mod outside;
+mod queue;
 mod steer;
 
 use std::cell::RefCell;
@@ -36,6 +37,7 @@ use tokio::task::JoinHandle;
 
 use clock::{InPlace, SimClock};
 use outside::{Items, Outside};
+use queue::Road;
 
 const RUN: RunId = RunId(7);
 
@@ -52,6 +54,8 @@ pub(crate) struct Place {
     pub(crate) window: usize,
     /// `pim` and `shop` are one system behind one connection.
     pub(crate) one_connection: bool,
+    /// In the place of `pim`: a bus, and a queue that items get messages from.
+    road: Option<Arc<Road>>,
     /// What the last engine left behind.
     store: RefCell<MemoryStore>,
 }
@@ -82,9 +86,19 @@ impl Place {
             items,
             window: 64,
             one_connection: false,
+            road: None,
             store: RefCell::new(store),
             clock,
         }
+    }
+
+    /// Items go over a bus and a queue, and then to `shop`.
+    pub(crate) fn over_a_queue(&mut self) {
+        self.road = Some(Road::new(Arc::clone(&self.clock) as _, self.store.borrow().clone()));
+    }
+
+    pub(crate) fn road(&self) -> Arc<Road> {
+        Arc::clone(self.road.as_ref().unwrap())
     }
 
     /// What the connections `pim` and `shop` bear.
@@ -107,6 +121,9 @@ impl Place {
     async fn begin(&self) -> Life {
         let store = self.store.borrow().survivor(|_| Fate::Kept);
         self.store.replace(store.clone());
+        if let Some(road) = &self.road {
+            road.survive(store.clone());
+        }
         let shared = Arc::new(store.clone());
         let ports = Ports {
             journal: Arc::clone(&shared) as _,
@@ -146,6 +163,15 @@ impl Place {
         }
         let items = vec![step("source", Role::Pure, vec![]), effect("pim", vec![0], 1), shop];
         let works = |outside: &Arc<Outside>| station(Worker::Effect(Arc::clone(outside) as _));
+        let mut stations = vec![
+            station(source()),
+            works(&self.pim),
+            works(if self.one_connection { &self.pim } else { &self.shop }),
+        ];
+        let mut items = items;
+        if let Some(road) = &self.road {
+            (items, stations) = road.steps(&self.shop, self.items);
+        }
         Assembly {
             plan: Arc::new(Plan {
                 workflow: "w".to_owned(),
@@ -156,11 +182,7 @@ impl Place {
                 bounds: self.bounds.clone(),
             }),
             run: vec![station(source())],
-            items: vec![
-                station(source()),
-                works(&self.pim),
-                works(if self.one_connection { &self.pim } else { &self.shop }),
-            ],
+            items: stations,
             closing: vec![works(&self.bell)],
         }
     }

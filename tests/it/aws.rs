@@ -50,7 +50,7 @@ next: milepost check workflows/product-sync.yaml
 "#);
     let without_bucket = checked("    event_bus: products\n    oversize: s3\n");
     assert!(without_bucket.contains("'oversize: s3' needs a 'bucket'"), "{without_bucket}");
-    assert!(without_bucket.contains("workflows/product-sync.yaml:19:15"), "{without_bucket}");
+    assert!(without_bucket.contains("workflows/product-sync.yaml:15:15"), "{without_bucket}");
     let elsewhere = checked("    event_bus: products\n    oversize: disk\n");
     assert!(elsewhere.contains("'oversize'") && elsewhere.contains("s3"), "{elsewhere}");
 }

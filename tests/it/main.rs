@@ -23,8 +23,11 @@ mod products;
 mod reads;
 mod redefine;
 mod selection;
+mod source;
 mod start_key;
 mod steer;
+mod watch;
+mod watch_uploads;
 mod workflows;
 
 use serde_json::Value;

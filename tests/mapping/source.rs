@@ -47,6 +47,13 @@ fn arrays_lines_and_tables_give_the_same_items_plain_or_zipped() {
 }
 
 #[test]
+fn a_file_zipped_in_pieces_is_one_text() {
+    let pieces = ["", " ", "[{\"id\":", "\"a\"},{\"id\":\"b\"}", "]"];
+    let zipped: Vec<u8> = pieces.iter().flat_map(|piece| zipped(piece.as_bytes())).collect();
+    assert_eq!(verdicts("a.json.gz", zipped, with()), ["a", "b"]);
+}
+
+#[test]
 fn a_source_without_records_has_no_items() {
     assert!(verdicts("a.json", "[ ]", with()).is_empty());
     assert!(verdicts("a.csv", "id,t\n", with()).is_empty());

@@ -70,8 +70,8 @@ fn malformed_files_are_told_with_what_was_expected_and_where() {
     ValidationError: record 0 (line 1, byte 0): expected '[', the start of a JSON array, found '{'
     ValidationError: line 1, byte 0: the header has the name "id" twice
     ValidationError: record 0 (line 2, byte 5): the row is not UTF-8
-    ValidationError: failed to read the source after 10 bytes: the compressed file is cut off
-    ValidationError: failed to read the source after 0 bytes: the gzip data is damaged: invalid gzip header
+    ValidationError: failed to read the source behind byte 0: the compressed file is cut off
+    ValidationError: failed to read the source behind byte 0: the gzip data is damaged: invalid gzip header
     ValidationError: the source DIR/empty.json.gz is empty: expected a JSON array, NDJSON or CSV
     "#);
 }
@@ -90,7 +90,8 @@ fn what_cannot_be_opened_says_why() {
     let folder = Folder::new();
     fs::create_dir(folder.path().join("sub")).unwrap();
     let open = |path: &str| {
-        let with = json!({"source": path, "item_key": "${{ item.id }}"});
+        let written = format!("${{{{ {path:?} }}}}");
+        let with = json!({"source": written, "item_key": "${{ item.id }}"});
         let source = source(&with, &BTreeMap::new(), folder.path());
         let fault = source.pin(&scope(Value::Null), &folder, &|_, _| Survey::default()).unwrap_err();
         fault.to_string().replace(&folder.path().display().to_string(), "DIR")
@@ -99,7 +100,7 @@ fn what_cannot_be_opened_says_why() {
     insta::assert_snapshot!(faults.join("\n"), @r#"
     ValidationError: failed to open the source DIR/missing.json: there is no such file
     ValidationError: the source DIR/sub is a directory: expected a file
-    ValidationError: the source s3://bucket/key is not a path: a connection of kind 'local' does not read s3://
+    ValidationError: the source s3://bucket/key is not a path, and the connection 'files' is of kind 'local': for s3:// write 'files: { use: s3 }'
     ValidationError: the source is "": expected a path
     "#);
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::sync::{Arc, Mutex};
 
+use milepost::core::digest::hex;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -99,8 +100,7 @@ fn readers_find_the_product_and_our_references_in_each_event() {
             (&event["source"], &event["detail-type"]),
             (&json!("milepost.test"), &json!("ProductIngested"))
         );
-        let digest = Sha256::digest(items[position].to_string());
-        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = hex(&Sha256::digest(items[position].to_string()));
         let version = event["detail"]["milepost"]["version"].clone();
         assert!(version.as_str().unwrap().parse::<u64>().is_ok(), "{event}");
         let milepost = json!({

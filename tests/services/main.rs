@@ -11,6 +11,8 @@ mod aws_deliver;
 mod aws_events;
 mod aws_proxy;
 mod aws_s3;
+mod aws_sqs;
+mod aws_watch;
 #[path = "../../examples/products/product.rs"]
 mod product;
 mod redis;

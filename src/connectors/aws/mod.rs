@@ -22,8 +22,9 @@ pub use eventbridge::build_publish;
 pub use trigger::{S3_CREATED, build_s3_created};
 
 /// What a connection to AWS takes. `event_bus`: the bus that events are published to. `queue`: the
-/// queue that messages are received from where the step names none. `oversize: s3`: what an event
-/// has no room for goes to `bucket`; without it such an item is a dead letter.
+/// queue that messages are received from, by name or URL, where it is not called what the steps call
+/// it. `oversize: s3`: what an event has no room for goes to `bucket`; without it such an item is a
+/// dead letter.
 pub const CONNECTION: ConnectionKind = ConnectionKind {
     name: "aws",
     summary: "an EventBridge bus and SQS queues",

@@ -126,7 +126,7 @@ impl Publisher {
         while let Some(ended) = uploads.join_next().await {
             match ended {
                 Ok((at, Ok(reference))) => {
-                    entries.push((at, Entry::of(&calls[at], Body::Elsewhere(reference))))
+                    entries.push((at, Entry::of(&calls[at], Body::Elsewhere(reference))));
                 }
                 Ok((at, Err(refused))) => batch.outcomes[at] = Some(refused),
                 // It panicked; which one it was shows by the outcome that is missing.
@@ -139,10 +139,10 @@ impl Publisher {
 
     /// Puts entries, as few requests as possible, all of them under way at once.
     async fn put(&self, calls: &[Call], entries: Vec<Placed>, batch: &mut Batch) {
-        let mut requests = JoinSet::new();
+        let (client, mut requests) = (self.session.eventbridge().await, JoinSet::new());
         for entries in split(entries) {
             batch.requests += 1;
-            let (client, bus) = (self.session.eventbridge().await, self.bus.clone());
+            let (client, bus) = (client.clone(), self.bus.clone());
             requests.spawn(async move {
                 let (positions, entries): (Vec<usize>, Vec<Entry>) = entries.into_iter().unzip();
                 let outcomes = put(&client, &bus, entries).await;

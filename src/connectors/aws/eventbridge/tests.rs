@@ -120,8 +120,10 @@ async fn each_entry_of_a_partly_failed_request_has_its_own_verdict() {
     assert_eq!(message(&verdicts.outcomes[7]), "PutEvents: MalformedDetail: as told");
 }
 
+type Answers = fn(&Asked) -> Reply;
+
 /// What becomes of 21 items when the request that begins with item 10 is answered like this.
-async fn when_the_second_is_answered(reply: fn(&Asked) -> Reply) -> (Vec<&'static str>, Verdicts) {
+async fn when_the_second_is_answered(reply: Answers) -> (Vec<&'static str>, Verdicts) {
     let server = Server::start(3, move |asked| {
         let first = detail(&entries(asked)[0])["milepost"]["item"].clone();
         if first == 10 { reply(asked) } else { accept(asked) }
@@ -140,7 +142,7 @@ async fn what_happens_to_one_request_is_the_matter_of_its_entries_only() {
     fn refusal(status: u16, code: &str) -> Reply {
         Reply::Status(status, json!({ "__type": code, "message": "as told" }))
     }
-    let table: &[(fn(&Asked) -> Reply, &str, &str)] = &[
+    let table: [(Answers, &str, &str); 8] = [
         (|_| Reply::Reset, "unclear", "connection broke"),
         (|_| Reply::Silence, "unclear", "no answer in time"),
         (|_| refusal(500, "InternalException"), "unclear", "InternalException"),
@@ -151,8 +153,8 @@ async fn what_happens_to_one_request_is_the_matter_of_its_entries_only() {
         (|_| refusal(400, "AccessDeniedException"), "never", "as told"),
     ];
     for (reply, word, said) in table {
-        let (words, verdicts) = when_the_second_is_answered(*reply).await;
-        assert_eq!(words, [*word; 10], "{said}");
+        let (words, verdicts) = when_the_second_is_answered(reply).await;
+        assert_eq!(words, [word; 10], "{said}");
         assert!(message(&verdicts.outcomes[12]).contains(said), "{said}: {verdicts:?}");
     }
 }
@@ -228,15 +230,18 @@ async fn with_oversize_s3_its_content_is_in_the_bucket_before_the_event_that_ref
 
 #[tokio::test]
 async fn what_cannot_be_put_into_the_bucket_is_surely_not_published() {
-    let table: &[(fn() -> Reply, &str)] = &[
-        (|| Reply::Reset, "later"),
-        (|| Reply::Status(500, json!("")), "later"),
-        (|| Reply::Status(403, json!("")), "never"),
+    let table: [(Answers, &str); 3] = [
+        (|_| Reply::Reset, "later"),
+        (|_| Reply::Status(500, json!("")), "later"),
+        (|_| Reply::Status(403, json!("")), "never"),
     ];
     for (reply, word) in table {
         let server =
-            Server::start(1, |asked| if asked.line.starts_with("PUT") { reply() } else { accept(asked) })
-                .await;
+            Server::start(
+                1,
+                move |asked| if asked.line.starts_with("PUT") { reply(asked) } else { accept(asked) },
+            )
+            .await;
         let fields = json!({ "oversize": "s3", "bucket": "large" });
         let publisher = publisher(&server.url, TIMEOUT, &fields).await;
         let verdicts = publisher.call(&one_too_large(&publisher)).await;

@@ -103,13 +103,17 @@ fn encoded(text: &str) -> String {
             letter if letter.is_control() || letter == ' ' => {
                 let mut bytes = [0; 4];
                 for byte in letter.encode_utf8(&mut bytes).bytes() {
-                    written.push_str(&format!("%{byte:02X}"));
+                    written.extend(['%', digit(byte >> 4), digit(byte & 15)]);
                 }
             }
             letter => written.push(letter),
         }
     }
     written
+}
+
+fn digit(half: u8) -> char {
+    char::from_digit(half.into(), 16).unwrap_or_default().to_ascii_uppercase()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use aws_sdk_s3::operation::head_object::{HeadObjectError, HeadObjectOutput};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ChecksumAlgorithm;
 use serde_json::{Map, Value, json};
@@ -230,7 +230,7 @@ fn facts_of(found: &HeadObjectOutput) -> Facts {
 async fn head(client: &Client, address: &Address) -> Result<Option<HeadObjectOutput>, Trouble> {
     match client.head_object().bucket(&address.bucket).key(&address.key).send().await {
         Ok(found) => Ok(Some(found)),
-        Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found()) => Ok(None),
+        Err(error) if error.as_service_error().is_some_and(HeadObjectError::is_not_found) => Ok(None),
         Err(error) => Err(refusal::of(Asked::Head, address, error)),
     }
 }

@@ -7,7 +7,7 @@
 
 mod batch;
 mod message;
-mod queue;
+pub(super) mod queue;
 mod redrive;
 #[cfg(test)]
 mod tests;

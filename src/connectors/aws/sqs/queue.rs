@@ -24,14 +24,14 @@ use crate::ports::{Queue, QueueError};
 /// Most messages of one receive, and most entries of one batch; SQS takes no more.
 pub(super) const BATCH_MAX: usize = 10;
 /// Longest wait of one receive; SQS takes no more.
-pub(super) const WAIT_MAX: Duration = Duration::from_secs(20);
+pub(in crate::connectors::aws) const WAIT_MAX: Duration = Duration::from_secs(20);
 /// Longest time that a message is hidden, from its receive on; SQS takes no more.
-const HIDDEN_MAX: Duration = Duration::from_hours(12);
+pub(in crate::connectors::aws) const HIDDEN_MAX: Duration = Duration::from_hours(12);
 /// Largest content that is fetched for a message.
 const CONTENT_MAX: u64 = 64 * 1024 * 1024;
 
 /// A queue, by its name or its URL.
-pub(super) struct Sqs {
+pub(in crate::connectors::aws) struct Sqs {
     session: Arc<Session>,
     name: String,
     client: OnceCell<Client>,
@@ -64,7 +64,7 @@ enum Unfetched {
 
 impl Sqs {
     /// Speaks to nobody yet.
-    pub(super) fn new(session: Arc<Session>, name: &str) -> Self {
+    pub(in crate::connectors::aws) fn new(session: Arc<Session>, name: &str) -> Self {
         Self {
             session,
             name: name.to_owned(),
@@ -79,12 +79,12 @@ impl Sqs {
         Self::new(Arc::clone(&self.session), name)
     }
 
-    pub(super) async fn client(&self) -> &Client {
+    pub(in crate::connectors::aws) async fn client(&self) -> &Client {
         self.client.get_or_init(|| self.session.sqs()).await
     }
 
     /// The URL of the queue.
-    pub(super) async fn url(&self) -> Result<Arc<str>, QueueError> {
+    pub(in crate::connectors::aws) async fn url(&self) -> Result<Arc<str>, QueueError> {
         if self.name.starts_with("https://") || self.name.starts_with("http://") {
             return Ok(self.name.as_str().into());
         }
@@ -104,7 +104,11 @@ impl Sqs {
     }
 
     /// What an error means for whoever asked; a queue that is gone may come back at another address.
-    pub(super) fn away<E>(&self, asked: &str, error: SdkError<E, HttpResponse>) -> QueueError
+    pub(in crate::connectors::aws) fn away<E>(
+        &self,
+        asked: &str,
+        error: SdkError<E, HttpResponse>,
+    ) -> QueueError
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {

@@ -11,27 +11,23 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use serde_json::{Map, Value};
-use tokio::sync::OnceCell;
 
+use super::s3::address::Address;
 use super::session::Session;
-use super::trouble::trouble;
+use super::sqs::queue::{HIDDEN_MAX, Sqs, WAIT_MAX};
 use crate::connectors::{BuildFault, Post, settings};
 use crate::core::catalog::{Field, Kind, TriggerKind};
 use crate::core::fault::{Fault, name};
 use crate::core::queue::{Stray, Ticket};
 use crate::core::trigger::{Heard, Notice, Occasion};
 use crate::core::version::Version;
-use crate::ports::Trigger;
+use crate::ports::{Queue, QueueError, Trigger};
 use notification::Object;
 
 /// Shortest time for both that follow; to ask without waiting would be to ask all the time.
 const LEAST: Duration = Duration::from_secs(1);
-/// How long one receive waits, when the file does not say; SQS waits no longer than this.
-const WAIT_MAX: Duration = Duration::from_secs(20);
 /// How long a message is hidden, when the file does not say: to record a run takes milliseconds.
 const VISIBILITY: Duration = Duration::from_secs(60);
-/// SQS hides a message no longer than this.
-const VISIBILITY_MAX: Duration = Duration::from_hours(12);
 /// What a request may take beyond its wait.
 const REQUEST_MAX: Duration = Duration::from_secs(15);
 
@@ -58,11 +54,9 @@ pub fn build_s3_created(post: &Post<'_>) -> Result<Arc<dyn Trigger>, Vec<BuildFa
     let with = &post.trigger.with;
     let read = || {
         let wait = bounded(with, "wait", LEAST, WAIT_MAX)?.unwrap_or(WAIT_MAX);
-        let visibility = bounded(with, "visibility_timeout", LEAST, VISIBILITY_MAX)?;
+        let visibility = bounded(with, "visibility_timeout", LEAST, HIDDEN_MAX)?;
         Ok(Uploads {
-            session: Session::new(wait + REQUEST_MAX),
-            queue: settings::required(with, "queue")?.to_owned(),
-            url: OnceCell::new(),
+            queue: Sqs::new(Arc::new(Session::new(wait + REQUEST_MAX)), settings::required(with, "queue")?),
             filter: Filter::read(with)?,
             wait,
             visibility: visibility.unwrap_or(VISIBILITY),
@@ -101,9 +95,10 @@ impl Filter {
     }
 
     fn takes(&self, object: &Object) -> bool {
-        self.bucket.as_ref().is_none_or(|bucket| *bucket == object.bucket)
-            && self.prefix.as_ref().is_none_or(|prefix| object.key.starts_with(prefix.as_str()))
-            && self.suffix.as_ref().is_none_or(|suffix| object.key.ends_with(suffix.as_str()))
+        let Address { bucket, key, .. } = &object.address;
+        self.bucket.as_ref().is_none_or(|wanted| wanted == bucket)
+            && self.prefix.as_ref().is_none_or(|prefix| key.starts_with(prefix.as_str()))
+            && self.suffix.as_ref().is_none_or(|suffix| key.ends_with(suffix.as_str()))
     }
 
     /// What a message says, in order. A folder that a console makes is an object without content, and
@@ -116,7 +111,7 @@ impl Filter {
             if self.takes(&object) {
                 notice.occasions.push(occasion(&object));
             } else {
-                notice.passed_over.push(format!("{} is none of those that are watched", object.uri()));
+                notice.passed_over.push(format!("{} is none of those that are watched", object.address));
             }
         }
         Ok(notice)
@@ -127,25 +122,23 @@ impl Filter {
 /// together name what was written: content that was there before, and was replaced meanwhile, is
 /// written again, but the same notification is not another upload.
 fn occasion(object: &Object) -> Occasion {
-    let Object { bucket, key, version, etag, sequencer, at } = object;
-    let place = format!("{bucket}/{key}");
+    let Object { address, etag, sequencer, at } = object;
+    let Address { bucket, key, version } = address;
     let written = match version {
         Some(version) => vec!["version", version],
         None => vec!["etag", etag.as_deref().unwrap_or(""), sequencer.as_deref().unwrap_or("")],
     };
+    let place = Address { version: None, ..address.clone() };
     Occasion {
-        subject: object.uri(),
+        subject: address.to_string(),
         identity: serde_json::json!([bucket, key, written]).to_string(),
-        version: Version::of_object(*at, &place, sequencer.as_deref()),
+        version: Version::of_object(*at, &place.to_string(), sequencer.as_deref()),
     }
 }
 
 /// Listens on one queue.
 struct Uploads {
-    session: Session,
-    /// A name, or a URL.
-    queue: String,
-    url: OnceCell<String>,
+    queue: Sqs,
     filter: Filter,
     wait: Duration,
     visibility: Duration,
@@ -154,65 +147,50 @@ struct Uploads {
 #[async_trait]
 impl Trigger for Uploads {
     async fn next(&self) -> Result<Heard, Fault> {
-        let received = self
-            .session
-            .sqs()
+        let url = self.queue.url().await.map_err(fault)?;
+        let asked = self
+            .queue
+            .client()
             .await
             .receive_message()
-            .queue_url(self.url().await?)
+            .queue_url(&*url)
             .max_number_of_messages(1)
             .wait_time_seconds(seconds(self.wait))
             .visibility_timeout(seconds(self.visibility))
-            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
-            .send()
-            .await
-            .map_err(|error| trouble("ReceiveMessage", error).fault())?;
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount);
+        let received = asked.send().await;
+        let received = received.map_err(|error| fault(self.queue.away("ReceiveMessage", error)))?;
         match received.messages.unwrap_or_default().into_iter().next() {
-            Some(message) => self.heard(message),
+            Some(message) => Ok(self.heard(message)),
             None => Ok(Heard::Nothing),
         }
     }
 
     async fn done(&self, ticket: &Ticket) -> Result<(), Fault> {
-        let Ticket::Given(handle) = ticket else { return Ok(()) };
-        let sqs = self.session.sqs().await;
-        let deleting = sqs.delete_message().queue_url(self.url().await?).receipt_handle(handle.as_ref());
-        match deleting.send().await.map_err(|error| trouble("DeleteMessage", error)) {
-            Ok(_) => Ok(()),
-            Err(trouble) => Err(trouble.fault()),
-        }
+        self.queue.delete(vec![ticket.clone()]).await.map_err(fault)
     }
 }
 
 impl Uploads {
-    async fn url(&self) -> Result<&str, Fault> {
-        if self.queue.contains("://") {
-            return Ok(&self.queue);
-        }
-        let asked = self.url.get_or_try_init(|| async {
-            let sqs = self.session.sqs().await;
-            let found = sqs.get_queue_url().queue_name(&self.queue).send().await;
-            let found = found.map_err(|error| trouble("GetQueueUrl", error).fault())?;
-            found.queue_url.ok_or_else(|| {
-                Fault::new(name::NO_ANSWER, format!("GetQueueUrl: no URL for '{}'", self.queue))
-            })
-        });
-        asked.await.map(String::as_str)
-    }
-
-    fn heard(&self, message: Message) -> Result<Heard, Fault> {
-        let no_handle = || Fault::new(name::NO_ANSWER, "ReceiveMessage: a message without a receipt handle");
-        let ticket = Ticket::Given(message.receipt_handle.ok_or_else(no_handle)?.into());
+    fn heard(&self, message: Message) -> Heard {
+        let ticket = Ticket::Given(message.receipt_handle.unwrap_or_default().into());
         let attributes = message.attributes.unwrap_or_default();
         let receives = attributes.get(&MessageSystemAttributeName::ApproximateReceiveCount);
         let receives = receives.and_then(|count| count.parse().ok()).unwrap_or(1);
         match self.filter.notice(&message.body.unwrap_or_default(), ticket.clone()) {
-            Ok(notice) => Ok(Heard::Notice(notice)),
+            Ok(notice) => Heard::Notice(notice),
             Err(reason) => {
                 let id = message.message_id.unwrap_or_default();
-                Ok(Heard::Stray(Stray { id, receives, reason, ticket }))
+                Heard::Stray(Stray { id, receives, reason, ticket })
             }
         }
+    }
+}
+
+fn fault(error: QueueError) -> Fault {
+    match error {
+        QueueError::Away(fault) => fault,
+        QueueError::Store(error) => Fault::new(name::NO_ANSWER, error.to_string()),
     }
 }
 

@@ -12,28 +12,19 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::super::s3::address::Address;
 use crate::core::time::Timestamp;
 
 /// An object as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Object {
-    pub(super) bucket: String,
-    pub(super) key: String,
-    /// Its version, where the bucket keeps versions.
-    pub(super) version: Option<String>,
+    /// Names exactly this version, where the bucket keeps versions.
+    pub(super) address: Address,
     pub(super) etag: Option<String>,
     /// A hexadecimal number that grows with each write to this key.
     pub(super) sequencer: Option<String>,
     /// When it was written.
     pub(super) at: Timestamp,
-}
-
-impl Object {
-    /// Names exactly this version, where there are versions. The key stands in it as it is.
-    pub(super) fn uri(&self) -> String {
-        let version = self.version.as_ref().map(|version| format!("?versionId={version}"));
-        format!("s3://{}/{}{}", self.bucket, self.key, version.unwrap_or_default())
-    }
 }
 
 /// What a message says.
@@ -138,8 +129,8 @@ fn parsed<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, String> {
 }
 
 impl Subject {
-    fn place(&self) -> String {
-        format!("s3://{}/{}", self.bucket.name, self.object.key)
+    fn place(&self) -> Address {
+        Address { bucket: self.bucket.name.clone(), key: self.object.key.clone(), version: None }
     }
 }
 
@@ -156,7 +147,7 @@ fn object(subject: Subject, time: &str) -> Result<Object, String> {
         return Err("neither version, ETag nor sequencer say what was written".to_owned());
     }
     let at = Timestamp(u64::try_from(at.as_millisecond()).unwrap_or(0));
-    Ok(Object { bucket, key, version, etag, sequencer, at })
+    Ok(Object { address: Address { bucket, key, version }, etag, sequencer, at })
 }
 
 /// A key encoded as in a form: `+` is a space, `%2B` a plus.

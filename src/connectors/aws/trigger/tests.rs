@@ -44,7 +44,7 @@ fn event(detail_type: &str, key: &str) -> Value {
 }
 
 fn keys(body: &str) -> Vec<String> {
-    read(body).unwrap().created.into_iter().map(|object| object.key).collect()
+    read(body).unwrap().created.into_iter().map(|object| object.address.key).collect()
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn both_forms_say_the_same_of_one_upload() {
     let direct = records(&[record("ObjectCreated:CompleteMultipartUpload", "a.json", Some("v1"))]);
     let (direct, routed) =
         (read(&direct).unwrap(), read(&event("Object Created", "a.json").to_string()).unwrap());
-    assert_eq!(direct.created[0].uri(), "s3://uploads/a.json?versionId=v1");
+    assert_eq!(direct.created[0].address.to_string(), "s3://uploads/a.json?versionId=v1");
     assert_eq!(direct.created[0].at, Timestamp(1_795_372_461_189));
     assert_eq!(routed.created[0].at, Timestamp(1_795_372_461_000), "EventBridge tells whole seconds");
     let (direct, routed) = (occasion(&direct.created[0]), occasion(&routed.created[0]));

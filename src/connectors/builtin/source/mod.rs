@@ -257,7 +257,7 @@ impl Unusable {
             }
             _ => error.to_string(),
         };
-        Self::whole(format!("failed to read the source after {byte} bytes: {why}"))
+        Self::whole(format!("failed to read the source behind byte {byte}: {why}"))
     }
 
     /// Why the run ends here; `record` is the position of the record, from 0.

@@ -20,7 +20,7 @@ impl Table {
     pub(super) fn new(text: Text, delimiter: Option<u8>) -> Result<Self, Unusable> {
         let mut reader =
             ReaderBuilder::new().flexible(true).delimiter(delimiter.unwrap_or(b',')).from_reader(text);
-        let header = reader.byte_headers().map_err(|error| unreadable(error))?.clone();
+        let header = reader.byte_headers().map_err(unreadable)?.clone();
         let mut names = Vec::with_capacity(header.len());
         for field in &header {
             let Ok(name) = std::str::from_utf8(field) else {
@@ -46,7 +46,7 @@ impl Table {
 
     /// Adds the next row.
     pub(super) fn next(&mut self, batch: &mut Batch) -> Result<bool, Unusable> {
-        if !self.reader.read_byte_record(&mut self.row).map_err(|error| unreadable(error))? {
+        if !self.reader.read_byte_record(&mut self.row).map_err(unreadable)? {
             return Ok(false);
         }
         let at = self

@@ -14,10 +14,13 @@ pub(super) type Text = BufReader<Box<dyn Read + Send>>;
 
 /// The text in `bytes`, after a look at the first of them.
 pub(super) fn text(bytes: Box<dyn Read + Send>, shown: &str) -> Result<Text, Unusable> {
-    let mut plain = BufReader::with_capacity(BUFFER_BYTES, bytes);
+    let mut plain = BufReader::with_capacity(BUFFER_BYTES, Gathered(bytes));
     let head = peek(&mut plain).map_err(|error| Unusable::reading(&error, 0))?;
-    let inner: Box<dyn Read + Send> =
-        if head.starts_with(&[0x1f, 0x8b]) { Box::new(MultiGzDecoder::new(plain)) } else { Box::new(plain) };
+    let inner: Box<dyn Read + Send> = if head.starts_with(&[0x1f, 0x8b]) {
+        Box::new(Gathered(MultiGzDecoder::new(plain)))
+    } else {
+        Box::new(plain)
+    };
     let mut text = BufReader::with_capacity(BUFFER_BYTES, inner);
     let head = peek(&mut text).map_err(|error| Unusable::reading(&error, 0))?;
     match head.as_slice() {
@@ -45,6 +48,25 @@ pub(super) fn text(bytes: Box<dyn Read + Send>, shown: &str) -> Result<Text, Unu
         _ => {}
     }
     Ok(text)
+}
+
+/// Reads as much as there is room for, in whatever pieces it comes: whoever looks at the beginning
+/// sees all of it. What came before an error is not handed out: it is worth nothing without the rest.
+struct Gathered<R>(R);
+
+impl<R: Read> Read for Gathered<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let mut at = 0;
+        while at < into.len() {
+            match self.0.read(&mut into[at..]) {
+                Ok(0) => break,
+                Ok(read) => at += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(at)
+    }
 }
 
 /// The first bytes, up to four, left unread.

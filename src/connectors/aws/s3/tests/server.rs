@@ -1,6 +1,7 @@
 //! A server that speaks as much of S3 as one object needs, and breaks it wherever a test wants.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -157,12 +158,12 @@ fn read(stream: &TcpStream) -> Option<Request> {
 fn write(mut stream: TcpStream, is_head: bool, answer: &Answer) -> std::io::Result<()> {
     let mut head = format!("HTTP/1.1 {} Said\r\nconnection: close\r\n", answer.status);
     for (name, value) in &answer.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        write!(head, "{name}: {value}\r\n").unwrap();
     }
-    head.push_str(&match answer.announced {
-        Some(length) => format!("content-length: {length}\r\n\r\n"),
-        None => "transfer-encoding: chunked\r\n\r\n".to_owned(),
-    });
+    match answer.announced {
+        Some(length) => write!(head, "content-length: {length}\r\n\r\n").unwrap(),
+        None => head.push_str("transfer-encoding: chunked\r\n\r\n"),
+    }
     stream.write_all(head.as_bytes())?;
     if is_head {
         return Ok(());

@@ -16,7 +16,7 @@ const URI: &str = "s3://shop-files/in/products.json";
 const PLENTY: u64 = 1 << 30;
 
 fn content() -> Vec<u8> {
-    (0..100_000u32).flat_map(|number| number.to_le_bytes()).collect()
+    (0..100_000u32).flat_map(u32::to_le_bytes).collect()
 }
 
 /// Everything that is read, with what S3 said of it.
