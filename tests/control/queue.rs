@@ -11,7 +11,7 @@ use milepost::core::change::Message;
 use milepost::core::event::RunEvent;
 use milepost::core::fault::Fault;
 use milepost::core::id::{RunId, Unit};
-use milepost::core::plan::PlanStep;
+use milepost::core::plan::{DeleteAfter, PlanStep};
 use milepost::core::queue::{Receive, Received, Stray, Ticket};
 use milepost::core::retry::{Outcome, Probed};
 use milepost::core::run::Status;
