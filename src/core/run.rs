@@ -309,6 +309,27 @@ impl Run {
         self.strays += u64::from(matches!(what, RunEvent::Stray { .. }));
     }
 
+    /// Another engine takes it over.
+    fn go_on(&mut self) {
+        self.epoch += 1;
+        self.ended_at = None;
+        // A closing that was cut short stays open until the run is closed: this engine may die before
+        // it has finished it, too.
+        if self.open_closing().is_none() {
+            self.fault = None;
+        }
+        self.steer.free();
+    }
+
+    /// Its items come from here, or no more of them do.
+    fn draw_on(&mut self, what: &RunEvent) {
+        match (what, &mut self.source) {
+            (RunEvent::Pinned { source, .. }, _) => self.source = Some(source.clone()),
+            (RunEvent::Rotated { why }, Some(source)) => source.intake = Some(*why),
+            _ => {}
+        }
+    }
+
     /// Applies one event.
     ///
     /// # Errors
@@ -320,28 +341,18 @@ impl Run {
                 self.epoch = 1;
                 S::Running
             }
-            (status @ (S::Running | S::Paused), RunEvent::Pinned { source, .. }) => {
-                self.source = Some(source.clone());
-                status
-            }
-            (status @ (S::Running | S::Paused), RunEvent::Rotated { why }) => {
-                if let Some(source) = &mut self.source {
-                    source.intake = Some(*why);
-                }
+            (
+                status @ (S::Running | S::Paused),
+                what @ (RunEvent::Pinned { .. } | RunEvent::Rotated { .. }),
+            ) => {
+                self.draw_on(what);
                 status
             }
             (
                 S::Running | S::Waiting | S::Interrupted | S::Paused | S::Failed | S::Succeeded,
                 RunEvent::Resumed { .. },
             ) => {
-                self.epoch += 1;
-                self.ended_at = None;
-                // A closing that was cut short stays open until the run is closed: this engine may
-                // die before it has finished it, too.
-                if self.open_closing().is_none() {
-                    self.fault = None;
-                }
-                self.steer.free();
+                self.go_on();
                 S::Running
             }
             (status, what @ (RunEvent::Redefined { .. } | RunEvent::Reconnected { .. }))

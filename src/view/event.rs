@@ -113,16 +113,8 @@ impl Archive {
         };
         match event.what {
             RunEvent::Started => view("started"),
-            RunEvent::Pinned { source, rejected } => EventView {
-                source: Some(SourceView::of(&source)),
-                rejected: Some(rejected),
-                ..view("pinned")
-            },
-            RunEvent::Rotated { why } => {
-                EventView { message: why.words().map(str::to_owned), ..view("rotated") }
-            }
-            RunEvent::Remarked { remark } => {
-                EventView { items: Some(remark.items), message: Some(remark.text), ..view("remarked") }
+            RunEvent::Pinned { .. } | RunEvent::Rotated { .. } | RunEvent::Remarked { .. } => {
+                sourced(event.what, view)
             }
             RunEvent::Resumed { plan } => EventView { plan: Some(plan), ..view("resumed") },
             RunEvent::Redefined { definition, raised, .. } => EventView {
@@ -190,6 +182,21 @@ fn of_messages(what: RunEvent, view: impl Fn(&str) -> EventView) -> EventView {
             let itself = "the queue moves the messages of its dead-letter queue back by itself";
             let message = (messages.is_none() && fault.is_none()).then(|| itself.to_owned());
             EventView { step: Some(step), messages, message, error: fault, ..view("redriven") }
+        }
+        // Every other event has a view of its own.
+        _ => EventView::default(),
+    }
+}
+
+/// What is said about the source of the run.
+fn sourced(what: RunEvent, view: impl Fn(&str) -> EventView) -> EventView {
+    match what {
+        RunEvent::Pinned { source, rejected } => {
+            EventView { source: Some(SourceView::of(&source)), rejected: Some(rejected), ..view("pinned") }
+        }
+        RunEvent::Rotated { why } => EventView { message: why.words().map(str::to_owned), ..view("rotated") },
+        RunEvent::Remarked { remark } => {
+            EventView { items: Some(remark.items), message: Some(remark.text), ..view("remarked") }
         }
         // Every other event has a view of its own.
         _ => EventView::default(),

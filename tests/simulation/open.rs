@@ -2,35 +2,37 @@
 //! turn; messages come twice, and again when their time is over. No message is lost, nothing is done
 //! twice, and none goes before its item is finished.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+mod outside;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use milepost::core::catalog::Role;
 use milepost::core::cell::{Facts, SettleBy, State};
-use milepost::core::change::{Change, Message};
+use milepost::core::change::Change;
 use milepost::core::desk::Limits;
 use milepost::core::fault::Fault;
 use milepost::core::id::{RunId, Unit};
 use milepost::core::inflow::{Entrant, Intake, Rotation};
 use milepost::core::plan::{DeleteAfter, Plan, PlanStep, Track};
-use milepost::core::queue::{Carried, Delivery, Receive, Received, SHARED, Ticket};
+use milepost::core::queue::{Delivery, Receive, SHARED};
 use milepost::core::retry::{Outcome, Probed};
 use milepost::core::run::{Run, Status};
 use milepost::core::scope::Scope;
 use milepost::core::selection::Selection;
-use milepost::core::time::Timestamp;
 use milepost::core::workflow::{Bounds, Tolerance};
 use milepost::engine::assembly::Assembly;
 use milepost::engine::{Control, Ports, Resumption, drive, recover};
 use milepost::ports::{
-    Call, Clock, Effect, Journal, Keys, Pins, Prepare, Queue, QueueError, Receiver, Stream, Verdicts, Worker,
+    Call, Clock, Effect, Journal, Keys, Pins, Prepare, Queue, Receiver, Stream, Verdicts, Worker,
 };
 use milepost::store::{Fate, MemoryStore};
 use serde_json::{Value, json};
 
 use crate::case::new_run;
+use outside::Outside;
+
 use crate::clock::{InPlace, SimClock};
 use crate::graphs::{station, step};
 
@@ -42,144 +44,10 @@ const RECEIVES_MAX: u32 = 9;
 /// The effect that nobody can look up.
 const UNPROBED: usize = 2;
 
-/// A message outside.
-#[derive(Clone)]
-struct Waiting {
-    event: u64,
-    visible_at: Timestamp,
-    receives: u32,
-}
-
-/// The queue and the system outside: both outlive every engine.
-struct Outside {
-    clock: Arc<SimClock>,
-    queue: Mutex<Vec<Waiting>>,
-    /// How often each effect was carried out, by step and event.
-    done: Mutex<BTreeMap<(usize, u64), u32>>,
-    /// The store of the present life, to hold deletions against.
-    journal: Mutex<Option<(RunId, MemoryStore)>>,
-    wrong: Mutex<Vec<String>>,
-    dead: Mutex<Vec<u64>>,
-}
-
-impl Outside {
-    /// So many messages; every fifth is there twice.
-    fn with(clock: &Arc<SimClock>, messages: u64) -> Arc<Self> {
-        let twice = (0..messages).filter(|event| event % 5 == 0);
-        let queue = (0..messages).chain(twice);
-        let queue = queue.map(|event| Waiting { event, visible_at: Timestamp(0), receives: 0 });
-        Arc::new(Self {
-            clock: Arc::clone(clock),
-            queue: Mutex::new(queue.collect()),
-            done: Mutex::default(),
-            journal: Mutex::default(),
-            wrong: Mutex::default(),
-            dead: Mutex::default(),
-        })
-    }
-
-    fn take(&self, receive: &Receive) -> Received {
-        let (now, mut received) = (self.clock.now(), Received::default());
-        self.queue.lock().unwrap().retain_mut(|waiting| {
-            if waiting.visible_at > now || received.deliveries.len() == receive.max.min(3) {
-                return true;
-            }
-            if waiting.receives == RECEIVES_MAX {
-                self.dead.lock().unwrap().push(waiting.event);
-                return false;
-            }
-            waiting.receives += 1;
-            waiting.visible_at = now.after(receive.visibility);
-            received.deliveries.push(delivery(waiting));
-            true
-        });
-        received
-    }
-
-    /// What is durable about the item of an event, if there is one.
-    fn item_of(&self, event: u64) -> Option<(u64, milepost::core::progress::Progress)> {
-        let journal = self.journal.lock().unwrap();
-        let (run, store) = journal.as_ref()?;
-        let store = store.survivor(|_| Fate::Kept);
-        let entrants = store.entrants(*run, 0, usize::MAX).unwrap();
-        let (position, _) =
-            entrants.into_iter().find(|(_, entrant)| entrant.event_id == u128::from(event))?;
-        Some((position, store.progress(*run, Unit::Item(position)).unwrap()?))
-    }
-}
-
-fn delivery(waiting: &Waiting) -> Delivery {
-    let Waiting { event, receives, .. } = waiting;
-    let message = Message {
-        queue: "q".to_owned(),
-        run: RunId(99),
-        item: Some(*event + 7),
-        event_id: u128::from(*event),
-        detail_type: "T".to_owned(),
-        digest: "d".to_owned(),
-    };
-    let content = Arc::new(json!({ "n": event }));
-    let carried = Some(Carried { key: None, version: Some(event.to_string()), content });
-    let ticket = Ticket::Given(format!("{event}/{receives}").into());
-    Delivery { message, receives: *receives, ticket, carried }
-}
-
-fn event_of(ticket: &Ticket) -> u64 {
-    let Ticket::Given(text) = ticket else { panic!("not a ticket of this queue") };
-    text.split('/').next().unwrap().parse().unwrap()
-}
-
 /// The queue as one life of the engine has it.
 struct Source {
     outside: Arc<Outside>,
     rotation: Rotation,
-}
-
-#[async_trait]
-impl Queue for Outside {
-    async fn receive(&self, receive: &Receive) -> Result<Received, QueueError> {
-        let until = self.clock.now().after(receive.wait);
-        loop {
-            let received = self.take(receive);
-            if !received.is_empty() || self.clock.now() >= until {
-                return Ok(received);
-            }
-            self.clock.sleep_until(self.clock.now().after(Duration::from_millis(100))).await;
-        }
-    }
-
-    async fn delete(&self, tickets: Vec<Ticket>) -> Result<(), QueueError> {
-        for event in tickets.iter().map(event_of) {
-            // Finished, or left to a person: never before.
-            let over = |state: State| state.is_passed() || state == State::InDoubt(None);
-            let item = self.item_of(event);
-            let is_over = item.as_ref().is_some_and(|(_, item)| {
-                item.cells.iter().all(|cell| over(cell.state) || cell.state == State::Pending)
-                    && item.cells.iter().skip(1).any(|cell| over(cell.state))
-            });
-            if !is_over {
-                self.wrong.lock().unwrap().push(format!("the message of {event} goes at {item:?}"));
-            }
-            self.queue.lock().unwrap().retain(|waiting| waiting.event != event);
-        }
-        Ok(())
-    }
-
-    async fn hide(&self, tickets: Vec<Ticket>, visibility: Duration) -> Result<(), QueueError> {
-        let until = self.clock.now().after(visibility);
-        for event in tickets.iter().map(event_of) {
-            let mut queue = self.queue.lock().unwrap();
-            queue
-                .iter_mut()
-                .filter(|waiting| waiting.event == event)
-                .for_each(|waiting| waiting.visible_at = until);
-        }
-        Ok(())
-    }
-
-    async fn redrive(&self, _: &Receive) -> Result<Option<u64>, QueueError> {
-        Ok(None)
-    }
 }
 
 impl Prepare for Source {
