@@ -10,9 +10,15 @@ use crate::aws::{Aws, Queue, unique};
 /// every 5 s, and the alarm looks every 10 s.
 const LOOKS_MAX: usize = 6;
 
+/// The next message that is not S3's test of its own setting.
 fn next(aws: &Aws, queue: &Queue) -> Value {
-    let bodies = (0..LOOKS_MAX).map(|_| aws.take(queue, 20)).find(|bodies| !bodies.is_empty());
-    serde_json::from_str(&bodies.expect("nothing came")[0]).unwrap()
+    for _ in 0..LOOKS_MAX {
+        let told = aws.take(queue, 20).into_iter().map(|body| serde_json::from_str::<Value>(&body).unwrap());
+        if let Some(told) = told.into_iter().find(|told| told["Event"] != "s3:TestEvent") {
+            return told;
+        }
+    }
+    panic!("nothing came to {}", queue.name);
 }
 
 fn publish(aws: &Aws, stack: &Stack<'_>, detail_type: &str) {
@@ -66,10 +72,7 @@ fn an_upload_comes_to_the_upload_queue_whichever_way_it_is_told() {
         let stack = Stack::deploy(&aws, &[("UploadsThrough", through)]);
         aws.put(stack.output("Bucket"), "in/products.json", b"[]");
         let uploads = stack.queue("UploadQueue");
-        let mut told = next(&aws, &uploads);
-        if told["Event"] == "s3:TestEvent" {
-            told = next(&aws, &uploads);
-        }
+        let told = next(&aws, &uploads);
         assert_eq!(told.pointer(has).unwrap(), "in/products.json", "{through}: {told}");
         stack.delete();
     }

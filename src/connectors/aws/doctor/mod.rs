@@ -109,7 +109,7 @@ struct Receives<'a> {
     visibility: Duration,
     /// Whether the step says `visibility_timeout` itself.
     says_visibility: bool,
-    receives_max: u64,
+    at_most: u64,
     held: Option<(&'a str, Duration)>,
 }
 
@@ -126,7 +126,7 @@ fn queues<'a>(patient: &'a Patient<'_>) -> Vec<Expected<'a>> {
             step: &used.site.step.name,
             visibility,
             says_visibility,
-            receives_max,
+            at_most: receives_max,
             held: used.held,
         };
         queues.push(Expected { name: name.to_owned(), receives: Some(receives) });
@@ -145,9 +145,10 @@ fn published(patient: &Patient<'_>) -> Vec<Published> {
     steps
         .map(|step| Published {
             step: step.name.clone(),
-            source: match step.with.contains_key("source") {
-                true => fixed(&step.with, "source").map(str::to_owned),
-                false => Some(events::SOURCE.to_owned()),
+            source: if step.with.contains_key("source") {
+                fixed(&step.with, "source").map(str::to_owned)
+            } else {
+                Some(events::SOURCE.to_owned())
             },
             detail_type: fixed(&step.with, "detail_type").map(str::to_owned),
         })

@@ -105,7 +105,7 @@ async fn redrive(
     receives: &Receives<'_>,
     found: &mut Vec<Diagnosis>,
 ) {
-    let max = receives.receives_max;
+    let max = receives.at_most;
     let set = |target: &str| {
         let policy =
             format!("{{\\\"deadLetterTargetArn\\\":\\\"{target}\\\",\\\"maxReceiveCount\\\":{max}}}");
