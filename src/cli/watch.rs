@@ -159,12 +159,16 @@ impl Teller {
             News::Stuck { run, error } => {
                 let problem = resume_problem(error);
                 output.say(&format!("{run} does not go on: {}", problem.detail));
-                problem.candidates.iter().for_each(|line| output.say(&format!("  {line}")));
+                for line in &problem.candidates {
+                    output.say(&format!("  {line}"));
+                }
                 say_next(&problem.next, context, output);
                 Ok(())
             }
             other => {
-                talk(other, output).iter().for_each(|text| output.say(text));
+                if let Some(text) = talk(other, output) {
+                    output.say(&text);
+                }
                 Ok(())
             }
         }
@@ -176,7 +180,9 @@ impl Teller {
             // What cannot be shown now may be shown the next time.
             let view = self.archive.show(&run.to_string());
             let news = view.map(|view| herald.news(&view)).unwrap_or_default();
-            news.iter().for_each(|line| output.say(&format!("{run}  {line}")));
+            for line in news {
+                output.say(&format!("{run}  {line}"));
+            }
         }
     }
 

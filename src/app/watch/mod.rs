@@ -33,7 +33,7 @@ pub use watched::{Listener, Watched};
 /// How long a trigger is left alone after the first failure; the wait doubles with each that follows…
 const PATIENCE_MIN: Duration = Duration::from_secs(1);
 /// …up to this.
-const PATIENCE_MAX: Duration = Duration::from_secs(60);
+const PATIENCE_MAX: Duration = Duration::from_mins(1);
 
 /// A loop at work.
 pub struct Watching {

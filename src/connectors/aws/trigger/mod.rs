@@ -27,7 +27,7 @@ use notification::Object;
 /// Shortest time for both that follow; to ask without waiting would be to ask all the time.
 const LEAST: Duration = Duration::from_secs(1);
 /// How long a message is hidden, when the file does not say: to record a run takes milliseconds.
-const VISIBILITY: Duration = Duration::from_secs(60);
+const VISIBILITY: Duration = Duration::from_mins(1);
 /// What a request may take beyond its wait.
 const REQUEST_MAX: Duration = Duration::from_secs(15);
 
