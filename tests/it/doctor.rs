@@ -114,6 +114,8 @@ fn systems_that_are_there_but_not_in_order_are_told_apart() {
         ("MEDUSA_EMAIL", at("sandbox@milepost.invalid")),
         ("MEDUSA_PASSWORD", at("sandbox")),
     ]);
+    let aws = "    bus: { use: aws, event_bus: products, queue: product-events }\n";
+    site.edit("product-sync.yaml", &[(aws, "")]);
     let line = ["workflows/product-sync.yaml", "--profile", "production"];
     let (code, found) = examine(&site, &line);
     let of = |found: &[[String; 4]], name: &str| {

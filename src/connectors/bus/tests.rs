@@ -117,7 +117,8 @@ async fn an_event_that_no_rule_matches_is_accepted_and_a_failing_store_is_a_doub
     let Outcome::Done(facts) = &verdicts.outcomes[0] else { panic!("not done") };
     assert_eq!(facts["queues"], 0);
 
-    let broken = publisher(&json!([]), Arc::new(Recorded { broken: true, ..Recorded::default() }));
+    let rules = json!([{ "detail_type": "ProductIngested", "queue": "a" }]);
+    let broken = publisher(&rules, Arc::new(Recorded { broken: true, ..Recorded::default() }));
     let verdicts = broken.call(&calls(&broken, 1)).await;
     assert!(matches!(verdicts.outcomes[0], Outcome::Unclear(_)));
 }

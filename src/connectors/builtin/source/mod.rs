@@ -87,8 +87,8 @@ pub(crate) fn build(site: &Site<'_>, opener: Arc<dyn Opener>) -> Result<Worker, 
     } else {
         Template::parse(&written).map_err(|error| one(fault("source", error.message)))
     };
-    let read = settings::both(source, delimiter(with).map_err(one));
-    let ((source, delimiter), checker) = settings::both(read, checker(site))?;
+    let read = settings::both(checker(site), delimiter(with).map_err(one));
+    let (source, (checker, delimiter)) = settings::both(source, read)?;
     Ok(Worker::Source(Arc::new(Step {
         source,
         opener,
