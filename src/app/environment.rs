@@ -42,6 +42,16 @@ pub(super) fn resolve(
     if faults.is_empty() { Ok(resolved) } else { Err(faults) }
 }
 
+/// The variables that fields name and that are not set, each once.
+pub(super) fn unset(fields: &Map<String, Value>) -> Vec<String> {
+    let text = Value::Object(fields.clone()).to_string();
+    let named = text.split(OPEN).skip(1).filter_map(|after| Some(after.split_once('}')?.0.to_owned()));
+    let mut unset: Vec<String> = named.filter(|name| std::env::var(name).is_err()).collect();
+    unset.sort();
+    unset.dedup();
+    unset
+}
+
 fn replaced(value: &Value, from: &Environment) -> Result<Value, String> {
     Ok(match value {
         Value::String(text) => Value::String(replaced_text(text, from)?),

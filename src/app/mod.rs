@@ -7,6 +7,7 @@ mod care;
 mod clock;
 mod crew;
 mod definition;
+mod doctor;
 mod doing;
 mod environment;
 mod error;
@@ -55,6 +56,7 @@ use names::PinnedNames;
 
 pub use care::{Care, restore};
 pub use clock::now;
+pub use doctor::{Examined, doctor};
 pub use error::{BackupError, EngineError, OpenError, ResumeError, StartError};
 pub use rehearsal::rehearse;
 pub use start::Started;

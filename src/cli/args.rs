@@ -7,8 +7,8 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::exit::Exit;
 use super::{
-    cancel, check, close, dead_letters, effects, events, graph, items, list, pause, resume, run, sandbox,
-    show, state, unpause, watch,
+    cancel, check, close, dead_letters, doctor, effects, events, graph, items, list, pause, resume, run,
+    sandbox, show, state, unpause, watch,
 };
 use crate::config::STATE_DEFAULT;
 
@@ -82,6 +82,7 @@ pub(super) enum Verb {
     Unpause(unpause::Args),
     Close(close::Args),
     Check(check::Args),
+    Doctor(doctor::Args),
     Graph(graph::Args),
     State(state::Args),
     Sandbox(sandbox::Args),
@@ -121,6 +122,8 @@ Commands:
   close         Let a run go for good: it is not resumed any more
   check         Check a workflow file: every mistake at once, with its place and what to write
                 instead
+  doctor        Look at everything outside that a workflow file names, and say what is missing or
+                mis-wired
   graph         Show the steps of a workflow file and what needs what
   state         Check the state, see what takes room, remove what nobody needs, back it up and
                 restore it
@@ -149,7 +152,7 @@ Examples:
 
 Exit codes:
     0  done; a run succeeded
-    1  the run failed
+    1  the run failed; of doctor: something is wrong
     2  the command line or the workflow file is wrong; nothing was started
     3  the run was stopped before its end (Ctrl-C); resume it
     4  the state directory is held by another engine, or cannot be opened

@@ -11,7 +11,7 @@ use crate::view::ProblemKind;
 pub enum Exit {
     /// It did what was asked; a run succeeded.
     Success,
-    /// The run ended as failed.
+    /// The run ended as failed, or what was examined is wrong.
     RunFailed,
     /// The command line or the workflow file is wrong; nothing was started.
     Usage,
@@ -71,7 +71,7 @@ impl Exit {
     fn meaning(self) -> &'static str {
         match self {
             Self::Success => "done; a run succeeded",
-            Self::RunFailed => "the run failed",
+            Self::RunFailed => "the run failed; of doctor: something is wrong",
             Self::Usage => "the command line or the workflow file is wrong; nothing was started",
             Self::Interrupted => "the run was stopped before its end (Ctrl-C); resume it",
             Self::StateUnavailable => "the state directory is held by another engine, or cannot be opened",

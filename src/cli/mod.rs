@@ -9,6 +9,7 @@ mod cancel;
 mod check;
 mod close;
 mod dead_letters;
+mod doctor;
 mod effects;
 mod events;
 mod exit;
@@ -138,6 +139,7 @@ pub async fn execute(cli: Cli, output: &mut Output) -> Exit {
         Verb::Unpause(args) => unpause::execute(args, &context, output).await,
         Verb::Close(args) => close::execute(args, &context, output).await,
         Verb::Check(args) => check::execute(&args, output),
+        Verb::Doctor(args) => doctor::execute(&args, output).await,
         Verb::Graph(args) => graph::execute(&args, output),
         Verb::State(args) => state::execute(args, &context, output).await,
         Verb::Sandbox(args) => sandbox::execute(args, &context, output).await,

@@ -15,8 +15,12 @@ use crate::core::scope::Scope;
 use crate::expr::Template;
 use crate::ports::Prepare;
 
+/// The step that publishes an event about the item, or the run.
+pub(crate) const PUBLISH: &str = "eventbridge.publish";
+/// The step that waits for the item's message.
+pub(crate) const CONSUME: &str = "sqs.consume";
 /// The source of events whose step names none.
-const SOURCE: &str = "milepost";
+pub(crate) const SOURCE: &str = "milepost";
 /// How long one look at the queue waits, when the step does not say.
 const WAIT: Duration = Duration::from_secs(5);
 /// How long a received message stays hidden, when the step does not say; as SQS itself.
@@ -114,6 +118,14 @@ impl Receive {
             content: false,
         }
     }
+}
+
+/// How long a consume step hides a message, and after how many receives it gives up on it. What is
+/// wrong with its fields is told by the check.
+pub(crate) fn expectations(with: &Map<String, Value>) -> (Duration, u64) {
+    let visibility = settings::duration(with, "visibility_timeout").ok().flatten();
+    let receives = settings::count(with, "max_receives").ok().flatten();
+    (visibility.unwrap_or(VISIBILITY), receives.unwrap_or(RECEIVES_MAX))
 }
 
 fn at_least_one(with: &Map<String, Value>, name: &str, unsaid: u64) -> Result<u64, BuildFault> {

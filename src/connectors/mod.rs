@@ -5,6 +5,7 @@ pub mod aws;
 pub mod builtin;
 pub mod bus;
 mod events;
+pub mod examine;
 pub mod http;
 pub mod medusa;
 mod opening;
@@ -19,6 +20,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+
+pub use examine::{Diagnosis, Health, Patient, Use};
 
 use crate::core::catalog::{Catalog, ConnectionKind, Descriptor, TriggerKind};
 use crate::core::workflow::{self, Connection, Step};
@@ -133,6 +136,7 @@ const CONNECTIONS: &[ConnectionKind] = &[
     medusa::CONNECTION,
     sandbox::CONNECTION,
     redis::CONNECTION,
+    aws::CONNECTION,
 ];
 
 /// A source that is a file of this machine.
@@ -217,6 +221,37 @@ pub fn build(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
             ),
             hint: None,
         }]),
+    }
+}
+
+/// Examines what a workflow does over one connection. Changes nothing outside; what it finds is in the
+/// order in which it should be mended.
+pub async fn examine(patient: &Patient<'_>) -> Vec<Diagnosis> {
+    let has_stand_ins = patient.kind == sandbox::CONNECTION.name && !patient.settings.contains_key("url");
+    match patient.kind {
+        _ if has_stand_ins => vec![Diagnosis::good("stand-ins of the engine's own process")],
+        "aws" | "s3" => aws::examine(patient).await,
+        "redis" => vec![redis::examine(patient.settings).await],
+        _ => {
+            let mut found = Vec::new();
+            for used in &patient.uses {
+                let diagnosis = match (used.site.step.uses.as_str(), &used.source) {
+                    ("pimcore.upsert", _) => pimcore::examine(&used.site).await,
+                    ("medusa.upsert", _) => medusa::examine(&used.site).await,
+                    ("http.request", _) => http::examine(&used.site).await,
+                    (_, Some(source)) => examine::file(source),
+                    (_, None) => continue,
+                };
+                // Several steps may see the same.
+                if !found.contains(&diagnosis) {
+                    found.push(diagnosis);
+                }
+            }
+            if found.is_empty() {
+                found.push(Diagnosis::good("nothing outside of the engine"));
+            }
+            found
+        }
     }
 }
 

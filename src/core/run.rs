@@ -261,6 +261,13 @@ impl Run {
         (cut_short && self.fault.is_some()).then_some(self.closings)
     }
 
+    fn begin_closing(&mut self, fault: &Fault, items: Option<Counts>) {
+        self.closings += 1;
+        self.steer.free();
+        self.fault = Some(fault.clone());
+        self.closing_items = items;
+    }
+
     /// Takes over another definition, or other connections, and counts a revision more for each step
     /// whose work is out of date by that.
     fn stand_on(&mut self, what: &RunEvent) {
@@ -293,6 +300,13 @@ impl Run {
     fn may_close(&self, from: Status) -> bool {
         matches!(from, Status::Running | Status::Paused)
             || (self.steer.cancelled_by.is_some() && self.is_open())
+    }
+
+    fn take_note(&mut self, what: &RunEvent) {
+        if let RunEvent::Alert { dead_letters: Some(_), message } = what {
+            self.steer.alert = Some(message.clone());
+        }
+        self.strays += u64::from(matches!(what, RunEvent::Stray { .. }));
     }
 
     /// Another engine takes it over.
@@ -361,10 +375,7 @@ impl Run {
                 status
             }
             (S::Running | S::Paused, RunEvent::Closing { fault, items }) => {
-                self.closings += 1;
-                self.steer.free();
-                self.fault = Some(fault.clone());
-                self.closing_items = *items;
+                self.begin_closing(fault, *items);
                 S::Running
             }
             (from, RunEvent::Closed { status, fault }) if self.may_close(from) => {
@@ -378,10 +389,7 @@ impl Run {
                 self.status
             }
             (status, what) if what.is_note() => {
-                if let RunEvent::Alert { dead_letters: Some(_), message } = what {
-                    self.steer.alert = Some(message.clone());
-                }
-                self.strays += u64::from(matches!(what, RunEvent::Stray { .. }));
+                self.take_note(what);
                 status
             }
             (status, what) => return Err(IllegalRunEvent { status, event: Box::new(what.clone()) }),

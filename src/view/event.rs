@@ -148,18 +148,7 @@ impl Archive {
             RunEvent::Alert { message, dead_letters } => {
                 EventView { message: Some(message), items: dead_letters, ..view("alert") }
             }
-            RunEvent::Stray { step, id, receives, reason } => EventView {
-                step: Some(step),
-                message_id: Some(id),
-                receives: Some(receives),
-                message: Some(reason),
-                ..view("stray")
-            },
-            RunEvent::Redriven { step, messages, fault } => {
-                let itself = "the queue moves the messages of its dead-letter queue back by itself";
-                let message = (messages.is_none() && fault.is_none()).then(|| itself.to_owned());
-                EventView { step: Some(step), messages, message, error: fault, ..view("redriven") }
-            }
+            RunEvent::Stray { .. } | RunEvent::Redriven { .. } => of_messages(event.what, view),
             RunEvent::Dropped { step, item, reason, by } => EventView {
                 by: Some(by),
                 step: Some(step),
@@ -176,6 +165,26 @@ impl Archive {
                 ..view("setback")
             },
         }
+    }
+}
+
+/// What became of messages.
+fn of_messages(what: RunEvent, view: impl Fn(&str) -> EventView) -> EventView {
+    match what {
+        RunEvent::Stray { step, id, receives, reason } => EventView {
+            step: Some(step),
+            message_id: Some(id),
+            receives: Some(receives),
+            message: Some(reason),
+            ..view("stray")
+        },
+        RunEvent::Redriven { step, messages, fault } => {
+            let itself = "the queue moves the messages of its dead-letter queue back by itself";
+            let message = (messages.is_none() && fault.is_none()).then(|| itself.to_owned());
+            EventView { step: Some(step), messages, message, error: fault, ..view("redriven") }
+        }
+        // Every other event has a view of its own.
+        _ => EventView::default(),
     }
 }
 

@@ -14,6 +14,7 @@ mod care;
 mod control;
 mod counterpart;
 mod deliver;
+mod doctor;
 mod failures;
 mod input;
 mod keys;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::watch::{SOON, Server, UPLOADS};
+use super::watch::post::{SOON, Server, UPLOADS};
 use super::{Site, tame};
 
 /// How long an empty queue lets a receive wait.
@@ -109,11 +109,14 @@ impl Queue {
                     "Attributes": { "ApproximateReceiveCount": "1" },
                 }] })
             }
-            "AmazonSQS.DeleteMessage" => {
-                let mut state = state;
-                state.hidden.retain(|(id, _)| asked["ReceiptHandle"] != id.to_string());
+            "AmazonSQS.DeleteMessageBatch" => {
+                let (mut state, entries) = (state, asked["Entries"].as_array().unwrap());
+                let is_meant =
+                    |id: usize| entries.iter().any(|entry| entry["ReceiptHandle"] == id.to_string());
+                state.hidden.retain(|(id, _)| !is_meant(*id));
                 self.changed.notify_all();
-                json!({})
+                let done = entries.iter().map(|entry| json!({ "Id": entry["Id"] })).collect::<Vec<_>>();
+                json!({ "Successful": done, "Failed": [] })
             }
             other => panic!("{other} is not what a trigger asks for"),
         }

@@ -211,11 +211,15 @@ fn harmful(harm: &Arc<Mutex<Harm>>) -> impl Fn(&Call) -> Does + Send + Sync + 's
                 Does::LoseAnswer
             }
             4 => {
-                items.iter().for_each(|item| *harm.doubted.entry(*item).or_default() += 1);
+                for item in items {
+                    *harm.doubted.entry(item).or_default() += 1;
+                }
                 Does::LoseRequest
             }
             6 => {
-                items.iter().for_each(|item| *harm.doubted.entry(*item).or_default() += 1);
+                for item in items {
+                    *harm.doubted.entry(item).or_default() += 1;
+                }
                 Does::Refuse(500, "InternalException")
             }
             7 => {

@@ -8,6 +8,8 @@
 mod suite;
 mod aws;
 mod aws_deliver;
+mod aws_deploy;
+mod aws_doctor;
 mod aws_events;
 mod aws_proxy;
 mod aws_s3;

@@ -5,9 +5,11 @@
 //! - `s3` reads and writes objects, and reads sources from them.
 //! - `session` makes clients; `trouble` says what their errors mean; `envelope` is what travels in an
 //!   event.
+//! - `doctor` examines what a workflow names.
 //! - `eventbridge` publishes; `sqs` receives.
 //! - `trigger` hears of uploads.
 
+mod doctor;
 mod envelope;
 mod eventbridge;
 pub mod s3;
@@ -18,6 +20,7 @@ mod trouble;
 
 use crate::core::catalog::{ConnectionKind, Field, Kind};
 
+pub(crate) use doctor::examine;
 pub use eventbridge::build_publish;
 pub use trigger::{S3_CREATED, build_s3_created};
 

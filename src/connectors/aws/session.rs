@@ -41,8 +41,8 @@ impl Session {
         Self { timeout, config: OnceCell::new() }
     }
 
-    /// Never fails: what is missing in the configuration is told by the first request.
-    async fn config(&self) -> &SdkConfig {
+    /// What the chain found. Never fails: what is missing in the configuration is told by the first request.
+    pub(crate) async fn config(&self) -> &SdkConfig {
         self.config.get_or_init(|| async { loader(self.timeout).load().await }).await
     }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::events::{Publish, Receive};
+use super::events::{self, Publish, Receive};
 use super::{BuildFault, Site, all_of, settings};
 use crate::core::catalog::{ConnectionKind, Descriptor, Field, Kind, Place, Role, never};
 use crate::core::cell::Facts;
@@ -38,7 +38,7 @@ pub const CONNECTION: ConnectionKind = ConnectionKind {
 
 /// What `eventbridge.publish` is.
 pub const PUBLISH: Descriptor = Descriptor {
-    uses: "eventbridge.publish",
+    uses: events::PUBLISH,
     summary: "publishes an event about the item or the run",
     role: Role::Effect { probes: false },
     place: Place::Anywhere,
@@ -57,7 +57,7 @@ pub const PUBLISH: Descriptor = Descriptor {
 
 /// What `sqs.consume` is. The engine itself receives; `delete_after` is its business too.
 pub const CONSUME: Descriptor = Descriptor {
-    uses: "sqs.consume",
+    uses: events::CONSUME,
     summary: "waits for the item's message on a queue",
     role: Role::Receive,
     place: Place::Item,

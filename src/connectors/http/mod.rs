@@ -7,8 +7,9 @@ mod verdict;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use super::examine::{self, Diagnosis};
 use super::{BuildFault, Site, settings};
 use crate::core::catalog::{Descriptor, Field, Kind, Place, Role};
 use crate::core::fault::{Fault, name};
@@ -56,6 +57,25 @@ pub fn build(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
     let caller = Caller::new(site.step.timeout, harmless(&site.step.with)).map_err(|fault| vec![fault]);
     let (request, caller) = settings::both(Request::read(&site.step.with), caller)?;
     Ok(Worker::Effect(Arc::new(HttpRequest { request, caller })))
+}
+
+/// Asks for the head of what the step's address names; whatever answers is there. An address that
+/// depends on the item is nobody's to ask.
+pub(crate) async fn examine(site: &Site<'_>) -> Diagnosis {
+    let step = &site.step.name;
+    let Some(url) = examine::fixed(&site.step.with, "url") else {
+        let seen = format!("'{step}': its address depends on the input or the item");
+        return Diagnosis::unknown(seen, "see that what it calls is there");
+    };
+    let request = json!({ "method": "HEAD", "url": url });
+    let answered = match Caller::new(site.step.timeout, true) {
+        Ok(caller) => caller.send(&request).await.map_err(|broken| broken.fault().message),
+        Err(fault) => Err(fault.message),
+    };
+    match answered {
+        Ok(answer) => Diagnosis::good(format!("'{step}': its server answers (HTTP {})", answer.status)),
+        Err(why) => Diagnosis::wrong(format!("'{step}': {why}"), "see that the server runs, and check 'url'"),
+    }
 }
 
 struct HttpRequest {

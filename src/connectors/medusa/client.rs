@@ -39,6 +39,11 @@ impl Shop {
         })
     }
 
+    /// Where it is.
+    pub(super) fn url(&self) -> &str {
+        self.url.as_str()
+    }
+
     /// A read. Nothing that goes wrong with it is a doubt.
     pub(super) async fn get(
         &self,

@@ -19,10 +19,12 @@ mod variants;
 mod verdict;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use async_trait::async_trait;
 use serde_json::Value;
 
+use super::examine::{self, Diagnosis};
 use super::{BuildFault, Site, settings};
 use crate::core::catalog::{ConnectionKind, Descriptor, Field, Kind, Place, Role, never};
 use crate::core::fault::Fault;
@@ -31,6 +33,7 @@ use crate::core::scope::Scope;
 use crate::mapping::Mapping;
 use crate::ports::{Call, Effect, Prepare, Verdicts, Worker};
 use client::Shop;
+use verdict::Trouble;
 
 /// The login of the sandbox's stand-in, which documents it.
 const SANDBOX: (&str, &str) = ("sandbox@milepost.invalid", "sandbox");
@@ -82,6 +85,18 @@ fn shop(site: &Site<'_>) -> Result<Shop, BuildFault> {
         (settings::required(&site.settings, "email")?, settings::required(&site.settings, "password")?)
     };
     Shop::new(&url, email, password, site.step.timeout)
+}
+
+/// Reads one product: what answers knows the login.
+pub(crate) async fn examine(site: &Site<'_>) -> Diagnosis {
+    let shop = match shop(site) {
+        Ok(shop) => shop,
+        Err(fault) => {
+            return Diagnosis::wrong(format!("Medusa: {}", fault.message), "correct the connection");
+        }
+    };
+    let asked = shop.get("admin/products", &[("limit", "1"), ("fields", "id")], &AtomicU64::new(0)).await;
+    examine::login(&format!("Medusa at {}", shop.url()), asked.map(drop).map_err(Trouble::told))
 }
 
 struct Upsert {

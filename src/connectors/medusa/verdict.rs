@@ -63,6 +63,15 @@ impl Trouble {
         }
     }
 
+    /// Why a read has no answer, and whether it may have one later.
+    pub(super) fn told(self) -> (Fault, Again) {
+        match self {
+            Self::Sure { fault, again } => (fault, again),
+            Self::Content(fault) => (fault, Again::Never),
+            Self::Unsure(fault) => (fault, Again::Later),
+        }
+    }
+
     pub(super) fn fault(self) -> Fault {
         match self {
             Self::Sure { fault, .. } | Self::Content(fault) | Self::Unsure(fault) => fault,

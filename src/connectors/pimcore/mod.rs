@@ -16,6 +16,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 
+use super::examine::{self, Diagnosis};
 use super::wire::{self, Redirects};
 use super::{BuildFault, Site, settings};
 use crate::core::catalog::{ConnectionKind, Descriptor, Field, Kind, Place, Role, never};
@@ -25,6 +26,7 @@ use crate::core::scope::Scope;
 use crate::mapping::Mapping;
 use crate::ports::{Call, Effect, Prepare, Verdicts, Worker};
 use client::Hub;
+use verdict::Trouble;
 
 /// Where objects are made when the connection does not say.
 const PATH: &str = "/Products";
@@ -91,6 +93,18 @@ fn hub(site: &Site<'_>) -> Result<Hub, BuildFault> {
         class: class.to_owned(),
         path: settings::text(&site.settings, "path")?.unwrap_or(PATH).trim_end_matches('/').to_owned(),
     })
+}
+
+/// Looks an object up that nobody has: what answers knows the endpoint, the key and the class.
+pub(crate) async fn examine(site: &Site<'_>) -> Diagnosis {
+    let hub = match hub(site) {
+        Ok(hub) => hub,
+        Err(fault) => {
+            return Diagnosis::wrong(format!("Pimcore: {}", fault.message), "correct the connection");
+        }
+    };
+    let answered = hub.find("milepost-doctor", &[]).await;
+    examine::login(&format!("Pimcore at {}", hub.url), answered.map(drop).map_err(Trouble::told))
 }
 
 struct Upsert {

@@ -48,6 +48,15 @@ impl Trouble {
         }
     }
 
+    /// Why a read has no answer, and whether it may have one later.
+    pub(super) fn told(self) -> (Fault, Again) {
+        match self {
+            Self::Sure { fault, again } => (fault, again),
+            Self::Unsure(fault) | Self::Conflict(fault) | Self::Stale(fault) => (fault, Again::Later),
+            Self::Absent => (Fault::new(name::REFUSED, "there is nothing"), Again::Never),
+        }
+    }
+
     /// A status other than 200: the key, the endpoint, or a failing server.
     pub(super) fn of_status(answer: &Answer) -> Self {
         match (answer.status, answer.of_write()) {

@@ -68,6 +68,19 @@ fn without_a_step_to_wait_for_it_goes_as_soon_as_it_is_taken() {
     assert_eq!(decided(None, [S::Succeeded, skipped, S::Pending]), D::Delete);
 }
 
+#[test]
+fn an_item_that_was_given_up_left_its_message_behind_only_if_it_had_come() {
+    let left = |states: [S; 3]| left_to_queue(&track(Some(2)), &standing_at(&states));
+    assert_eq!(left([S::Succeeded, S::Succeeded, S::DeadLettered]), Some(1));
+    assert_eq!(left([S::Succeeded, S::Succeeded, S::Succeeded]), None, "it was deleted");
+    assert_eq!(left([S::Succeeded, S::Succeeded, S::Backoff(AT)]), None, "it is hidden while it works");
+    assert_eq!(left([S::Succeeded, S::DeadLettered, S::Pending]), None, "none had come");
+    assert_eq!(left([S::DeadLettered, S::Pending, S::Pending]), None, "none was sent");
+    let mut other = standing_at(&[S::Succeeded, S::DeadLettered, S::Pending]);
+    other.cells[1].fault = Some(Fault::new(name::PAYLOAD_MISMATCH, "another content"));
+    assert_eq!(left_to_queue(&track(Some(2)), &other), Some(1));
+}
+
 /// read, then two effects side by side: the message of an open run is the item's own.
 fn open(states: [S; 3]) -> D {
     let read = PlanStep { delete_after: DeleteAfter::Last, ..step("read", Role::Pure, &[]) };
@@ -90,17 +103,4 @@ fn the_message_of_an_item_in_doubt_does_not_reach_an_engine_that_would_repeat_it
     assert_eq!(open([S::Succeeded, S::InDoubt(None), S::Running]), D::Keep, "the other branch still works");
     assert_eq!(open([S::Succeeded, S::InDoubt(None), S::Succeeded]), D::Delete);
     assert_eq!(open([S::Succeeded, S::InDoubt(Some(AT)), S::Succeeded]), D::Keep, "it will be looked at");
-}
-
-#[test]
-fn an_item_that_was_given_up_left_its_message_behind_only_if_it_had_come() {
-    let left = |states: [S; 3]| left_to_queue(&track(Some(2)), &standing_at(&states));
-    assert_eq!(left([S::Succeeded, S::Succeeded, S::DeadLettered]), Some(1));
-    assert_eq!(left([S::Succeeded, S::Succeeded, S::Succeeded]), None, "it was deleted");
-    assert_eq!(left([S::Succeeded, S::Succeeded, S::Backoff(AT)]), None, "it is hidden while it works");
-    assert_eq!(left([S::Succeeded, S::DeadLettered, S::Pending]), None, "none had come");
-    assert_eq!(left([S::DeadLettered, S::Pending, S::Pending]), None, "none was sent");
-    let mut other = standing_at(&[S::Succeeded, S::DeadLettered, S::Pending]);
-    other.cells[1].fault = Some(Fault::new(name::PAYLOAD_MISMATCH, "another content"));
-    assert_eq!(left_to_queue(&track(Some(2)), &other), Some(1));
 }

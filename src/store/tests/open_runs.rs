@@ -24,7 +24,7 @@ fn entrants() -> Vec<Entrant> {
     let plain = |event_id| Entrant { event_id, key: None, version: None, fault: None };
     let key = |text: &str| Some(text.to_owned());
     let mut all = vec![
-        Entrant { key: key("SHEIN-31000232"), version: key("1767225600000"), ..plain(1) },
+        Entrant { key: key("SKU-31000232"), version: key("1767225600000"), ..plain(1) },
         Entrant { fault: Some(Fault::new("StrayMessage", "it is no JSON")), ..plain(2) },
         Entrant { key: key(&"k".repeat(900)), version: key("1767225600000/AF@00ff"), ..plain(3) },
     ];

@@ -1,11 +1,13 @@
 //! A server of the AWS API, and what tests make on it. Everything gets a name of its own, so that
 //! tests run side by side.
 //!
+//! - `stack` deploys the template that users deploy.
 //! - `server` starts a server that belongs to one test, which may kill it; `proxy` stands before a
 //!   server and does to its calls what the test says.
 
 pub(crate) mod proxy;
 pub(crate) mod server;
+pub(crate) mod stack;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -118,7 +120,14 @@ impl Aws {
     pub(crate) fn queue(&self, name: &str, attributes: &[(QueueAttributeName, String)]) -> Queue {
         let attributes = attributes.iter().cloned().collect::<HashMap<_, _>>();
         let made = self.sqs().create_queue().queue_name(name).set_attributes(Some(attributes)).send();
-        let url = self.wait(made).unwrap().queue_url.unwrap();
+        self.wait(made).unwrap();
+        self.queue_called(name)
+    }
+
+    /// The queue of this name, which is there.
+    pub(crate) fn queue_called(&self, name: &str) -> Queue {
+        let asked = self.sqs().get_queue_url().queue_name(name).send();
+        let url = self.wait(asked).unwrap().queue_url.unwrap();
         let arn = self.attributes(&url)[&QueueArn].clone();
         Queue { name: name.to_owned(), url, arn }
     }

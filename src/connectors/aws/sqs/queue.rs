@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
+use aws_sdk_sqs::types::{
+    ChangeMessageVisibilityBatchRequestEntry, Message, MessageSystemAttributeName, QueueAttributeName,
+};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, oneshot};
 
 use super::super::envelope::Reference;
 use super::super::session::Session;
@@ -208,17 +210,24 @@ impl Queue for Sqs {
         let url = self.url().await?;
         let client = self.client().await;
         let most = i32::try_from(receive.max.clamp(1, BATCH_MAX)).unwrap_or(1);
-        let asked = client
+        let request = client
             .receive_message()
             .queue_url(&*url)
             .max_number_of_messages(most)
             // Without any wait SQS asks only some of its servers, and may miss what is there.
             .wait_time_seconds(seconds(receive.wait.clamp(Duration::from_secs(1), WAIT_MAX)))
             .visibility_timeout(seconds(receive.visibility))
-            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
-            .send()
-            .await;
-        let answer = asked.map_err(|error| self.away("ReceiveMessage", error))?;
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount);
+        let (heard, hearing) = oneshot::channel();
+        let (client, url) = (client.clone(), Arc::clone(&url));
+        // SQS does not notice when nobody waits any more, and hides what it then gives away.
+        tokio::spawn(async move {
+            if let Err(Ok(unheard)) = heard.send(request.send().await) {
+                show_again(&client, &url, unheard.messages.unwrap_or_default()).await;
+            }
+        });
+        let defect = |_| QueueError::Away(Fault::new(name::DEFECT, "a receive ended without an answer"));
+        let answer = hearing.await.map_err(defect)?.map_err(|error| self.away("ReceiveMessage", error))?;
         Ok(self.sort(answer.messages.unwrap_or_default(), receive).await)
     }
 
@@ -236,6 +245,19 @@ impl Queue for Sqs {
 
     async fn redrive(&self, receive: &Receive) -> Result<Option<u64>, QueueError> {
         self.empty_dead_letters(receive).await
+    }
+}
+
+/// Lets others have messages that nobody waited for any more. If that fails they show later.
+async fn show_again(client: &Client, url: &str, messages: Vec<Message>) {
+    let entries = messages.into_iter().enumerate().filter_map(|(at, message)| {
+        let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(at.to_string());
+        entry.receipt_handle(message.receipt_handle?).visibility_timeout(0).build().ok()
+    });
+    let entries: Vec<_> = entries.collect();
+    if !entries.is_empty() {
+        let request = client.change_message_visibility_batch().queue_url(url).set_entries(Some(entries));
+        drop(request.send().await);
     }
 }
 

@@ -5,193 +5,35 @@
 //! each with its start key in one commit, and a key starts one run. A recorded run begins, and an
 //! interrupted one goes on, by the one path of resuming.
 
+mod news;
+mod watched;
+
 use std::collections::{BTreeMap, VecDeque};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
-use crate::connectors;
-use crate::core::fault::Fault;
 use crate::core::id::RunId;
-use crate::core::queue::Stray;
 use crate::core::run::{Run, Status};
 use crate::core::trigger::{Heard, Notice, Occasion, start_key};
 use crate::engine::Handle;
 use crate::ports::{Journal, Trigger};
-use crate::spec::Report;
-use crate::view::{Problem, ResumeTerms, code};
+use crate::view::{ResumeTerms, code};
 
-use super::assemble;
-use super::environment::Environment;
-use super::error::{EngineError, ResumeError, StartError};
+use super::error::{EngineError, StartError};
 use super::start::{Accepted, Cause};
-use super::{Engine, Start, definition_of};
+use super::{Engine, Start};
+
+pub use news::{Hindrance, News};
+pub use watched::{Listener, Watched};
 
 /// How long a trigger is left alone after the first failure; the wait doubles with each that follows…
 const PATIENCE_MIN: Duration = Duration::from_secs(1);
 /// …up to this.
 const PATIENCE_MAX: Duration = Duration::from_secs(60);
-
-/// A workflow file with what listens for its triggers.
-pub struct Watched {
-    /// The workflow's name.
-    pub workflow: String,
-    /// The workflow file.
-    pub file: PathBuf,
-    /// The profile.
-    pub profile: Option<String>,
-    /// What is listened to.
-    pub listeners: Vec<Listener>,
-    /// Triggers that cannot listen over their connection in this profile, each with its kind there.
-    pub silent: Vec<(String, String)>,
-}
-
-/// One trigger that is listened to.
-#[derive(Clone)]
-pub struct Listener {
-    /// Its name.
-    pub name: String,
-    /// The input that says what a run is about.
-    pub input: String,
-    /// What it is, and what it listens to, in words.
-    pub about: String,
-    /// What listens.
-    pub trigger: Arc<dyn Trigger>,
-}
-
-impl Watched {
-    /// Reads and checks a workflow file, and makes its triggers.
-    ///
-    /// # Errors
-    /// Every mistake in it.
-    pub fn read(file: &Path, profile: Option<&str>) -> Result<Self, Report> {
-        let catalog = connectors::catalog();
-        let definition = definition_of(file, profile, &catalog)?;
-        Engine::try_out(&definition, &catalog)?;
-        let made = assemble::triggers(&definition, &catalog, &Environment::Process);
-        let workflow = &definition.checked.workflow;
-        let kind_of = |name: &String| workflow.connections.get(name).map(|known| known.kind.clone());
-        let (mut listeners, mut silent) = (Vec::new(), Vec::new());
-        for (known, trigger) in made.map_err(|report| *report)? {
-            let Some(trigger) = trigger else {
-                silent.push((known.name.clone(), kind_of(&known.connection).unwrap_or_default()));
-                continue;
-            };
-            let with = known.with.iter().map(|(name, value)| {
-                format!(", {name} {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))
-            });
-            let about = format!("{}{}", known.uses, with.collect::<String>());
-            let (name, input) = (known.name.clone(), known.input.clone());
-            listeners.push(Listener { name, input, about, trigger });
-        }
-        let (workflow, profile) = (workflow.name.clone(), profile.map(str::to_owned));
-        Ok(Self { workflow, file: file.to_owned(), profile, listeners, silent })
-    }
-}
-
-/// What happens in the loop.
-#[derive(Debug)]
-pub enum News {
-    /// A run that an earlier loop recorded, or was interrupted in, goes on.
-    GoesOn {
-        /// The run.
-        run: RunId,
-    },
-    /// A run begins.
-    Started {
-        /// The run.
-        run: RunId,
-        /// The trigger that heard of its subject.
-        trigger: String,
-        /// What it is about.
-        subject: String,
-    },
-    /// A run ended, or was stopped with the loop.
-    Ended {
-        /// The run as it is recorded.
-        run: Box<Run>,
-    },
-    /// A recorded run cannot go on; nothing was changed.
-    Stuck {
-        /// The run.
-        run: RunId,
-        /// Why not.
-        error: ResumeError,
-    },
-    /// What was heard of has started a run before. It is dealt with.
-    Again {
-        /// The trigger.
-        trigger: String,
-        /// What it is about.
-        subject: String,
-        /// That run.
-        run: RunId,
-    },
-    /// What was heard of has started a run before, under a definition that was another one then. It
-    /// is dealt with.
-    Used {
-        /// The trigger.
-        trigger: String,
-        /// What it is about.
-        subject: String,
-        /// Which run, and what differs.
-        problem: Problem,
-    },
-    /// A message says something that starts nothing.
-    PassedOver {
-        /// The trigger.
-        trigger: String,
-        /// What it says.
-        what: String,
-    },
-    /// A message cannot be read; it is left to its queue.
-    Stray {
-        /// The trigger.
-        trigger: String,
-        /// What is wrong with it.
-        stray: Stray,
-    },
-    /// No run can be started; what was heard of shows again.
-    Refused {
-        /// The trigger.
-        trigger: String,
-        /// What it is about.
-        subject: String,
-        /// Why not.
-        error: StartError,
-    },
-    /// A message that is dealt with could not be removed; it shows again, and starts nothing.
-    NotRemoved {
-        /// The trigger.
-        trigger: String,
-        /// Why not.
-        fault: Fault,
-    },
-    /// The trigger is not listened to for now. Told once, until [`News::Listens`].
-    Hindered {
-        /// The trigger.
-        trigger: String,
-        /// By what.
-        by: Hindrance,
-    },
-    /// The trigger is listened to again.
-    Listens {
-        /// The trigger.
-        trigger: String,
-    },
-}
-
-/// Why a trigger is not listened to.
-#[derive(Debug)]
-pub enum Hindrance {
-    /// The other side is not reached, or refuses.
-    Away(Fault),
-    /// The workflow file has mistakes now: messages wait until they are mended.
-    Unfit(Box<Report>),
-}
 
 /// A loop at work.
 pub struct Watching {

@@ -1,0 +1,156 @@
+//! `milepost doctor`: every connection that a workflow file names, examined. Needs no state directory.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::connectors::{self, Diagnosis, Patient, Use};
+use crate::core::catalog::{Catalog, Role};
+use crate::core::graph::Graph;
+use crate::core::id::{RunId, Unit};
+use crate::core::scope::Scope;
+use crate::core::workflow::{Connection, Step, Workflow};
+use crate::expr::Template;
+use crate::ports::OwnQueue;
+use crate::spec::Report;
+use crate::store::MemoryStore;
+
+use super::clock::{SystemClock, now};
+use super::definition::Definition;
+use super::environment::{self, Environment};
+use super::{Engine, definition_of, input};
+
+/// What was found about one connection.
+#[derive(Clone, Debug)]
+pub struct Examined {
+    /// Its name in the file.
+    pub connection: String,
+    /// Its kind.
+    pub kind: String,
+    /// What was looked at, in the order in which it should be mended.
+    pub found: Vec<Diagnosis>,
+}
+
+/// Examines every connection of a workflow file, in the order of their names. Changes nothing outside.
+///
+/// # Errors
+/// Every mistake in the file.
+pub async fn doctor(file: &Path, profile: Option<&str>) -> Result<Vec<Examined>, Report> {
+    let catalog = connectors::catalog();
+    let definition = definition_of(file, profile, &catalog)?;
+    Engine::try_out(&definition, &catalog)?;
+    let ward = Ward::new(&definition, &catalog);
+    let mut examined = Vec::new();
+    for (name, connection) in &definition.checked.workflow.connections {
+        let found = ward.examine(name, connection).await;
+        examined.push(Examined { connection: name.clone(), kind: connection.kind.clone(), found });
+    }
+    let nowhere = Map::new();
+    for step in ward.steps().filter(|step| step.connection.is_none() && step.uses == "http.request") {
+        let patient = Patient {
+            kind: "http",
+            settings: &nowhere,
+            triggers: Vec::new(),
+            uses: vec![ward.used(step, None, &nowhere)],
+        };
+        let found = connectors::examine(&patient).await;
+        examined.push(Examined { connection: step.name.clone(), kind: "http".to_owned(), found });
+    }
+    Ok(examined)
+}
+
+/// A definition with what its steps need to be looked at.
+struct Ward<'a> {
+    definition: &'a Definition,
+    catalog: &'a Catalog,
+    /// The input that a run gets when the command gives none; none when it must give some.
+    input: Option<Arc<Value>>,
+    /// Nobody receives from it: connectors only want one to be there.
+    queue: Arc<dyn OwnQueue>,
+}
+
+impl<'a> Ward<'a> {
+    fn new(definition: &'a Definition, catalog: &'a Catalog) -> Self {
+        let input = input::join(&definition.checked.workflow, &[], &definition.base).ok();
+        let queue = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
+        Self { definition, catalog, input: input.map(|input| Arc::new(Value::Object(input))), queue }
+    }
+
+    fn workflow(&self) -> &'a Workflow {
+        &self.definition.checked.workflow
+    }
+
+    fn steps(&self) -> impl Iterator<Item = &'a Step> {
+        self.workflow().steps.iter().chain(&self.workflow().on_failure)
+    }
+
+    async fn examine(&self, name: &str, connection: &Connection) -> Vec<Diagnosis> {
+        let unset = environment::unset(&connection.fields);
+        let Ok(settings) = environment::resolve(&connection.fields, &Environment::Process) else {
+            let exports: Vec<String> = unset.iter().map(|variable| format!("{variable}=…")).collect();
+            let what = format!("environment variables that are not set: {}", unset.join(", "));
+            return vec![Diagnosis::wrong(what, format!("export {}", exports.join(" ")))];
+        };
+        let over = self.steps().filter(|step| step.connection.as_deref() == Some(name));
+        let uses = over.map(|step| self.used(step, Some(connection), &settings)).collect();
+        let triggers = self.workflow().triggers.iter().filter(|trigger| trigger.connection == name).collect();
+        connectors::examine(&Patient { kind: &connection.kind, settings: &settings, uses, triggers }).await
+    }
+
+    fn used<'s>(
+        &'s self,
+        step: &'s Step,
+        connection: Option<&'s Connection>,
+        settings: &Map<String, Value>,
+    ) -> Use<'s> {
+        let site = connectors::Site {
+            step,
+            connection,
+            settings: settings.clone(),
+            files: &self.definition.checked.files,
+            base: &self.definition.base,
+            queue: Arc::clone(&self.queue),
+        };
+        Use { site, held: held(self.workflow(), step), source: self.source(step) }
+    }
+
+    /// Where a step that reads records finds them.
+    fn source(&self, step: &Step) -> Option<String> {
+        self.catalog.step(&step.uses).filter(|known| known.role == Role::Source)?;
+        let template = Template::parse(step.with.get("source")?).ok()?;
+        let scope = Scope {
+            run: RunId(0),
+            started_at: now(),
+            version: Arc::from(""),
+            unit: Unit::Run,
+            input: Arc::clone(self.input.as_ref()?),
+            item: Arc::default(),
+            digest: Arc::default(),
+            steps: Arc::default(),
+        };
+        let source = template.render(&scope).ok()?;
+        let source = source.as_str()?;
+        if source.contains("://") {
+            return Some(source.to_owned());
+        }
+        Some(self.definition.base.join(source).to_string_lossy().into_owned())
+    }
+}
+
+/// The slowest of the steps that a message is held for: those after the receiving one up to the one
+/// that it is deleted after.
+fn held<'w>(workflow: &'w Workflow, step: &Step) -> Option<(&'w str, Duration)> {
+    let until = step.with.get("delete_after")?.as_str()?;
+    let steps = &workflow.steps;
+    let at = |name: &str| steps.iter().position(|step| step.name == name);
+    let needs: Vec<Vec<usize>> =
+        steps.iter().map(|step| step.needs.iter().filter_map(|name| at(name)).collect()).collect();
+    let graph = Graph::new(&needs);
+    let (from, to) = (at(&step.name)?, at(until)?);
+    let (after, before) = (graph.descendants(from), graph.ancestors(to));
+    let between = after.into_iter().filter(|step| *step == to || before.contains(step));
+    let slowest = between.max_by_key(|step| steps[*step].timeout)?;
+    Some((&steps[slowest].name, steps[slowest].timeout))
+}

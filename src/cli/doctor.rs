@@ -1,0 +1,97 @@
+//! `milepost doctor`: what a workflow file names outside, looked at before a run needs it.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::output::{BAD, BOLD, CARE, DIM, GOOD, Output};
+use super::phrase;
+use crate::app::{Examined, doctor};
+use crate::connectors::{Diagnosis, Health};
+
+/// Look at everything outside that a workflow file names, and say what is missing or mis-wired
+///
+/// Changes nothing outside, and touches no state.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  milepost doctor workflows/product-sync.yaml
+  milepost doctor workflows/product-sync.yaml --profile production
+  milepost doctor my.yaml --json | jq '.connections[].found[] | select(.health == \"wrong\")'
+
+Exit codes: 0 nothing is wrong (what could not be found out is no mistake), 1 something is wrong,
+2 mistakes in the file: see `milepost check`.")]
+pub(super) struct Args {
+    /// The workflow file
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The profile whose connections are looked at
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn execute(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
+    let examined = doctor(&args.file, args.profile.as_deref());
+    let examined = examined.await.map_err(|report| Failure::Mistakes(Box::new(report)))?;
+    let count = |health: Health| {
+        let all = examined.iter().flat_map(|connection| &connection.found);
+        all.filter(|diagnosis| diagnosis.health == health).count()
+    };
+    let (wrong, unknown) = (count(Health::Wrong), count(Health::Unknown));
+    if args.json {
+        let connections: Vec<_> = examined.iter().map(document).collect();
+        let file = args.file.display().to_string();
+        output.json(&json!({
+            "file": file, "ok": wrong == 0, "wrong": wrong, "unknown": unknown, "connections": connections,
+        }))?;
+    } else {
+        for connection in &examined {
+            let name = output.paint(BOLD, &connection.connection);
+            output.line(&format!("{name} ({})", connection.kind))?;
+            for diagnosis in &connection.found {
+                line(diagnosis, output)?;
+            }
+        }
+        if wrong + unknown > 0 {
+            let wrong = phrase::count(wrong as u64, "thing is wrong", "things are wrong");
+            output.say(&format!("{wrong}, {unknown} could not be found out"));
+        }
+    }
+    Ok(if wrong == 0 { Exit::Success } else { Exit::RunFailed })
+}
+
+fn line(diagnosis: &Diagnosis, output: &mut Output) -> Result<(), Failure> {
+    let style = match diagnosis.health {
+        Health::Good => GOOD,
+        Health::Wrong => BAD,
+        Health::Unknown => CARE,
+    };
+    let word = output.paint(style, &format!("{:<11}", word(diagnosis.health)));
+    output.line(&format!("  {word}  {}", diagnosis.what))?;
+    if let Some(next) = &diagnosis.next {
+        let next = output.paint(DIM, next);
+        output.line(&format!("  {:<11}  {next}", ""))?;
+    }
+    Ok(())
+}
+
+fn word(health: Health) -> &'static str {
+    match health {
+        Health::Good => "ok",
+        Health::Wrong => "wrong",
+        Health::Unknown => "cannot tell",
+    }
+}
+
+fn document(examined: &Examined) -> serde_json::Value {
+    let found = examined.found.iter().map(|diagnosis| {
+        json!({ "health": word(diagnosis.health), "what": diagnosis.what, "next": diagnosis.next })
+    });
+    let found: Vec<_> = found.collect();
+    json!({ "connection": examined.connection, "kind": examined.kind, "found": found })
+}
