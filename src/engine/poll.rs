@@ -105,9 +105,10 @@ impl Inlet {
         // What is there comes at once; for what is not there nobody has to wait to know.
         let receive = Receive { wait: Duration::ZERO, ..self.receive.clone() };
         tokio::spawn(async move {
-            let note = source.receive(queue.as_ref(), &receive).await;
-            // Whoever listened has ended.
-            let _ = note.map(|note| source.sender.send(note));
+            if let Some(note) = source.receive(queue.as_ref(), &receive).await {
+                // Whoever listened may have ended.
+                let _ = source.sender.send(note);
+            }
         });
     }
 
@@ -168,8 +169,8 @@ impl Source {
         let step = self.step;
         Some(match queue.receive(&Receive { max, ..receive.clone() }).await {
             Ok(received) => {
-                for of in [&mut permit, &mut wanted] {
-                    if let Some(used) = of.split(received.len()) {
+                for cost in [&mut permit, &mut wanted] {
+                    if let Some(used) = cost.split(received.len()) {
                         used.forget();
                     }
                 }

@@ -66,13 +66,11 @@ impl Stage {
 
     pub(super) fn body(&mut self, run: RunId, position: u64, body: Option<&[u8]>) -> Result<(), Error> {
         let key = keys::body(run, position);
-        match body {
-            Some(body) => self.put(key, body),
-            None => {
-                self.remove(key);
-                Ok(())
-            }
+        if let Some(body) = body {
+            return self.put(key, body);
         }
+        self.remove(key);
+        Ok(())
     }
 }
 

@@ -176,10 +176,14 @@ impl Kept {
             Change::Key(id, Some(row)) => drop(self.keys.insert(id, *row)),
             Change::Key(id, None) => drop(self.keys.remove(&id)),
             Change::Enqueue(messages) => {
-                messages.into_iter().for_each(|message| self.enqueue((message, None)));
+                for message in messages {
+                    self.enqueue((message, None));
+                }
             }
             Change::Share(messages) => {
-                messages.into_iter().for_each(|(message, carried)| self.enqueue((message, Some(carried))));
+                for (message, carried) in messages {
+                    self.enqueue((message, Some(carried)));
+                }
             }
             Change::Received { receipt, until } => {
                 if let Some(waiting) = self.waiting(&receipt) {

@@ -171,10 +171,13 @@ async fn put(
     own: Vec<Message>,
     shared: Vec<(Message, Carried)>,
 ) -> Result<(), StoreError> {
+    if shared.is_empty() {
+        return queue.send(own).await;
+    }
     if !own.is_empty() {
         queue.send(own).await?;
     }
-    if shared.is_empty() { Ok(()) } else { queue.share(shared).await }
+    queue.share(shared).await
 }
 
 impl Publisher {

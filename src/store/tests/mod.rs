@@ -4,6 +4,7 @@ mod conformance;
 mod differential;
 mod directory;
 mod format;
+mod open_runs;
 mod power;
 mod queues;
 

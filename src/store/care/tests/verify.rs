@@ -4,6 +4,7 @@ use crate::core::care::{Damage, Verified};
 use crate::core::cell::State as S;
 use crate::core::change::Change;
 use crate::core::id::{RunId, Unit};
+use crate::core::inflow::{Entrant, Intake};
 use crate::core::run::Run;
 use crate::core::tally::Tally;
 use crate::ports::Journal;
@@ -235,4 +236,29 @@ async fn sizes_are_told_by_kind_and_per_item() {
     assert!(rows.contains(&("long records", 4)) && rows.contains(&("queues", 6)), "{rows:?}");
     assert!(size.bytes_per_item.is_some_and(|bytes| (20..200).contains(&bytes)), "{size:?}");
     assert!(size.files >= 7 && size.total_bytes == size.journal_bytes + size.file_bytes, "{size:?}");
+}
+
+#[tokio::test]
+async fn an_unfinished_item_of_an_open_run_without_its_body_is_told() {
+    let (dir, id, _) = filled().await;
+    let store = open(dir.path());
+    let mut run = store.run(id).unwrap().unwrap();
+    run.source.as_mut().unwrap().intake = Some(Intake::Open);
+    let entrant = |event| Entrant { event_id: event, key: None, version: None, fault: None };
+    let mut changes = vec![Change::Run(Box::new(run))];
+    for at in 0..40 {
+        changes.push(Change::Entrant(id, at, Box::new(entrant(u128::from(at) + 1))));
+        changes.push(Change::Body(id, at, Some(b"{}".to_vec())));
+    }
+    store.commit(changes).await.unwrap();
+    drop(store);
+    let inspection = inspect(dir.path());
+    assert_eq!(told(&verify(&inspection)), []);
+    let body = keys::body(id, OPEN);
+    inspection.rows.db.remove(&body).unwrap();
+    inspection.rows.db.remove(keys::entrant_block(id, 2)).unwrap();
+    let verified = verify(&inspection);
+    let (body, entrants) = (words::place(&body), format!("the entrants of {id}"));
+    let expected = [(Damage::Gap, body.as_str()), (Damage::Gap, entrants.as_str())];
+    assert_eq!(told(&verified), expected);
 }
