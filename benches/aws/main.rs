@@ -53,6 +53,7 @@ async fn main() -> anyhow::Result<()> {
     let endpoint = std::env::var("MILEPOST_TEST_AWS")
         .context("MILEPOST_TEST_AWS is not set; run: tests/services/run bench")?;
     let items = number("MILEPOST_BENCH_ITEMS", ITEMS_DEFAULT)?;
+    let count = f64::from(u32::try_from(items)?);
     let runs = number("MILEPOST_BENCH_RUNS", RUNS_DEFAULT)?.max(1);
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let source = dir.path().join("products.json");
@@ -75,7 +76,7 @@ async fn main() -> anyhow::Result<()> {
         }
         let rate = |times: &mut Vec<Duration>| {
             times.sort_unstable();
-            items as f64 / times[times.len() / 2].as_secs_f64()
+            count / times[times.len() / 2].as_secs_f64()
         };
         let (bare, engine) = (rate(&mut bare), rate(&mut engine));
         writeln!(

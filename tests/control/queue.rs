@@ -136,7 +136,7 @@ impl Queue for Road {
         let mut received = store.receive(receive).await?;
         // What went away while it waited does not answer.
         self.reach()?;
-        received.strays = self.strays.lock().unwrap().clone();
+        received.strays.clone_from(&self.strays.lock().unwrap());
         received.strays.truncate(receive.max - received.deliveries.len());
         Ok(received)
     }

@@ -44,9 +44,10 @@ fn denying() -> String {
                 let mut stream = BufReader::new(stream);
                 while let Ok(request) = message(&mut stream) {
                     let json = String::from_utf8_lossy(&request).to_lowercase().contains("x-amz-target");
-                    let body = match json {
-                        true => r#"{"__type":"AccessDeniedException","message":"not for you"}"#,
-                        false => "<Error><Code>AccessDenied</Code><Message>not for you</Message></Error>",
+                    let body = if json {
+                        r#"{"__type":"AccessDeniedException","message":"not for you"}"#
+                    } else {
+                        "<Error><Code>AccessDenied</Code><Message>not for you</Message></Error>"
                     };
                     let head = format!("HTTP/1.1 403 Forbidden\r\ncontent-length: {}\r\n\r\n", body.len());
                     let _ = stream.get_mut().write_all(format!("{head}{body}").as_bytes());

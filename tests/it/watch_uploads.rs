@@ -75,7 +75,7 @@ impl Queue {
                 continue;
             };
             match name.to_ascii_lowercase().as_str() {
-                "x-amz-target" => target = value.trim().to_owned(),
+                "x-amz-target" => value.trim().clone_into(&mut target),
                 "content-length" => length = value.trim().parse().unwrap(),
                 _ => {}
             }
@@ -112,7 +112,7 @@ impl Queue {
             "AmazonSQS.DeleteMessageBatch" => {
                 let (mut state, entries) = (state, asked["Entries"].as_array().unwrap());
                 let is_meant =
-                    |id: usize| entries.iter().any(|entry| entry["ReceiptHandle"] == id.to_string());
+                    |id: usize| entries.iter().any(|entry| entry["ReceiptHandle"] == id.to_string().as_str());
                 state.hidden.retain(|(id, _)| !is_meant(*id));
                 self.changed.notify_all();
                 let done = entries.iter().map(|entry| json!({ "Id": entry["Id"] })).collect::<Vec<_>>();

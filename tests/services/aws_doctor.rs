@@ -262,9 +262,8 @@ fn every_permission_that_is_missing_is_named() {
         ("TestEventPattern", "events:TestEventPattern"),
         ("GetObject", "s3:GetObject"),
     ] {
-        proxy.script(move |call| match call.operation == operation {
-            true => Does::Refuse(403, "AccessDenied"),
-            false => Does::Pass,
+        proxy.script(move |call| {
+            if call.operation == operation { Does::Refuse(403, "AccessDenied") } else { Does::Pass }
         });
         let wrong = says.wrong(&proxy.endpoint());
         let [(what, next)] = wrong.as_slice() else { panic!("{operation}: {wrong:?}") };

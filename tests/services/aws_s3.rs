@@ -237,7 +237,7 @@ fn steps_write_objects_and_read_them() {
     let bucket = Bucket::new();
     let site = site(bucket.aws.endpoint());
     bucket.put("settings.json", r#"{"folder":"out"}"#);
-    let items: String = (0..12).map(|id| format!("{{\"id\":\"p{id}\"}}\n")).collect();
+    let items = (0..12).map(|id| format!("{{\"id\":\"p{id}\"}}\n")).collect::<Vec<_>>().concat();
     bucket.put("in.ndjson", items);
     fs::write(site.path("workflows/copies.yaml"), STEPS.replace("BUCKET", &bucket.name)).unwrap();
     let told = site.milepost(&["run", "workflows/copies.yaml"]);

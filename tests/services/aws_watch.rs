@@ -18,7 +18,7 @@ const WORKFLOW: &str = "workflows/product-sync.yaml";
 /// The products of the shipped sample that pass the gate.
 const PRODUCTS: usize = 197;
 /// An AWS server of tests is slow, and starts each service when it is first called.
-const SOON: Duration = Duration::from_secs(120);
+const SOON: Duration = Duration::from_mins(2);
 
 /// A bucket that keeps versions, and a queue, of the test's own.
 struct Cloud {

@@ -42,7 +42,7 @@ steps:
   refuse: { uses: fail, when: \"${{ $contains(input.source, 'bad') }}\", with: { message: it is bad } }
 ";
 /// No test waits longer for one piece of news.
-pub(crate) const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_mins(1);
 
 /// A queue of the test's own, with the rules of the real one: what is received is hidden, and shows
 /// again when whoever received it is gone.
@@ -161,8 +161,8 @@ impl Server {
                 }
             });
             for mut stream in listener.incoming().map_while(Result::ok) {
-                let mut head = BufReader::new(&stream).lines().map_while(Result::ok);
-                while head.next().is_some_and(|line| !line.is_empty()) {}
+                let mut lines_sent = BufReader::new(&stream).lines().map_while(Result::ok);
+                while lines_sent.next().is_some_and(|line| !line.is_empty()) {}
                 if told.load(Ordering::SeqCst) {
                     let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n");
                 } else {

@@ -84,7 +84,11 @@ impl Proxy {
         let runtime = runtime.unwrap();
         // Fails when another test has done it.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let listener = runtime.block_on(listen("127.0.0.1:0".parse().unwrap()));
+        let listener = {
+            // Sockets are made for the runtime that will serve them.
+            let _entered = runtime.enter();
+            listen("127.0.0.1:0".parse().unwrap())
+        };
         let seen = Seen {
             target: aws.endpoint().to_owned(),
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
@@ -147,7 +151,10 @@ impl Proxy {
 
     /// Listens again, at the same address.
     pub(crate) fn heal(&self) {
-        let listener = self.runtime.block_on(listen(self.address));
+        let listener = {
+            let _entered = self.runtime.enter();
+            listen(self.address)
+        };
         self.serve(listener);
     }
 
@@ -169,7 +176,7 @@ impl Proxy {
     }
 }
 
-async fn listen(address: SocketAddr) -> TcpListener {
+fn listen(address: SocketAddr) -> TcpListener {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_reuseaddr(true).unwrap();
     socket.bind(address).unwrap();
@@ -207,11 +214,11 @@ async fn answer(seen: Arc<Seen>, request: Request<Incoming>) -> io::Result<Respo
         Does::Refuse(status, code) => Ok(call.refusal(status, code)),
         Does::FailEntries(failing, code) => {
             let Some(rest) = call.without_entries(&failing) else {
-                return Ok(call.with_failed(Bytes::from_static(b"{}"), &failing, code));
+                return Ok(call.with_failed(&Bytes::from_static(b"{}"), &failing, code));
             };
             let answer = forward(&seen, &call, rest).await?;
             let Ok(told) = answer.into_body().collect().await.map_err(|never: Infallible| never);
-            Ok(call.with_failed(told.to_bytes(), &failing, code))
+            Ok(call.with_failed(&told.to_bytes(), &failing, code))
         }
     }
 }

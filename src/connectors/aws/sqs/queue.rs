@@ -145,7 +145,7 @@ impl Sqs {
     async fn sort(&self, received: Vec<Message>, receive: &Receive) -> Received {
         let mut sorted = Received::default();
         for message in received {
-            let (receives, id) = (receives(&message), message.message_id.unwrap_or_default());
+            let (times, id) = (receives(&message), message.message_id.unwrap_or_default());
             let ticket = Ticket::Given(message.receipt_handle.unwrap_or_default().into());
             let body = message.body.unwrap_or_default();
             let read = match parse(&receive.queue, &body) {
@@ -155,9 +155,11 @@ impl Sqs {
             };
             match read {
                 Ok((message, carried)) => {
-                    sorted.deliveries.push(Delivery { message, receives, ticket, carried });
+                    sorted.deliveries.push(Delivery { message, receives: times, ticket, carried });
                 }
-                Err(Unfetched::Gone(reason)) => sorted.strays.push(Stray { id, receives, reason, ticket }),
+                Err(Unfetched::Gone(reason)) => {
+                    sorted.strays.push(Stray { id, receives: times, reason, ticket });
+                }
                 // It shows again by itself.
                 Err(Unfetched::Later(fault)) => tracing::warn!(id, "its content was not fetched: {fault}"),
             }

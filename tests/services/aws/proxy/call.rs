@@ -64,15 +64,18 @@ impl Call {
     }
 
     /// The server's answer to the rest of the batch, with the failed entries put in their places.
-    pub(super) fn with_failed(&self, told: Bytes, failing: &[usize], code: &str) -> Response<Full<Bytes>> {
-        let mut told: Value = serde_json::from_slice(&told).unwrap();
+    pub(super) fn with_failed(&self, told: &Bytes, failing: &[usize], code: &str) -> Response<Full<Bytes>> {
+        let mut told: Value = serde_json::from_slice(told).unwrap();
         let entries = self.asks()["Entries"].as_array().unwrap().clone();
         if self.operation == "PutEvents" {
             let mut went = told["Entries"].as_array().cloned().unwrap_or_default().into_iter();
             let failed = json!({ "ErrorCode": code, "ErrorMessage": "the test says so" });
-            let all = (0..entries.len()).map(|position| match failing.contains(&position) {
-                true => failed.clone(),
-                false => went.next().expect("the server answered for fewer entries than it got"),
+            let all = (0..entries.len()).map(|position| {
+                if failing.contains(&position) {
+                    failed.clone()
+                } else {
+                    went.next().expect("the server answered for fewer entries than it got")
+                }
             });
             let all: Vec<Value> = all.collect();
             let count = all.iter().filter(|entry| entry.get("ErrorCode").is_some()).count();
@@ -121,7 +124,7 @@ fn operation(method: &Method, path: &str, headers: &HeaderMap) -> String {
 fn cbor(pairs: &[(&str, &str)]) -> Vec<u8> {
     let head = |major: u8, length: usize| match u8::try_from(length).unwrap() {
         length @ 0..24 => vec![major << 5 | length],
-        length => vec![major << 5 | 24, length],
+        length => vec![major << 5 | 0x18, length],
     };
     let mut bytes = head(5, pairs.len());
     for text in pairs.iter().flat_map(|(key, value)| [key, value]) {
