@@ -95,6 +95,7 @@ fn the_shipped_workflow_is_well_and_no_state_is_made() {
 #[test]
 fn variables_that_are_not_set_are_named_at_once_and_the_rest_is_looked_at() {
     let site = Site::new();
+    site.edit("product-sync.yaml", &[("    files: { use: s3 }\n", "")]);
     let (code, found) = examine(&site, &["workflows/product-sync.yaml", "--profile", "production"]);
     assert_eq!(code, Some(1));
     let of = |name: &str| found.iter().find(|[connection, ..]| connection == name).unwrap();
@@ -116,7 +117,7 @@ fn systems_that_are_there_but_not_in_order_are_told_apart() {
         ("MEDUSA_PASSWORD", at("sandbox")),
     ]);
     let aws = "    bus: { use: aws, event_bus: products, queue: product-events }\n";
-    site.edit("product-sync.yaml", &[(aws, "")]);
+    site.edit("product-sync.yaml", &[(aws, ""), ("    files: { use: s3 }\n", "")]);
     let line = ["workflows/product-sync.yaml", "--profile", "production"];
     let (code, found) = examine(&site, &line);
     let of = |found: &[[String; 4]], name: &str| {
