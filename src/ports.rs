@@ -158,6 +158,10 @@ pub trait Queue: Send + Sync {
     /// # Errors
     /// [`QueueError`]: some may be back, and some may be in both queues.
     async fn redrive(&self, receive: &Receive) -> Result<Option<u64>, QueueError>;
+
+    /// Returns once no receive is under way any more that nobody waits for, and what it took shows
+    /// again, unless that failed. Only for a queue whose other side does not notice that.
+    async fn settle(&self) {}
 }
 
 /// The engine's own queue: the one that messages can also be put into.

@@ -122,6 +122,10 @@ impl Drive {
             })
             .collect();
         for (step, queue, receive) in inlets {
+            if self.mail.has_returned {
+                // A receive that was just given up may have it, and would hide it from those below.
+                queue.settle().await;
+            }
             loop {
                 // What is out of reach needs nothing: its messages show again by themselves.
                 let Some(received) = at_hand(queue.receive(&receive).await)? else { break };

@@ -192,6 +192,7 @@ impl Drive {
             None => self.tell(RunEvent::Started)?,
             Some(Resumption { plan, chosen, redriven }) => {
                 self.tell(RunEvent::Resumed { plan })?;
+                self.mail.has_returned |= !redriven.is_empty();
                 for what in redriven {
                     self.tell(what)?;
                 }

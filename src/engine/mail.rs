@@ -40,6 +40,8 @@ pub(super) struct Mail {
     extend_at: Option<Timestamp>,
     /// Messages may come in.
     is_open: bool,
+    /// A message was shown again, or put back into its queue: whoever receives next may get it.
+    pub(super) has_returned: bool,
 }
 
 /// A message that was received and is not let go yet.
@@ -62,6 +64,7 @@ impl Mail {
             outstanding: 0,
             extend_at: None,
             is_open: false,
+            has_returned: false,
         }
     }
 
@@ -267,6 +270,7 @@ impl Mail {
     ) {
         let Some(inlet) = self.inlets.get(&step) else { return };
         self.outstanding += 1;
+        self.has_returned |= visibility.is_zero();
         let (queue, sender) = (Arc::clone(&inlet.queue), sender.clone());
         tokio::spawn(async move {
             let _ = sender.send(Note::QueueDone(queue.hide(tickets, visibility).await));

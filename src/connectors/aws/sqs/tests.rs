@@ -281,3 +281,21 @@ async fn all_dead_letters_are_moved_by_the_service_and_some_by_hand() {
     );
     assert_eq!(server.count("StartMessageMoveTask"), 0);
 }
+
+#[tokio::test]
+async fn what_a_receive_takes_that_nobody_waits_for_shows_again_before_the_queue_is_settled() {
+    let (queue, server) = serve(Server::default()).await;
+    assert!(queue.receive(&receive(false)).await.unwrap().is_empty());
+    queue.settle().await;
+    server.lock().unwrap().visible.push(("m1".to_owned(), event(4)));
+    tokio::select! {
+        biased;
+        received = queue.receive(&receive(false)) => panic!("it was answered at once: {received:?}"),
+        () = std::future::ready(()) => {}
+    }
+    queue.settle().await;
+    let server = server.lock().unwrap();
+    let changed = server.asked.last().unwrap();
+    assert_eq!(changed.0, "ChangeMessageVisibilityBatch", "{:?}", server.asked);
+    assert_eq!(changed.1["Entries"][0]["VisibilityTimeout"], 0);
+}
