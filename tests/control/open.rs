@@ -12,7 +12,7 @@ use milepost::core::fault::Fault;
 use milepost::core::id::RunId;
 use milepost::core::inflow::{Entrant, Intake, Rotation};
 use milepost::core::plan::{DeleteAfter, Messages, PlanStep, Track};
-use milepost::core::queue::{Carried, Delivery, Receive, Received, SHARED, Ticket};
+use milepost::core::queue::{Carried, Delivery, Only, Receive, Received, SHARED, Ticket};
 use milepost::core::run::Status;
 use milepost::core::scope::Scope;
 use milepost::engine::assembly::Station;
@@ -133,7 +133,7 @@ impl Receiver for Inlet {
         Receive {
             queue: "q".to_owned(),
             run: SHARED,
-            items: None,
+            only: Only::All,
             max: 10,
             wait: SECOND,
             visibility: 30 * SECOND,

@@ -16,7 +16,7 @@ use milepost::core::fault::Fault;
 use milepost::core::id::{RunId, Unit};
 use milepost::core::inflow::{Entrant, Intake, Rotation};
 use milepost::core::plan::{DeleteAfter, Messages, Plan, PlanStep, Track};
-use milepost::core::queue::{Delivery, Receive, SHARED};
+use milepost::core::queue::{Delivery, Only, Receive, SHARED};
 use milepost::core::retry::{Outcome, Probed};
 use milepost::core::run::{Run, Status};
 use milepost::core::scope::Scope;
@@ -65,7 +65,7 @@ impl Receiver for Source {
         Receive {
             queue: "q".to_owned(),
             run: SHARED,
-            items: None,
+            only: Only::All,
             max: 10,
             wait: SECOND,
             visibility: 5 * SECOND,
