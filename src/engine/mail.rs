@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::core::id::{RunId, Unit};
 use crate::core::progress::Progress;
-use crate::core::queue::{Delivery, Receive, Ticket};
+use crate::core::queue::{Delivery, Only, Receive, Ticket};
 use crate::core::selection::Positions;
 use crate::core::time::Timestamp;
 use crate::ports::{Receiver, Worker};
@@ -92,7 +92,8 @@ impl Mail {
         sender: &mpsc::UnboundedSender<Note>,
     ) {
         self.is_open = true;
-        let receive = Receive { items: self.chosen.clone(), ..receiver.receive(run) };
+        let only = self.chosen.clone().map_or(Only::All, Only::Items);
+        let receive = Receive { only, ..receiver.receive(run) };
         let of = (receiver.queue(), receive);
         let mut inlet = Inlet::new(step, of, (self.window, wanted), Arc::clone(&ports.clock), sender.clone());
         inlet.open();

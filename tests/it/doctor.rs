@@ -160,6 +160,28 @@ fn a_permission_that_is_missing_is_named_as_policies_name_it() {
     assert!(!format!("{found:?}").contains("not-to-be-shown"));
 }
 
+/// Takes its items from a queue of AWS.
+const OPEN: &str = r#"
+workflow: doctored
+connections:
+  bus: { use: aws }
+steps:
+  receive:
+    uses: json.validate
+    connection: bus
+    with: { source: { queue: product-deliveries }, item_key: "${{ item.sku }}" }
+"#;
+
+#[test]
+fn the_queue_that_an_open_run_takes_its_items_from_is_examined() {
+    let mut site = Site::new();
+    aws(&mut site, &denying());
+    fs::write(site.path("doctored.yaml"), OPEN).unwrap();
+    let (code, found) = examine(&site, &["doctored.yaml"]);
+    let said = "queue product-deliveries: no permission for sqs:GetQueueUrl";
+    assert!(code == Some(1) && found.iter().any(|[_, _, what, _]| what == said), "{found:?}");
+}
+
 #[test]
 fn without_credentials_a_region_or_a_server_nothing_else_is_asked_of_it() {
     let mut site = Site::new();

@@ -12,7 +12,7 @@ use super::message::parse;
 use super::queue::{Sqs, seconds};
 use crate::connectors::aws::session::Session;
 use crate::core::id::RunId;
-use crate::core::queue::{Receive, Ticket};
+use crate::core::queue::{Only, Receive, Ticket};
 use crate::core::selection::Positions;
 use crate::ports::{Queue, QueueError};
 
@@ -184,7 +184,7 @@ async fn serve(server: Server) -> (Sqs, Shared) {
 fn receive(content: bool) -> Receive {
     let (wait, visibility) = (Duration::from_millis(1_500), Duration::from_secs(30));
     let (queue, run) = ("products".to_owned(), RunId(1));
-    Receive { queue, run, items: None, max: 100, wait, visibility, receives_max: 3, pollers: 1, content }
+    Receive { queue, run, only: Only::All, max: 100, wait, visibility, receives_max: 3, pollers: 1, content }
 }
 
 fn tickets(count: usize) -> Vec<Ticket> {
@@ -268,8 +268,8 @@ async fn all_dead_letters_are_moved_by_the_service_and_some_by_hand() {
     assert_eq!(server.lock().unwrap().count("StartMessageMoveTask"), 1);
 
     let (queue, server) = serve(of(true)).await;
-    let items = Some(Arc::new(Positions::from_iter([5])));
-    assert_eq!(queue.redrive(&Receive { items, ..receive(false) }).await.unwrap(), Some(1));
+    let only = Only::Items(Arc::new(Positions::from_iter([5])));
+    assert_eq!(queue.redrive(&Receive { only, ..receive(false) }).await.unwrap(), Some(1));
     let server = server.lock().unwrap();
     let of = |operation: &str| server.asked.iter().find(|(asked, _)| asked == operation).unwrap().1.clone();
     assert_eq!(of("SendMessageBatch")["Entries"][0]["MessageBody"], event(5));
