@@ -248,7 +248,7 @@ fn killed_at_any_commit_of_an_open_run_no_message_is_lost_and_nothing_is_done_tw
     for fate in [Fate::Lost, Fate::Unheard] {
         for cut in 1.. {
             let clock = Arc::new(SimClock::new());
-            let outside = Outside::with(&clock, MESSAGES);
+            let outside = Outside::with_copies(&clock, MESSAGES);
             let (mut store, id) = (MemoryStore::new(Arc::clone(&clock) as Arc<dyn Clock>), RunId(1));
             begin(&store, &outside, id);
             let place = format!("dead at write {cut}, {fate:?}");

@@ -288,9 +288,10 @@ async fn what_a_receive_takes_that_nobody_waits_for_shows_again_before_the_queue
     assert!(queue.receive(&receive(false)).await.unwrap().is_empty());
     queue.settle().await;
     server.lock().unwrap().visible.push(("m1".to_owned(), event(4)));
+    let receive = receive(false);
     tokio::select! {
         biased;
-        received = queue.receive(&receive(false)) => panic!("it was answered at once: {received:?}"),
+        received = queue.receive(&receive) => panic!("it was answered at once: {received:?}"),
         () = std::future::ready(()) => {}
     }
     queue.settle().await;
