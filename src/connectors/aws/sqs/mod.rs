@@ -45,12 +45,17 @@ pub fn build_consume(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
 
 /// The queue that is received from like this; `receive` names it from then on. Speaks to nobody yet.
 pub(crate) fn queue(site: &Site<'_>, receive: &mut Receive) -> Arc<dyn Queue> {
-    if let Some(named) = site.settings.get("queue").and_then(Value::as_str) {
-        receive.receive_from(named);
-    }
+    name_of_connection(site.settings.get("queue"), receive);
     let core::Receive { queue, wait, .. } = receive.of(RunId(0));
     let session = Arc::new(Session::new(wait.min(queue::WAIT_MAX) + MARGIN));
     Arc::new(Sqs::new(session, &queue))
+}
+
+/// The connection's queue goes before the one that the step says.
+fn name_of_connection(named: Option<&Value>, receive: &mut Receive) {
+    if let Some(named) = named.and_then(Value::as_str) {
+        receive.receive_from(named);
+    }
 }
 
 struct Consumer {
