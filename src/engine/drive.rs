@@ -80,7 +80,7 @@ pub(super) struct Drive {
     pub(super) strays: Strays,
     pub(super) keyring: Keyring,
     pub(super) sender: mpsc::UnboundedSender<Note>,
-    inbox: mpsc::UnboundedReceiver<Note>,
+    pub(super) inbox: mpsc::UnboundedReceiver<Note>,
     control: Control,
     pub(super) steering: Steering,
     chance: StdRng,
@@ -192,8 +192,8 @@ impl Drive {
             None => self.tell(RunEvent::Started)?,
             Some(Resumption { plan, chosen, redriven }) => {
                 self.tell(RunEvent::Resumed { plan })?;
-                self.mail.has_returned |= !redriven.is_empty();
                 for what in redriven {
+                    self.mail.note_returned();
                     self.tell(what)?;
                 }
                 if let Some(chosen) = chosen {

@@ -41,7 +41,7 @@ pub(super) struct Mail {
     /// Messages may come in.
     is_open: bool,
     /// A message was shown again, or put back into its queue: whoever receives next may get it.
-    pub(super) has_returned: bool,
+    has_returned: bool,
 }
 
 /// A message that was received and is not let go yet.
@@ -151,6 +151,22 @@ impl Mail {
         self.is_open = false;
         self.inlets.values_mut().for_each(Inlet::shut);
         self.extend_at = None;
+    }
+
+    /// Ends receiving. When messages are back in their queues, it waits for what is on its way, which
+    /// may be one of them.
+    pub(super) async fn end(&mut self) {
+        if self.has_returned {
+            for inlet in self.inlets.values_mut() {
+                inlet.end().await;
+            }
+        }
+        self.stop();
+    }
+
+    /// Messages were put back into their queues.
+    pub(super) fn note_returned(&mut self) {
+        self.has_returned = true;
     }
 
     /// A message of this run came.

@@ -77,6 +77,18 @@ impl Inlet {
         self.drying = 0;
     }
 
+    /// As [`Self::shut`]. When it returns, nothing that was on its way comes any more.
+    pub(super) async fn end(&mut self) {
+        let pollers = std::mem::take(&mut self.pollers);
+        self.drying = 0;
+        pollers.iter().for_each(JoinHandle::abort);
+        for poller in pollers {
+            // That it was cancelled is what was asked for.
+            let _ = poller.await;
+        }
+        self.queue.settle().await;
+    }
+
     /// Nothing more is wanted: each poller ends once its receive is over, so that nothing is hidden in
     /// vain. What is held stays held.
     pub(super) fn dry(&mut self) {

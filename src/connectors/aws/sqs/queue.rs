@@ -224,12 +224,20 @@ impl Queue for Sqs {
         // SQS does not notice when nobody waits any more, and hides what it then gives away.
         tokio::spawn(async move {
             let _receiving = receiving;
-            if let Err(Ok(unheard)) = heard.send(request.send().await) {
-                show_again(&client, &url, unheard.messages.unwrap_or_default()).await;
+            let answer = request.send().await;
+            let messages = answer.as_ref().map(|answer| answer.messages().to_vec()).unwrap_or_default();
+            let (taken, taking) = oneshot::channel();
+            // An answer that finds nobody, and one that nobody fetches, takes the other end along.
+            drop(heard.send((answer, taken)));
+            if taking.await.is_err() {
+                show_again(&client, &url, messages).await;
             }
         });
         let defect = |_| QueueError::Away(Fault::new(name::DEFECT, "a receive ended without an answer"));
-        let answer = hearing.await.map_err(defect)?.map_err(|error| self.away("ReceiveMessage", error))?;
+        let (answer, taken) = hearing.await.map_err(defect)?;
+        // Whoever hears it holds the messages in the same breath.
+        let _ = taken.send(());
+        let answer = answer.map_err(|error| self.away("ReceiveMessage", error))?;
         Ok(self.sort(answer.messages.unwrap_or_default(), receive).await)
     }
 
