@@ -160,8 +160,10 @@ pub trait Queue: Send + Sync {
     async fn redrive(&self, receive: &Receive) -> Result<Option<u64>, QueueError>;
 
     /// Returns once no receive is under way any more that nobody waits for, and what it took shows
-    /// again, unless that failed. Only for a queue whose other side does not notice that.
-    async fn settle(&self) {}
+    /// again, unless that failed.
+    async fn settle(&self) {
+        // Where the other side notices that nobody waits, there is none.
+    }
 }
 
 /// The engine's own queue: the one that messages can also be put into.
