@@ -229,8 +229,9 @@ fn judge(next: &mut KeyRow, claim: &Claim, now: Timestamp) -> Claimed {
         && !(claim.repeats_own && applied.owner == claim.owner)
     {
         if applied.fingerprint == claim.fingerprint {
-            if claim.version != applied.version && !once {
-                applied.version = claim.version.clone();
+            let version = claim.version.after(&applied.version);
+            if version != applied.version && !once {
+                applied.version = version;
                 applied.at = now;
             }
             let (facts, own) = (applied.facts.clone(), applied.owner == claim.owner);
@@ -272,12 +273,14 @@ fn close(next: &mut KeyRow, claim: &Claim, end: &End, now: Timestamp) -> Settled
     }
     let known = || next.applied.as_ref().map(|applied| applied.facts.clone()).unwrap_or_default();
     let facts = facts.clone().unwrap_or_else(known);
+    let before = next.applied.as_ref().map(|applied| &applied.version);
+    let version = before.map_or_else(|| claim.version.clone(), |before| claim.version.after(before));
     next.held = None;
     next.applied = Some(Applied {
         owner: claim.owner,
         fence: claim.fence,
         fingerprint: claim.fingerprint,
-        version: claim.version.clone(),
+        version,
         at: now,
         keep: claim.keep,
         facts,
@@ -306,6 +309,41 @@ mod tests {
     fn the_same_key_on_another_system_is_another_key() {
         assert_ne!(KeyId::of("shop-a", "x"), KeyId::of("shop-b", "x"));
         assert_ne!(KeyId::of("a", "bc"), KeyId::of("ab", "c"));
+    }
+
+    #[test]
+    fn a_key_stays_closed_to_what_was_old_when_the_clock_of_the_next_upload_is_behind() {
+        let claim_of = |version: Version, content: u128| Claim {
+            id: KeyId(1),
+            mode: IdempotencyMode::Latest,
+            fingerprint: Fingerprint(content),
+            version,
+            owner: content,
+            fence: Fence { epoch: 1, attempt: 1 },
+            repeats_own: false,
+            claim: Duration::from_secs(60),
+            keep: Duration::from_secs(600),
+        };
+        let upload = |at, sequencer| Version::of_object(Timestamp(at), "b/k", Some(sequencer));
+        let by_hand = claim_of(Version("1500".into()), 9);
+        // The second one says other content, or the same again.
+        for content in [2, 1] {
+            let mut row = KeyRow::default();
+            for (version, content) in [(upload(2_000, "01"), 1), (upload(1_000, "02"), content)] {
+                let asks = claim_of(version, content);
+                let (claimed, claimed_row) = claim(&row, &asks, Timestamp(1));
+                row = claimed_row.unwrap();
+                if claimed == Claimed::Granted {
+                    let done = End::Done { facts: None };
+                    row = settle(&row, &asks, &done, Timestamp(2)).1.unwrap();
+                }
+                let (refused, _) = claim(&row, &by_hand, Timestamp(3));
+                assert!(matches!(refused, Claimed::Stale { .. }), "{refused:?} after {row:?}");
+            }
+            let again = claim_of(upload(1_000, "02"), content);
+            let (known, _) = claim(&row, &again, Timestamp(4));
+            assert!(matches!(known, Claimed::AlreadyApplied { .. }), "{known:?} after {row:?}");
+        }
     }
 
     #[test]

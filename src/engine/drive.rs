@@ -226,6 +226,8 @@ impl Drive {
         self.failure = self.run.failure();
         let plan = Arc::clone(self.desk.plan());
         self.desk = Desk::new(plan, self.limits, Some(0), 0);
+        // What comes late belongs to the next run.
+        self.inflow = None;
         if self.steering.end.take().is_some() {
             self.mail = Mail::new(self.limits.window);
             self.keyring = Keyring::default();
@@ -348,6 +350,7 @@ impl Drive {
             }
             Note::QueueAway { step, fault } => {
                 self.desk.queue_failed(step, &fault, now);
+                self.lost_touch(step);
                 Ok(())
             }
             Note::QueueDone(result) => {

@@ -12,11 +12,8 @@ use crate::core::fault::{Fault, name};
 use crate::core::retry::{Again, Outcome};
 
 /// Refusals that pass by themselves: the same request may be accepted later. From the common errors
-/// and the throttling errors that AWS documents for its services; credentials that ran out are
-/// renewed by whoever gave them.
+/// and the throttling errors that AWS documents for its services.
 const PASSING: &[&str] = &[
-    "ExpiredToken",
-    "ExpiredTokenException",
     "KmsThrottled",
     "OverLimit",
     "RequestExpired",
@@ -31,6 +28,29 @@ const PASSING: &[&str] = &[
     "ThrottlingException",
     "TooManyRequestsException",
 ];
+
+/// Error codes that say that we may not; from the services' API references.
+pub(crate) const DENIED: &[&str] =
+    &["AccessDenied", "AccessDeniedException", "AuthorizationError", "NotAuthorized"];
+/// Error codes that say that nobody knows our credentials, or that they are over; from the common
+/// errors of AWS and the error codes of S3.
+pub(crate) const STRANGERS: &[&str] = &[
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidToken",
+    "MissingAuthenticationToken",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+];
+
+/// Whether a refusal is about who asks, and not about what is asked for: whatever else is sent over
+/// this connection is refused, too, until a person lets us in.
+pub(crate) fn keeps_us_out(code: &str) -> bool {
+    DENIED.contains(&code) || STRANGERS.contains(&code)
+}
 
 /// Why a request did not succeed.
 #[derive(Clone, Debug)]
@@ -93,7 +113,7 @@ where
     let code = error.code().unwrap_or_default();
     let message = error.message().unwrap_or("no message");
     let fault = Fault::new(name::STATUS, format!("{asked}: {code} (HTTP {status}): {message}"));
-    if PASSING.contains(&code) || status == 429 {
+    if PASSING.contains(&code) || keeps_us_out(code) || status == 429 {
         return Trouble::Refused { code: code.to_owned(), fault, again: Again::Later };
     }
     if status >= 500 {

@@ -6,23 +6,9 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use super::super::trouble::{Trouble, trouble};
+use super::super::trouble::{DENIED, STRANGERS, Trouble, trouble};
 use crate::connectors::examine::Diagnosis;
 
-/// Error codes that say that we may not; from the services' API references.
-const DENIED: &[&str] = &["AccessDenied", "AccessDeniedException", "AuthorizationError", "NotAuthorized"];
-/// Error codes that say that nobody knows our credentials, or that they are over; from the common
-/// errors of AWS and the error codes of S3.
-const STRANGERS: &[&str] = &[
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "IncompleteSignature",
-    "InvalidAccessKeyId",
-    "InvalidClientTokenId",
-    "MissingAuthenticationToken",
-    "SignatureDoesNotMatch",
-    "UnrecognizedClientException",
-];
 /// How the codes of the services say that something is not there.
 const ABSENT: &[&str] = &["DoesNotExist", "NonExistentQueue", "NotFound", "NoSuch"];
 

@@ -142,7 +142,7 @@ async fn what_happens_to_one_request_is_the_matter_of_its_entries_only() {
     fn refusal(status: u16, code: &str) -> Reply {
         Reply::Status(status, json!({ "__type": code, "message": "as told" }))
     }
-    let table: [(Answers, &str, &str); 8] = [
+    let table: [(Answers, &str, &str); 9] = [
         (|_| Reply::Reset, "unclear", "connection broke"),
         (|_| Reply::Silence, "unclear", "no answer in time"),
         (|_| refusal(500, "InternalException"), "unclear", "InternalException"),
@@ -150,7 +150,8 @@ async fn what_happens_to_one_request_is_the_matter_of_its_entries_only() {
         (|_| Reply::Status(200, json!({})), "unclear", "says nothing about this entry"),
         (|_| refusal(400, "ThrottlingException"), "later", "ThrottlingException"),
         (|_| refusal(400, "ExpiredTokenException"), "later", "ExpiredTokenException"),
-        (|_| refusal(400, "AccessDeniedException"), "never", "as told"),
+        (|_| refusal(400, "AccessDeniedException"), "later", "as told"),
+        (|_| refusal(400, "UnrecognizedClientException"), "later", "as told"),
     ];
     for (reply, word, said) in table {
         let (words, verdicts) = when_the_second_is_answered(reply).await;

@@ -7,9 +7,8 @@ use crate::core::fault::{Fault, name};
 use crate::core::retry::{Again, Outcome};
 
 /// Codes of entries that will not be accepted however often they are sent; those that the API calls
-/// not retryable.
+/// not retryable, without those that keep us out whatever we send.
 const FINAL: &[&str] = &[
-    "AccessDeniedException",
     "InvalidAccountIdException",
     "InvalidArgument",
     "MalformedDetail",
@@ -67,10 +66,16 @@ mod tests {
             }
             other => panic!("{other:?}"),
         };
-        for code in ["InternalFailure", "ThrottlingException", "InternalException", "SomethingNew"] {
+        for code in [
+            "InternalFailure",
+            "ThrottlingException",
+            "InternalException",
+            "SomethingNew",
+            "AccessDeniedException",
+        ] {
             assert_eq!(again(code), Again::Later, "{code}");
         }
-        for code in ["MalformedDetail", "NotAuthorizedForSourceException", "AccessDeniedException"] {
+        for code in ["MalformedDetail", "NotAuthorizedForSourceException"] {
             assert_eq!(again(code), Again::Never, "{code}");
         }
     }

@@ -8,7 +8,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::address::Address;
-use crate::connectors::aws::trouble::{Trouble, trouble};
+use crate::connectors::aws::trouble::{STRANGERS, Trouble, keeps_us_out, trouble};
 use crate::core::fault::{Fault, name};
 use crate::core::retry::Again;
 use crate::ports::Unread;
@@ -47,10 +47,18 @@ where
     let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default().to_owned();
     match known(asked, address, status, &code, region.as_deref()) {
         Some((name, message)) => {
-            Trouble::Refused { code, fault: Fault::new(name, message), again: Again::Never }
+            let again = again(asked, &code);
+            Trouble::Refused { code, fault: Fault::new(name, message), again }
         }
         None => trouble(&format!("{} of {address}", asked.word()), error),
     }
+}
+
+/// What keeps us out may be over later. But as long as s3:ListBucket is missing, S3 denies an object
+/// that is not there, too: a read of one comes to an end.
+fn again(asked: Asked, code: &str) -> Again {
+    let may_be_absent = asked != Asked::Put && !STRANGERS.contains(&code);
+    if keeps_us_out(code) && !may_be_absent { Again::Later } else { Again::Never }
 }
 
 /// The name and the words of a refusal that a person can do something about.
@@ -86,7 +94,7 @@ fn known(
             name::REFUSED,
             format!("{address} is archived: restore it first, with 'aws s3api restore-object'"),
         ),
-        (_, "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "ExpiredToken" | "InvalidToken") => (
+        (_, code) if STRANGERS.contains(&code) => (
             name::REFUSED,
             format!("the AWS credentials were not accepted ({code}): try 'aws sts get-caller-identity'"),
         ),

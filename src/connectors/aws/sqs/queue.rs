@@ -193,12 +193,7 @@ impl Sqs {
             return Err(Unfetched::Gone(format!("its content at {place} is too large")));
         }
         let asked = self.session.s3().await.get_object().bucket(bucket).key(key).send().await;
-        let object = asked.map_err(|error| match trouble("S3 GetObject", error) {
-            Trouble::Refused { fault, again: crate::core::retry::Again::Never, .. } => {
-                Unfetched::Gone(short(format!("its content at {place} cannot be read: {}", fault.message)))
-            }
-            other => Unfetched::Later(other.fault()),
-        })?;
+        let object = asked.map_err(|error| unfetched(&place, trouble("S3 GetObject", error)))?;
         if object.content_length().and_then(|length| u64::try_from(length).ok()) != Some(*bytes) {
             return Err(Unfetched::Gone(format!("its content at {place} has not the {bytes} bytes it had")));
         }
@@ -267,6 +262,16 @@ impl Queue for Sqs {
     }
 }
 
+/// What a refusal means for the message. A redrive mends nothing of what is not there; any other may
+/// be mended, a missing permission for one.
+fn unfetched(place: &str, trouble: Trouble) -> Unfetched {
+    if ["NoSuchKey", "NoSuchBucket"].contains(&trouble.code()) {
+        let why = trouble.fault().message;
+        return Unfetched::Gone(short(format!("its content at {place} cannot be read: {why}")));
+    }
+    Unfetched::Later(trouble.fault())
+}
+
 /// Lets others have messages that nobody waited for any more. If that fails they show later.
 async fn show_again(client: &Client, url: &str, messages: Vec<Message>) {
     let entries = messages.into_iter().enumerate().filter_map(|(at, message)| {
@@ -297,4 +302,26 @@ pub(super) fn seconds(duration: Duration) -> i32 {
 /// Whether the queue is not there. The name of the error is another in the older protocol.
 fn is_no_queue(trouble: &Trouble) -> bool {
     ["QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"].contains(&trouble.code())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::retry::Again;
+
+    #[test]
+    fn only_content_that_is_not_there_is_gone() {
+        let is_gone = |code: &str, again| {
+            let fault = Fault::new(name::STATUS, format!("S3 GetObject: {code}"));
+            let refused = Trouble::Refused { code: code.to_owned(), fault, again };
+            matches!(unfetched("s3://b/k", refused), Unfetched::Gone(_))
+        };
+        for code in ["NoSuchKey", "NoSuchBucket"] {
+            assert!(is_gone(code, Again::Never), "{code}");
+        }
+        for code in ["AccessDenied", "InvalidAccessKeyId", "InvalidObjectState", "PermanentRedirect", ""] {
+            assert!(!is_gone(code, Again::Never), "{code}");
+        }
+        assert!(!is_gone("SlowDown", Again::Later));
+    }
 }

@@ -209,7 +209,8 @@ async fn if_absent_writes_only_where_nothing_is() {
 #[tokio::test]
 async fn a_refused_write_says_what_to_do() {
     for (status, code, says, again) in [
-        (403, "AccessDenied", "s3:PutObject is missing", Again::Never),
+        (403, "AccessDenied", "s3:PutObject is missing", Again::Later),
+        (403, "SignatureDoesNotMatch", "credentials were not accepted", Again::Later),
         (404, "NoSuchBucket", "there is no bucket 'shop-files'", Again::Never),
         (409, "ConditionalRequestConflict", "ConditionalRequestConflict", Again::Later),
         (503, "SlowDown", "SlowDown", Again::Later),
