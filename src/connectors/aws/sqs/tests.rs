@@ -270,7 +270,7 @@ async fn all_dead_letters_are_moved_by_the_service_and_some_by_hand() {
     let (queue, _server) = serve(of(true)).await;
     let only = Only::Events(Arc::new([7].into()));
     let run = SHARED;
-    assert_eq!(queue.redrive(&Receive { only, run, ..receive(false) }).await.unwrap(), Some(2), "of any run");
+    assert_eq!(queue.redrive(&Receive { run, only, ..receive(false) }).await.unwrap(), Some(2), "of any run");
 
     let (queue, server) = serve(of(true)).await;
     let only = Only::Items(Arc::new(Positions::from_iter([5])));
