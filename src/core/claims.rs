@@ -321,8 +321,8 @@ mod tests {
             owner: content,
             fence: Fence { epoch: 1, attempt: 1 },
             repeats_own: false,
-            claim: Duration::from_secs(60),
-            keep: Duration::from_secs(600),
+            claim: Duration::from_mins(1),
+            keep: Duration::from_mins(10),
         };
         let upload = |at, sequencer| Version::of_object(Timestamp(at), "b/k", Some(sequencer));
         let by_hand = claim_of(Version("1500".into()), 9);
