@@ -158,6 +158,12 @@ pub trait Queue: Send + Sync {
     /// # Errors
     /// [`QueueError`]: some may be back, and some may be in both queues.
     async fn redrive(&self, receive: &Receive) -> Result<Option<u64>, QueueError>;
+
+    /// Returns once no receive is under way any more that nobody waits for, and what it took shows
+    /// again, unless that failed.
+    async fn settle(&self) {
+        // Where the other side notices that nobody waits, there is none.
+    }
 }
 
 /// The engine's own queue: the one that messages can also be put into.

@@ -10,6 +10,7 @@ use crate::connectors::{self, Diagnosis, Patient, Use};
 use crate::core::catalog::{Catalog, Role};
 use crate::core::graph::Graph;
 use crate::core::id::{RunId, Unit};
+use crate::core::plan::{DeleteAfter, Plan, Track};
 use crate::core::scope::Scope;
 use crate::core::workflow::{Connection, Step, Workflow};
 use crate::expr::Template;
@@ -65,6 +66,7 @@ pub async fn doctor(file: &Path, profile: Option<&str>) -> Result<Vec<Examined>,
 struct Ward<'a> {
     definition: &'a Definition,
     catalog: &'a Catalog,
+    plan: Plan,
     /// The input that a run gets when the command gives none; none when it must give some.
     input: Option<Arc<Value>>,
     /// Nobody receives from it: connectors only want one to be there.
@@ -75,7 +77,8 @@ impl<'a> Ward<'a> {
     fn new(definition: &'a Definition, catalog: &'a Catalog) -> Self {
         let input = input::join(&definition.checked.workflow, &[], &definition.base).ok();
         let queue = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
-        Self { definition, catalog, input: input.map(|input| Arc::new(Value::Object(input))), queue }
+        let plan = Plan::of(&definition.checked.workflow, catalog);
+        Self { definition, catalog, plan, input: input.map(|input| Arc::new(Value::Object(input))), queue }
     }
 
     fn workflow(&self) -> &'a Workflow {
@@ -113,7 +116,7 @@ impl<'a> Ward<'a> {
             base: &self.definition.base,
             queue: Arc::clone(&self.queue),
         };
-        Use { site, held: held(self.workflow(), step), source: self.source(step) }
+        Use { site, held: held(&self.plan.items, &step.name), source: self.source(step) }
     }
 
     /// Where a step that reads records finds them.
@@ -139,18 +142,38 @@ impl<'a> Ward<'a> {
     }
 }
 
-/// The slowest of the steps that a message is held for: those after the receiving one up to the one
+/// The slowest of the steps that a message is held for: those after the step that gets it, up to the one
 /// that it is deleted after.
-fn held<'w>(workflow: &'w Workflow, step: &Step) -> Option<(&'w str, Duration)> {
-    let until = step.with.get("delete_after")?.as_str()?;
-    let steps = &workflow.steps;
-    let at = |name: &str| steps.iter().position(|step| step.name == name);
-    let needs: Vec<Vec<usize>> =
-        steps.iter().map(|step| step.needs.iter().filter_map(|name| at(name)).collect()).collect();
-    let graph = Graph::new(&needs);
-    let (from, to) = (at(&step.name)?, at(until)?);
-    let (after, before) = (graph.descendants(from), graph.ancestors(to));
-    let between = after.into_iter().filter(|step| *step == to || before.contains(step));
-    let slowest = between.max_by_key(|step| steps[*step].timeout)?;
-    Some((&steps[slowest].name, steps[slowest].timeout))
+fn held<'p>(track: &'p Track, step: &str) -> Option<(&'p str, Duration)> {
+    let from = track.position(step).filter(|at| track.steps[*at].gets_messages())?;
+    let graph = Graph::new(&track.steps.iter().map(|step| step.needs.clone()).collect::<Vec<_>>());
+    let mut after = graph.descendants(from);
+    match track.steps[from].delete_after {
+        DeleteAfter::Taken => return None,
+        DeleteAfter::Step(to) => {
+            let before = graph.ancestors(to);
+            after.retain(|step| *step == to || before.contains(step));
+        }
+        DeleteAfter::Last => {}
+    }
+    let slowest = after.into_iter().map(|step| &track.steps[step]).max_by_key(|step| step.timeout)?;
+    Some((&slowest.name, slowest.timeout))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_brings_an_item_is_held_for_all_that_is_done_with_it() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("workflows/product-deliver.yaml");
+        let catalog = connectors::catalog();
+        let definition = definition_of(&file, None, &catalog).unwrap();
+        let mut plan = Plan::of(&definition.checked.workflow, &catalog);
+        plan.items.steps[2].timeout = Duration::from_mins(7);
+        assert_eq!(held(&plan.items, "receive"), Some(("medusa", Duration::from_mins(7))));
+        plan.items.steps[0].delete_after = DeleteAfter::Step(1);
+        assert_eq!(held(&plan.items, "receive"), Some(("pim", Duration::from_secs(30))));
+        assert_eq!(held(&plan.items, "pim"), None, "it gets none");
+    }
 }

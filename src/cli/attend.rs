@@ -16,9 +16,9 @@ use super::signals::Signals;
 use super::state::backup_problem;
 use crate::app::{Engine, Running};
 use crate::core::inflow::Intake;
-use crate::core::run::Run;
+use crate::core::run::{Run, Status};
 use crate::server::{self, Service, Serving};
-use crate::view::{Archive, ResumeTerms};
+use crate::view::{Archive, ResumeTerms, argument};
 
 /// Opens the state directory to work in it, and serves others meanwhile.
 pub(super) async fn open(
@@ -117,8 +117,9 @@ pub(super) async fn to_end(
         Ok(()) | Err(Failure::Closed) => {}
         Err(failure) => return Err(failure),
     }
-    if let Some(why) = ended.source.as_ref().and_then(|source| source.intake).and_then(Intake::words) {
-        let command = output.paint_talk(BOLD, &context.command(&format!("milepost run {}", ended.file)));
+    let intake = ended.source.as_ref().and_then(|source| source.intake);
+    if let (Status::Succeeded, Some(why)) = (ended.status, intake.and_then(Intake::words)) {
+        let command = output.paint_talk(BOLD, &context.command(&the_next(&ended)));
         output.say(&format!("no more items were taken in: {why}. What comes next goes to: {command}"));
     }
     if exit == Exit::Interrupted {
@@ -126,6 +127,17 @@ pub(super) async fn to_end(
         output.say(&format!("stopped; nothing is lost. Go on with: {command}"));
     }
     Ok(exit)
+}
+
+/// What starts the next run of the same kind.
+fn the_next(run: &Run) -> String {
+    let profile = run.profile.iter().map(|profile| format!(" --profile {}", argument(profile)));
+    let input = run.input.iter().map(|(name, value)| {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        format!(" --input {}", argument(&format!("{name}={value}")))
+    });
+    let options: String = profile.chain(input).collect();
+    format!("milepost run {}{options}", argument(&run.file))
 }
 
 fn sum_up(
@@ -200,4 +212,23 @@ fn exit_at_once(id: &str, context: &Context, output: &mut Output) -> ! {
         context.command(&format!("milepost resume {id} --plan"))
     ));
     std::process::exit(Exit::Killed.code().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::id::RunId;
+    use crate::core::time::Timestamp;
+
+    #[test]
+    fn the_next_run_has_the_profile_and_the_input_of_this_one() {
+        let mut run = Run::queued(RunId(1), "w", "my files/w.yaml", "d", Timestamp(0));
+        assert_eq!(the_next(&run), "milepost run 'my files/w.yaml'");
+        run.profile = Some("production".to_owned());
+        run.input.insert("shops".to_owned(), serde_json::json!(3));
+        run.input.insert("title".to_owned(), serde_json::json!("a b"));
+        let next =
+            "milepost run 'my files/w.yaml' --profile production --input 'shops=3' --input 'title=a b'";
+        assert_eq!(the_next(&run), next);
+    }
 }

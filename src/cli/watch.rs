@@ -32,8 +32,8 @@ const LOOKED_EVERY: Duration = Duration::from_millis(500);
 #[command(after_help = "\
 Examples:
   milepost watch workflows/product-ingest.yaml --profile production
-  milepost watch workflows/product-ingest.yaml --concurrency 4
-  milepost watch workflows/product-ingest.yaml --json        a line of JSON for each start and end
+  milepost watch uploads.yaml --concurrency 4
+  milepost watch uploads.yaml --json        a line of JSON for each start and end
 
 Exit codes: 0 stopped while no run was at work, 2 mistakes in the file, or nothing to watch in it,
 3 stopped, and runs with it, which go on with the next watch, 4 the state directory is held by

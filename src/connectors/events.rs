@@ -104,12 +104,17 @@ impl Receive {
         })
     }
 
+    /// Receives from the queue of this name instead.
+    pub(crate) fn receive_from(&mut self, queue: &str) {
+        queue.clone_into(&mut self.queue);
+    }
+
     /// How messages for a run are received.
     pub(crate) fn of(&self, run: RunId) -> queue::Receive {
         queue::Receive {
             queue: self.queue.clone(),
             run,
-            items: None,
+            only: queue::Only::All,
             max: RECEIVE_MAX,
             wait: self.wait,
             visibility: self.visibility,

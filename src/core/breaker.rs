@@ -133,7 +133,7 @@ impl Breaker {
         }
     }
 
-    /// Somebody got a proper answer, in a trial or before it.
+    /// Somebody got a proper answer, in a trial or before it; or nobody will ask again.
     pub(super) fn answered(&mut self) -> Turn {
         self.calls = 0;
         self.units.clear();

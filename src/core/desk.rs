@@ -177,9 +177,10 @@ impl Desk {
         self.total = Some(total);
     }
 
-    /// No more items come.
-    pub fn close_intake(&mut self) {
+    /// No more items come from the queue at this step of theirs.
+    pub fn close_intake(&mut self, step: usize) {
         self.takes_in = false;
+        self.queue_is_left(step);
     }
 
     /// Whether any item is in hand.

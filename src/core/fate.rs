@@ -153,7 +153,7 @@ pub fn fates_left_out(track: &Track, progress: &Progress) -> Vec<Fate> {
 /// A message that a step waited for did not come (rule R5).
 fn is_lost(track: &Track, progress: &Progress, step: usize) -> bool {
     let cell = &progress.cells[step];
-    track.steps[step].role == Role::Receive
+    track.steps[step].gets_messages()
         && cell.state == State::DeadLettered
         && cell.fault.as_ref().is_some_and(|fault| fault.name == name::MESSAGE_LOST)
 }
@@ -172,7 +172,7 @@ pub fn revival(track: &Track, progress: &Progress) -> Vec<(usize, Kind)> {
             }
             // The message may have been there all along, and nobody to receive it.
             (Fate::GoesOn | Fate::Blocked, State::Waiting(_))
-                if track.steps[step].role == Role::Receive && !progress.is_outdated(track, step) =>
+                if track.steps[step].gets_messages() && !progress.is_outdated(track, step) =>
             {
                 Some((step, Kind::Revived))
             }

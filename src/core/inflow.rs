@@ -20,7 +20,7 @@ pub enum Intake {
     Full,
     /// It is as old as it may get.
     Aged,
-    /// Nothing came for as long as it waits.
+    /// The queue had nothing for as long as it waits.
     Quiet,
 }
 
@@ -67,14 +67,16 @@ pub struct Register {
     rotation: Rotation,
     started_at: Timestamp,
     known: HashMap<u128, u64>,
-    /// Since when there was nothing to do.
+    /// Since when there was nothing to do, as far as anybody could see.
     quiet_since: Timestamp,
+    /// When the queue said last that it has nothing; `None` while it gives no answer.
+    silent_at: Option<Timestamp>,
 }
 
 impl Register {
     /// Nobody has come yet to a run that was started then.
     pub fn new(rotation: Rotation, started_at: Timestamp, now: Timestamp) -> Self {
-        Self { rotation, started_at, known: HashMap::new(), quiet_since: now }
+        Self { rotation, started_at, known: HashMap::new(), quiet_since: now, silent_at: Some(now) }
     }
 
     /// The event that brought the item at a position.
@@ -87,6 +89,19 @@ impl Register {
         self.known.get(&event_id).copied()
     }
 
+    /// The queue answered at this instant, and had nothing.
+    pub fn hear_nothing(&mut self, now: Timestamp) {
+        // A silence begins anew with the first answer: nobody knows what was before.
+        if self.silent_at.replace(now).is_none() {
+            self.quiet_since = now;
+        }
+    }
+
+    /// The queue gave no answer: that is no silence.
+    pub fn lose(&mut self) {
+        self.silent_at = None;
+    }
+
     /// Something was in hand at this instant.
     pub fn stir(&mut self, now: Timestamp) {
         self.quiet_since = now;
@@ -94,7 +109,8 @@ impl Register {
 
     /// Whether it is enough, with so many items.
     pub fn judge(&self, items: u64, now: Timestamp) -> Intake {
-        let quiet = self.rotation.idle.is_some_and(|idle| self.quiet_since.after(idle) <= now);
+        let is_quiet = |idle| self.silent_at.is_some_and(|last| self.quiet_since.after(idle) <= last);
+        let quiet = self.rotation.idle.is_some_and(is_quiet);
         if items >= self.rotation.items {
             Intake::Full
         } else if self.started_at.after(self.rotation.age) <= now {
@@ -106,10 +122,9 @@ impl Register {
         }
     }
 
-    /// When that has to be asked again, if nothing comes.
+    /// When that has to be asked again, if no answer comes from the queue.
     pub fn wakes_at(&self) -> Timestamp {
-        let aged = self.started_at.after(self.rotation.age);
-        self.rotation.idle.map_or(aged, |idle| aged.min(self.quiet_since.after(idle)))
+        self.started_at.after(self.rotation.age)
     }
 }
 
@@ -137,12 +152,26 @@ mod tests {
         let old = Timestamp(1_000).after(HOUR);
         assert_eq!(register.judge(2, Timestamp(50_001)), Intake::Open);
         assert_eq!(register.judge(3, Timestamp(50_001)), Intake::Full);
-        assert_eq!(register.wakes_at(), Timestamp(60_000), "the silence ends before the age");
+        register.hear_nothing(Timestamp(59_999));
+        assert_eq!(register.judge(2, Timestamp(60_000)), Intake::Open, "nobody knows what came since");
+        register.hear_nothing(Timestamp(60_000));
         assert_eq!(register.judge(2, Timestamp(60_000)), Intake::Quiet);
         register.stir(Timestamp(59_000));
         assert_eq!(register.judge(2, Timestamp(60_000)), Intake::Open);
         register.stir(old);
         assert_eq!(register.judge(2, old), Intake::Aged);
+    }
+
+    #[test]
+    fn a_queue_that_gives_no_answer_is_not_silent() {
+        let mut register = register(Some(Duration::from_secs(10)));
+        register.hear_nothing(Timestamp(55_000));
+        register.lose();
+        assert_eq!(register.judge(2, Timestamp(500_000)), Intake::Open, "however long that takes");
+        register.hear_nothing(Timestamp(500_000));
+        assert_eq!(register.judge(2, Timestamp(500_000)), Intake::Open, "it begins anew");
+        register.hear_nothing(Timestamp(510_000));
+        assert_eq!(register.judge(2, Timestamp(510_000)), Intake::Quiet);
     }
 
     #[test]

@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 
 use super::breaker::{Failed, Gate};
-use super::catalog::Role;
 use super::decide::{Decision, Dispatch};
 use super::desk::Desk;
 use super::fault::Fault;
@@ -25,6 +24,8 @@ enum Answering {
     Not,
     /// It does again, since this instant.
     Since(Timestamp),
+    /// Nobody asks any more: what earlier receives came to means nothing.
+    Over,
 }
 
 /// Any item: the outlets of steps are found by a unit that flows through them.
@@ -33,14 +34,19 @@ const ANY: Unit = Unit::Item(0);
 impl Desk {
     /// A receive for this step was answered.
     pub fn queue_answered(&mut self, step: usize, now: Timestamp) {
-        if let Some(answering @ Answering::Not) = self.intakes.0.get_mut(&step) {
-            *answering = Answering::Since(now);
+        match self.intakes.0.get_mut(&step) {
+            Some(Answering::Over) => return,
+            Some(answering @ Answering::Not) => *answering = Answering::Since(now),
+            Some(Answering::Since(_)) | None => {}
         }
         self.connection_answered(self.outlets.index(ANY, step));
     }
 
     /// A receive for this step got no answer.
     pub fn queue_failed(&mut self, step: usize, fault: &Fault, now: Timestamp) {
+        if self.intakes.0.get(&step) == Some(&Answering::Over) {
+            return;
+        }
         let index = self.outlets.index(ANY, step);
         let outlet = &mut self.outlets.all[index];
         if outlet.breaker.is_patient() {
@@ -49,6 +55,12 @@ impl Desk {
         let turn = outlet.breaker.failed(&Failed { units: &[], step, is_last: false }, now);
         let notice = outlet.notice(turn, fault);
         self.notices.extend(notice);
+    }
+
+    /// Nothing more is received for this step: its queue is neither held nor tried any more.
+    pub(super) fn queue_is_left(&mut self, step: usize) {
+        self.intakes.0.insert(step, Answering::Over);
+        self.connection_answered(self.outlets.index(ANY, step));
     }
 
     /// Whether this step receives nothing now but a trial.
@@ -61,7 +73,8 @@ impl Desk {
         if self.stopping {
             return;
         }
-        for step in self.intakes.0.keys().copied().collect::<Vec<_>>() {
+        let asked = self.intakes.0.iter().filter(|(_, answering)| **answering != Answering::Over);
+        for step in asked.map(|(step, _)| *step).collect::<Vec<_>>() {
             let index = self.outlets.index(ANY, step);
             let breaker = &mut self.outlets.all[index].breaker;
             match breaker.gate(now) {
@@ -78,9 +91,10 @@ impl Desk {
     /// When a wait is over that would be over now; `None`: now.
     pub(super) fn waits_on(&self, unit: Unit, step: usize, now: Timestamp) -> Option<Timestamp> {
         let known = &self.plan.track(unit).steps[step];
-        let answering = self.intakes.0.get(&step).filter(|_| known.role == Role::Receive)?;
+        let answering = self.intakes.0.get(&step).filter(|_| known.gets_messages())?;
         match answering {
             Answering::Not => Some(now.after(known.timeout)),
+            Answering::Over => None,
             Answering::Since(since) => Some(since.after(known.timeout)).filter(|until| *until > now),
         }
     }

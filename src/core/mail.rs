@@ -3,7 +3,7 @@
 use super::catalog::Role;
 use super::cell::State;
 use super::fault::name;
-use super::plan::{DeleteAfter, Track};
+use super::plan::{DeleteAfter, Messages, Track};
 use super::progress::Progress;
 
 /// What becomes of a message.
@@ -55,17 +55,14 @@ fn served(track: &Track, step: usize, progress: &Progress) -> Disposition {
         Disposition::Delete
     } else if !progress.is_at_rest(track) {
         Disposition::Keep
-    } else if is_source(track, step) && progress.cells.iter().any(|cell| is_in_doubt(cell.state)) {
+    } else if track.steps[step].messages == Messages::Bringing
+        && progress.cells.iter().any(|cell| is_in_doubt(cell.state))
+    {
         // A person decides here; another engine that got the message would repeat the effect blindly.
         Disposition::Delete
     } else {
         Disposition::Release
     }
-}
-
-/// Whether messages at this step bring items of their own, rather than being about some.
-fn is_source(track: &Track, step: usize) -> bool {
-    track.steps[step].role == Role::Pure
 }
 
 fn is_in_doubt(state: State) -> bool {
@@ -78,12 +75,13 @@ pub fn left_to_queue(track: &Track, progress: &Progress) -> Option<usize> {
     let left = |step: &usize| {
         let cell = &progress.cells[*step];
         let came = match cell.state {
-            State::DeadLettered => {
+            State::DeadLettered if track.steps[*step].messages == Messages::About => {
                 cell.fault.as_ref().is_some_and(|fault| fault.name == name::PAYLOAD_MISMATCH)
             }
+            State::DeadLettered => true,
             state => state.is_passed(),
         };
-        came && track.steps[*step].role == Role::Receive
+        came && track.steps[*step].gets_messages()
             && disposition(track, *step, progress) == Disposition::Release
     };
     (0..track.steps.len()).find(left)

@@ -1,12 +1,12 @@
 //! What calls leave through: one outlet per connection, over all steps that name it; a step
-//! without a connection has one of its own, and so has one that receives: its queue may be out of
-//! reach while the bus of the same connection works, and the other way round. Bounds calls in flight, their rate, and holds them
-//! back while the connection is down.
+//! without a connection has one of its own, and so has one that gets messages, be they about items or
+//! the items themselves: its queue may be out of reach while the bus of the same connection works, and
+//! the other way round. Bounds calls in flight, their rate, and holds them back while the connection
+//! is down.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use super::breaker::{Breaker, Failed, Gate, Patience, Turn};
-use super::catalog::Role;
 use super::cell::State;
 use super::decide::{Decision, Dispatch};
 use super::desk::{Desk, Stage, TrackName};
@@ -33,7 +33,7 @@ pub struct Terms {
 pub enum Notice {
     /// It is held: no call leaves through it but a trial.
     Held {
-        /// The connection, or the step that has none or receives.
+        /// The connection, or the step that has none or gets messages.
         connection: String,
         /// The last thing that went wrong.
         fault: Fault,
@@ -145,7 +145,7 @@ impl Outlets {
         ];
         for (track, steps) in tracks {
             for (at, step) in steps.steps.iter().enumerate() {
-                let shared = step.connection.as_deref().filter(|_| step.role != Role::Receive);
+                let shared = step.connection.as_deref().filter(|_| !step.gets_messages());
                 let name = shared.unwrap_or(&step.name);
                 let terms = step.connection.as_ref().and_then(|name| plan.bounds.connections.get(name));
                 let outlet = *known.entry((shared.is_some(), name)).or_insert_with(|| {
@@ -276,6 +276,7 @@ impl Desk {
         self.outlets.all.get(self.outlets.index(unit, step)).is_some_and(|outlet| outlet.breaker.is_held())
     }
 
+    /// Somebody got a proper answer over it, or nobody will ask again: it is held no more.
     pub(super) fn connection_answered(&mut self, index: usize) {
         let outlet = &mut self.outlets.all[index];
         if outlet.breaker.answered() == Turn::Freed {

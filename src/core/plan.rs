@@ -8,6 +8,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde_json::{Map, Value};
+
 use super::catalog::{Catalog, Descriptor, Role};
 use super::cell::SettleBy;
 use super::graph::Graph;
@@ -71,11 +73,25 @@ pub struct PlanStep {
     pub keyed: bool,
     /// It goes on when what it needs has ended, however that ended: the steps of `on_failure`.
     pub tolerant: bool,
-    /// For a step that receives, and for a queue as the source: when the message is deleted.
+    /// What messages it gets; on both tracks for a queue as the source.
+    pub messages: Messages,
+    /// When a message that it gets is deleted.
     pub delete_after: DeleteAfter,
     /// How often what the step does was changed under this run (0: never). A cell that was reached
     /// under an earlier revision is out of date.
     pub revision: u32,
+}
+
+/// What messages a step gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Messages {
+    /// None.
+    #[default]
+    None,
+    /// About items that are there already: it waits for them.
+    About,
+    /// That bring the items: it is the source of an open run.
+    Bringing,
 }
 
 /// When a message that was taken is deleted.
@@ -160,6 +176,13 @@ impl Plan {
     }
 }
 
+impl PlanStep {
+    /// Whether messages come from a queue to this step.
+    pub fn gets_messages(&self) -> bool {
+        self.messages != Messages::None
+    }
+}
+
 impl Track {
     /// A track of steps that stand in topological order; fills in what follows from which of them
     /// are pure.
@@ -220,6 +243,7 @@ fn steps_of(
                 settle: settle(step, descriptor),
                 keyed: step.idempotency.is_some(),
                 tolerant: false,
+                messages: messages(step, descriptor),
                 delete_after: delete_after(step, named),
                 revision: 0,
             }
@@ -227,10 +251,23 @@ fn steps_of(
         .collect()
 }
 
+/// A queue that is the source stands in the source's parameters.
+fn queue_of(step: &Step) -> Option<&Map<String, Value>> {
+    step.with.get("source").and_then(|source| source.as_object())
+}
+
+fn messages(step: &Step, descriptor: Option<&Descriptor>) -> Messages {
+    match descriptor.map(|known| known.role) {
+        Some(Role::Receive) => Messages::About,
+        Some(Role::Source) if queue_of(step).is_some() => Messages::Bringing,
+        Some(_) | None => Messages::None,
+    }
+}
+
 /// A queue that is the source says it beside its name; its message is the only copy that others can
 /// go on with, so it stays to the end when nothing is said.
 fn delete_after(step: &Step, named: impl Fn(&str) -> Option<usize>) -> DeleteAfter {
-    let queue = step.with.get("source").and_then(|source| source.as_object());
+    let queue = queue_of(step);
     let said = queue.unwrap_or(&step.with).get("delete_after").and_then(|name| named(name.as_str()?));
     match (said, queue) {
         (Some(step), _) => DeleteAfter::Step(step),

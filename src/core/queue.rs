@@ -1,5 +1,6 @@
 //! Messages as queues give them, and how they are received.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,6 +81,29 @@ impl Received {
     }
 }
 
+/// Which messages are meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Only {
+    /// All.
+    #[default]
+    All,
+    /// Those for these items.
+    Items(Arc<Positions>),
+    /// Those that brought items into an open run, by their events: they name items of other runs.
+    Events(Arc<BTreeSet<u128>>),
+}
+
+impl Only {
+    /// How many messages there are at least, if each is there once; `None`: nobody knows.
+    pub fn count(&self) -> Option<u64> {
+        match self {
+            Self::All => None,
+            Self::Items(items) => Some(items.count()),
+            Self::Events(events) => Some(events.len() as u64),
+        }
+    }
+}
+
 /// How a queue is received from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receive {
@@ -87,8 +111,8 @@ pub struct Receive {
     pub queue: String,
     /// Only messages of this run, where the queue can tell (the embedded one can).
     pub run: RunId,
-    /// Only messages for these items, where the queue can tell (the embedded one can); `None`: all.
-    pub items: Option<Arc<Positions>>,
+    /// Only these messages, where the queue can tell (the embedded one can).
+    pub only: Only,
     /// Most messages per call.
     pub max: usize,
     /// How long to wait for the first one.
@@ -104,8 +128,12 @@ pub struct Receive {
 }
 
 impl Receive {
-    /// Whether a message for this item may be taken.
-    pub fn takes(&self, item: Option<u64>) -> bool {
-        self.items.as_ref().is_none_or(|items| item.is_some_and(|item| items.contains(item)))
+    /// Whether a message of this event, for this item, may be taken.
+    pub fn takes(&self, item: Option<u64>, event_id: u128) -> bool {
+        match &self.only {
+            Only::All => true,
+            Only::Items(items) => item.is_some_and(|item| items.contains(item)),
+            Only::Events(events) => events.contains(&event_id),
+        }
     }
 }

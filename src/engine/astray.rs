@@ -13,6 +13,7 @@ use crate::core::time::Timestamp;
 use crate::ports::{Queue, QueueError};
 
 use super::drive::{Drive, Error};
+use super::note::Note;
 
 /// Events read at once.
 const SCAN: usize = 1_000;
@@ -111,7 +112,7 @@ impl Drive {
 
     /// Ends receiving and lets go of what is left in the queues for items that are at rest.
     pub(super) async fn close_mail(&mut self) -> Result<(), Error> {
-        self.mail.stop();
+        self.mail.end().await;
         // What is left in the queue of an open run is for the next one.
         let source = self.common.assembly.stream().map(|(step, _)| step);
         let inlets: Vec<(usize, Arc<dyn Queue>, Receive)> = (self.mail.inlets.iter())
@@ -121,6 +122,14 @@ impl Drive {
                 (*step, Arc::clone(&inlet.queue), receive)
             })
             .collect();
+        // What came after the last item was at rest is hidden from the receives below.
+        while let Ok(note) = self.inbox.try_recv() {
+            if let Note::Delivered { step, received } = note
+                && let Some((_, queue, _)) = inlets.iter().find(|(at, ..)| *at == step)
+            {
+                self.let_go(step, queue.as_ref(), received).await?;
+            }
+        }
         for (step, queue, receive) in inlets {
             loop {
                 // What is out of reach needs nothing: its messages show again by themselves.

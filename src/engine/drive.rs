@@ -80,7 +80,7 @@ pub(super) struct Drive {
     pub(super) strays: Strays,
     pub(super) keyring: Keyring,
     pub(super) sender: mpsc::UnboundedSender<Note>,
-    inbox: mpsc::UnboundedReceiver<Note>,
+    pub(super) inbox: mpsc::UnboundedReceiver<Note>,
     control: Control,
     pub(super) steering: Steering,
     chance: StdRng,
@@ -193,6 +193,7 @@ impl Drive {
             Some(Resumption { plan, chosen, redriven }) => {
                 self.tell(RunEvent::Resumed { plan })?;
                 for what in redriven {
+                    self.mail.note_returned();
                     self.tell(what)?;
                 }
                 if let Some(chosen) = chosen {
@@ -225,6 +226,8 @@ impl Drive {
         self.failure = self.run.failure();
         let plan = Arc::clone(self.desk.plan());
         self.desk = Desk::new(plan, self.limits, Some(0), 0);
+        // What comes late belongs to the next run.
+        self.inflow = None;
         if self.steering.end.take().is_some() {
             self.mail = Mail::new(self.limits.window);
             self.keyring = Keyring::default();
@@ -347,6 +350,7 @@ impl Drive {
             }
             Note::QueueAway { step, fault } => {
                 self.desk.queue_failed(step, &fault, now);
+                self.lost_touch(step);
                 Ok(())
             }
             Note::QueueDone(result) => {

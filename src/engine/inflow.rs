@@ -11,6 +11,7 @@ use crate::core::event::RunEvent;
 use crate::core::fault::{Fault, name};
 use crate::core::id::{RunId, Unit};
 use crate::core::inflow::{Entrant, Intake, Register};
+use crate::core::plan::Messages;
 use crate::core::queue::{Delivery, Received, Stray, Ticket};
 use crate::core::time::Timestamp;
 use crate::ports::Stream;
@@ -57,7 +58,7 @@ impl Drive {
 
     /// Whether the messages at a step bring items of their own.
     pub(super) fn takes_items_at(&self, step: usize) -> bool {
-        self.inflow.as_ref().is_some_and(|inflow| inflow.step == step)
+        self.desk.plan().items.steps[step].messages == Messages::Bringing
     }
 
     /// Those that are known belong to their items; the others are read.
@@ -65,6 +66,7 @@ impl Drive {
         let queue = self.run.source.as_ref().map_or_else(String::new, |source| source.uri.clone());
         let (run, takes_in) = (self.run.id, self.run.takes_in() && self.steering.end.is_none());
         let Some(inflow) = &mut self.inflow else { return };
+        let is_silent = received.is_empty();
         let strays = received.strays.into_iter().map(|stray| {
             let (delivery, entrant) = strayed(stray, run, &queue);
             (delivery, Some(entrant))
@@ -81,7 +83,11 @@ impl Drive {
                 None => inflow.late.push(delivery.ticket),
             }
         }
-        inflow.register.stir(now);
+        if is_silent {
+            inflow.register.hear_nothing(now);
+        } else {
+            inflow.register.stir(now);
+        }
         inflow.reading += fresh.len();
         self.mail.want_more(inflow.step, known);
         if fresh.is_empty() {
@@ -98,6 +104,13 @@ impl Drive {
             };
             Note::Read(fresh.into_iter().map(read).collect())
         });
+    }
+
+    /// A receive at a step got no answer.
+    pub(super) fn lost_touch(&mut self, step: usize) {
+        if let Some(inflow) = self.inflow.as_mut().filter(|inflow| inflow.step == step) {
+            inflow.register.lose();
+        }
     }
 
     /// What was read becomes items; they are durable with the next commit, before anything is done
@@ -163,7 +176,7 @@ impl Drive {
             return Ok(());
         }
         let step = inflow.step;
-        self.desk.close_intake();
+        self.desk.close_intake(step);
         self.mail.close_inlet(step);
         self.tell(RunEvent::Rotated { why })
     }

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::core::id::{RunId, Unit};
 use crate::core::progress::Progress;
-use crate::core::queue::{Delivery, Receive, Ticket};
+use crate::core::queue::{Delivery, Only, Receive, Ticket};
 use crate::core::selection::Positions;
 use crate::core::time::Timestamp;
 use crate::ports::{Receiver, Worker};
@@ -40,6 +40,8 @@ pub(super) struct Mail {
     extend_at: Option<Timestamp>,
     /// Messages may come in.
     is_open: bool,
+    /// A message was shown again, or put back into its queue: whoever receives next may get it.
+    has_returned: bool,
 }
 
 /// A message that was received and is not let go yet.
@@ -47,6 +49,15 @@ pub(super) struct Held {
     pub(super) delivery: Delivery,
     /// Its item took it; it is only kept until the step that it is deleted after.
     pub(super) taken: bool,
+    /// Others about the same item, which came before this one and go with it: an event that was
+    /// published twice is two messages.
+    others: Vec<Ticket>,
+}
+
+impl Held {
+    fn tickets(&self) -> impl Iterator<Item = &Ticket> {
+        self.others.iter().chain([&self.delivery.ticket])
+    }
 }
 
 impl Mail {
@@ -62,6 +73,7 @@ impl Mail {
             outstanding: 0,
             extend_at: None,
             is_open: false,
+            has_returned: false,
         }
     }
 
@@ -89,7 +101,8 @@ impl Mail {
         sender: &mpsc::UnboundedSender<Note>,
     ) {
         self.is_open = true;
-        let receive = Receive { items: self.chosen.clone(), ..receiver.receive(run) };
+        let only = self.chosen.clone().map_or(Only::All, Only::Items);
+        let receive = Receive { only, ..receiver.receive(run) };
         let of = (receiver.queue(), receive);
         let mut inlet = Inlet::new(step, of, (self.window, wanted), Arc::clone(&ports.clock), sender.clone());
         inlet.open();
@@ -140,6 +153,22 @@ impl Mail {
         self.extend_at = None;
     }
 
+    /// Ends receiving. When messages are back in their queues, it waits for what is on its way, which
+    /// may be one of them.
+    pub(super) async fn end(&mut self) {
+        if self.has_returned {
+            for inlet in self.inlets.values_mut() {
+                inlet.end().await;
+            }
+        }
+        self.stop();
+    }
+
+    /// Messages were put back into their queues.
+    pub(super) fn note_returned(&mut self) {
+        self.has_returned = true;
+    }
+
     /// A message of this run came.
     pub(super) fn delivered(&mut self, step: usize, delivery: Delivery, now: Timestamp) {
         if !self.inlets.contains_key(&step) {
@@ -160,9 +189,13 @@ impl Mail {
 
     /// Holds a message for its item.
     pub(super) fn hold(&mut self, unit: Unit, step: usize, delivery: Delivery, now: Timestamp) {
-        if let Some(before) = self.held.insert((unit, step), Held { delivery, taken: false }) {
+        let before = self.held.remove(&(unit, step));
+        let mut others = Vec::new();
+        if let Some(before) = before {
             self.give_back(step, usize::from(!before.taken));
+            others.extend(before.tickets().filter(|ticket| **ticket != delivery.ticket).cloned());
         }
+        self.held.insert((unit, step), Held { delivery, taken: false, others });
         self.review.insert(unit);
         let half_way = self.inlets.get(&step).map(|inlet| now.after(inlet.receive.visibility / 2));
         self.extend_at = [self.extend_at, half_way].into_iter().flatten().min();
@@ -230,7 +263,7 @@ impl Mail {
                 .held
                 .iter()
                 .filter(|((_, at), _)| *at == step)
-                .map(|(_, held)| held.delivery.ticket.clone())
+                .flat_map(|(_, held)| held.tickets().cloned())
                 .collect();
             if !tickets.is_empty() {
                 let half_way = now.after(visibility / 2);
@@ -252,10 +285,10 @@ impl Mail {
         }
     }
 
-    pub(super) fn let_go_of(&mut self, unit: Unit, step: usize) -> Option<Ticket> {
-        let held = self.held.remove(&(unit, step))?;
+    pub(super) fn let_go_of(&mut self, unit: Unit, step: usize) -> Vec<Ticket> {
+        let Some(held) = self.held.remove(&(unit, step)) else { return Vec::new() };
         self.give_back(step, usize::from(!held.taken));
-        Some(held.delivery.ticket)
+        held.tickets().cloned().collect()
     }
 
     pub(super) fn hide(
@@ -267,6 +300,7 @@ impl Mail {
     ) {
         let Some(inlet) = self.inlets.get(&step) else { return };
         self.outstanding += 1;
+        self.has_returned |= visibility.is_zero();
         let (queue, sender) = (Arc::clone(&inlet.queue), sender.clone());
         tokio::spawn(async move {
             let _ = sender.send(Note::QueueDone(queue.hide(tickets, visibility).await));

@@ -1,13 +1,12 @@
 //! Receiving ahead, for each step that receives.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
-use crate::core::queue::Receive;
+use crate::core::queue::{Receive, Received};
 use crate::ports::{Clock, Queue, QueueError};
 
 use super::note::Note;
@@ -40,8 +39,6 @@ struct Source {
     permits: Arc<Semaphore>,
     /// How many messages are wanted at all; each costs one for good.
     wanted: Arc<Semaphore>,
-    /// The last receive that ended got no answer.
-    is_away: Arc<AtomicBool>,
     clock: Arc<dyn Clock>,
     sender: mpsc::UnboundedSender<Note>,
 }
@@ -57,7 +54,7 @@ impl Inlet {
     ) -> Self {
         let permits = Arc::new(Semaphore::new(window.max(RECEIVE_MAX)));
         let wanted = Arc::new(Semaphore::new(wanted.min(Semaphore::MAX_PERMITS)));
-        let source = Source { step, permits, wanted, is_away: Arc::default(), clock, sender };
+        let source = Source { step, permits, wanted, clock, sender };
         Self { queue, receive, source, pollers: Vec::new(), drying: 0 }
     }
 
@@ -80,6 +77,18 @@ impl Inlet {
         self.drying = 0;
     }
 
+    /// As [`Self::shut`]. When it returns, nothing that was on its way comes any more.
+    pub(super) async fn end(&mut self) {
+        let pollers = std::mem::take(&mut self.pollers);
+        self.drying = 0;
+        pollers.iter().for_each(JoinHandle::abort);
+        for poller in pollers {
+            // That it was cancelled is what was asked for.
+            let _ = poller.await;
+        }
+        self.queue.settle().await;
+    }
+
     /// Nothing more is wanted: each poller ends once its receive is over, so that nothing is hidden in
     /// vain. What is held stays held.
     pub(super) fn dry(&mut self) {
@@ -99,15 +108,22 @@ impl Inlet {
         self.drying > 0
     }
 
-    /// Receives once, to see whether the queue answers.
+    /// Receives once, to see whether the queue answers. That waits for no permit, or it might never
+    /// be known; what it brings is paid for afterwards.
     pub(super) fn receive_once(&self) {
         let (queue, source) = (Arc::clone(&self.queue), self.source.clone());
         // What is there comes at once; for what is not there nobody has to wait to know.
-        let receive = Receive { wait: Duration::ZERO, ..self.receive.clone() };
+        let receive = Receive { max: 1, wait: Duration::ZERO, ..self.receive.clone() };
         tokio::spawn(async move {
-            if let Some(note) = source.receive(queue.as_ref(), &receive).await {
-                // Whoever listened may have ended.
-                let _ = source.sender.send(note);
+            let received = queue.receive(&receive).await;
+            let count = received.as_ref().map_or(0, Received::len);
+            // Whoever listened may have ended.
+            let _ = source.sender.send(source.note(received));
+            let count = u32::try_from(count).unwrap_or(u32::MAX);
+            for cost in [&source.wanted, &source.permits] {
+                if let Ok(used) = cost.acquire_many(count).await {
+                    used.forget();
+                }
             }
         });
     }
@@ -126,6 +142,9 @@ impl Inlet {
 impl Drop for Inlet {
     fn drop(&mut self) {
         self.shut();
+        // Whoever waits for a permit waits for nothing.
+        self.source.permits.close();
+        self.source.wanted.close();
     }
 }
 
@@ -140,10 +159,8 @@ impl Source {
                 Note::Failed(_) => (false, true),
                 _ => (false, false),
             };
-            let was_away = self.is_away.swap(is_away, Ordering::Relaxed);
-            let is_news =
-                was_away || !matches!(&note, Note::Delivered { received, .. } if received.is_empty());
-            if (is_news && self.sender.send(note).is_err()) || is_over {
+            // Also what brought nothing: a silence is only one when the queue answers.
+            if self.sender.send(note).is_err() || is_over {
                 return;
             }
             if is_away {
@@ -166,18 +183,22 @@ impl Source {
         let count = u32::try_from(max).unwrap_or(1);
         let mut wanted = Arc::clone(&self.wanted).acquire_many_owned(count).await.ok()?;
         let mut permit = Arc::clone(&self.permits).acquire_many_owned(count).await.ok()?;
-        let step = self.step;
-        Some(match queue.receive(&Receive { max, ..receive.clone() }).await {
-            Ok(received) => {
-                for cost in [&mut permit, &mut wanted] {
-                    if let Some(used) = cost.split(received.len()) {
-                        used.forget();
-                    }
-                }
-                Note::Delivered { step, received }
+        let received = queue.receive(&Receive { max, ..receive.clone() }).await;
+        for cost in [&mut permit, &mut wanted] {
+            if let Some(used) = cost.split(received.as_ref().map_or(0, Received::len)) {
+                used.forget();
             }
+        }
+        Some(self.note(received))
+    }
+
+    /// What a receive came to.
+    fn note(&self, received: Result<Received, QueueError>) -> Note {
+        let step = self.step;
+        match received {
+            Ok(received) => Note::Delivered { step, received },
             Err(QueueError::Away(fault)) => Note::QueueAway { step, fault },
             Err(QueueError::Store(error)) => Note::Failed(error),
-        })
+        }
     }
 }

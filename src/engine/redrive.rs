@@ -2,13 +2,14 @@
 //! the dead-letter queues do not keep what is no dead letter any more. The items themselves go on from
 //! their records and need no message (rule R4); what comes for one that is done is removed as late.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::core::catalog::Role;
 use crate::core::event::RunEvent;
 use crate::core::id::Unit;
 use crate::core::mail::left_to_queue;
-use crate::core::queue::Receive;
+use crate::core::plan::PlanStep;
+use crate::core::queue::{Only, Receive};
 use crate::core::resume;
 use crate::core::run::Run;
 use crate::core::selection::{Positions, Selection};
@@ -34,10 +35,17 @@ pub async fn redrive(
     let mut told = Vec::new();
     let left = left_behind(journal, assembly, run, selection)?;
     for (step, items) in left.into_iter().enumerate().filter(|(_, items)| !items.is_empty()) {
-        let Worker::Receiver(receiver) = &assembly.items[step].worker else { continue };
-        let items = (!selection.takes_every_letter()).then(|| Arc::new(items));
-        let receive = Receive { items, ..receiver.receive(run.id) };
-        let (messages, fault) = match receiver.queue().redrive(&receive).await {
+        let (queue, receive, left) = match &assembly.items[step].worker {
+            Worker::Receiver(receiver) => {
+                (receiver.queue(), receiver.receive(run.id), Only::Items(Arc::new(items)))
+            }
+            Worker::Stream(stream) => {
+                (stream.queue(), stream.receive(run.id), Only::Events(brought(journal, run, &items)?))
+            }
+            Worker::Source(_) | Worker::Pure(_) | Worker::Effect(_) => continue,
+        };
+        let only = if selection.takes_every_letter() { Only::All } else { left };
+        let (messages, fault) = match queue.redrive(&Receive { only, ..receive }).await {
             Ok(messages) => (messages, None),
             Err(QueueError::Away(fault)) => (Some(0), Some(fault)),
             Err(QueueError::Store(error)) => return Err(error),
@@ -46,6 +54,18 @@ pub async fn redrive(
         told.push(RunEvent::Redriven { step, messages, fault });
     }
     Ok(told)
+}
+
+/// The events that brought these items.
+fn brought(journal: &dyn Journal, run: &Run, items: &Positions) -> Result<Arc<BTreeSet<u128>>, StoreError> {
+    let mut events = BTreeSet::new();
+    let mut from = 0;
+    while let Some(position) = items.next_from(from) {
+        let entrants = journal.entrants(run.id, position, 1)?;
+        events.extend(entrants.iter().filter(|(at, _)| *at == position).map(|(_, entrant)| entrant.event_id));
+        from = position + 1;
+    }
+    Ok(Arc::new(events))
 }
 
 /// For each step of the items, those of the selected ones that left its message behind and begin anew.
@@ -57,7 +77,7 @@ fn left_behind(
 ) -> Result<Vec<Positions>, StoreError> {
     let track = &assembly.plan.items;
     let mut left = vec![Positions::default(); track.steps.len()];
-    let receives = track.steps.iter().any(|step| step.role == Role::Receive);
+    let receives = track.steps.iter().any(PlanStep::gets_messages);
     let tally = journal.tally(run.id, Unit::Item(0))?;
     // Without any of these no message was left, and a million items need not be read.
     if !receives || tally.steps.iter().all(|step| step.units.dead_lettered + step.units.in_doubt == 0) {

@@ -118,8 +118,8 @@ impl Drive {
     }
 }
 
-fn put(tickets: &mut BTreeMap<usize, Vec<Ticket>>, step: usize, ticket: Option<Ticket>) {
-    tickets.entry(step).or_default().extend(ticket);
+fn put(all: &mut BTreeMap<usize, Vec<Ticket>>, step: usize, tickets: Vec<Ticket>) {
+    all.entry(step).or_default().extend(tickets);
 }
 
 fn facts_of(delivery: &Delivery) -> Facts {

@@ -22,13 +22,19 @@ pub(super) struct Waiting {
     pub(super) until: Timestamp,
 }
 
+impl Waiting {
+    fn is_visible(&self, receive: &Receive, now: Timestamp) -> bool {
+        self.until <= now && receive.takes(self.message.item, self.message.event_id)
+    }
+}
+
 impl Kept {
     pub(super) fn take(&mut self, receive: &Receive, now: Timestamp) -> Taken {
         let key = (receive.queue.clone(), receive.run);
         let mut taken = Taken::default();
         let buries = dead_letter_queue(&receive.queue).is_some();
         let mut worn_out = Vec::new();
-        let visible = |waiting: &&mut Waiting| waiting.until <= now && receive.takes(waiting.message.item);
+        let visible = |waiting: &&mut Waiting| waiting.is_visible(receive, now);
         for waiting in self.queues.get_mut(&key).into_iter().flatten().filter(visible) {
             if taken.deliveries.len() == receive.max {
                 break;
@@ -55,8 +61,7 @@ impl Kept {
 
     pub(super) fn has_visible(&self, receive: &Receive, now: Timestamp) -> bool {
         let queue = self.queues.get(&(receive.queue.clone(), receive.run));
-        let visible = |waiting: &Waiting| waiting.until <= now && receive.takes(waiting.message.item);
-        receive.max > 0 && queue.into_iter().flatten().any(visible)
+        receive.max > 0 && queue.into_iter().flatten().any(|waiting| waiting.is_visible(receive, now))
     }
 
     pub(super) fn next_visible(&self, receive: &Receive, now: Timestamp) -> Option<Timestamp> {

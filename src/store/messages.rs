@@ -40,7 +40,7 @@ impl Stage {
             let Some((position, event_id)) = self.racks.oldest_visible(&rack, now, from) else { break };
             let receipt = Receipt { queue: rack.0.clone(), run: rack.1, event_id };
             let parcel = self.parcel(&rack, position)?;
-            if !receive.takes(parcel.item) {
+            if !receive.takes(parcel.item, event_id) {
                 from = position + 1;
                 continue;
             }

@@ -87,10 +87,16 @@ pub(super) async fn redrive<S: Journal + Queue>(
         }
         moved += received.len() as u64;
         let gone = own(received.iter().map(|delivery| delivery.ticket.clone()).collect());
-        let gone = gone.map(Change::Delete);
-        let back = received.iter().map(|delivery| &delivery.message);
-        let back = back.map(|message| Message { queue: receive.queue.clone(), ..message.clone() });
-        let changes = std::iter::once(Change::Enqueue(back.collect())).chain(gone);
+        let gone: Vec<Change> = gone.map(Change::Delete).collect();
+        let (mut plain, mut shared) = (Vec::new(), Vec::new());
+        for Delivery { message, carried, .. } in received {
+            let back = Message { queue: receive.queue.clone(), ..message };
+            match carried {
+                Some(carried) => shared.push((back, carried)),
+                None => plain.push(back),
+            }
+        }
+        let changes = [Change::Enqueue(plain), Change::Share(shared)].into_iter().chain(gone);
         store.commit(changes.collect()).await?;
     }
 }

@@ -201,6 +201,10 @@ fn step(name: &str, role: Role, needs: &[usize]) -> PlanStep {
         settle: SettleBy::Probe,
         keyed: false,
         tolerant: false,
+        messages: match role {
+            Role::Receive => crate::core::plan::Messages::About,
+            _ => crate::core::plan::Messages::None,
+        },
         delete_after: crate::core::plan::DeleteAfter::Taken,
         revision: 0,
     }

@@ -6,6 +6,7 @@
 #[path = "../simulation/clock.rs"]
 mod clock;
 mod limits;
+mod open;
 mod outage;
 mod outside;
 mod queue;
@@ -22,7 +23,7 @@ use milepost::core::desk::Limits;
 use milepost::core::event::RunEvent;
 use milepost::core::id::{RunId, Unit};
 use milepost::core::outlet::Terms;
-use milepost::core::plan::{DeleteAfter, Plan, PlanStep, Track};
+use milepost::core::plan::{DeleteAfter, Messages, Plan, PlanStep, Track};
 use milepost::core::retry::Retry;
 use milepost::core::run::{Run, Status};
 use milepost::core::selection::Selection;
@@ -36,6 +37,7 @@ use milepost::store::{Fate, MemoryStore};
 use tokio::task::JoinHandle;
 
 use clock::{InPlace, SimClock};
+use open::Pool;
 use outside::{Items, Outside};
 use queue::Road;
 
@@ -56,6 +58,8 @@ pub(crate) struct Place {
     pub(crate) one_connection: bool,
     /// In the place of `pim`: a bus, and a queue that items get messages from.
     road: Option<Arc<Road>>,
+    /// In the place of the source and `pim`: a queue that brings the items.
+    pub(crate) pool: Option<Arc<Pool>>,
     /// What the last engine left behind.
     store: RefCell<MemoryStore>,
 }
@@ -87,6 +91,7 @@ impl Place {
             window: 64,
             one_connection: false,
             road: None,
+            pool: None,
             store: RefCell::new(store),
             clock,
         }
@@ -172,16 +177,22 @@ impl Place {
         if let Some(road) = &self.road {
             (items, stations) = road.steps(&self.shop, self.items);
         }
+        let mut gate = Track::new(vec![step("source", Role::Source, vec![])]);
+        let mut gates = vec![station(source())];
+        if let Some(pool) = &self.pool {
+            (gate, items, stations) = pool.steps(&self.shop);
+            gates = vec![pool.station()];
+        }
         Assembly {
             plan: Arc::new(Plan {
                 workflow: "w".to_owned(),
-                run: Track::new(vec![step("source", Role::Source, vec![])]),
+                run: gate,
                 items: Track::new(items),
                 closing: Track::new(vec![PlanStep { tolerant: true, ..effect("bell", vec![], 1) }]),
                 tolerate: self.tolerate,
                 bounds: self.bounds.clone(),
             }),
-            run: vec![station(source())],
+            run: gates,
             items: stations,
             closing: vec![works(&self.bell)],
         }
@@ -252,6 +263,7 @@ fn step(name: &str, role: Role, needs: Vec<usize>) -> PlanStep {
         connection: None,
         settle: SettleBy::Probe,
         tolerant: false,
+        messages: if role == Role::Receive { Messages::About } else { Messages::None },
         delete_after: DeleteAfter::Taken,
         keyed: false,
         revision: 0,

@@ -12,7 +12,7 @@ use milepost::core::event::RunEvent;
 use milepost::core::fault::Fault;
 use milepost::core::id::{RunId, Unit};
 use milepost::core::plan::{DeleteAfter, PlanStep};
-use milepost::core::queue::{Receive, Received, Stray, Ticket};
+use milepost::core::queue::{Only, Receive, Received, Stray, Ticket};
 use milepost::core::retry::{Outcome, Probed};
 use milepost::core::run::Status;
 use milepost::core::scope::Scope;
@@ -172,7 +172,7 @@ impl Receiver for Inlet {
         Receive {
             queue: QUEUE.to_owned(),
             run,
-            items: None,
+            only: Only::All,
             max: 10,
             wait: Duration::from_secs(5),
             visibility: Duration::from_secs(30),

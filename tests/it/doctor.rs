@@ -95,6 +95,7 @@ fn the_shipped_workflow_is_well_and_no_state_is_made() {
 #[test]
 fn variables_that_are_not_set_are_named_at_once_and_the_rest_is_looked_at() {
     let site = Site::new();
+    site.edit("product-sync.yaml", &[("    files: { use: s3 }\n", "")]);
     let (code, found) = examine(&site, &["workflows/product-sync.yaml", "--profile", "production"]);
     assert_eq!(code, Some(1));
     let of = |name: &str| found.iter().find(|[connection, ..]| connection == name).unwrap();
@@ -116,7 +117,7 @@ fn systems_that_are_there_but_not_in_order_are_told_apart() {
         ("MEDUSA_PASSWORD", at("sandbox")),
     ]);
     let aws = "    bus: { use: aws, event_bus: products, queue: product-events }\n";
-    site.edit("product-sync.yaml", &[(aws, "")]);
+    site.edit("product-sync.yaml", &[(aws, ""), ("    files: { use: s3 }\n", "")]);
     let line = ["workflows/product-sync.yaml", "--profile", "production"];
     let (code, found) = examine(&site, &line);
     let of = |found: &[[String; 4]], name: &str| {
@@ -157,6 +158,28 @@ fn a_permission_that_is_missing_is_named_as_policies_name_it() {
     assert!(next.starts_with("allow sqs:GetQueueUrl to whoever the engine runs as"), "{next}");
     assert!(found[0][2].contains("credentials from the environment, region eu-central-1"), "{found:?}");
     assert!(!format!("{found:?}").contains("not-to-be-shown"));
+}
+
+/// Takes its items from a queue of AWS.
+const OPEN: &str = r#"
+workflow: doctored
+connections:
+  bus: { use: aws }
+steps:
+  receive:
+    uses: json.validate
+    connection: bus
+    with: { source: { queue: product-deliveries }, item_key: "${{ item.sku }}" }
+"#;
+
+#[test]
+fn the_queue_that_an_open_run_takes_its_items_from_is_examined() {
+    let mut site = Site::new();
+    aws(&mut site, &denying());
+    fs::write(site.path("doctored.yaml"), OPEN).unwrap();
+    let (code, found) = examine(&site, &["doctored.yaml"]);
+    let said = "queue product-deliveries: no permission for sqs:GetQueueUrl";
+    assert!(code == Some(1) && found.iter().any(|[_, _, what, _]| what == said), "{found:?}");
 }
 
 #[test]

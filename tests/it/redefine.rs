@@ -65,12 +65,12 @@ fn a_mended_mapping_helps_the_dead_letters_and_steps_that_are_the_same_keep_thei
 
 definition
 line  step       verdict      why
-37    validate   valid
-46    transform  valid
-51    publish    valid
-59    consume    valid
-65    pim        valid
-72    medusa     must re-run  definition changed
+38    validate   valid
+47    transform  valid
+52    publish    valid
+60    consume    valid
+66    pim        valid
+73    medusa     must re-run  definition changed
 ");
     assert!(table.contains("definition changed"), "{table}");
     assert!(plan.stderr.contains("--definition current --expect "), "{}", plan.stderr);
@@ -117,12 +117,12 @@ fn when_the_product_itself_changes_everything_behind_it_is_done_anew_under_new_e
         })
         .collect();
     insta::assert_snapshot!(verdicts.join("\n"), @r"
-37 validate: valid
-46 transform: must re-run definition changed
-51 publish: must re-run upstream changed
-59 consume: must re-run upstream changed
-65 pim: must re-run upstream changed
-72 medusa: must re-run upstream changed
+38 validate: valid
+47 transform: must re-run definition changed
+52 publish: must re-run upstream changed
+60 consume: must re-run upstream changed
+66 pim: must re-run upstream changed
+73 medusa: must re-run upstream changed
 ");
     assert_eq!(site.milepost(&["resume", "@latest", "--definition", "current"]).code, Some(0));
     assert_eq!(shown(&site), ("succeeded".to_owned(), SAMPLE[1], SAMPLE[2]));
@@ -155,12 +155,12 @@ fn an_edit_that_the_records_cannot_follow_is_refused_with_its_line_and_nothing_i
     ];
     insta::assert_snapshot!(refused(renamed), @r"
 error[E1034]: RUN cannot go on under SITE/workflows/product-sync.yaml as it is now; nothing was changed
-  line  37  validate  valid
-  line  46  transform  valid
-  line  51  publish  valid
-  line  59  consume  valid
-  line  65  catalogue  incompatible: it is new and stands before 'medusa', which has records: put it behind
-  line  72  medusa  valid
+  line  38  validate  valid
+  line  47  transform  valid
+  line  52  publish  valid
+  line  60  consume  valid
+  line  66  catalogue  incompatible: it is new and stands before 'medusa', which has records: put it behind
+  line  73  medusa  valid
   line   -  pim  incompatible: it was removed or renamed, and has records
 next: milepost resume RUN --plan
       milepost run SITE/workflows/product-sync.yaml
@@ -171,25 +171,25 @@ next: milepost resume RUN --plan
     )];
     insta::assert_snapshot!(refused(inserted), @r"
 error[E1034]: RUN cannot go on under SITE/workflows/product-sync.yaml as it is now; nothing was changed
-  line  37  validate  valid
-  line  46  transform  valid
-  line  51  publish  valid
-  line  59  consume  valid
-  line  65  pim  valid
-  line  72  rest  incompatible: it is new and stands before 'medusa', which has records: put it behind
-  line  77  medusa  valid
+  line  38  validate  valid
+  line  47  transform  valid
+  line  52  publish  valid
+  line  60  consume  valid
+  line  66  pim  valid
+  line  73  rest  incompatible: it is new and stands before 'medusa', which has records: put it behind
+  line  78  medusa  valid
 next: milepost resume RUN --plan
       milepost run SITE/workflows/product-sync.yaml
 ");
     let source = &[("item_key: ${{ item.product_id }}", "item_key: ${{ item.sku }}")];
     insta::assert_snapshot!(refused(source), @r"
 error[E1034]: RUN cannot go on under SITE/workflows/product-sync.yaml as it is now; nothing was changed
-  line  37  validate  incompatible: the items were read by it, or after it: start a new run
-  line  46  transform  valid
-  line  51  publish  valid
-  line  59  consume  valid
-  line  65  pim  valid
-  line  72  medusa  valid
+  line  38  validate  incompatible: the items were read by it, or after it: start a new run
+  line  47  transform  valid
+  line  52  publish  valid
+  line  60  consume  valid
+  line  66  pim  valid
+  line  73  medusa  valid
 next: milepost resume RUN --plan
       milepost run SITE/workflows/product-sync.yaml
 ");
@@ -288,12 +288,12 @@ RUN  plan HASH
 
 definition
 line  step       verdict      why
-37    validate   valid
-46    transform  valid
-51    publish    valid
-59    consume    valid
-65    pim        valid
-72    medusa     must re-run  connection changed
+38    validate   valid
+47    transform  valid
+52    publish    valid
+60    consume    valid
+66    pim        valid
+73    medusa     must re-run  connection changed
 
 connection shop
   was  url THE-OLD-SHOP

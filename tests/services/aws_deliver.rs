@@ -59,7 +59,7 @@ fn ingest(aws: &Aws, wiring: &Wiring) {
 }
 
 /// How often each product was written, by its number: PIM, shop.
-fn written(outside: &Outside) -> [BTreeMap<String, u64>; 2] {
+pub(crate) fn written(outside: &Outside) -> [BTreeMap<String, u64>; 2] {
     let (pim, shop) = outside.calls();
     [pim, shop].map(|calls| {
         let mut counts = BTreeMap::new();

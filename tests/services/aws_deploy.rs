@@ -5,22 +5,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::Value;
 
 use crate::aws::stack::Stack;
-use crate::aws::{Aws, Queue, unique};
-
-/// Looks at a queue of up to 20 s each, within which everything has to happen: queue depths are told
-/// every 5 s, and the alarm looks every 10 s.
-const LOOKS_MAX: usize = 6;
-
-/// The next message that is not S3's test of its own setting.
-fn next(aws: &Aws, queue: &Queue) -> Value {
-    for _ in 0..LOOKS_MAX {
-        let told = aws.take(queue, 20).into_iter().map(|body| serde_json::from_str::<Value>(&body).unwrap());
-        if let Some(told) = told.into_iter().find(|told| told["Event"] != "s3:TestEvent") {
-            return told;
-        }
-    }
-    panic!("nothing came to {}", queue.name);
-}
+use crate::aws::{Aws, unique};
 
 fn publish(aws: &Aws, stack: &Stack<'_>, detail_type: &str) {
     let entry = PutEventsRequestEntry::builder().event_bus_name(stack.output("EventBus")).source("milepost");
@@ -54,11 +39,11 @@ fn an_event_comes_to_the_queue_ends_as_a_dead_letter_and_the_alarm_tells_people(
     }
     assert_eq!((receives, aws.depth(&queue)), (3, 0));
 
-    let told = next(&aws, &alarms);
+    let told = aws.next(&alarms);
     let alarm: Value = serde_json::from_str(told["Message"].as_str().unwrap()).unwrap();
     assert_eq!(alarm["NewStateValue"], "ALARM", "{alarm}");
     assert_eq!(alarm["Trigger"]["Dimensions"][0]["value"], dead_letters.name.as_str());
-    assert_eq!(next(&aws, &dead_letters)["detail"]["sku"], "a");
+    assert_eq!(aws.next(&dead_letters)["detail"]["sku"], "a");
 
     stack.delete();
     let left = aws.sqs().get_queue_url().queue_name(&queue.name).send();
@@ -73,7 +58,7 @@ fn an_upload_comes_to_the_upload_queue_whichever_way_it_is_told() {
         let stack = Stack::deploy(&aws, &[("UploadsThrough", through)]);
         aws.put(stack.output("Bucket"), "in/products.json", b"[]");
         let uploads = stack.queue("UploadQueue");
-        let told = next(&aws, &uploads);
+        let told = aws.next(&uploads);
         assert_eq!(told.pointer(has).unwrap(), "in/products.json", "{through}: {told}");
         // What cannot be read does not come back for ever.
         let attributes = aws.sqs().get_queue_attributes().queue_url(&uploads.url);

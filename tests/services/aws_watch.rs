@@ -66,11 +66,7 @@ impl Cloud {
 
     /// Tells of an upload once more, as S3 does at times.
     fn tell_again(&self, key: &str, version: &str) {
-        let body = json!({ "Records": [{
-            "eventTime": "2026-11-22T18:34:21.189Z", "eventName": "ObjectCreated:Put",
-            "s3": { "bucket": { "name": &self.bucket }, "object": { "key": key, "versionId": version } }
-        }] });
-        self.aws.send(&self.queue, &body.to_string());
+        self.aws.tell_of_upload(&self.queue, &self.bucket, key, version);
     }
 
     /// Waits until nothing is in the queue, visible or hidden.
@@ -101,11 +97,11 @@ fn sample() -> Vec<u8> {
     fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/workflows/product-sync/sample.json")).unwrap()
 }
 
-fn runs(site: &Site) -> Vec<Value> {
+pub(crate) fn runs(site: &Site) -> Vec<Value> {
     site.json(&["list", "--json"]).remove(0).as_array().unwrap().clone()
 }
 
-fn until_succeeded(site: &Site, wanted: usize) {
+pub(crate) fn until_succeeded(site: &Site, wanted: usize) {
     let begun = Instant::now();
     loop {
         let runs = runs(site);

@@ -12,10 +12,12 @@ mod aws_deliver;
 mod aws_deploy;
 mod aws_doctor;
 mod aws_events;
+mod aws_pipeline;
 mod aws_proxy;
 mod aws_s3;
 mod aws_sqs;
 mod aws_watch;
+mod pim;
 #[path = "../../examples/products/product.rs"]
 mod product;
 mod redis;

@@ -10,7 +10,7 @@ use milepost::core::id::{RunId, Unit};
 use milepost::core::letter::LetterFilter;
 use milepost::core::plan::{DeleteAfter, Plan};
 use milepost::core::progress::Progress;
-use milepost::core::queue::Receive;
+use milepost::core::queue::{Only, Receive};
 use milepost::core::run::{Run, Status};
 use milepost::core::selection::Selection;
 use milepost::core::time::Timestamp;
@@ -238,7 +238,7 @@ impl Case {
         let all = Receive {
             queue: "q".into(),
             run: self.run,
-            items: None,
+            only: Only::All,
             max: usize::MAX,
             wait: Duration::ZERO,
             visibility: Duration::ZERO,

@@ -9,7 +9,7 @@ use milepost::core::change::Message;
 use milepost::core::fault::Fault;
 use milepost::core::id::{RunId, Unit};
 use milepost::core::progress::Progress;
-use milepost::core::queue::Receive;
+use milepost::core::queue::{Only, Receive};
 use milepost::core::retry::{Again, Outcome, Probed};
 use milepost::core::scope::Scope;
 use milepost::ports::{Call, Effect, Prepare, Queue, Receiver, Verdicts};
@@ -221,7 +221,7 @@ impl Receiver for SimReceiver {
         Receive {
             queue: "q".to_owned(),
             run,
-            items: None,
+            only: Only::All,
             max: 100,
             wait: Duration::from_secs(1),
             visibility: Duration::from_secs(5),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use milepost::core::catalog::Role;
 use milepost::core::cell::SettleBy;
 use milepost::core::fault::Fault;
-use milepost::core::plan::{DeleteAfter, Plan, PlanStep, Track};
+use milepost::core::plan::{DeleteAfter, Messages, Plan, PlanStep, Track};
 use milepost::core::retry::{Jitter, Retry};
 use milepost::core::run;
 use milepost::core::scope::Scope;
@@ -97,6 +97,7 @@ pub(crate) fn step(name: &str, role: Role, needs: Vec<usize>, settle: SettleBy) 
         settle,
         keyed: false,
         tolerant: false,
+        messages: if role == Role::Receive { Messages::About } else { Messages::None },
         delete_after: DeleteAfter::Taken,
         revision: 0,
     }

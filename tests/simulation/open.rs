@@ -15,8 +15,8 @@ use milepost::core::desk::Limits;
 use milepost::core::fault::Fault;
 use milepost::core::id::{RunId, Unit};
 use milepost::core::inflow::{Entrant, Intake, Rotation};
-use milepost::core::plan::{DeleteAfter, Plan, PlanStep, Track};
-use milepost::core::queue::{Delivery, Receive, SHARED};
+use milepost::core::plan::{DeleteAfter, Messages, Plan, PlanStep, Track};
+use milepost::core::queue::{Delivery, Only, Receive, SHARED};
 use milepost::core::retry::{Outcome, Probed};
 use milepost::core::run::{Run, Status};
 use milepost::core::scope::Scope;
@@ -65,7 +65,7 @@ impl Receiver for Source {
         Receive {
             queue: "q".to_owned(),
             run: SHARED,
-            items: None,
+            only: Only::All,
             max: 10,
             wait: SECOND,
             visibility: 5 * SECOND,
@@ -135,16 +135,20 @@ impl Effect for Doing {
 fn assembly(outside: &Arc<Outside>, rotation: Rotation) -> Assembly {
     let stream = || Worker::Stream(Arc::new(Source { outside: Arc::clone(outside), rotation }));
     let doing = |step| Worker::Effect(Arc::new(Doing { outside: Arc::clone(outside), step }));
-    let gate = step("source", Role::Source, vec![], SettleBy::Repeat);
+    let of_queue = |role| PlanStep {
+        messages: Messages::Bringing,
+        delete_after: DeleteAfter::Last,
+        ..step("source", role, vec![], SettleBy::Repeat)
+    };
     let items = vec![
-        PlanStep { delete_after: DeleteAfter::Last, ..step("source", Role::Pure, vec![], SettleBy::Repeat) },
+        of_queue(Role::Pure),
         step("put", Role::Effect { probes: true }, vec![0], SettleBy::Probe),
         step("tell", Role::Effect { probes: false }, vec![1], SettleBy::Person),
     ];
     Assembly {
         plan: Arc::new(Plan {
             workflow: "open".into(),
-            run: Track::new(vec![gate]),
+            run: Track::new(vec![of_queue(Role::Source)]),
             items: Track::new(items),
             closing: Track::default(),
             tolerate: Tolerance::Count(1_000),
@@ -244,7 +248,7 @@ fn killed_at_any_commit_of_an_open_run_no_message_is_lost_and_nothing_is_done_tw
     for fate in [Fate::Lost, Fate::Unheard] {
         for cut in 1.. {
             let clock = Arc::new(SimClock::new());
-            let outside = Outside::with(&clock, MESSAGES);
+            let outside = Outside::with_copies(&clock, MESSAGES);
             let (mut store, id) = (MemoryStore::new(Arc::clone(&clock) as Arc<dyn Clock>), RunId(1));
             begin(&store, &outside, id);
             let place = format!("dead at write {cut}, {fate:?}");

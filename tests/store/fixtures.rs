@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use milepost::core::cell::{Facts, State};
 use milepost::core::change::Change;
 use milepost::core::id::{RunId, Unit};
-use milepost::core::queue::Receive;
+use milepost::core::queue::{Only, Receive};
 use milepost::core::run::Status;
 use milepost::ports::{Journal, Pins, Queue};
 use serde_json::json;
@@ -56,7 +56,7 @@ fn receive(queue: &str, max: usize, receives_max: u32) -> Receive {
     Receive {
         queue: queue.to_owned(),
         run: EXTENDED,
-        items: None,
+        only: Only::All,
         max,
         wait: std::time::Duration::ZERO,
         visibility: std::time::Duration::ZERO,

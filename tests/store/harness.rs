@@ -15,7 +15,7 @@ use milepost::core::change::{Change, Message};
 use milepost::core::event::{Event, RunEvent};
 use milepost::core::id::{RunId, Unit};
 use milepost::core::progress::Progress;
-use milepost::core::queue::Receive;
+use milepost::core::queue::{Only, Receive};
 use milepost::core::time::Timestamp;
 use milepost::ports::{Clock, Journal, Queue};
 use milepost::store::Store;
@@ -181,7 +181,7 @@ pub(crate) async fn check(store: &Store, run: RunId, acknowledged: &[u64]) {
     let receive = Receive {
         queue: "q".to_owned(),
         run,
-        items: None,
+        only: Only::All,
         max: usize::MAX,
         wait: Duration::ZERO,
         visibility: Duration::ZERO,

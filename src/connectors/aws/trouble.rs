@@ -129,10 +129,14 @@ fn missing(error: &(dyn Error + 'static)) -> Option<&'static str> {
             "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give the machine a role",
         );
     }
-    // The services word it differently, and give it no type of its own.
-    let lacks_region = |said: String| said.contains("region must be set") || said.contains("Missing Region");
-    let lacks_region = chain(error).any(|error| lacks_region(error.to_string()));
-    lacks_region.then_some("no AWS region: set AWS_REGION")
+    // The services word these differently, and give them no types of their own.
+    let says =
+        |words: &[&str]| chain(error).any(|error| words.iter().any(|word| error.to_string().contains(word)));
+    if says(&["region must be set", "Missing Region", "missing signing region"]) {
+        return Some("no AWS region: set AWS_REGION");
+    }
+    let no_address = says(&["endpoint must contain scheme", "endpoint was not valid"]);
+    no_address.then_some("the endpoint is no address: set AWS_ENDPOINT_URL to http://HOST:PORT, or unset it")
 }
 
 /// Whether no connection came about, as far as the error tells: a refused one, or none in time.
@@ -188,5 +192,24 @@ impl Trouble {
             Self::Unsent(_) | Self::Silent(_) => "",
             Self::Refused { code, .. } => code,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+
+    use super::*;
+    use crate::connectors::aws::session::Session;
+
+    #[tokio::test]
+    async fn what_never_left_the_machine_is_in_no_doubt() {
+        let session = Session::at("garbage", Duration::from_secs(5)).await;
+        let entry = PutEventsRequestEntry::builder().source("s").detail_type("t").detail("{}").build();
+        let asked = session.eventbridge().await.put_events().entries(entry).send().await;
+        let Trouble::Unsent(fault) = trouble("PutEvents", asked.unwrap_err()) else { panic!("not unsent") };
+        assert!(fault.message.contains("AWS_ENDPOINT_URL"), "{fault}");
     }
 }

@@ -4,7 +4,7 @@ use crate::core::catalog::Role;
 use crate::core::cell::{SettleBy, SkipReason, State as S};
 use crate::core::fault::{Fault, name};
 use crate::core::mail::{Disposition as D, disposition, left_to_queue};
-use crate::core::plan::{DeleteAfter, PlanStep, Track};
+use crate::core::plan::{DeleteAfter, Messages, PlanStep, Track};
 
 use super::{AT, effect, standing_at, step};
 
@@ -82,10 +82,15 @@ fn an_item_that_was_given_up_left_its_message_behind_only_if_it_had_come() {
 }
 
 /// read, then two effects side by side: the message of an open run is the item's own.
-fn open(states: [S; 3]) -> D {
-    let read = PlanStep { delete_after: DeleteAfter::Last, ..step("read", Role::Pure, &[]) };
+fn open_track() -> Track {
+    let (messages, delete_after) = (Messages::Bringing, DeleteAfter::Last);
+    let read = PlanStep { messages, delete_after, ..step("read", Role::Pure, &[]) };
     let effects = ["pim", "shop"].map(|name| effect(name, &[0], SettleBy::Person));
-    disposition(&Track::new([vec![read], effects.to_vec()].concat()), 0, &standing_at(&states))
+    Track::new([vec![read], effects.to_vec()].concat())
+}
+
+fn open(states: [S; 3]) -> D {
+    disposition(&open_track(), 0, &standing_at(&states))
 }
 
 #[test]
@@ -103,4 +108,14 @@ fn the_message_of_an_item_in_doubt_does_not_reach_an_engine_that_would_repeat_it
     assert_eq!(open([S::Succeeded, S::InDoubt(None), S::Running]), D::Keep, "the other branch still works");
     assert_eq!(open([S::Succeeded, S::InDoubt(None), S::Succeeded]), D::Delete);
     assert_eq!(open([S::Succeeded, S::InDoubt(Some(AT)), S::Succeeded]), D::Keep, "it will be looked at");
+}
+
+#[test]
+fn an_item_of_an_open_run_that_was_given_up_always_left_the_message_that_brought_it() {
+    let left = |states: [S; 3]| left_to_queue(&open_track(), &standing_at(&states));
+    assert_eq!(left([S::DeadLettered, S::Pending, S::Pending]), Some(0), "the body is not valid");
+    assert_eq!(left([S::Succeeded, S::Succeeded, S::DeadLettered]), Some(0));
+    assert_eq!(left([S::Succeeded, S::Succeeded, S::Succeeded]), None, "it was deleted");
+    assert_eq!(left([S::Succeeded, S::InDoubt(None), S::Succeeded]), None, "it was deleted, too");
+    assert_eq!(left([S::Succeeded, S::Backoff(AT), S::DeadLettered]), None, "it is hidden while it works");
 }

@@ -40,6 +40,10 @@ pub(super) fn step(name: &str, role: Role, needs: &[usize]) -> PlanStep {
         settle: SettleBy::Repeat,
         keyed: false,
         tolerant: false,
+        messages: match role {
+            Role::Receive => crate::core::plan::Messages::About,
+            _ => crate::core::plan::Messages::None,
+        },
         delete_after: crate::core::plan::DeleteAfter::Taken,
         revision: 0,
     }

@@ -23,7 +23,7 @@ use crate::core::event::{Event, RunEvent};
 use crate::core::fault::Fault;
 use crate::core::id::RunId;
 use crate::core::progress::Progress;
-use crate::core::queue::Receive;
+use crate::core::queue::{Only, Receive};
 use crate::core::run::{Run, Status};
 use crate::core::time::Timestamp;
 use crate::ports::{Clock, Journal, OwnQueue, Pins};
@@ -151,7 +151,7 @@ pub(super) fn ask(queue: &str, run: RunId, max: usize) -> Receive {
     Receive {
         queue: queue.to_owned(),
         run,
-        items: None,
+        only: Only::All,
         max,
         wait: Duration::ZERO,
         visibility: Duration::from_secs(30),

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::core::change::{Change, Message};
 use crate::core::fault::Fault;
 use crate::core::inflow::Entrant;
-use crate::core::queue::{Carried, SHARED};
+use crate::core::queue::{Carried, Only, Receive, SHARED};
 
 use super::{HandClock, LATER, Ports, RUN, ask, message, on_both_stores};
 
@@ -17,6 +17,7 @@ on_both_stores!(
     what_came_in_is_read_back_in_its_order,
     a_body_goes_by_itself_however_long_it_is,
     a_shared_queue_gives_back_what_its_messages_carry,
+    dead_letters_of_a_shared_queue_go_back_by_their_events_with_what_they_carry,
 );
 
 /// Every form there is, and one too long for its slot.
@@ -81,4 +82,22 @@ async fn a_shared_queue_gives_back_what_its_messages_carry(store: Subject, _: Ar
     store.commit(vec![Change::Bury(sent[1].0.receipt())]).await.unwrap();
     let dead = store.receive(&ask("all.dlq", SHARED, 9)).await.unwrap().deliveries;
     assert_eq!(dead[0].carried.as_ref(), Some(&sent[1].1), "also in the dead-letter queue");
+}
+
+async fn dead_letters_of_a_shared_queue_go_back_by_their_events_with_what_they_carry(
+    store: Subject,
+    _: Arc<HandClock>,
+) {
+    let carried = |n: u64| Carried { key: None, version: None, content: Arc::new(json!({ "n": n })) };
+    let sent: Vec<(Message, Carried)> = (0..4).map(|n| (message("all", SHARED, n), carried(n))).collect();
+    store.share(sent.clone()).await.unwrap();
+    let bury = sent.iter().map(|(message, _)| Change::Bury(message.receipt()));
+    store.commit(bury.collect()).await.unwrap();
+    let only = Only::Events(Arc::new([1, 3].map(|at: usize| sent[at].0.event_id).into()));
+    let some = Receive { only, ..ask("all", SHARED, 9) };
+    assert_eq!(store.redrive(&some).await.unwrap(), Some(2));
+    let back = store.receive(&ask("all", SHARED, 9)).await.unwrap().deliveries;
+    let back: Vec<_> = back.into_iter().map(|back| (back.message, back.carried.unwrap())).collect();
+    assert_eq!(back, [sent[1].clone(), sent[3].clone()]);
+    assert_eq!(store.redrive(&ask("all", SHARED, 9)).await.unwrap(), Some(2), "the others");
 }

@@ -11,6 +11,7 @@ pub(crate) mod stack;
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::time::{Duration, Instant};
 
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -20,6 +21,8 @@ use aws_sdk_sqs::types::QueueAttributeName::{self, All, QueueArn};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
+/// Longer than anything takes that works.
+pub(crate) const HANGS: Duration = Duration::from_mins(2);
 /// The region that everything is in.
 const REGION: &str = "us-east-1";
 
@@ -49,6 +52,22 @@ pub(crate) struct Wiring {
 /// A name that no other test has.
 pub(crate) fn unique(what: &str) -> String {
     format!("test-{}-{what}", &uuid::Uuid::now_v7().simple().to_string()[20..])
+}
+
+/// Asks until it is so.
+pub(crate) fn until<T: std::fmt::Debug>(
+    what: &str,
+    mut ask: impl FnMut() -> T,
+    is_so: impl Fn(&T) -> bool,
+) -> T {
+    let begun = Instant::now();
+    loop {
+        let answer = ask();
+        if is_so(&answer) {
+            return answer;
+        }
+        assert!(begun.elapsed() < HANGS, "{what} never came to that: {answer:?}");
+    }
 }
 
 /// What a process needs in its environment to find the server at this endpoint.
@@ -193,6 +212,25 @@ impl Aws {
     /// Sends a message.
     pub(crate) fn send(&self, queue: &Queue, body: &str) {
         self.wait(self.sqs().send_message().queue_url(&queue.url).message_body(body).send()).unwrap();
+    }
+
+    /// Tells a queue of an upload as S3 does, which writes the key as in a URL.
+    pub(crate) fn tell_of_upload(&self, queue: &Queue, bucket: &str, key: &str, version: &str) {
+        let body = json!({ "Records": [{
+            "eventTime": "2026-11-22T18:34:21.189Z", "eventName": "ObjectCreated:Put",
+            "s3": { "bucket": { "name": bucket }, "object": { "key": key, "versionId": version } }
+        }] });
+        self.send(queue, &body.to_string());
+    }
+
+    /// The next message that is not S3's test of its own setting; it is deleted.
+    pub(crate) fn next(&self, queue: &Queue) -> Value {
+        let ask = || {
+            let bodies = self.take(queue, 20).into_iter();
+            let mut told = bodies.map(|body| serde_json::from_str::<Value>(&body).unwrap());
+            told.find(|told| told["Event"] != "s3:TestEvent")
+        };
+        until(&queue.name, ask, Option::is_some).unwrap()
     }
 
     /// How many messages the queue holds, visible or not.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 
-use super::{Aws, Queue, environment, unique};
+use super::{Aws, Queue, Wiring, environment, unique};
 
 /// What the template made.
 pub(crate) struct Stack<'a> {
@@ -32,6 +32,16 @@ impl<'a> Stack<'a> {
     /// A queue that the template gives out by this name.
     pub(crate) fn queue(&self, output: &str) -> Queue {
         self.aws.queue_called(self.output(output))
+    }
+
+    /// The way of an event.
+    pub(crate) fn wiring(&self) -> Wiring {
+        Wiring {
+            bus: self.output("EventBus").to_owned(),
+            rule: format!("{}-events", self.name),
+            queue: self.queue("Queue"),
+            dead_letters: self.queue("DeadLetterQueue"),
+        }
     }
 
     /// What the alarm tells comes to this queue from now on.

@@ -22,6 +22,8 @@ use crate::clock::SimClock;
 #[derive(Clone)]
 pub(super) struct Waiting {
     pub(super) event: u64,
+    /// The same event twice is two messages.
+    copy: u64,
     visible_at: Timestamp,
     receives: u32,
 }
@@ -39,11 +41,19 @@ pub(super) struct Outside {
 }
 
 impl Outside {
-    /// So many messages; every fifth is there twice.
-    pub(super) fn with(clock: &Arc<SimClock>, messages: u64) -> Arc<Self> {
-        let twice = (0..messages).filter(|event| event % 5 == 0);
-        let queue = (0..messages).chain(twice);
-        let queue = queue.map(|event| Waiting { event, visible_at: Timestamp(0), receives: 0 });
+    /// So many events, each in one message: what comes to another run is another item.
+    pub(super) fn with(clock: &Arc<SimClock>, events: u64) -> Arc<Self> {
+        Self::holding(clock, events, 0..0)
+    }
+
+    /// So many events; every fifth is there twice.
+    pub(super) fn with_copies(clock: &Arc<SimClock>, events: u64) -> Arc<Self> {
+        Self::holding(clock, events, (0..events).filter(|event| event % 5 == 0))
+    }
+
+    fn holding(clock: &Arc<SimClock>, messages: u64, twice: impl Iterator<Item = u64>) -> Arc<Self> {
+        let queue = (0..messages).map(|event| (event, 0)).chain(twice.map(|event| (event, 1)));
+        let queue = queue.map(|(event, copy)| Waiting { event, copy, visible_at: Timestamp(0), receives: 0 });
         Arc::new(Self {
             clock: Arc::clone(clock),
             queue: Mutex::new(queue.collect()),
@@ -85,7 +95,7 @@ impl Outside {
 }
 
 fn delivery(waiting: &Waiting) -> Delivery {
-    let Waiting { event, receives, .. } = waiting;
+    let Waiting { event, copy, receives, .. } = waiting;
     let message = Message {
         queue: "q".to_owned(),
         run: RunId(99),
@@ -96,13 +106,15 @@ fn delivery(waiting: &Waiting) -> Delivery {
     };
     let content = Arc::new(json!({ "n": event }));
     let carried = Some(Carried { key: None, version: Some(event.to_string()), content });
-    let ticket = Ticket::Given(format!("{event}/{receives}").into());
+    let ticket = Ticket::Given(format!("{event}/{copy}/{receives}").into());
     Delivery { message, receives: *receives, ticket, carried }
 }
 
-fn event_of(ticket: &Ticket) -> u64 {
+/// The event, and which of its messages.
+fn message_of(ticket: &Ticket) -> (u64, u64) {
     let Ticket::Given(text) = ticket else { panic!("not a ticket of this queue") };
-    text.split('/').next().unwrap().parse().unwrap()
+    let mut numbers = text.split('/').map(|number| number.parse().unwrap());
+    (numbers.next().unwrap(), numbers.next().unwrap())
 }
 
 #[async_trait]
@@ -119,7 +131,7 @@ impl Queue for Outside {
     }
 
     async fn delete(&self, tickets: Vec<Ticket>) -> Result<(), QueueError> {
-        for event in tickets.iter().map(event_of) {
+        for (event, copy) in tickets.iter().map(message_of) {
             // Finished, or left to a person: never before.
             let over = |state: State| state.is_passed() || state == State::InDoubt(None);
             let item = self.item_of(event);
@@ -130,18 +142,18 @@ impl Queue for Outside {
             if !is_over {
                 self.wrong.lock().unwrap().push(format!("the message of {event} goes at {item:?}"));
             }
-            self.queue.lock().unwrap().retain(|waiting| waiting.event != event);
+            self.queue.lock().unwrap().retain(|waiting| (waiting.event, waiting.copy) != (event, copy));
         }
         Ok(())
     }
 
     async fn hide(&self, tickets: Vec<Ticket>, visibility: std::time::Duration) -> Result<(), QueueError> {
         let until = self.clock.now().after(visibility);
-        for event in tickets.iter().map(event_of) {
+        for (event, copy) in tickets.iter().map(message_of) {
             let mut queue = self.queue.lock().unwrap();
             queue
                 .iter_mut()
-                .filter(|waiting| waiting.event == event)
+                .filter(|waiting| (waiting.event, waiting.copy) == (event, copy))
                 .for_each(|waiting| waiting.visible_at = until);
         }
         Ok(())

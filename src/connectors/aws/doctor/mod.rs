@@ -17,6 +17,8 @@ use std::time::Duration;
 use aws_credential_types::credential_feature::AwsCredentialFeature as From;
 use aws_credential_types::provider::ProvideCredentials;
 
+use serde_json::Value;
+
 use super::session::Session;
 use super::trouble::deepest;
 use crate::connectors::examine::{Diagnosis, Patient, fixed};
@@ -117,8 +119,11 @@ struct Receives<'a> {
 fn queues<'a>(patient: &'a Patient<'_>) -> Vec<Expected<'a>> {
     let of_connection = settings::text(patient.settings, "queue").ok().flatten();
     let mut queues = Vec::new();
-    for used in patient.uses.iter().filter(|used| used.site.step.uses == events::CONSUME) {
-        let with = &used.site.step.with;
+    for used in &patient.uses {
+        let step = used.site.step;
+        // A queue that is the source says in a section what a consume step says in its parameters.
+        let source = step.with.get("source").and_then(Value::as_object);
+        let Some(with) = source.or((step.uses == events::CONSUME).then_some(&step.with)) else { continue };
         let Some(name) = of_connection.or(fixed(with, "queue")) else { continue };
         let (visibility, receives_max) = events::expectations(with);
         let says_visibility = with.contains_key("visibility_timeout");

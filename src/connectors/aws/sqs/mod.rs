@@ -38,16 +38,24 @@ const MARGIN: Duration = Duration::from_secs(15);
 /// # Errors
 /// A field is wrong.
 pub fn build_consume(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
-    let receive = Receive::read(&site.step.with, POLLERS)?;
-    let queue = queue(site, &receive.of(RunId(0)));
+    let mut receive = Receive::read(&site.step.with, POLLERS)?;
+    let queue = queue(site, &mut receive);
     Ok(Worker::Receiver(Arc::new(Consumer { receive, queue })))
 }
 
-/// The queue that is received from like this. Speaks to nobody yet.
-pub(crate) fn queue(site: &Site<'_>, receive: &core::Receive) -> Arc<dyn Queue> {
-    let named = site.settings.get("queue").and_then(Value::as_str).unwrap_or(&receive.queue);
-    let session = Arc::new(Session::new(receive.wait.min(queue::WAIT_MAX) + MARGIN));
-    Arc::new(Sqs::new(session, named))
+/// The queue that is received from like this; `receive` names it from then on. Speaks to nobody yet.
+pub(crate) fn queue(site: &Site<'_>, receive: &mut Receive) -> Arc<dyn Queue> {
+    name_of_connection(site.settings.get("queue"), receive);
+    let core::Receive { queue, wait, .. } = receive.of(RunId(0));
+    let session = Arc::new(Session::new(wait.min(queue::WAIT_MAX) + MARGIN));
+    Arc::new(Sqs::new(session, &queue))
+}
+
+/// The connection's queue goes before the one that the step says.
+fn name_of_connection(named: Option<&Value>, receive: &mut Receive) {
+    if let Some(named) = named.and_then(Value::as_str) {
+        receive.receive_from(named);
+    }
 }
 
 struct Consumer {

@@ -13,7 +13,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::sync::{OnceCell, oneshot};
+use tokio::sync::{OnceCell, RwLock, oneshot};
 
 use super::super::envelope::Reference;
 use super::super::session::Session;
@@ -40,6 +40,8 @@ pub(in crate::connectors::aws) struct Sqs {
     /// As SQS says; asked for once, and again after the queue was gone.
     url: Mutex<Option<Arc<str>>>,
     policy: OnceCell<Policy>,
+    /// Read by each receive until it is over and what nobody waited for shows again.
+    receiving: Arc<RwLock<()>>,
 }
 
 /// Where the messages go that were received too often.
@@ -73,6 +75,7 @@ impl Sqs {
             client: OnceCell::new(),
             url: Mutex::default(),
             policy: OnceCell::new(),
+            receiving: Arc::default(),
         }
     }
 
@@ -217,14 +220,24 @@ impl Queue for Sqs {
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount);
         let (heard, hearing) = oneshot::channel();
         let (client, url) = (client.clone(), Arc::clone(&url));
+        let receiving = Arc::clone(&self.receiving).read_owned().await;
         // SQS does not notice when nobody waits any more, and hides what it then gives away.
         tokio::spawn(async move {
-            if let Err(Ok(unheard)) = heard.send(request.send().await) {
-                show_again(&client, &url, unheard.messages.unwrap_or_default()).await;
+            let _receiving = receiving;
+            let answer = request.send().await;
+            let messages = answer.as_ref().map(|answer| answer.messages().to_vec()).unwrap_or_default();
+            let (taken, taking) = oneshot::channel();
+            // An answer that finds nobody, and one that nobody fetches, takes the other end along.
+            drop(heard.send((answer, taken)));
+            if taking.await.is_err() {
+                show_again(&client, &url, messages).await;
             }
         });
         let defect = |_| QueueError::Away(Fault::new(name::DEFECT, "a receive ended without an answer"));
-        let answer = hearing.await.map_err(defect)?.map_err(|error| self.away("ReceiveMessage", error))?;
+        let (answer, taken) = hearing.await.map_err(defect)?;
+        // Whoever hears it holds the messages in the same breath.
+        let _ = taken.send(());
+        let answer = answer.map_err(|error| self.away("ReceiveMessage", error))?;
         Ok(self.sort(answer.messages.unwrap_or_default(), receive).await)
     }
 
@@ -242,6 +255,10 @@ impl Queue for Sqs {
 
     async fn redrive(&self, receive: &Receive) -> Result<Option<u64>, QueueError> {
         self.empty_dead_letters(receive).await
+    }
+
+    async fn settle(&self) {
+        drop(self.receiving.write().await);
     }
 }
 

@@ -16,7 +16,7 @@ use super::batch::Change;
 use super::message::parse;
 use super::queue::{BATCH_MAX, Sqs, seconds};
 use crate::core::fault::{Fault, name};
-use crate::core::queue::{Receive, Ticket};
+use crate::core::queue::{Only, Receive, Ticket};
 use crate::ports::QueueError;
 
 /// How long messages of the dead-letter queue stay hidden while it is looked through.
@@ -39,7 +39,8 @@ const ABSENT: &[&str] = &[
 struct Looked {
     seen: BTreeSet<String>,
     left: Vec<Ticket>,
-    found: BTreeSet<u64>,
+    /// The items, or events, whose messages were found.
+    found: BTreeSet<u128>,
     moved: u64,
 }
 
@@ -47,7 +48,7 @@ impl Sqs {
     /// Puts the messages back that `receive` names by run and items; all, if it names no items.
     pub(super) async fn empty_dead_letters(&self, receive: &Receive) -> Result<Option<u64>, QueueError> {
         let Some(arn) = self.policy().await?.dead_letters.clone() else { return Ok(Some(0)) };
-        if receive.items.is_none() && self.start_moving(&arn).await? {
+        if receive.only == Only::All && self.start_moving(&arn).await? {
             return Ok(None);
         }
         self.move_by_hand(&arn, receive).await.map(Some)
@@ -68,7 +69,7 @@ impl Sqs {
         let dead = self.beside(name_in(arn)?);
         let from = dead.url().await?;
         let mut looked = Looked::default();
-        let wanted = receive.items.as_ref().map(|items| items.count());
+        let wanted = receive.only.count();
         while wanted.is_none_or(|wanted| (looked.found.len() as u64) < wanted) {
             let asked = client
                 .receive_message()
@@ -127,10 +128,19 @@ impl Looked {
         for message in received {
             is_round |= !self.seen.insert(message.message_id.clone().unwrap_or_default());
             let parsed = parse(&receive.queue, message.body.as_deref().unwrap_or_default());
-            let known = parsed.ok().filter(|parsed| parsed.message.run == receive.run);
-            let item = known.and_then(|parsed| parsed.message.item);
-            if receive.takes(item) {
-                self.found.extend(item);
+            let known = parsed.ok().map(|parsed| parsed.message);
+            let found = match (&receive.only, known) {
+                (Only::All, _) => Some(None),
+                (Only::Items(items), Some(known)) if known.run == receive.run => {
+                    known.item.filter(|item| items.contains(*item)).map(|item| Some(u128::from(item)))
+                }
+                (Only::Events(events), Some(known)) => {
+                    Some(known.event_id).filter(|event| events.contains(event)).map(Some)
+                }
+                (Only::Items(_) | Only::Events(_), _) => None,
+            };
+            if let Some(found) = found {
+                self.found.extend(found);
                 chosen.push(message);
             } else {
                 self.left.extend(ticket(&message));

@@ -12,7 +12,7 @@ use super::message::parse;
 use super::queue::{Sqs, seconds};
 use crate::connectors::aws::session::Session;
 use crate::core::id::RunId;
-use crate::core::queue::{Receive, Ticket};
+use crate::core::queue::{Only, Receive, SHARED, Ticket};
 use crate::core::selection::Positions;
 use crate::ports::{Queue, QueueError};
 
@@ -184,7 +184,7 @@ async fn serve(server: Server) -> (Sqs, Shared) {
 fn receive(content: bool) -> Receive {
     let (wait, visibility) = (Duration::from_millis(1_500), Duration::from_secs(30));
     let (queue, run) = ("products".to_owned(), RunId(1));
-    Receive { queue, run, items: None, max: 100, wait, visibility, receives_max: 3, pollers: 1, content }
+    Receive { queue, run, only: Only::All, max: 100, wait, visibility, receives_max: 3, pollers: 1, content }
 }
 
 fn tickets(count: usize) -> Vec<Ticket> {
@@ -267,9 +267,14 @@ async fn all_dead_letters_are_moved_by_the_service_and_some_by_hand() {
     assert_eq!(queue.redrive(&receive(false)).await.unwrap(), Some(3), "the operation is absent");
     assert_eq!(server.lock().unwrap().count("StartMessageMoveTask"), 1);
 
+    let (queue, _server) = serve(of(true)).await;
+    let only = Only::Events(Arc::new([7].into()));
+    let run = SHARED;
+    assert_eq!(queue.redrive(&Receive { run, only, ..receive(false) }).await.unwrap(), Some(2), "of any run");
+
     let (queue, server) = serve(of(true)).await;
-    let items = Some(Arc::new(Positions::from_iter([5])));
-    assert_eq!(queue.redrive(&Receive { items, ..receive(false) }).await.unwrap(), Some(1));
+    let only = Only::Items(Arc::new(Positions::from_iter([5])));
+    assert_eq!(queue.redrive(&Receive { only, ..receive(false) }).await.unwrap(), Some(1));
     let server = server.lock().unwrap();
     let of = |operation: &str| server.asked.iter().find(|(asked, _)| asked == operation).unwrap().1.clone();
     assert_eq!(of("SendMessageBatch")["Entries"][0]["MessageBody"], event(5));
@@ -280,4 +285,33 @@ async fn all_dead_letters_are_moved_by_the_service_and_some_by_hand() {
         "the others show again"
     );
     assert_eq!(server.count("StartMessageMoveTask"), 0);
+}
+
+#[tokio::test]
+async fn what_a_receive_takes_that_nobody_waits_for_shows_again_before_the_queue_is_settled() {
+    let (queue, server) = serve(Server::default()).await;
+    assert!(queue.receive(&receive(false)).await.unwrap().is_empty());
+    queue.settle().await;
+    server.lock().unwrap().visible.push(("m1".to_owned(), event(4)));
+    let receive = receive(false);
+    tokio::select! {
+        biased;
+        received = queue.receive(&receive) => panic!("it was answered at once: {received:?}"),
+        () = std::future::ready(()) => {}
+    }
+    queue.settle().await;
+    let server = server.lock().unwrap();
+    let changed = server.asked.last().unwrap();
+    assert_eq!(changed.0, "ChangeMessageVisibilityBatch", "{:?}", server.asked);
+    assert_eq!(changed.1["Entries"][0]["VisibilityTimeout"], 0);
+}
+
+#[test]
+fn the_queue_of_the_connection_is_the_one_that_is_named() {
+    let with = json!({ "queue": "of-the-step" }).as_object().cloned().unwrap();
+    let mut read = super::Receive::read(&with, 1).unwrap();
+    super::name_of_connection(None, &mut read);
+    assert_eq!(read.of(SHARED).queue, "of-the-step");
+    super::name_of_connection(Some(&json!("of-the-connection")), &mut read);
+    assert_eq!(read.of(SHARED).queue, "of-the-connection");
 }

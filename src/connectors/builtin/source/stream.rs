@@ -40,7 +40,7 @@ const ROTATE: &[Field] = &[
     Field { name: "age", kind: Kind::Duration, required: false },
 ];
 
-/// Makes the worker over the queue that `queue` makes of what is said about it. So many receives are
+/// Makes the worker over the queue that `queue` makes of what is said about it; it may name another. So many receives are
 /// under way at once when the step does not say.
 ///
 /// # Errors
@@ -48,7 +48,7 @@ const ROTATE: &[Field] = &[
 pub(crate) fn build(
     site: &Site<'_>,
     pollers: u64,
-    queue: impl FnOnce(&queue::Receive) -> Arc<dyn Queue>,
+    queue: impl FnOnce(&mut events::Receive) -> Arc<dyn Queue>,
 ) -> Result<Worker, Vec<BuildFault>> {
     let with = &site.step.with;
     let read = match with.get("source").and_then(Value::as_object) {
@@ -61,9 +61,9 @@ pub(crate) fn build(
             ..BuildFault::field("source", "over a bus the source is a queue")
         }]),
     };
-    let (((receive, rotation), ()), checker) =
+    let (((mut receive, rotation), ()), checker) =
         settings::both(settings::both(read, nothing_of_files(with)), super::checker(site))?;
-    let queue = queue(&receive.of(SHARED));
+    let queue = queue(&mut receive);
     Ok(Worker::Stream(Arc::new(Step { receive, rotation, checker, queue })))
 }
 

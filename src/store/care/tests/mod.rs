@@ -65,6 +65,10 @@ fn step(name: &str, role: Role, needs: Vec<usize>) -> PlanStep {
         settle: SettleBy::Person,
         keyed: false,
         tolerant: false,
+        messages: match role {
+            Role::Receive => crate::core::plan::Messages::About,
+            _ => crate::core::plan::Messages::None,
+        },
         delete_after: crate::core::plan::DeleteAfter::Taken,
         revision: 0,
     }
