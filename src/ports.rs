@@ -159,10 +159,11 @@ pub trait Queue: Send + Sync {
     /// [`QueueError`]: some may be back, and some may be in both queues.
     async fn redrive(&self, receive: &Receive) -> Result<Option<u64>, QueueError>;
 
-    /// Returns once no receive is under way any more that nobody waits for, and what it took shows
-    /// again, unless that failed.
-    async fn settle(&self) {
-        // Where the other side notices that nobody waits, there is none.
+    /// Waits for the receives that nobody waits for any more, and returns what they took. An error of
+    /// one is dropped: what it took shows again by itself.
+    async fn last(&self, _receive: &Receive) -> Received {
+        // Where the other side notices that nobody waits, they took nothing.
+        Received::default()
     }
 }
 

@@ -112,7 +112,7 @@ impl Drive {
 
     /// Ends receiving and lets go of what is left in the queues for items that are at rest.
     pub(super) async fn close_mail(&mut self) -> Result<(), Error> {
-        self.mail.end().await;
+        let mut last = self.mail.end().await;
         // What is left in the queue of an open run is for the next one.
         let source = self.common.assembly.stream().map(|(step, _)| step);
         let inlets: Vec<(usize, Arc<dyn Queue>, Receive)> = (self.mail.inlets.iter())
@@ -124,9 +124,12 @@ impl Drive {
             .collect();
         // What came after the last item was at rest is hidden from the receives below.
         while let Ok(note) = self.inbox.try_recv() {
-            if let Note::Delivered { step, received } = note
-                && let Some((_, queue, _)) = inlets.iter().find(|(at, ..)| *at == step)
-            {
+            if let Note::Delivered { step, received } = note {
+                last.push((step, received));
+            }
+        }
+        for (step, received) in last {
+            if let Some((_, queue, _)) = inlets.iter().find(|(at, ..)| *at == step) {
                 self.let_go(step, queue.as_ref(), received).await?;
             }
         }

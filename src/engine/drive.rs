@@ -135,6 +135,10 @@ pub async fn drive(
         ending = finish::after_closing(&drive, ending);
     }
     if drive.steering.end.is_none() {
+        if !matches!(ending, Ending::Succeeded) {
+            // Whoever resumes it may do so at once.
+            drive.mail.expect_more();
+        }
         drive.close_mail().await?;
     }
     drive.tell(ending.event(&drive.run))?;
@@ -193,7 +197,7 @@ impl Drive {
             Some(Resumption { plan, chosen, redriven }) => {
                 self.tell(RunEvent::Resumed { plan })?;
                 for what in redriven {
-                    self.mail.note_returned();
+                    self.mail.expect_more();
                     self.tell(what)?;
                 }
                 if let Some(chosen) = chosen {

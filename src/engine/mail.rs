@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::core::id::{RunId, Unit};
 use crate::core::progress::Progress;
-use crate::core::queue::{Delivery, Only, Receive, Ticket};
+use crate::core::queue::{Delivery, Only, Receive, Received, Ticket};
 use crate::core::selection::Positions;
 use crate::core::time::Timestamp;
 use crate::ports::{Receiver, Worker};
@@ -40,8 +40,8 @@ pub(super) struct Mail {
     extend_at: Option<Timestamp>,
     /// Messages may come in.
     is_open: bool,
-    /// A message was shown again, or put back into its queue: whoever receives next may get it.
-    has_returned: bool,
+    /// More is to come from the queues: messages are back in them, or the run will be resumed.
+    expects_more: bool,
 }
 
 /// A message that was received and is not let go yet.
@@ -73,7 +73,7 @@ impl Mail {
             outstanding: 0,
             extend_at: None,
             is_open: false,
-            has_returned: false,
+            expects_more: false,
         }
     }
 
@@ -153,20 +153,22 @@ impl Mail {
         self.extend_at = None;
     }
 
-    /// Ends receiving. When messages are back in their queues, it waits for what is on its way, which
-    /// may be one of them.
-    pub(super) async fn end(&mut self) {
-        if self.has_returned {
-            for inlet in self.inlets.values_mut() {
-                inlet.end().await;
+    /// Ends receiving. When more is to come, it waits for the receives that are under way, which would
+    /// hide it from whoever wants it, and returns what came last for each step.
+    pub(super) async fn end(&mut self) -> Vec<(usize, Received)> {
+        let mut last = Vec::new();
+        if self.expects_more {
+            for (step, inlet) in &mut self.inlets {
+                last.push((*step, inlet.end().await));
             }
         }
         self.stop();
+        last
     }
 
-    /// Messages were put back into their queues.
-    pub(super) fn note_returned(&mut self) {
-        self.has_returned = true;
+    /// More will come from the queues, to this engine or another.
+    pub(super) fn expect_more(&mut self) {
+        self.expects_more = true;
     }
 
     /// A message of this run came.
@@ -300,7 +302,7 @@ impl Mail {
     ) {
         let Some(inlet) = self.inlets.get(&step) else { return };
         self.outstanding += 1;
-        self.has_returned |= visibility.is_zero();
+        self.expects_more |= visibility.is_zero();
         let (queue, sender) = (Arc::clone(&inlet.queue), sender.clone());
         tokio::spawn(async move {
             let _ = sender.send(Note::QueueDone(queue.hide(tickets, visibility).await));

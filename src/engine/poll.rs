@@ -77,16 +77,18 @@ impl Inlet {
         self.drying = 0;
     }
 
-    /// As [`Self::shut`]. When it returns, nothing that was on its way comes any more.
-    pub(super) async fn end(&mut self) {
+    /// As [`Self::shut`]. When it returns, nothing is on its way any more; the notes of what pollers
+    /// received are sent, and what came when they had ended is returned.
+    pub(super) async fn end(&mut self) -> Received {
         let pollers = std::mem::take(&mut self.pollers);
         self.drying = 0;
         pollers.iter().for_each(JoinHandle::abort);
+        let last = self.queue.last(&self.receive).await;
         for poller in pollers {
             // That it was cancelled is what was asked for.
             let _ = poller.await;
         }
-        self.queue.settle().await;
+        last
     }
 
     /// Nothing more is wanted: each poller ends once its receive is over, so that nothing is hidden in

@@ -25,7 +25,7 @@ fn production(aws: &Aws, stack: &Stack<'_>, outside: &Outside) -> Site {
     let mut site = Site::reaching(&outside.pim, &outside.shop);
     site.env.extend(environment(aws.endpoint()));
     let bus = format!(
-        "bus: {{ use: aws, event_bus: {}, queue: {} }}\n    files: {{ use: s3 }}",
+        "bus: {{ use: aws, event_bus: {}, queue: {} }}",
         stack.output("EventBus"),
         stack.output("Queue")
     );

@@ -12,9 +12,6 @@ use super::answer::{No, no};
 use super::{Expected, Receives, alarm};
 use crate::connectors::examine::Diagnosis;
 
-/// What is proposed where the workflow says nothing; as in the template.
-const RECEIVES_MAX: u64 = 10;
-
 type Attributes = HashMap<QueueAttributeName, String>;
 
 /// A queue that is there.
@@ -35,7 +32,7 @@ pub(super) async fn examine(session: &Session, expected: &Expected<'_>, found: &
     found.push(Diagnosis::good(format!("queue {name}: it is there")));
     if let Some(receives) = &expected.receives {
         found.extend(visibility(name, &queue, receives));
-        examine_redrive(session, name, &queue, Some(receives), found).await;
+        redrive(session, name, &queue, receives, found).await;
     }
 }
 
@@ -101,16 +98,14 @@ fn visibility(name: &str, queue: &Found, receives: &Receives<'_>) -> Vec<Diagnos
     found
 }
 
-/// Looks at what becomes of messages that are received too often. `receives` is the step that says
-/// after how many; a trigger says nothing of it.
-pub(super) async fn examine_redrive(
+async fn redrive(
     session: &Session,
     name: &str,
     queue: &Found,
-    receives: Option<&Receives<'_>>,
+    receives: &Receives<'_>,
     found: &mut Vec<Diagnosis>,
 ) {
-    let max = receives.map_or(RECEIVES_MAX, |receives| receives.at_most);
+    let max = receives.at_most;
     let set = |target: &str| {
         let policy =
             format!("{{\\\"deadLetterTargetArn\\\":\\\"{target}\\\",\\\"maxReceiveCount\\\":{max}}}");
@@ -132,14 +127,16 @@ pub(super) async fn examine_redrive(
     let count = &policy["maxReceiveCount"];
     let count = count.as_u64().or_else(|| count.as_str()?.parse().ok()).unwrap_or_default();
     let dead_letters = target.rsplit(':').next().unwrap_or_default();
-    found.push(match receives.map(|receives| receives.step) {
-        Some(step) if count != max => Diagnosis::wrong(
-            format!("queue {name}: the redrive policy gives up after {count} receives, '{step}' after {max}"),
-            format!("{}, or write max_receives: {count} into '{step}'", set(target)),
-        ),
-        _ => {
-            Diagnosis::good(format!("queue {name}: after {count} receives a message goes to {dead_letters}"))
-        }
+    found.push(if count == max {
+        Diagnosis::good(format!("queue {name}: after {count} receives a message goes to {dead_letters}"))
+    } else {
+        Diagnosis::wrong(
+            format!(
+                "queue {name}: the redrive policy gives up after {count} receives, '{}' after {max}",
+                receives.step
+            ),
+            format!("{}, or write max_receives: {count} into '{}'", set(target), receives.step),
+        )
     });
     match look(session, dead_letters).await {
         Ok(_) => {

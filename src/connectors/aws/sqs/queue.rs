@@ -40,8 +40,10 @@ pub(in crate::connectors::aws) struct Sqs {
     /// As SQS says; asked for once, and again after the queue was gone.
     url: Mutex<Option<Arc<str>>>,
     policy: OnceCell<Policy>,
-    /// Read by each receive until it is over and what nobody waited for shows again.
-    receiving: Arc<RwLock<()>>,
+    /// Read by each receive until it is over and what nobody waited for is kept or shows again.
+    pub(super) receiving: Arc<RwLock<()>>,
+    /// What was taken while nobody waited, once somebody asks for it.
+    unheard: Arc<Mutex<Option<Vec<Message>>>>,
 }
 
 /// Where the messages go that were received too often.
@@ -76,6 +78,7 @@ impl Sqs {
             url: Mutex::default(),
             policy: OnceCell::new(),
             receiving: Arc::default(),
+            unheard: Arc::default(),
         }
     }
 
@@ -221,6 +224,7 @@ impl Queue for Sqs {
         let (heard, hearing) = oneshot::channel();
         let (client, url) = (client.clone(), Arc::clone(&url));
         let receiving = Arc::clone(&self.receiving).read_owned().await;
+        let unheard = Arc::clone(&self.unheard);
         // SQS does not notice when nobody waits any more, and hides what it then gives away.
         tokio::spawn(async move {
             let _receiving = receiving;
@@ -229,8 +233,10 @@ impl Queue for Sqs {
             let (taken, taking) = oneshot::channel();
             // An answer that finds nobody, and one that nobody fetches, takes the other end along.
             drop(heard.send((answer, taken)));
-            if taking.await.is_err() {
-                show_again(&client, &url, messages).await;
+            if taking.await.is_err()
+                && let Some(unwanted) = keep(&unheard, messages)
+            {
+                show_again(&client, &url, unwanted).await;
             }
         });
         let defect = |_| QueueError::Away(Fault::new(name::DEFECT, "a receive ended without an answer"));
@@ -257,8 +263,23 @@ impl Queue for Sqs {
         self.empty_dead_letters(receive).await
     }
 
-    async fn settle(&self) {
+    async fn last(&self, receive: &Receive) -> Received {
+        // Shown again instead, each would cost a receive, and soon be a dead letter.
+        *self.unheard.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
         drop(self.receiving.write().await);
+        let unheard = self.unheard.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.sort(unheard.unwrap_or_default(), receive).await
+    }
+}
+
+/// Keeps messages for somebody who asks for what nobody waited for; returns them when nobody does.
+fn keep(unheard: &Mutex<Option<Vec<Message>>>, messages: Vec<Message>) -> Option<Vec<Message>> {
+    match unheard.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        Some(kept) => {
+            kept.extend(messages);
+            None
+        }
+        None => Some(messages),
     }
 }
 

@@ -288,30 +288,29 @@ async fn all_dead_letters_are_moved_by_the_service_and_some_by_hand() {
 }
 
 #[tokio::test]
-async fn what_a_receive_takes_that_nobody_waits_for_shows_again_before_the_queue_is_settled() {
+async fn what_a_receive_takes_that_nobody_waits_for_goes_to_whoever_asks_for_it_and_else_shows_again() {
     let (queue, server) = serve(Server::default()).await;
-    assert!(queue.receive(&receive(false)).await.unwrap().is_empty());
-    queue.settle().await;
-    server.lock().unwrap().visible.push(("m1".to_owned(), event(4)));
-    let receive = receive(false);
-    tokio::select! {
-        biased;
-        received = queue.receive(&receive) => panic!("it was answered at once: {received:?}"),
-        () = std::future::ready(()) => {}
-    }
-    queue.settle().await;
+    let all = receive(false);
+    assert!(queue.receive(&all).await.unwrap().is_empty());
+    assert!(queue.last(&all).await.is_empty());
+    let give_up = async |id: &str| {
+        server.lock().unwrap().visible.push((id.to_owned(), event(4)));
+        tokio::select! {
+            biased;
+            received = queue.receive(&all) => panic!("it was answered at once: {received:?}"),
+            () = std::future::ready(()) => {}
+        }
+    };
+    give_up("m1").await;
+    let last = queue.last(&all).await;
+    assert_eq!(last.deliveries[0].ticket, Ticket::Given("h-m1".into()));
+    assert_eq!(server.lock().unwrap().count("ChangeMessageVisibilityBatch"), 0);
+    give_up("m2").await;
+    // Whoever writes waits for those who read.
+    drop(queue.receiving.write().await);
     let server = server.lock().unwrap();
-    let changed = server.asked.last().unwrap();
-    assert_eq!(changed.0, "ChangeMessageVisibilityBatch", "{:?}", server.asked);
-    assert_eq!(changed.1["Entries"][0]["VisibilityTimeout"], 0);
-}
-
-#[test]
-fn the_queue_of_the_connection_is_the_one_that_is_named() {
-    let with = json!({ "queue": "of-the-step" }).as_object().cloned().unwrap();
-    let mut read = super::Receive::read(&with, 1).unwrap();
-    super::name_of_connection(None, &mut read);
-    assert_eq!(read.of(SHARED).queue, "of-the-step");
-    super::name_of_connection(Some(&json!("of-the-connection")), &mut read);
-    assert_eq!(read.of(SHARED).queue, "of-the-connection");
+    let (operation, asked) = server.asked.last().unwrap();
+    assert_eq!(operation, "ChangeMessageVisibilityBatch");
+    assert_eq!(asked["Entries"][0]["ReceiptHandle"], "h-m2");
+    assert_eq!(asked["Entries"][0]["VisibilityTimeout"], 0);
 }
