@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::core::id::RunId;
+use crate::engine;
 use crate::ports::StoreError;
 use crate::spec::Report;
 use crate::view::Problem;
@@ -94,8 +95,24 @@ pub enum ResumeError {
 
 /// The engine failed while it ran. What was acknowledged is on disk.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct EngineError(pub String);
+pub enum EngineError {
+    /// It cannot go on with anything.
+    #[error("{0}")]
+    Broken(String),
+    /// It cannot go on with this run; with others it can.
+    #[error("{0}")]
+    Run(String),
+}
+
+impl From<engine::Error> for EngineError {
+    fn from(error: engine::Error) -> Self {
+        use engine::Error as E;
+        match error {
+            E::Store(_) => Self::Broken(error.to_string()),
+            E::Transition(_) | E::RunEvent(_) | E::Source(_) => Self::Run(error.to_string()),
+        }
+    }
+}
 
 /// The steps of a definition cannot be made.
 #[derive(Debug)]

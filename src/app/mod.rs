@@ -120,8 +120,8 @@ impl Running {
     /// [`EngineError`] when the engine could not go on; the run can be resumed.
     pub async fn finished(&mut self) -> Result<Run, EngineError> {
         match (&mut self.task).await {
-            Ok(ended) => ended.map_err(|error| EngineError(error.to_string())),
-            Err(error) => Err(EngineError(format!("a defect of Milepost: {error}"))),
+            Ok(ended) => ended.map_err(EngineError::from),
+            Err(error) => Err(EngineError::Run(format!("a defect of Milepost: {error}"))),
         }
     }
 }

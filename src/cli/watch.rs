@@ -26,7 +26,7 @@ const LOOKED_EVERY: Duration = Duration::from_millis(500);
 /// Stays until Ctrl-C. Each run is told on stdout when it begins and when it ends, its ID first; all
 /// else goes to stderr. One run is started for each version of an object, however often it is told,
 /// and a message leaves its queue only when its run is recorded. What was interrupted goes on first;
-/// a run that failed is told with the next command, and waits for a person. Ctrl-C interrupts the
+/// a run that failed or was paused is told with the next command, and waits for a person. Ctrl-C interrupts the
 /// runs that are at work; the next watch goes on with them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -165,6 +165,19 @@ impl Teller {
                 say_next(&problem.next, context, output);
                 Ok(())
             }
+            News::Broken { run, error } => {
+                self.at_work.remove(run);
+                output.say(&format!("{run} stopped short, and other runs go on: {error}"));
+                say_next(&[format!("milepost resume {run} --plan")], context, output);
+                Ok(())
+            }
+            News::Paused { run, by } => {
+                output.say(&format!(
+                    "{run} was paused by {by} and stays so; after this watch a person goes on with it"
+                ));
+                say_next(&[format!("milepost resume {run}")], context, output);
+                Ok(())
+            }
             other => {
                 if let Some(text) = talk(other, output) {
                     output.say(&text);
@@ -257,6 +270,11 @@ fn talk(news: &News, output: &Output) -> Option<String> {
             format!("{report}\n{trigger}: messages wait until the file is mended")
         }
         News::Listens { trigger } => format!("{trigger}: listens again"),
-        News::Started { .. } | News::GoesOn { .. } | News::Ended { .. } | News::Stuck { .. } => return None,
+        News::Started { .. }
+        | News::GoesOn { .. }
+        | News::Ended { .. }
+        | News::Stuck { .. }
+        | News::Broken { .. }
+        | News::Paused { .. } => return None,
     })
 }

@@ -362,7 +362,7 @@ impl Run {
                 status
             }
             (S::Queued | S::Running | S::Waiting | S::Paused, RunEvent::Interrupted) => {
-                self.steer.free();
+                self.steer.rest();
                 S::Interrupted
             }
             (S::Running | S::Waiting | S::Paused, RunEvent::Paused { .. })

@@ -121,6 +121,12 @@ impl Steer {
         }
     }
 
+    /// Nobody works on it any more, so no connection is held. A pause that a person asked for stays,
+    /// until somebody resumes the run.
+    pub(super) fn rest(&mut self) {
+        self.holds.clear();
+    }
+
     /// Nothing keeps it from going on any more.
     pub(super) fn free(&mut self) {
         self.paused = None;

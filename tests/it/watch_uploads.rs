@@ -202,7 +202,9 @@ fn a_stop_interrupts_the_run_that_is_at_work_and_the_next_watch_goes_on_with_it(
     queue.send(&notification("ObjectCreated:Put", "incoming/slow.json"));
     let working = site.start(&WATCH);
     server.asked.recv_timeout(SOON).unwrap();
-    assert_eq!(site.milepost(&["pause", "@latest"]).code, Some(0), "the socket is served");
+    for order in ["pause", "unpause"] {
+        assert_eq!(site.milepost(&[order, "@latest"]).code, Some(0), "the socket is served");
+    }
     working.signal("TERM");
     server.release.send(()).unwrap();
     let told = working.wait();

@@ -1,6 +1,7 @@
 //! The template that users deploy, deployed and used.
 
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::Value;
 
 use crate::aws::stack::Stack;
@@ -59,6 +60,13 @@ fn an_upload_comes_to_the_upload_queue_whichever_way_it_is_told() {
         let uploads = stack.queue("UploadQueue");
         let told = aws.next(&uploads);
         assert_eq!(told.pointer(has).unwrap(), "in/products.json", "{through}: {told}");
+        // What cannot be read does not come back for ever.
+        let attributes = aws.sqs().get_queue_attributes().queue_url(&uploads.url);
+        let attributes = attributes.attribute_names(QueueAttributeName::RedrivePolicy).send();
+        let attributes = aws.wait(attributes).unwrap().attributes.unwrap();
+        let policy: Value = serde_json::from_str(&attributes[&QueueAttributeName::RedrivePolicy]).unwrap();
+        let target = policy["deadLetterTargetArn"].as_str().unwrap();
+        assert!(target.ends_with(&format!(":{}", stack.output("UploadDeadLetterQueue"))), "{policy}");
         stack.delete();
     }
 }

@@ -147,9 +147,13 @@ fn a_trigger_hears_of_uploads_or_it_is_said_why_not() {
         says.triggers = triggers(stack.output("UploadQueue"), stack.output("Bucket"));
         assert_eq!(says.wrong(aws.endpoint()), []);
         says.triggers = triggers(&wiring.dead_letters.name, stack.output("Bucket"));
-        let (what, _) = says.wrong(aws.endpoint()).remove(0);
+        let mut wrong = says.wrong(aws.endpoint());
+        let (what, _) = wrong.remove(0);
         let why = if through == "sqs" { "it does not tell" } else { "does not come to" };
         assert!(what.contains(why), "{what}");
+        // A dead-letter queue has none itself.
+        let (_, next) = wrong.into_iter().find(|(what, _)| what.contains("no redrive policy")).unwrap();
+        assert!(next.contains("maxReceiveCount\\\":10}"), "{next}");
         stack.delete();
     }
 }

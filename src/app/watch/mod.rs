@@ -145,9 +145,9 @@ impl Watch {
     }
 
     /// What the triggers of this workflow started and what has not ended: nobody else works on it,
-    /// because the state directory is ours.
+    /// because the state directory is ours. What a person paused is theirs to go on with.
     fn find_open(&mut self) -> Result<(), EngineError> {
-        let runs = self.engine.store.runs().map_err(|error| EngineError(error.to_string()))?;
+        let runs = self.engine.store.runs().map_err(|error| EngineError::Broken(error.to_string()))?;
         let is_ours = |run: &Run| {
             let by = |post: &Post| run.trigger.as_ref() == Some(&post.listener.name);
             run.workflow == self.watched.workflow
@@ -162,7 +162,12 @@ impl Watch {
         };
         // The oldest first.
         let open = runs.iter().rev().filter(|run| is_ours(run) && is_open(run));
-        self.waiting.extend(open.map(|run| Next { run: run.id, news: News::GoesOn { run: run.id } }));
+        for run in open {
+            match &run.steer.paused {
+                Some(paused) => self.tell(News::Paused { run: run.id, by: paused.by.clone() }),
+                None => self.waiting.push_back(Next { run: run.id, news: News::GoesOn { run: run.id } }),
+            }
+        }
         Ok(())
     }
 
@@ -186,7 +191,11 @@ impl Watch {
     ) -> Result<(), EngineError> {
         let (id, run) = ended.map_err(|error| defect(&error))?;
         self.at_work.remove(&id);
-        self.tell(News::Ended { run: Box::new(run?) });
+        self.tell(match run {
+            Ok(run) => News::Ended { run: Box::new(run) },
+            Err(error @ EngineError::Run(_)) => News::Broken { run: id, error },
+            Err(error) => return Err(error),
+        });
         Ok(())
     }
 
@@ -279,7 +288,7 @@ impl Watch {
             Err(StartError::Problem(problem)) if problem.code == code::START_KEY_USED => {
                 self.tell(News::Used { trigger, subject, problem });
             }
-            Err(StartError::Broken(why)) => return Err(EngineError(why)),
+            Err(StartError::Broken(why)) => return Err(EngineError::Broken(why)),
             Err(error) => return Ok(Some(error)),
         }
         Ok(None)
@@ -299,5 +308,5 @@ async fn listened(trigger: &dyn Trigger, file: PathBuf, profile: Option<String>)
 }
 
 fn defect(error: &JoinError) -> EngineError {
-    EngineError(format!("a defect of Milepost: {error}"))
+    EngineError::Broken(format!("a defect of Milepost: {error}"))
 }

@@ -1,6 +1,6 @@
 //! What the loop tells.
 
-use crate::app::error::{ResumeError, StartError};
+use crate::app::error::{EngineError, ResumeError, StartError};
 use crate::core::fault::Fault;
 use crate::core::id::RunId;
 use crate::core::queue::Stray;
@@ -36,6 +36,21 @@ pub enum News {
         run: RunId,
         /// Why not.
         error: ResumeError,
+    },
+    /// A run that was at work cannot go on, and this loop does not begin it again. What was done is
+    /// recorded.
+    Broken {
+        /// The run.
+        run: RunId,
+        /// Why not.
+        error: EngineError,
+    },
+    /// A run that an earlier loop left paused stays so.
+    Paused {
+        /// The run.
+        run: RunId,
+        /// Who paused it.
+        by: String,
     },
     /// What was heard of has started a run before. It is dealt with.
     Again {

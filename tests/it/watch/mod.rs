@@ -4,6 +4,7 @@
 pub(crate) mod post;
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::sync::atomic::Ordering;
 
 use milepost::app::Watched;
@@ -134,6 +135,73 @@ fn a_run_that_fails_or_is_given_up_is_told_and_does_not_hold_up_the_others() {
     life(async {
         let watch = post.watch().await;
         assert!(watch.end().await.is_empty(), "a failed run waits for a person, a cancelled one for nobody");
+    });
+}
+
+#[test]
+fn a_run_that_a_person_paused_stays_paused_in_the_next_loop_and_holds_up_nobody() {
+    let server = Server::start();
+    let post = Post::asking(&server.url);
+    post.fake.tell("1", &[occasion("slow")]);
+    let paused = life(async {
+        let mut watch = post.watch().await;
+        let run = watch.expect(&["started s3://bucket/slow"]).await[0];
+        server.asked.recv_timeout(SOON).unwrap();
+        watch.engine.act(run, Order { action: Action::Pause, by: "ana".to_owned() }).await.unwrap();
+        watch.watching.stop();
+        server.release.send(()).unwrap();
+        watch.expect(&["interrupted"]).await;
+        run
+    });
+    post.fake.tell("2", &[occasion("next")]);
+    life(async {
+        let mut watch = post.watch().await;
+        let runs = watch.expect(&["paused by ana", "started s3://bucket/next", "succeeded"]).await;
+        assert_eq!(runs[0], paused);
+        let kept = watch.runs().into_iter().find(|(run, _)| *run == paused).unwrap();
+        assert_eq!(kept.1, Status::Interrupted, "nobody began it");
+        watch.end().await;
+    });
+}
+
+#[test]
+fn a_run_whose_pinned_source_is_gone_is_told_and_the_loop_goes_on() {
+    let server = Server::start();
+    let post = Post::asking(&server.url);
+    let source = post.site.path("in.ndjson");
+    fs::write(&source, "{\"id\":1}\n").unwrap();
+    let read = format!(
+        "  read: {{ uses: json.validate, connection: files, with: {{ source: '{}', item_key: '${{{{ item.id }}}}' }} }}\n  \
+         ask: {{ needs: [read], uses: http.request,",
+        source.display()
+    );
+    post.edit("  ask: { uses: http.request,", &read);
+    post.edit("connections:\n", "connections:\n  files: { use: local }\n");
+    post.fake.tell("1", &[occasion("slow")]);
+    let broken = life(async {
+        let mut watch = post.watch().await;
+        let run = watch.expect(&["started s3://bucket/slow"]).await[0];
+        server.asked.recv_timeout(SOON).unwrap();
+        run
+        // Here the engine dies.
+    });
+    let shelves = fs::read_dir(post.site.path("state/pins")).unwrap();
+    let shelves = shelves.flatten().filter(|shelf| shelf.path().is_dir());
+    let mut pins = shelves.flat_map(|shelf| fs::read_dir(shelf.path()).unwrap().flatten());
+    let pin = pins.find(|pin| fs::read(pin.path()).unwrap() == fs::read(&source).unwrap()).unwrap();
+    fs::remove_file(pin.path()).unwrap();
+    post.fake.tell("2", &[occasion("next")]);
+    server.answers.store(true, Ordering::SeqCst);
+    life(async {
+        let mut watch = post.watch().await;
+        assert_eq!(watch.expect(&["goes on"]).await, [broken]);
+        let (told, run) = watch.next().await;
+        assert!(
+            told.starts_with("broken: the pinned source cannot be read") && run == Some(broken),
+            "{told}"
+        );
+        watch.expect(&["started s3://bucket/next", "succeeded"]).await;
+        assert!(watch.end().await.is_empty());
     });
 }
 

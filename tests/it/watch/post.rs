@@ -244,6 +244,8 @@ impl Loop {
             News::GoesOn { run } => ("goes on".to_owned(), Some(run)),
             News::Ended { run } => (run.status.word().to_owned(), Some(run.id)),
             News::Stuck { run, error } => (format!("stuck: {error}"), Some(run)),
+            News::Broken { run, error } => (format!("broken: {error}"), Some(run)),
+            News::Paused { run, by } => (format!("paused by {by}"), Some(run)),
             News::Again { subject, run, .. } => (format!("again {subject}"), Some(run)),
             News::Used { problem, .. } => (format!("used {}", problem.code), None),
             News::Stray { stray, .. } => (format!("stray {}", stray.id), None),

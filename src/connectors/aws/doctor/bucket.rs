@@ -58,6 +58,18 @@ pub(super) async fn examine_trigger(session: &Session, trigger: &Trigger, found:
         Err(No::Absent) => return found.push(queue::absent(name)),
         Err(No::Other(diagnosis)) => return found.push(diagnosis),
     };
+    examine_notification(session, trigger, &queue, name, found).await;
+    queue::examine_redrive(session, name, &queue, None, found).await;
+}
+
+/// Whether the bucket of a trigger tells its queue of uploads, and how.
+async fn examine_notification(
+    session: &Session,
+    trigger: &Trigger,
+    queue: &queue::Found,
+    name: &str,
+    found: &mut Vec<Diagnosis>,
+) {
     let Some(bucket) = fixed(&trigger.with, "bucket") else {
         let seen = format!(
             "trigger '{}': it names no bucket, so none was asked whether it tells {name}",
@@ -81,7 +93,7 @@ pub(super) async fn examine_trigger(session: &Session, trigger: &Trigger, found:
     });
     if tells_queue {
         found.push(Diagnosis::good(format!("{what}: it tells {name} of uploads")));
-        found.push(admission(name, &queue, &S3, &[format!("arn:aws:s3:::{bucket}")]));
+        found.push(admission(name, queue, &S3, &[format!("arn:aws:s3:::{bucket}")]));
     } else if told.event_bridge_configuration().is_some() {
         found.push(Diagnosis::good(format!("{what}: it tells EventBridge of uploads")));
         let created = Published {

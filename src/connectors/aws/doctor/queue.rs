@@ -12,6 +12,9 @@ use super::answer::{No, no};
 use super::{Expected, Receives, alarm};
 use crate::connectors::examine::Diagnosis;
 
+/// What is proposed where the workflow says nothing; as in the template.
+const RECEIVES_MAX: u64 = 10;
+
 type Attributes = HashMap<QueueAttributeName, String>;
 
 /// A queue that is there.
@@ -32,7 +35,7 @@ pub(super) async fn examine(session: &Session, expected: &Expected<'_>, found: &
     found.push(Diagnosis::good(format!("queue {name}: it is there")));
     if let Some(receives) = &expected.receives {
         found.extend(visibility(name, &queue, receives));
-        redrive(session, name, &queue, receives, found).await;
+        examine_redrive(session, name, &queue, Some(receives), found).await;
     }
 }
 
@@ -98,14 +101,16 @@ fn visibility(name: &str, queue: &Found, receives: &Receives<'_>) -> Vec<Diagnos
     found
 }
 
-async fn redrive(
+/// Looks at what becomes of messages that are received too often. `receives` is the step that says
+/// after how many; a trigger says nothing of it.
+pub(super) async fn examine_redrive(
     session: &Session,
     name: &str,
     queue: &Found,
-    receives: &Receives<'_>,
+    receives: Option<&Receives<'_>>,
     found: &mut Vec<Diagnosis>,
 ) {
-    let max = receives.at_most;
+    let max = receives.map_or(RECEIVES_MAX, |receives| receives.at_most);
     let set = |target: &str| {
         let policy =
             format!("{{\\\"deadLetterTargetArn\\\":\\\"{target}\\\",\\\"maxReceiveCount\\\":{max}}}");
@@ -127,16 +132,14 @@ async fn redrive(
     let count = &policy["maxReceiveCount"];
     let count = count.as_u64().or_else(|| count.as_str()?.parse().ok()).unwrap_or_default();
     let dead_letters = target.rsplit(':').next().unwrap_or_default();
-    found.push(if count == max {
-        Diagnosis::good(format!("queue {name}: after {count} receives a message goes to {dead_letters}"))
-    } else {
-        Diagnosis::wrong(
-            format!(
-                "queue {name}: the redrive policy gives up after {count} receives, '{}' after {max}",
-                receives.step
-            ),
-            format!("{}, or write max_receives: {count} into '{}'", set(target), receives.step),
-        )
+    found.push(match receives.map(|receives| receives.step) {
+        Some(step) if count != max => Diagnosis::wrong(
+            format!("queue {name}: the redrive policy gives up after {count} receives, '{step}' after {max}"),
+            format!("{}, or write max_receives: {count} into '{step}'", set(target)),
+        ),
+        _ => {
+            Diagnosis::good(format!("queue {name}: after {count} receives a message goes to {dead_letters}"))
+        }
     });
     match look(session, dead_letters).await {
         Ok(_) => {
