@@ -3,11 +3,11 @@
 
 use serde_json::{Map, Value};
 
-use super::BuildFault;
 use super::answers::{self, Trouble, pointer};
 use super::late::Text;
 use super::operation::{Operation, within};
-use crate::connectors::settings;
+use super::{BuildFault, settings};
+
 use crate::connectors::wire::Answer;
 use crate::core::fault::{Fault, name};
 

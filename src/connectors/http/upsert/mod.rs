@@ -16,9 +16,8 @@ use serde_json::{Value, json};
 
 use super::BuildFault;
 use super::connection::Link;
-use crate::connectors::Site;
 use crate::connectors::examine::Diagnosis;
-use crate::connectors::settings;
+use crate::connectors::{Site, settings};
 use crate::core::catalog::{Descriptor, Field, Kind, Place, Role, never};
 use crate::core::fault::Fault;
 use crate::core::retry::Probed;

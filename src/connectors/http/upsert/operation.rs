@@ -2,9 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::BuildFault;
 use super::late::{FOUND, Late, Text, in_address};
-use crate::connectors::settings;
+use super::{BuildFault, settings};
 use crate::core::fault::{Fault, name};
 use crate::core::scope::Scope;
 
