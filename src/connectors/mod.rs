@@ -110,6 +110,7 @@ const CONNECTORS: &[Entry] = &[
     entry(pimcore::DESCRIPTOR, &[(Over::Any, pimcore::build)]),
     entry(medusa::DESCRIPTOR, &[(Over::Any, medusa::build)]),
     entry(http::DESCRIPTOR, &[(Over::Any, http::build)]),
+    entry(http::upsert::DESCRIPTOR, &[(Over::Any, http::upsert::build)]),
     entry(builtin::delay::DESCRIPTOR, &[(Over::Any, builtin::delay::build)]),
     entry(builtin::fail::DESCRIPTOR, &[(Over::Any, builtin::fail::build)]),
     entry(builtin::alert::DESCRIPTOR, &[(Over::Any, builtin::alert::build)]),
@@ -134,6 +135,7 @@ const CONNECTIONS: &[ConnectionKind] = &[
     aws::CONNECTION,
     pimcore::CONNECTION,
     medusa::CONNECTION,
+    http::CONNECTION,
     sandbox::CONNECTION,
     redis::CONNECTION,
     aws::CONNECTION,
@@ -239,6 +241,7 @@ pub async fn examine(patient: &Patient<'_>) -> Vec<Diagnosis> {
                     ("pimcore.upsert", _) => pimcore::examine(&used.site).await,
                     ("medusa.upsert", _) => medusa::examine(&used.site).await,
                     ("http.request", _) => http::examine(&used.site).await,
+                    ("http.upsert", _) => http::upsert::examine(&used.site).await,
                     (_, Some(source)) => examine::file(source),
                     (_, None) => continue,
                 };

@@ -32,6 +32,7 @@ pub mod ledger;
 pub mod letter;
 pub mod limits;
 pub mod mail;
+pub mod number;
 pub mod outlet;
 pub mod plan;
 pub mod progress;

@@ -295,8 +295,8 @@ fn concurrency(workflow: &Workflow, step: &Step, descriptor: Option<&Descriptor>
 
 fn settle(step: &Step, descriptor: Option<&Descriptor>) -> SettleBy {
     match descriptor {
-        Some(Descriptor { role: Role::Effect { probes: true }, .. }) => SettleBy::Probe,
-        Some(known @ Descriptor { role: Role::Effect { probes: false }, .. }) => {
+        Some(known) if known.probes(&step.with) => SettleBy::Probe,
+        Some(known @ Descriptor { role: Role::Effect { .. }, .. }) => {
             if step.repeat_safe || (known.harmless)(&step.with) { SettleBy::Repeat } else { SettleBy::Person }
         }
         // Nothing outside changes: pinning again, computing again, waiting again is harmless.

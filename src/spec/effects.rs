@@ -32,7 +32,8 @@ pub(super) fn check(steps: &[Draft<'_>], closing: &[Draft<'_>], shape: &Shape, n
 fn repeats(draft: &Draft<'_>, known: &Descriptor, track: Track, notes: &mut Notes<'_>) {
     let step = &draft.step;
     let safe = step.repeat_safe || step.idempotency.is_some() || (known.harmless)(&step.with);
-    if known.role != (Role::Effect { probes: false }) || safe || step.retry.attempts <= 1 {
+    let is_effect = matches!(known.role, Role::Effect { .. });
+    if !is_effect || known.probes(&step.with) || safe || step.retry.attempts <= 1 {
         return;
     }
     let written = draft.places.keys.contains_key("retry");

@@ -51,6 +51,8 @@ pub(super) struct Site {
 pub(super) enum Sees {
     /// The item where the step has one.
     Item,
+    /// The item, and what the step itself found outside.
+    Found,
     /// The record that the source is reading.
     Record,
     /// Nothing but the input and the run: it is needed before any step has worked.

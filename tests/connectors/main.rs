@@ -10,8 +10,12 @@ mod medusa;
 #[cfg(test)]
 mod pimcore;
 #[cfg(test)]
+mod rest;
+#[cfg(test)]
 mod sandbox;
 #[cfg(test)]
 mod speed;
+#[cfg(test)]
+mod upsert;
 #[cfg(test)]
 mod world;
