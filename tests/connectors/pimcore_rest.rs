@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use milepost::connectors::Health;
 use milepost::core::fault::name;
 use milepost::core::retry::{Again, Outcome, Probed};
 use milepost::ports::Effect;
 use serde_json::{Value, json};
 
 use crate::desk::{Asked, Desk, Reply};
-use crate::world::{call, done, effect, once, refused};
+use crate::world::{World, call, diagnosed, done, effect, once, refused};
 
 fn item(sku: &str, title: &str) -> Value {
     json!({ "sku": sku, "name": title, "price": 9.9 })
@@ -178,6 +179,31 @@ async fn a_lookup_that_fails_has_changed_nothing() {
         assert_eq!(desk.asked().len(), 1);
         assert!(!format!("{outcome:?}").contains("hush"));
     }
+}
+
+#[tokio::test]
+async fn the_doctor_asks_what_changes_nothing() {
+    let desk = Shelf::default().open().await;
+    let health = async |settings: Value| {
+        let found = diagnosed("pimcore.upsert", "pimcore", settings).await;
+        assert!(!format!("{found:?}").contains("hush"));
+        (found[0].health, found[0].what.clone())
+    };
+    let (found, _) = health(settings(&desk.url, &described())).await;
+    assert_eq!((found, desk.asked().len(), desk.asked()[0].method.as_str()), (Health::Good, 1, "GET"));
+    let mut other_key = settings(&desk.url, &described());
+    other_key["api_key"] = json!("wrong");
+    assert_eq!(health(other_key).await.0, Health::Wrong);
+    let (found, what) = health(settings(&desk.url, &json!({}))).await;
+    assert_eq!((found, desk.asked().len()), (Health::Unknown, 2));
+    assert!(what.contains("describes no lookup"), "{what}");
+    assert_eq!(health(settings(&desk.url, &json!("x"))).await.0, Health::Wrong);
+
+    let world = World::start().await;
+    let graphql = |key: &str| json!({ "url": world.sandbox.pim_url, "endpoint": "products", "api_key": key });
+    assert_eq!(health(graphql("sandbox-key")).await.0, Health::Good);
+    assert_eq!(health(graphql("wrong")).await.0, Health::Wrong);
+    assert_eq!(health(json!({ "url": world.sandbox.pim_url, "api_key": "k" })).await.0, Health::Wrong);
 }
 
 #[test]
