@@ -4,11 +4,20 @@
 #[cfg(test)]
 mod builtin;
 #[cfg(test)]
+mod datahub;
+#[cfg(test)]
+mod desk;
+#[cfg(test)]
 mod http;
 #[cfg(test)]
 mod medusa;
 #[cfg(test)]
 mod pimcore;
+mod pimcore_answers;
+#[cfg(test)]
+mod pimcore_fields;
+#[cfg(test)]
+mod pimcore_rest;
 #[cfg(test)]
 mod rest;
 #[cfg(test)]

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use crate::world::{World, call, client, done, effect, once, refused};
 
 fn item(sku: &str, title: &str) -> Value {
-    json!({ "sku": sku, "name": title, "price": 9.9, "description": "a \"quoted\"\nline \u{1}", "imageUrls": ["u"] })
+    json!({ "sku": sku, "name": title, "price": 9.9, "description": "a \"quoted\"\nline \u{1}", "imageUrls": ["u"],
+        "published": true })
 }
 
 /// Sends an operation to the stand-in as anybody could.
@@ -84,9 +85,15 @@ async fn a_key_that_another_sku_holds_is_refused_for_good() {
     let (again, message) = refused(&outcome);
     assert_eq!(again, Again::Never);
     assert!(message.contains("belongs to the object with SKU \"A/1\""), "{message}");
+    // With a key of its own there is room for both.
+    let mut keyed = item("A-1", "dash");
+    keyed["key"] = json!("A-1 (dash)");
+    assert_eq!(done(&once(&*pim, &keyed).await)["action"], "created");
     // The database compares without case, we do not.
     let outcome = once(&*pim, &item("a/1", "case")).await;
-    assert_eq!(refused(&outcome).0, Again::Later, "{outcome:?}");
+    let (again, message) = refused(&outcome);
+    assert_eq!(again, Again::Never);
+    assert!(message.contains("taken by the object with SKU 'A/1'"), "{message}");
 }
 
 #[tokio::test]
