@@ -14,7 +14,10 @@
 
 mod batch;
 mod client;
+mod references;
 mod request;
+mod stock;
+mod storefront;
 mod variants;
 mod verdict;
 
