@@ -146,9 +146,9 @@ impl Work<'_> {
         for unit in units {
             let wanted = &self.calls[*unit].request;
             match known(held, wanted) {
-                None => create.push(request::body(wanted)),
+                None => create.push(wanted.clone()),
                 Some(product) => {
-                    let mut changed = request::body(wanted);
+                    let mut changed = wanted.clone();
                     if let Some(members) = changed.as_object_mut() {
                         // Always refused in an update; and the list of variants deletes what it
                         // does not name. Both have routes of their own.

@@ -15,6 +15,7 @@
 mod batch;
 mod client;
 mod references;
+mod refuse;
 mod request;
 mod stock;
 mod storefront;

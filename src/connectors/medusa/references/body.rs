@@ -40,6 +40,7 @@ pub(super) fn place(request: &Value, inventory: &Inventory, options: &Options) -
         for variant in members.get_mut("variants").and_then(Value::as_array_mut).into_iter().flatten() {
             if let Some(variant) = variant.as_object_mut() {
                 variant.remove("stock");
+                variant.remove("free");
             }
         }
     }

@@ -29,9 +29,8 @@ const ROUTE: &str = "admin/product-categories";
 const AGE_MAX: Duration = Duration::from_mins(1);
 
 /// The categories of one shop, as far as they were needed.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Categories {
-    missing: Missing,
     /// Held while categories are looked up and made, so that calls at the same time make each once.
     tree: Mutex<Tree>,
 }
@@ -57,6 +56,7 @@ struct Entry {
 
 /// What one pass over many paths shares.
 struct Pass {
+    missing: Missing,
     /// What was read of the tree since then is believed.
     believed: Instant,
     /// Under which categories some were made; empty text: at the top.
@@ -64,15 +64,12 @@ struct Pass {
 }
 
 impl Categories {
-    pub(super) fn new(missing: Missing) -> Self {
-        Self { missing, tree: Mutex::default() }
-    }
-
     /// The id of each path, by its key.
     pub(super) async fn ids(
         &self,
         shop: &Shop,
         wanted: &[Path],
+        missing: Missing,
         sent: &AtomicU64,
     ) -> HashMap<String, Result<String, Trouble>> {
         let mut tree = self.tree.lock().await;
@@ -83,17 +80,17 @@ impl Categories {
         paths.sort_by_key(|path| (path.depth(), path.key()));
         paths.dedup_by_key(|path| path.key());
         let begun = Instant::now();
-        let believed = match self.missing {
+        let believed = match missing {
             // Making notices what was made since.
             Missing::Create => begun.checked_sub(AGE_MAX).unwrap_or(begun),
             // A refusal is only said of what was looked for just now.
             Missing::MustExist => begun,
         };
-        let mut pass = Pass { believed, parents: BTreeSet::new() };
+        let mut pass = Pass { missing, believed, parents: BTreeSet::new() };
         for path in paths {
             let found = match &outage {
                 Some(trouble) if !tree.ids.contains_key(&path.key()) => Err(trouble.clone()),
-                _ => self.id(&mut tree, shop, &path, &mut pass, sent).await,
+                _ => tree.id(shop, &path, &mut pass, sent).await,
             };
             if let Err(trouble) = &found {
                 outage = Some(trouble.clone()).filter(reading::is_outage).or(outage);
@@ -115,40 +112,40 @@ impl Categories {
         }
         is_known
     }
+}
 
+impl Tree {
+    /// The id of a path, made if need be.
     async fn id(
-        &self,
-        tree: &mut Tree,
+        &mut self,
         shop: &Shop,
         path: &Path,
         pass: &mut Pass,
         sent: &AtomicU64,
     ) -> Result<String, Trouble> {
-        if let Some(id) = tree.ids.get(&path.key()) {
+        if let Some(id) = self.ids.get(&path.key()) {
             return Ok(id.clone());
         }
         for step in path.lineage() {
-            if tree.find(&step).is_none() {
-                tree.refresh(shop, pass.believed, sent).await?;
+            if self.find(&step).is_none() {
+                self.refresh(shop, pass.believed, sent).await?;
             }
         }
         for step in path.lineage() {
-            if tree.find(&step).is_some() {
+            if self.find(&step).is_some() {
                 continue;
             }
-            if self.missing == Missing::MustExist {
+            if pass.missing == Missing::MustExist {
                 return Err(content(format!(
                     "the category '{step}' is not in the shop: make it there, or let the step make it with 'categories: create'"
                 )));
             }
-            let entry = tree.make(shop, &step, sent).await?;
+            let entry = self.make(shop, &step, sent).await?;
             pass.parents.insert(entry.parent);
         }
-        tree.ids.get(&path.key()).cloned().ok_or_else(|| strange("a category"))
+        self.ids.get(&path.key()).cloned().ok_or_else(|| strange("a category"))
     }
-}
 
-impl Tree {
     /// The id of a path whose parent is known; what was found is remembered.
     fn find(&mut self, path: &Path) -> Option<String> {
         let key = path.key();

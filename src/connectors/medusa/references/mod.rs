@@ -33,6 +33,7 @@ use named::{COLLECTIONS, Named, TAGS, TYPES, Want};
 use path::Path;
 use premises::Premises;
 use want::Wants;
+pub(super) use want::{is_path, name};
 
 /// Whether a category that the shop does not have is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,7 +91,7 @@ pub(super) struct Level {
 impl References {
     pub(super) fn new(options: Options) -> Self {
         Self {
-            categories: Categories::new(options.categories),
+            categories: Categories::default(),
             tags: Named::new(TAGS),
             types: Named::new(TYPES),
             collections: Named::new(COLLECTIONS),
@@ -110,13 +111,39 @@ impl References {
         requests: &[&Value],
         sent: &AtomicU64,
     ) -> Vec<Result<Value, Trouble>> {
+        self.bodies(shop, requests, self.options.categories, Missing::Create, sent).await
+    }
+
+    /// The same for one request, and nothing is made; `None` when the shop lacks something that the
+    /// request names, or refuses. For the probe.
+    pub(super) async fn look(
+        &self,
+        shop: &Shop,
+        request: &Value,
+        sent: &AtomicU64,
+    ) -> Result<Option<Value>, Trouble> {
+        match self.bodies(shop, &[request], Missing::MustExist, Missing::MustExist, sent).await.pop() {
+            Some(Ok(body)) => Ok(Some(body)),
+            Some(Err(Trouble::Content(_))) | None => Ok(None),
+            Some(Err(trouble)) => Err(trouble),
+        }
+    }
+
+    async fn bodies(
+        &self,
+        shop: &Shop,
+        requests: &[&Value],
+        categories: Missing,
+        others: Missing,
+        sent: &AtomicU64,
+    ) -> Vec<Result<Value, Trouble>> {
         let mut bodies = self.placed(shop, requests, sent).await;
         let wants: Vec<Wants> = requests
             .iter()
             .zip(&bodies)
             .map(|(request, body)| if body.is_ok() { Wants::of(request) } else { Wants::default() })
             .collect();
-        let ids = self.ids(shop, &wants, sent).await;
+        let ids = self.ids(shop, &wants, categories, others, sent).await;
         for (body, wants) in bodies.iter_mut().zip(&wants) {
             if let Ok(product) = body
                 && let Err(trouble) = body::fill(product, wants, &ids)
@@ -188,16 +215,26 @@ impl References {
         bodies
     }
 
-    async fn ids(&self, shop: &Shop, wants: &[Wants], sent: &AtomicU64) -> Ids {
+    async fn ids(
+        &self,
+        shop: &Shop,
+        wants: &[Wants],
+        categories: Missing,
+        others: Missing,
+        sent: &AtomicU64,
+    ) -> Ids {
         let paths: Vec<Path> = wants.iter().flat_map(|wants| wants.paths.iter().cloned()).collect();
         let named = |of: fn(&Wants) -> &[Want]| -> Vec<Want> {
             wants.iter().flat_map(|wants| of(wants).iter().cloned()).collect()
         };
         Ids {
-            categories: self.categories.ids(shop, &paths, sent).await,
-            tags: self.tags.ids(shop, &named(|wants| &wants.tags), sent).await,
-            types: self.types.ids(shop, &named(|wants| wants.kind.as_slice()), sent).await,
-            collections: self.collections.ids(shop, &named(|wants| wants.collection.as_slice()), sent).await,
+            categories: self.categories.ids(shop, &paths, categories, sent).await,
+            tags: self.tags.ids(shop, &named(|wants| &wants.tags), others, sent).await,
+            types: self.types.ids(shop, &named(|wants| wants.kind.as_slice()), others, sent).await,
+            collections: self
+                .collections
+                .ids(shop, &named(|wants| wants.collection.as_slice()), others, sent)
+                .await,
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU64;
 use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 
+use super::Missing;
 use super::path::slug;
 use super::reading::{self, content, strange};
 use crate::connectors::medusa::client::Shop;
@@ -80,11 +81,12 @@ impl Named {
         Self { kind, held: Mutex::new(HashMap::new()) }
     }
 
-    /// The id of each that is wanted. What the shop does not have is made.
+    /// The id of each that is wanted.
     pub(super) async fn ids(
         &self,
         shop: &Shop,
         wanted: &[Want],
+        absent: Missing,
         sent: &AtomicU64,
     ) -> HashMap<Want, Result<String, Trouble>> {
         let mut held = self.held.lock().await;
@@ -101,9 +103,12 @@ impl Named {
             if held.contains_key(want) || failed.contains_key(want) {
                 continue;
             }
-            let made = match &outage {
-                Some(trouble) => Err(trouble.clone()),
-                None => self.make(shop, want, sent).await,
+            let made = match (&outage, absent) {
+                (Some(trouble), _) => Err(trouble.clone()),
+                (None, Missing::MustExist) => {
+                    Err(content(format!("the {} '{}' is not in the shop", self.kind.word, want.name)))
+                }
+                (None, Missing::Create) => self.make(shop, want, sent).await,
             };
             match made {
                 Ok(id) => {
@@ -115,7 +120,7 @@ impl Named {
                 }
             }
         }
-        let of = |want: &Want| match (held.get(want), failed.remove(want)) {
+        let mut of = |want: &Want| match (held.get(want), failed.remove(want)) {
             (Some(id), _) => Ok(id.clone()),
             (None, Some(trouble)) => Err(trouble),
             (None, None) => Err(strange(self.kind.word)),
@@ -123,7 +128,6 @@ impl Named {
         let mut unique = wanted.to_vec();
         unique.sort_unstable();
         unique.dedup();
-        let mut of = of;
         unique.into_iter().map(|want| (want.clone(), of(&want))).collect()
     }
 

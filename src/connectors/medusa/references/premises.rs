@@ -21,6 +21,16 @@ use crate::connectors::medusa::verdict::Trouble;
 /// How long what was read is believed. A channel that is taken away meanwhile is a link to nothing.
 const AGE_MAX: Duration = Duration::from_mins(1);
 
+/// The currencies of ISO 4217 (list one, 2026, without funds and metals), in lower case. It only words a
+/// refusal: what the shop has decides.
+const ISO_4217: &str = "aed afn all amd aoa ars aud awg azn bam bbd bdt bhd bif bmd bnd bob brl bsd btn \
+    bwp byn bzd cad cdf chf clp cny cop crc cup cve czk djf dkk dop dzd egp ern etb eur fjd fkp gbp gel ghs \
+    gip gmd gnf gtq gyd hkd hnl htg huf idr ils inr iqd irr isk jmd jod jpy kes kgs khr kmf kpw krw kwd kyd \
+    kzt lak lbp lkr lrd lsl lyd mad mdl mga mkd mmk mnt mop mru mur mvr mwk mxn myr mzn nad ngn nio nok npr \
+    nzd omr pab pen pgk php pkr pln pyg qar ron rsd rub rwf sar sbd scr sdg sek sgd shp sle sos srd ssp stn \
+    svc syp szl thb tjs tmt tnd top try ttd twd tzs uah ugx usd uyu uzs ved ves vnd vuv wst xad xaf xcd xcg \
+    xof xpf yer zar zmw zwg";
+
 /// The premises of one shop.
 #[derive(Debug, Default)]
 pub(super) struct Premises {
@@ -162,7 +172,14 @@ impl Inventory {
             named => ("the connection names", named),
         };
         let is_allowed = allowed.iter().any(|known| known == code);
-        (!is_allowed).then(|| format!("{owner} no prices in '{code}', only in {}", allowed.join(", ")))
+        if is_allowed {
+            return None;
+        }
+        let allowed = allowed.join(", ");
+        if !ISO_4217.split_whitespace().any(|known| known == code) {
+            return Some(format!("'{code}' is no currency of ISO 4217; {owner} prices in {allowed}"));
+        }
+        Some(format!("{owner} no prices in '{code}', only in {allowed}"))
     }
 }
 

@@ -48,8 +48,13 @@ pub(super) fn path(category: &Value) -> Option<Path> {
     }
 }
 
+/// Whether a category is given by a path.
+pub(in crate::connectors::medusa) fn is_path(category: &Value) -> bool {
+    path(category).is_some()
+}
+
 /// A name: the text itself, or the member of an object that has no `id`.
-pub(super) fn name<'a>(entry: &'a Value, member: &str) -> Option<&'a str> {
+pub(in crate::connectors::medusa) fn name<'a>(entry: &'a Value, member: &str) -> Option<&'a str> {
     match entry {
         Value::String(name) => Some(name),
         Value::Object(members) if members.contains_key("id") => None,
