@@ -46,6 +46,13 @@ impl Shelf {
         self.by_external_id.get(external_id).into_iter().flatten().filter_map(|id| self.get(id))
     }
 
+    /// Whether stock of a SKU is held.
+    pub(super) fn manages(&self, sku: &str) -> bool {
+        let product = self.by_sku.get(sku).and_then(|id| self.get(id));
+        let mut variants = product.into_iter().filter_map(|product| product["variants"].as_array()).flatten();
+        variants.any(|variant| text(variant, "sku") == sku && variant["manage_inventory"] == true)
+    }
+
     /// A new id. Nothing that was ever made has it.
     pub(super) fn next(&mut self, prefix: &str) -> String {
         self.made += 1;
