@@ -60,14 +60,15 @@ pub(super) fn groups(units: &[usize], calls: &[Call], size: impl Fn(usize) -> us
     groups
 }
 
-/// A refused group in parts: those that were named alone and the others together, or else halves.
+/// A refused group in parts, the last one to be written first: the others together and then those
+/// that were named alone, in their order; or else halves.
 pub(super) fn parts(mut group: Group, named: &HashSet<usize>) -> Vec<Group> {
     if named.is_empty() || named.len() == group.len() {
         let later = group.split_off(group.len() / 2);
         return vec![later, group];
     }
     let (named, others): (Group, Group) = group.into_iter().partition(|unit| named.contains(unit));
-    let mut parts: Vec<Group> = named.into_iter().map(|unit| vec![unit]).collect();
+    let mut parts: Vec<Group> = named.into_iter().rev().map(|unit| vec![unit]).collect();
     parts.push(others);
     parts
 }
@@ -126,7 +127,7 @@ mod tests {
     fn those_to_blame_are_taken_out_and_without_a_name_it_is_halves() {
         let parted = |named: &[usize]| parts(vec![4, 5, 6, 7, 8], &named.iter().copied().collect());
         assert_eq!(parted(&[]), [vec![6, 7, 8], vec![4, 5]]);
-        assert_eq!(parted(&[5, 8]), [vec![5], vec![8], vec![4, 6, 7]]);
+        assert_eq!(parted(&[5, 8]), [vec![8], vec![5], vec![4, 6, 7]]);
         assert_eq!(parted(&[4, 5, 6, 7, 8]), [vec![6, 7, 8], vec![4, 5]]);
     }
 }
