@@ -70,20 +70,21 @@ pub(super) fn fill(body: &mut Value, wants: &Wants, ids: &Ids) -> Result<(), Tro
     swap(product, "collection", "collection_id", collection)
 }
 
-/// What a request leaves open is given to a new product, and left to people afterwards: takes the
-/// channels and the profile out of `body` when the request names none and the product there has some.
-pub(in crate::connectors::medusa) fn leave_to_people(request: &Value, held: &Value, body: &mut Value) {
-    let Some(members) = body.as_object_mut() else { return };
+/// What is wanted of a product that is there. What the request leaves open was filled in for a new
+/// product and is left to people afterwards: its channels and its profile, when it has some.
+pub(in crate::connectors::medusa) fn left_to_people(request: &Value, held: &[Value], body: &Value) -> Value {
+    let mut body = body.clone();
+    let ([held], Some(members)) = (held, body.as_object_mut()) else { return body };
     // A link to a channel that is gone comes back as null.
     let has_channel = self::members(held, "sales_channels").any(|channel| channel["id"].is_string());
-    if has_channel && request.get("sales_channels").is_none_or(Value::is_null) {
+    let names = |name: &str| request.get(name).is_some_and(|named| !named.is_null());
+    if has_channel && !names("sales_channels") {
         members.remove("sales_channels");
     }
-    let names_profile =
-        ["shipping_profile", "shipping_profile_id"].iter().any(|name| request.get(name).is_some());
-    if held["shipping_profile"]["id"].is_string() && !names_profile {
+    if held["shipping_profile"]["id"].is_string() && !names("shipping_profile") && !names("shipping_profile_id") {
         members.remove("shipping_profile_id");
     }
+    body
 }
 
 /// The levels, with the ids of their locations.

@@ -27,7 +27,7 @@ use tokio::time::Instant;
 use super::client::Shop;
 use super::verdict::Trouble;
 use crate::core::fault::Fault;
-pub(super) use body::leave_to_people;
+pub(super) use body::left_to_people;
 use categories::Categories;
 use named::{COLLECTIONS, Named, TAGS, TYPES, Want};
 use path::Path;

@@ -68,7 +68,7 @@ pub(super) fn unmade(trouble: Trouble, what: &str) -> Trouble {
 
 /// Whether nothing else needs to be tried now: the shop is away, or refuses us.
 pub(super) fn is_outage(trouble: &Trouble) -> bool {
-    !matches!(trouble, Trouble::Content(_))
+    matches!(trouble, Trouble::Sure { .. } | Trouble::Unsure(_))
 }
 
 /// Whether the trouble is a name that is taken.

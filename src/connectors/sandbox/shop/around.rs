@@ -11,7 +11,7 @@ use super::{Refusal, tree};
 use crate::connectors::sandbox::standin::{Incoming, Reply};
 
 /// The only sales channel.
-const CHANNEL: &str = "sc_01STANDIN00000000000000001";
+pub(super) const CHANNEL: &str = "sc_01STANDIN00000000000000001";
 const PROFILE: &str = "sp_01STANDIN00000000000000001";
 const LOCATION: &str = "sloc_01STANDIN000000000000001";
 /// Entries of one page when `limit` is not given.
@@ -116,7 +116,7 @@ impl Around {
     }
 
     /// The answer to a read; `None` when it is of something else.
-    pub(super) fn read(&self, segments: &[&str], incoming: &Incoming, shelf: &Shelf) -> Option<Reply> {
+    pub(super) fn read(&self, segments: &[&str], incoming: &Incoming) -> Option<Reply> {
         let ["admin", path] = segments else { return None };
         let call = format!("GET /admin/{path}");
         let page = |many: &str, entries: Vec<Value>| Some(listed(&call, many, &entries, incoming));
@@ -135,7 +135,6 @@ impl Around {
                 let location = json!({ "id": LOCATION, "name": "Warehouse", "sales_channels": [channel()] });
                 page("stock_locations", vec![location])
             }
-            "inventory-items" => page("inventory_items", self.items(incoming, shelf)),
             _ => None,
         }
     }
@@ -208,17 +207,16 @@ impl Around {
         Ok((json!({ "product_category": self.entries.get(id) }), changes))
     }
 
-    /// The inventory items of the SKUs that are asked for: every managed variant has one.
-    fn items(&self, incoming: &Incoming, shelf: &Shelf) -> Vec<Value> {
-        let asked = incoming.query.iter().filter(|(name, _)| name == "sku" || name == "sku[]");
-        let item = |sku: &str| {
-            let id = item_of(sku);
-            let levels = self.levels.range((id.clone(), String::new())..);
-            let own = levels.take_while(|((item, _), _)| *item == id);
-            let level = |((_, location), quantity): (&(String, String), &Value)| json!({ "location_id": location, "stocked_quantity": quantity });
-            json!({ "id": id, "sku": sku, "location_levels": own.map(level).collect::<Vec<_>>() })
+    /// An inventory item with what lies where.
+    pub(super) fn with_levels(&self, mut item: Value) -> Value {
+        let id = text(&item, "id").to_owned();
+        let levels = self.levels.range((id.clone(), String::new())..);
+        let own = levels.take_while(|((item, _), _)| *item == id);
+        let shown = |((_, location), quantity): (&(String, String), &Value)| {
+            json!({ "location_id": location, "stocked_quantity": quantity })
         };
-        asked.filter(|(_, sku)| shelf.manages(sku)).map(|(_, sku)| item(sku)).collect()
+        item["location_levels"] = own.map(shown).collect();
+        item
     }
 
     /// All or nothing.
@@ -240,7 +238,7 @@ impl Around {
                     "Inventory level with inventory_item_id: {item}, location_id: {location}, already exists."
                 )));
             }
-            if !item.strip_prefix("iitem_").is_some_and(|sku| shelf.manages(sku)) {
+            if !shelf.items().any(|known| known["id"] == item.as_str()) {
                 return Err(Refusal::not_found(format!("InventoryItem with id: {item} was not found")));
             }
         }
@@ -273,10 +271,6 @@ fn store() -> Value {
 
 fn channel() -> Value {
     json!({ "id": CHANNEL, "name": "Default Sales Channel", "is_disabled": false })
-}
-
-fn item_of(sku: &str) -> String {
-    format!("iitem_{sku}")
 }
 
 fn place(level: &Value) -> (String, String) {
