@@ -82,6 +82,7 @@ use serde_json::Value;
 
 use self::compile::{Compiler, Named, Tables};
 use self::control::Control;
+pub use self::money::minor_digits;
 use self::path::Frame;
 pub use self::reader::MappingFault;
 use self::reader::{Reader, nearest};

@@ -19,6 +19,8 @@ mod pimcore_fields;
 #[cfg(test)]
 mod pimcore_rest;
 #[cfg(test)]
+mod references;
+#[cfg(test)]
 mod rest;
 #[cfg(test)]
 mod sandbox;
