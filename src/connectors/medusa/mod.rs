@@ -36,6 +36,9 @@ mod storefront;
 mod variants;
 mod verdict;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -120,7 +123,7 @@ fn trade(site: &Site<'_>) -> Result<Trade, BuildFault> {
     Ok(Trade {
         shop: shop(site)?,
         references: References::new(Options::default()),
-        reads: Reads::default(),
+        reads: Reads::new(reads::APART),
         surplus,
         storefront: None,
     })
