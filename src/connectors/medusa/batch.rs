@@ -122,6 +122,8 @@ impl Work<'_> {
     async fn round(&mut self, units: Vec<usize>) {
         let open = self.look(units.clone()).await;
         let mut waiting = group::groups(&open, self.calls, |unit| group::size(&self.bodies[unit]));
+        // The last is written first, and what failed before must not keep others from being written.
+        waiting.reverse();
         while let Some(group) = waiting.pop() {
             match self.write(group).await {
                 Ok(rest) => waiting.extend(rest),

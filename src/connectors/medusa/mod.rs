@@ -37,6 +37,9 @@ mod storefront;
 mod variants;
 mod verdict;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -142,7 +145,7 @@ fn trade(site: &Site<'_>) -> Result<Trade, BuildFault> {
     Ok(Trade {
         shop: shop(site)?,
         references: References::new(Options::of(&site.step.with, &site.settings)?),
-        reads: Reads::default(),
+        reads: Reads::new(reads::APART),
         surplus,
         storefront: storefront(site)?,
     })

@@ -19,7 +19,7 @@ use super::verdict::Trouble;
 /// How far apart two looks are that have to agree. A create whose client had hung up was seen
 /// half-made, and whole 1.5 s later; a batch of 50 takes 1.4 s from its first to its last step, and
 /// a few seconds on a loaded machine, but each of its steps shows.
-const APART: Duration = Duration::from_secs(3);
+pub(super) const APART: Duration = Duration::from_secs(3);
 /// Looks before we give up on a product that looks different each time.
 const LOOKS_MAX: usize = 8;
 /// Products in one look.
@@ -29,8 +29,9 @@ const KEPT: Duration = Duration::from_mins(5);
 
 /// What was seen of products in doubt. A look takes in all of them, so that fifty doubts that one
 /// batch left behind cost a few looks and one wait.
-#[derive(Default)]
 pub(super) struct Reads {
+    /// How far apart looks are that have to agree.
+    apart: Duration,
     seen: Mutex<HashMap<String, Sighting>>,
     /// Whoever has it looks; what is seen is everybody's.
     turn: Turn<()>,
@@ -62,6 +63,10 @@ enum Known {
 }
 
 impl Reads {
+    pub(super) fn new(apart: Duration) -> Self {
+        Self { apart, seen: Mutex::default(), turn: Turn::default() }
+    }
+
     /// The products with each of these external IDs, as two looks saw them that agree; `None`: they
     /// look different each time.
     pub(super) async fn agreed(
@@ -129,11 +134,11 @@ impl Reads {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(sighting) = seen.get(key) else { return Known::Due };
         match (sighting.since, sighting.last) {
-            (Some(since), Some(last)) if last >= asked && last >= since + APART => {
+            (Some(since), Some(last)) if last >= asked && last >= since + self.apart => {
                 Known::Settled(sighting.products.clone())
             }
-            (Some(since), Some(last)) if last >= asked && Instant::now() < since + APART => {
-                Known::At(since + APART)
+            (Some(since), Some(last)) if last >= asked && Instant::now() < since + self.apart => {
+                Known::At(since + self.apart)
             }
             _ => Known::Due,
         }
