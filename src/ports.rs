@@ -19,6 +19,7 @@ use crate::core::queue::{Carried, Delivery, Receive, Received, Ticket};
 use crate::core::retry::{Again, Outcome, Probed};
 use crate::core::run::Run;
 use crate::core::scope::Scope;
+use crate::core::signal::{Awaiting, Kept, Signal, TakenIn};
 use crate::core::start::StartKey;
 use crate::core::survey::{Remark, Survey};
 use crate::core::tally::Tally;
@@ -177,6 +178,48 @@ pub trait OwnQueue: Queue {
     /// The same for a queue that all runs share ([`crate::core::queue::SHARED`]), whose messages carry
     /// their content.
     async fn share(&self, messages: Vec<(Message, Carried)>) -> Result<(), StoreError>;
+}
+
+/// Signals, and who waits for them. Implemented by the sled store, and in memory for the simulation.
+#[async_trait]
+pub trait Signals: Send + Sync {
+    /// Takes signals in, all or none, and says what became of each. When it returns `Ok`, they are
+    /// durable, and so are the messages for the items that they woke; one that came before, under the
+    /// same name, key and ID, changes nothing. This is the one door for signals, whoever sends them.
+    async fn take_in(&self, signals: Vec<Signal>) -> Result<Vec<TakenIn>, StoreError>;
+
+    /// Up to `limit` items of a run that wait for signals in this queue. Some may have been woken, or
+    /// may have given up, meanwhile.
+    fn awaited(&self, run: RunId, queue: &str, limit: usize) -> Result<Vec<Awaiting>, StoreError>;
+
+    /// Every signal that is kept.
+    fn kept_signals(&self) -> Result<Vec<Kept>, StoreError>;
+}
+
+/// Something outside that does not tell by itself what it announces, and can be asked. Implemented by
+/// connectors, and by the simulation.
+#[async_trait]
+pub trait Announcer: Send + Sync {
+    /// Most keys that are asked for at once.
+    fn keys_max(&self) -> usize;
+
+    /// What it announces of these keys now: none for a key that it does not announce. Changes nothing
+    /// outside.
+    ///
+    /// # Errors
+    /// It was not reached, or refused.
+    async fn announced(&self, keys: &[String]) -> Result<Vec<Announced>, Fault>;
+}
+
+/// What is announced of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announced {
+    /// The key, as it was asked for.
+    pub key: String,
+    /// How new what is announced is, in the words of the other side.
+    pub version: Option<String>,
+    /// What else it says.
+    pub payload: Value,
 }
 
 /// Something outside that starts runs: it is listened to, and told what was dealt with. Implemented by

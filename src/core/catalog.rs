@@ -18,6 +18,8 @@ pub enum Role {
     Timer,
     /// Waits for a message that names the item.
     Receive,
+    /// Waits for a signal about a key that follows from its input.
+    Listen,
 }
 
 /// Where a step may stand.

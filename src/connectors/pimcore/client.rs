@@ -47,6 +47,16 @@ impl Hub {
         }
     }
 
+    /// Lists the objects of these SKUs that are published, with when each was last changed.
+    pub(super) async fn published(&self, skus: &[String]) -> Result<Vec<Value>, Trouble> {
+        let wanted: Vec<Value> = skus.iter().map(|sku| json!({ "sku": sku })).collect();
+        let filter = json!({ "$or": wanted }).to_string();
+        let query = request::published(&self.class);
+        let data = self.ask(&query, json!({ "f": filter })).await.map_err(Trouble::of_read)?;
+        let edges = data["found"]["edges"].as_array().map(Vec::as_slice).unwrap_or_default();
+        Ok(edges.iter().map(|edge| edge["node"].clone()).collect())
+    }
+
     /// Reads what stands at our path under a key.
     pub(super) async fn at_key(&self, key: &str) -> Result<Found, Trouble> {
         let path = format!("{}/{key}", self.path);

@@ -7,6 +7,7 @@
 //! issue "PIM and shop".
 
 mod client;
+mod published;
 mod request;
 mod upsert;
 mod verdict;
@@ -24,7 +25,7 @@ use crate::core::fault::Fault;
 use crate::core::retry::Probed;
 use crate::core::scope::Scope;
 use crate::mapping::Mapping;
-use crate::ports::{Call, Effect, Prepare, Verdicts, Worker};
+use crate::ports::{Announcer, Call, Effect, Prepare, Verdicts, Worker};
 use client::Hub;
 use verdict::Trouble;
 
@@ -72,6 +73,15 @@ pub fn build(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
     let hub = hub(site).map_err(|fault| vec![fault]);
     let (mapping, hub) = settings::both(settings::mapping(site), hub)?;
     Ok(Worker::Effect(Arc::new(Upsert { mapping, hub })))
+}
+
+/// Who is asked what is published.
+///
+/// # Errors
+/// A field of the connection is wrong.
+pub fn announcer(site: &Site<'_>) -> Result<Arc<dyn Announcer>, Vec<BuildFault>> {
+    let hub = hub(site).map_err(|fault| vec![fault])?;
+    Ok(Arc::new(published::Published(hub)))
 }
 
 fn hub(site: &Site<'_>) -> Result<Hub, BuildFault> {

@@ -91,17 +91,22 @@ pub(super) fn listing(objects: &Objects, field: &Field) -> Done {
             _ => return Done { error: Some("unable to decode filter".to_owned()), ..Done::default() },
         },
     };
-    if let Some(unknown) = filter.iter().find(|(name, value)| name.starts_with('$') || value.is_object()) {
-        let message = format!("the stand-in only filters by equality, not by {}", unknown.1);
-        return Done { error: Some(message), ..Done::default() };
-    }
-    let drafts_too = argument(field, "published") == Some(&Value::Bool(false));
-    let fits = |object: &&Object| (drafts_too || object.published) && matches(object, &filter);
-    // The SKU has an index; anything else is looked for one by one.
-    let found: Vec<&Object> = match filter.get("sku").and_then(Value::as_str) {
-        Some(sku) => objects.with_sku(sku).into_iter().filter(fits).collect(),
-        None => objects.iter().filter(fits).collect(),
+    let branches = match branches(filter) {
+        Ok(branches) => branches,
+        Err(message) => return Done { error: Some(message), ..Done::default() },
     };
+    let drafts_too = argument(field, "published") == Some(&Value::Bool(false));
+    let mut found: Vec<&Object> = Vec::new();
+    for filter in &branches {
+        let fits = |object: &&Object| (drafts_too || object.published) && matches(object, filter);
+        // The SKU has an index; anything else is looked for one by one.
+        match filter.get("sku").and_then(Value::as_str) {
+            Some(sku) => found.extend(objects.with_sku(sku).into_iter().filter(fits)),
+            None => found.extend(objects.iter().filter(fits)),
+        }
+    }
+    found.sort_unstable_by_key(|object| object.id);
+    found.dedup_by_key(|object| object.id);
     let skipped = argument(field, "after").and_then(Value::as_u64).unwrap_or(0);
     let most = argument(field, "first").and_then(Value::as_u64).unwrap_or(u64::MAX);
     let number = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
@@ -114,8 +119,23 @@ pub(super) fn listing(objects: &Objects, field: &Field) -> Done {
         };
         value.insert(asked.alias.clone(), answer);
     }
-    let asked_sku = filter.get("sku").and_then(Value::as_str).map(ToOwned::to_owned);
-    Done { value: Value::Object(value), keys: asked_sku.into_iter().collect(), ..Done::default() }
+    let asked = branches.iter().filter_map(|filter| filter.get("sku").and_then(Value::as_str));
+    Done { value: Value::Object(value), keys: asked.map(ToOwned::to_owned).collect(), ..Done::default() }
+}
+
+/// The alternatives of a filter: one, or those of `$or`.
+fn branches(filter: Map<String, Value>) -> Result<Vec<Map<String, Value>>, String> {
+    let branches = match (filter.get("$or"), filter.len()) {
+        (Some(Value::Array(branches)), 1) => {
+            branches.iter().map(|branch| branch.as_object().cloned().unwrap_or_default()).collect()
+        }
+        _ => vec![filter],
+    };
+    let unknown = branches.iter().flatten().find(|(name, value)| name.starts_with('$') || value.is_object());
+    match unknown {
+        Some((_, value)) => Err(format!("the stand-in only filters by equality and '$or', not by {value}")),
+        None => Ok(branches),
+    }
 }
 
 fn edge(object: &Object, fields: &[Field]) -> Value {
