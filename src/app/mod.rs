@@ -19,6 +19,7 @@ mod names;
 mod rehearsal;
 mod resume;
 mod ruling;
+mod signal;
 mod start;
 mod watch;
 
