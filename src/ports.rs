@@ -1,6 +1,8 @@
 //! Every boundary of the engine. A trait is here only when it has two implementations, and its
 //! doc comment says what is true when it returns.
 
+mod signals;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,13 +21,14 @@ use crate::core::queue::{Carried, Delivery, Receive, Received, Ticket};
 use crate::core::retry::{Again, Outcome, Probed};
 use crate::core::run::Run;
 use crate::core::scope::Scope;
-use crate::core::signal::{Awaiting, Kept, Signal, TakenIn};
 use crate::core::start::StartKey;
 use crate::core::survey::{Remark, Survey};
 use crate::core::tally::Tally;
 use crate::core::time::Timestamp;
 use crate::core::trigger::Heard;
 use crate::core::version::Version;
+
+pub use signals::{Announced, Announcer, Signals};
 
 /// The store failed. After an error of a write nothing more is accepted: stop the engine.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -50,8 +53,7 @@ pub trait Journal: Send + Sync {
     /// The progress of one unit; `None` when it has no record.
     fn progress(&self, run: RunId, unit: Unit) -> Result<Option<Progress>, StoreError>;
 
-    /// The progress of up to `limit` items that have a record, in ascending order, beginning with
-    /// `from`.
+    /// The progress of up to `limit` items that have a record, ascending from `from`.
     fn items(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Progress)>, StoreError>;
 
     /// The counts of the track that `unit` flows through.
@@ -60,8 +62,7 @@ pub trait Journal: Send + Sync {
     /// Every item before this position is at rest.
     fn watermark(&self, run: RunId) -> Result<u64, StoreError>;
 
-    /// What is remembered of the messages that brought the items of an open run, up to `limit` of them, in ascending order, beginning
-    /// with `from`.
+    /// What is remembered of the messages that brought the items of an open run, up to `limit`, ascending from `from`.
     fn entrants(&self, _run: RunId, _from: u64, _limit: usize) -> Result<Vec<(u64, Entrant)>, StoreError> {
         Ok(Vec::new())
     }
@@ -178,48 +179,6 @@ pub trait OwnQueue: Queue {
     /// The same for a queue that all runs share ([`crate::core::queue::SHARED`]), whose messages carry
     /// their content.
     async fn share(&self, messages: Vec<(Message, Carried)>) -> Result<(), StoreError>;
-}
-
-/// Signals, and who waits for them. Implemented by the sled store, and in memory for the simulation.
-#[async_trait]
-pub trait Signals: Send + Sync {
-    /// Takes signals in, all or none, and says what became of each. When it returns `Ok`, they are
-    /// durable, and so are the messages for the items that they woke; one that came before, under the
-    /// same name, key and ID, changes nothing. This is the one door for signals, whoever sends them.
-    async fn take_in(&self, signals: Vec<Signal>) -> Result<Vec<TakenIn>, StoreError>;
-
-    /// Up to `limit` items of a run that wait for signals in this queue. Some may have been woken, or
-    /// may have given up, meanwhile.
-    fn awaited(&self, run: RunId, queue: &str, limit: usize) -> Result<Vec<Awaiting>, StoreError>;
-
-    /// Every signal that is kept.
-    fn kept_signals(&self) -> Result<Vec<Kept>, StoreError>;
-}
-
-/// Something outside that does not tell by itself what it announces, and can be asked. Implemented by
-/// connectors, and by the simulation.
-#[async_trait]
-pub trait Announcer: Send + Sync {
-    /// Most keys that are asked for at once.
-    fn keys_max(&self) -> usize;
-
-    /// What it announces of these keys now: none for a key that it does not announce. Changes nothing
-    /// outside.
-    ///
-    /// # Errors
-    /// It was not reached, or refused.
-    async fn announced(&self, keys: &[String]) -> Result<Vec<Announced>, Fault>;
-}
-
-/// What is announced of a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Announced {
-    /// The key, as it was asked for.
-    pub key: String,
-    /// How new what is announced is, in the words of the other side.
-    pub version: Option<String>,
-    /// What else it says.
-    pub payload: Value,
 }
 
 /// Something outside that starts runs: it is listened to, and told what was dealt with. Implemented by

@@ -100,8 +100,7 @@ mod tests {
 
     #[test]
     fn the_help_is_this() {
-        let mut command = Cli::command().term_width(100);
-        insta::assert_snapshot!(command.render_long_help(), @r#"
+        insta::assert_snapshot!(Cli::command().term_width(100).render_long_help(), @r#"
 Milepost runs workflow files. Every step of every item is kept in the state directory, so that a run
 that failed, or was killed, goes on by its ID and repeats nothing that is known to be done.
 

@@ -131,6 +131,14 @@ fn when_the_product_itself_changes_everything_behind_it_is_done_anew_under_new_e
     assert!(again["execute"].as_array().unwrap().is_empty(), "{again:#}");
 }
 
+/// The PIM step under another name.
+const RENAMED: &[(&str, &str)] = &[
+    ("  pim:\n    needs", "  catalogue:\n    needs"),
+    ("needs: [pim]", "needs: [catalogue]"),
+    ("steps.pim.modified", "steps.catalogue.modified"),
+    ("delete_after: pim", "delete_after: catalogue"),
+];
+
 #[test]
 fn an_edit_that_the_records_cannot_follow_is_refused_with_its_line_and_nothing_is_changed() {
     let outside = Outside::start();
@@ -148,20 +156,14 @@ fn an_edit_that_the_records_cannot_follow_is_refused_with_its_line_and_nothing_i
         site.edit("product-sync.yaml", &back);
         tame(&site, &told.stderr)
     };
-    let renamed = &[
-        ("  pim:\n    needs", "  catalogue:\n    needs"),
-        ("needs: [pim]", "needs: [catalogue]"),
-        ("steps.pim.modified", "steps.catalogue.modified"),
-        ("delete_after: pim", "delete_after: catalogue"),
-    ];
-    insta::assert_snapshot!(refused(renamed), @r"
+    insta::assert_snapshot!(refused(RENAMED), @r"
 error[E1034]: RUN cannot go on under SITE/workflows/product-sync.yaml as it is now; nothing was changed
   line  38  validate  valid
   line  47  transform  valid
   line  52  publish  valid
   line  60  consume  valid
   line  66  catalogue  incompatible: it is new and stands before 'medusa', which has records: put it behind
-  line  73  published  valid
+  line  73  published  must re-run: definition changed
   line  83  medusa  valid
   line   -  pim  incompatible: it was removed or renamed, and has records
 next: milepost resume RUN --plan
