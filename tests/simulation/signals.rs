@@ -220,6 +220,9 @@ fn whoever_waits_for_a_signal_gets_it_once_whenever_it_comes_and_wherever_the_en
             live(&clock, &store, &world);
         }
         assert_eq!(store.run(RUN).unwrap().unwrap().status, Status::Failed, "after death at write {cut}");
+        for item in (0..ITEMS - 1).filter(|item| !comes_late(*item)) {
+            assert_eq!(states(&store, item), [State::Succeeded; 4], "item {item} after death at write {cut}");
+        }
         for item in (0..ITEMS - 1).filter(|item| comes_late(*item)) {
             let progress = store.progress(RUN, Unit::Item(item)).unwrap().unwrap();
             let fault = progress.cells[2].fault.as_ref().map(|fault| fault.name.as_str());
