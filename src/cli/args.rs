@@ -8,7 +8,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use super::exit::Exit;
 use super::{
     cancel, check, close, dead_letters, doctor, effects, events, graph, items, list, pause, resume, run,
-    sandbox, show, state, unpause, watch,
+    sandbox, show, signal, state, unpause, watch,
 };
 use crate::config::STATE_DEFAULT;
 
@@ -81,6 +81,7 @@ pub(super) enum Verb {
     Pause(pause::Args),
     Unpause(unpause::Args),
     Close(close::Args),
+    Signal(signal::Args),
     Check(check::Args),
     Doctor(doctor::Args),
     Graph(graph::Args),
@@ -99,8 +100,7 @@ mod tests {
 
     #[test]
     fn the_help_is_this() {
-        let mut command = Cli::command().term_width(100);
-        insta::assert_snapshot!(command.render_long_help(), @r#"
+        insta::assert_snapshot!(Cli::command().term_width(100).render_long_help(), @r#"
 Milepost runs workflow files. Every step of every item is kept in the state directory, so that a run
 that failed, or was killed, goes on by its ID and repeats nothing that is known to be done.
 
@@ -124,6 +124,7 @@ Commands:
   pause         Let a run stand still: no new calls until it is unpaused
   unpause       Let a paused run go on
   close         Let a run go for good: it is not resumed any more
+  signal        Send a signal to the items that wait for it, or list the signals that are kept
   check         Check a workflow file: every mistake at once, with its place and what to write
                 instead
   doctor        Look at everything outside that a workflow file names, and say what is missing or
@@ -201,6 +202,9 @@ Exit codes:
             "milepost sandbox show --json --state elsewhere",
             "milepost graph a.yaml --format mermaid",
             "milepost state gc --dry-run --json",
+            "milepost signal product.published --key A --workflow w --payload {} --keep 2h --id 7",
+            "milepost signal --list --json",
+            "milepost signal product.published --list",
             "milepost state backup copy --state elsewhere",
         ] {
             parses(line).unwrap();
@@ -217,6 +221,9 @@ Exit codes:
             "milepost graph a.yaml --format svg",
             "milepost state",
             "milepost state restore",
+            "milepost signal product.published",
+            "milepost signal product.published --key A --payload no",
+            "milepost signal --list --key A",
         ] {
             assert_eq!(parses(line).unwrap_err().exit_code(), 2, "{line}");
         }

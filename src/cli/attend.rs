@@ -74,10 +74,31 @@ fn service(engine: &Arc<Engine>) -> Service {
             })
         }
     };
+    let signaller = {
+        let engine = Arc::downgrade(engine);
+        move |sent| -> server::Signalling {
+            let engine = engine.upgrade();
+            Box::pin(async move {
+                match engine {
+                    Some(engine) => engine.signal(sent).await,
+                    None => Err(server::ending()),
+                }
+            })
+        }
+    };
+    let kept = {
+        let engine = Arc::downgrade(engine);
+        move || -> server::ListingSignals {
+            let engine = engine.upgrade();
+            Box::pin(async move { engine.map_or_else(|| Err(server::ending()), |engine| engine.signals()) })
+        }
+    };
     Service {
         archive: engine.archive(),
         planner: Arc::new(planner),
         actor: Arc::new(actor),
+        signaller: Arc::new(signaller),
+        kept: Arc::new(kept),
         keeper: Arc::new(keeper),
     }
 }

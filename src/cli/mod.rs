@@ -30,6 +30,7 @@ mod run;
 mod sandbox;
 mod settle;
 mod show;
+mod signal;
 mod signals;
 mod state;
 mod table;
@@ -138,6 +139,7 @@ pub async fn execute(cli: Cli, output: &mut Output) -> Exit {
         Verb::Pause(args) => pause::execute(args, &context, output).await,
         Verb::Unpause(args) => unpause::execute(args, &context, output).await,
         Verb::Close(args) => close::execute(args, &context, output).await,
+        Verb::Signal(args) => signal::execute(args, &context, output).await,
         Verb::Check(args) => check::execute(&args, output),
         Verb::Doctor(args) => doctor::execute(&args, output).await,
         Verb::Graph(args) => graph::execute(&args, output),

@@ -62,7 +62,9 @@ impl Site {
         let actor =
             Arc::new(|run, order| -> server::Acting { Box::pin(async move { Ok(acted(run, order)) }) });
         let keeper = Arc::new(|_| -> server::BackingUp { Box::pin(async { Err(server::ending()) }) });
-        let service = Service { archive, planner, actor, keeper };
+        let signaller = Arc::new(|_| -> server::Signalling { Box::pin(async { Err(server::ending()) }) });
+        let kept = Arc::new(|| -> server::ListingSignals { Box::pin(async { Ok(Vec::new()) }) });
+        let service = Service { archive, planner, actor, signaller, kept, keeper };
         let serving = server::listen(&Options::new(directory.path()), service).unwrap();
         Self { directory, _serving: serving }
     }

@@ -18,6 +18,8 @@ pub enum Role {
     Timer,
     /// Waits for a message that names the item.
     Receive,
+    /// Waits for a signal about a key that follows from its input.
+    Listen,
 }
 
 /// Where a step may stand.
@@ -116,7 +118,7 @@ impl Descriptor {
         let looks_up = |field: &Field| matches!(field.kind, Kind::Lookup(_)) && with.contains_key(field.name);
         match self.role {
             Role::Effect { probes } => probes || self.fields.iter().any(looks_up),
-            Role::Source | Role::Pure | Role::Timer | Role::Receive => false,
+            Role::Source | Role::Pure | Role::Timer | Role::Receive | Role::Listen => false,
         }
     }
 }

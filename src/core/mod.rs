@@ -43,6 +43,7 @@ pub mod retry;
 pub mod run;
 pub mod scope;
 pub mod selection;
+pub mod signal;
 pub mod start;
 pub mod steer;
 pub mod survey;

@@ -15,6 +15,8 @@
 //! | `/v1/runs/{run}/dead-letters/{item}` | everything about an item, its record included |
 //! | `/v1/runs/{run}/plan?terms` | what a resume on these terms (JSON) would do |
 //! | POST `/v1/runs/{run}/actions` | takes an [`Order`] such as `{"action": "close", "by": "ana"}` |
+//! | POST `/v1/signals` | takes a signal in: `{"signal", "key", "id"}`, and what else [`Sent`] has |
+//! | `/v1/signals` | the signals that are kept, newest first |
 //! | `POST /v1/state/backup` | writes a backup to `{"file"}`, a path of the engine's machine |
 //!
 //! `{run}` is an ID, a unique prefix, `@latest` or `@failed`. Errors are problem documents
@@ -24,6 +26,7 @@ mod acts;
 mod care;
 mod problem;
 mod reads;
+mod signals;
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -39,7 +42,9 @@ use axum::routing::{get, post};
 use crate::core::care::Backup;
 use crate::core::id::RunId;
 use crate::core::resume::ResumePlan;
-use crate::view::{Acted, Archive, Order, Problem, ProblemKind, ResumeTerms, code};
+use crate::view::{
+    Acted, Archive, Order, Problem, ProblemKind, ResumeTerms, Sent, SignalView, Signalled, code,
+};
 
 pub use care::BackupRequest;
 pub use socket::{Error, Serving, listen};
@@ -58,6 +63,18 @@ pub type Acting = Pin<Box<dyn Future<Output = Result<Acted, Problem>> + Send>>;
 /// Takes a backup to a file.
 pub type Keeper = Arc<dyn Fn(PathBuf) -> BackingUp + Send + Sync>;
 
+/// Takes signals in.
+pub type Signaller = Arc<dyn Fn(Sent) -> Signalling + Send + Sync>;
+
+/// A signal that is being taken in.
+pub type Signalling = Pin<Box<dyn Future<Output = Result<Signalled, Problem>> + Send>>;
+
+/// Lists the signals that are kept.
+pub type KeptSignals = Arc<dyn Fn() -> ListingSignals + Send + Sync>;
+
+/// The signals that are kept, being read.
+pub type ListingSignals = Pin<Box<dyn Future<Output = Result<Vec<SignalView>, Problem>> + Send>>;
+
 /// A backup that is being taken.
 pub type BackingUp = Pin<Box<dyn Future<Output = Result<Backup, Problem>> + Send>>;
 
@@ -70,6 +87,10 @@ pub struct Service {
     pub planner: Planner,
     /// Does what is asked for.
     pub actor: Actor,
+    /// Takes signals in.
+    pub signaller: Signaller,
+    /// Lists them.
+    pub kept: KeptSignals,
     /// Takes backups.
     pub keeper: Keeper,
 }
@@ -89,6 +110,7 @@ pub fn router(service: Service) -> Router {
         .route("/v1/runs/{run}/dead-letters/{item}", get(reads::dead_letter))
         .route("/v1/runs/{run}/plan", get(reads::plan))
         .route("/v1/runs/{run}/actions", post(acts::act))
+        .route("/v1/signals", get(signals::kept).post(signals::send))
         .route("/v1/state/backup", post(care::backup))
         .fallback(|| async { problem::response(&unknown_path()) })
         .method_not_allowed_fallback(|| async { problem::method_not_allowed() })

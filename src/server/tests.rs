@@ -12,8 +12,9 @@ use crate::config::Options;
 use crate::core::care::Backup;
 use crate::core::ledger::Verdict;
 use crate::core::run::Status;
+use crate::core::time::Timestamp;
 use crate::view::{Action, Doubtful, EffectFilter, ItemFilter, LetterQuery, RunFilter, UnitStatus};
-use crate::view::{code, fake};
+use crate::view::{When, code, fake};
 
 fn service() -> Service {
     let planner: Planner = Arc::new(|run, terms: ResumeTerms| {
@@ -57,7 +58,15 @@ fn service() -> Service {
             }
         })
     });
-    Service { archive: fake::archive(true), planner, actor, keeper }
+    let signaller: Signaller = Arc::new(|sent| {
+        Box::pin(async move {
+            let Sent { signal, key, id, .. } = sent;
+            let (woke, kept_until) = (u64::from(key == "SKU-1"), When(Timestamp(0)));
+            Ok(Signalled { signal, key, id, known: false, woke, too_old_for: 0, kept_until })
+        })
+    });
+    let kept: KeptSignals = Arc::new(|| Box::pin(async { Ok(Vec::new()) }));
+    Service { archive: fake::archive(true), planner, actor, signaller, kept, keeper }
 }
 
 fn state() -> (TempDir, Options) {

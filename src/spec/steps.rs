@@ -9,9 +9,11 @@ use super::node::{Key, Node};
 use super::place::{Span, StepPlaces};
 use super::policy::{self, Policy};
 use super::report::{Mistake, Notes};
+use super::units;
 use super::with;
 use super::words::{either, suggest};
-use crate::core::catalog::{Catalog, Descriptor};
+use crate::core::catalog::{Catalog, Descriptor, Role};
+use crate::core::signal;
 use crate::core::workflow::Step;
 use crate::expr::Template;
 
@@ -176,6 +178,11 @@ fn step<'a>(section: &Object<'_>, key: &Key, ground: &Ground<'a>, notes: &mut No
         }
     }
     with::with(section, &mut draft, notes);
+    if descriptor.is_some_and(|known| known.role == Role::Listen) {
+        // Signals come from people and other systems: `defaults` are for calls.
+        let said = draft.step.with.get("timeout").and_then(|node| units::duration(node.as_str()?).ok());
+        draft.step.timeout = said.unwrap_or(signal::TIMEOUT);
+    }
     draft.step.connection = connection(section, &draft, ground, notes);
     draft
 }

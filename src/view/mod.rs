@@ -24,6 +24,7 @@ mod problem;
 mod reference;
 mod ruling;
 mod run;
+mod signal;
 mod status;
 mod step;
 mod terms;
@@ -44,6 +45,7 @@ pub use plan::{PlanConnection, PlanDoubt, PlanExecute, PlanLeft, PlanReuse, Plan
 pub use problem::{Problem, ProblemKind, code};
 pub use ruling::{Dropping, Settling};
 pub use run::{RunFilter, RunList, RunSummary, RunView, SourceView};
+pub use signal::{Sent, SignalView, Signalled};
 pub use status::UnitStatus;
 pub use step::{StepTrack, StepView};
 pub use terms::{Acceptance, DefinitionChoice, ITEMS_DEAD_LETTERED, ITEMS_FAILED, ResumeTerms, argument};

@@ -17,7 +17,8 @@ use milepost::core::scope::Scope;
 use milepost::core::time::Timestamp;
 use milepost::core::version::Version;
 use milepost::core::workflow::{Batch, Connection, Step};
-use milepost::ports::{Call, Effect, OwnQueue, Queue, QueueError, StoreError, Worker};
+use milepost::ports::{Call, Clock, Effect, OwnQueue, Queue, QueueError, StoreError, Worker};
+use milepost::store::MemoryStore;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
@@ -157,6 +158,8 @@ fn made(uses: &str, connection: Option<(&str, Value)>, with: &Value) -> Result<W
         files: &files,
         base: Path::new("."),
         queue: Arc::new(NoQueue),
+        signals: Arc::new(MemoryStore::new(Arc::new(NoTime))),
+        clock: Arc::new(NoTime),
     };
     build(&site)
 }
@@ -282,4 +285,16 @@ impl OwnQueue for NoQueue {
     async fn share(&self, _: Vec<(Message, Carried)>) -> Result<(), StoreError> {
         Ok(())
     }
+}
+
+/// Nothing here looks at the time.
+struct NoTime;
+
+#[async_trait]
+impl Clock for NoTime {
+    fn now(&self) -> Timestamp {
+        Timestamp(0)
+    }
+
+    async fn sleep_until(&self, _: Timestamp) {}
 }

@@ -70,7 +70,7 @@ line  step       verdict      why
 52    publish    valid
 60    consume    valid
 66    pim        valid
-73    medusa     must re-run  definition changed
+83    medusa     must re-run  definition changed
 ");
     assert!(table.contains("definition changed"), "{table}");
     assert!(plan.stderr.contains("--definition current --expect "), "{}", plan.stderr);
@@ -122,7 +122,7 @@ fn when_the_product_itself_changes_everything_behind_it_is_done_anew_under_new_e
 52 publish: must re-run upstream changed
 60 consume: must re-run upstream changed
 66 pim: must re-run upstream changed
-73 medusa: must re-run upstream changed
+83 medusa: must re-run upstream changed
 ");
     assert_eq!(site.milepost(&["resume", "@latest", "--definition", "current"]).code, Some(0));
     assert_eq!(shown(&site), ("succeeded".to_owned(), SAMPLE[1], SAMPLE[2]));
@@ -130,6 +130,14 @@ fn when_the_product_itself_changes_everything_behind_it_is_done_anew_under_new_e
     let again = planned(&site, &["--definition", "current", "--items", "dead-lettered"]);
     assert!(again["execute"].as_array().unwrap().is_empty(), "{again:#}");
 }
+
+/// The PIM step under another name.
+const RENAMED: &[(&str, &str)] = &[
+    ("  pim:\n    needs", "  catalogue:\n    needs"),
+    ("needs: [pim]", "needs: [catalogue]"),
+    ("steps.pim.modified", "steps.catalogue.modified"),
+    ("delete_after: pim", "delete_after: catalogue"),
+];
 
 #[test]
 fn an_edit_that_the_records_cannot_follow_is_refused_with_its_line_and_nothing_is_changed() {
@@ -148,26 +156,22 @@ fn an_edit_that_the_records_cannot_follow_is_refused_with_its_line_and_nothing_i
         site.edit("product-sync.yaml", &back);
         tame(&site, &told.stderr)
     };
-    let renamed = &[
-        ("  pim:\n    needs", "  catalogue:\n    needs"),
-        ("needs: [pim]", "needs: [catalogue]"),
-        ("delete_after: pim", "delete_after: catalogue"),
-    ];
-    insta::assert_snapshot!(refused(renamed), @r"
+    insta::assert_snapshot!(refused(RENAMED), @r"
 error[E1034]: RUN cannot go on under SITE/workflows/product-sync.yaml as it is now; nothing was changed
   line  38  validate  valid
   line  47  transform  valid
   line  52  publish  valid
   line  60  consume  valid
   line  66  catalogue  incompatible: it is new and stands before 'medusa', which has records: put it behind
-  line  73  medusa  valid
+  line  73  published  must re-run: definition changed
+  line  83  medusa  valid
   line   -  pim  incompatible: it was removed or renamed, and has records
 next: milepost resume RUN --plan
       milepost run SITE/workflows/product-sync.yaml
 ");
     let inserted = &[(
-        "  medusa:\n    needs: [pim]",
-        "  rest:\n    needs: [pim]\n    uses: delay\n    with: { for: 1s }\n\n  medusa:\n    needs: [rest]",
+        "  medusa:\n    needs: [published]",
+        "  rest:\n    needs: [published]\n    uses: delay\n    with: { for: 1s }\n\n  medusa:\n    needs: [rest]",
     )];
     insta::assert_snapshot!(refused(inserted), @r"
 error[E1034]: RUN cannot go on under SITE/workflows/product-sync.yaml as it is now; nothing was changed
@@ -176,8 +180,9 @@ error[E1034]: RUN cannot go on under SITE/workflows/product-sync.yaml as it is n
   line  52  publish  valid
   line  60  consume  valid
   line  66  pim  valid
-  line  73  rest  incompatible: it is new and stands before 'medusa', which has records: put it behind
-  line  78  medusa  valid
+  line  73  published  valid
+  line  83  rest  incompatible: it is new and stands before 'medusa', which has records: put it behind
+  line  88  medusa  valid
 next: milepost resume RUN --plan
       milepost run SITE/workflows/product-sync.yaml
 ");
@@ -189,7 +194,8 @@ error[E1034]: RUN cannot go on under SITE/workflows/product-sync.yaml as it is n
   line  52  publish  valid
   line  60  consume  valid
   line  66  pim  valid
-  line  73  medusa  valid
+  line  73  published  valid
+  line  83  medusa  valid
 next: milepost resume RUN --plan
       milepost run SITE/workflows/product-sync.yaml
 ");
@@ -293,7 +299,7 @@ line  step       verdict      why
 52    publish    valid
 60    consume    valid
 66    pim        valid
-73    medusa     must re-run  connection changed
+83    medusa     must re-run  connection changed
 
 connection shop
   was  url THE-OLD-SHOP

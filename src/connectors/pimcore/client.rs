@@ -64,6 +64,15 @@ impl Hub {
         self.ask(query, json!({ "f": filter })).await.map_err(Trouble::of_read)
     }
 
+    /// Lists the objects of these SKUs that are published, with when each was last changed.
+    pub(super) async fn published(&self, skus: &[String]) -> Result<Vec<Value>, Trouble> {
+        let wanted: Vec<Value> = skus.iter().map(|sku| json!({ "sku": sku })).collect();
+        let filter = json!({ "$or": wanted }).to_string();
+        let query = document::published(&self.class);
+        let data = self.ask(&query, json!({ "f": filter })).await.map_err(Trouble::of_read)?;
+        Ok(nodes(&data["found"]).cloned().collect())
+    }
+
     /// Reads what stands at our path under a key.
     pub(super) async fn at_key(&self, key: &str) -> Result<Found, Trouble> {
         let path = format!("{}/{key}", self.path);

@@ -69,6 +69,14 @@ fn alias(at: usize) -> String {
     format!("localized_{at}")
 }
 
+/// The query that lists what is published by a filter, all of it: drafts are left out when nothing is
+/// said about them.
+pub(super) fn published(class: &str) -> String {
+    format!(
+        "query($f:String!){{found:get{class}Listing(filter:$f){{edges{{node{{sku modificationDate}}}}}}}}"
+    )
+}
+
 /// The query that reads one object by its path.
 pub(super) fn at(class: &str) -> String {
     format!("query($p:String!){{found:get{class}(fullpath:$p){{id sku}}}}")

@@ -34,6 +34,7 @@ mod client;
 mod document;
 mod kinds;
 mod profile;
+mod published;
 mod request;
 mod rest;
 mod upsert;
@@ -52,7 +53,7 @@ use crate::core::fault::Fault;
 use crate::core::retry::Probed;
 use crate::core::scope::Scope;
 use crate::mapping::Mapping;
-use crate::ports::{Call, Effect, Prepare, Verdicts, Worker};
+use crate::ports::{Announcer, Call, Effect, Prepare, Verdicts, Worker};
 use client::Hub;
 use request::Terms;
 use verdict::Trouble;
@@ -125,6 +126,15 @@ fn is_rest(site: &Site<'_>) -> Result<bool, BuildFault> {
         Some("rest") => Ok(true),
         Some(other) => Err(BuildFault::field("mode", format!("'{other}' is not a mode: graphql or rest"))),
     }
+}
+
+/// Who is asked what is published.
+///
+/// # Errors
+/// A field of the connection is wrong.
+pub fn announcer(site: &Site<'_>) -> Result<Arc<dyn Announcer>, Vec<BuildFault>> {
+    let hub = hub(site).map_err(|fault| vec![fault])?;
+    Ok(Arc::new(published::Published(hub)))
 }
 
 fn hub(site: &Site<'_>) -> Result<Hub, BuildFault> {

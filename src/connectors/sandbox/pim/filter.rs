@@ -21,6 +21,17 @@ pub(super) fn fits(filter: &Map<String, Value>, held: &dyn Fn(&str) -> Value) ->
     })
 }
 
+/// The SKUs of which each object that fits has one, as far as the filter names them: by itself, or as
+/// alternatives.
+pub(super) fn skus(filter: &Map<String, Value>) -> Option<Vec<String>> {
+    let sku = |filter: &Map<String, Value>| filter.get("sku").and_then(Value::as_str).map(str::to_owned);
+    match (sku(filter), filter.get("$or")) {
+        (Some(sku), _) => Some(vec![sku]),
+        (None, Some(branches)) => all(branches).map(sku).collect(),
+        (None, None) => None,
+    }
+}
+
 fn all(wanted: &Value) -> impl Iterator<Item = &Map<String, Value>> {
     wanted.as_array().into_iter().flatten().filter_map(Value::as_object)
 }
@@ -109,5 +120,14 @@ mod tests {
             assert_eq!(fits(filter.as_object().unwrap(), &held), expected, "{filter}");
         }
         assert_eq!(read("{").unwrap_err(), "unable to decode filter");
+    }
+
+    #[test]
+    fn skus_are_known_only_when_every_alternative_names_one() {
+        let of = |filter: Value| skus(filter.as_object().unwrap());
+        assert_eq!(of(json!({ "$or": [{ "sku": "a" }, { "sku": "b" }] })).unwrap(), ["a", "b"]);
+        assert_eq!(of(json!({ "sku": "a", "$or": [{ "ean": "1" }] })).unwrap(), ["a"]);
+        assert_eq!(of(json!({ "$or": [{ "sku": "a" }, { "ean": "1" }] })), None);
+        assert_eq!(of(json!({ "ean": "1" })), None);
     }
 }

@@ -75,11 +75,13 @@ pub(super) fn listing(objects: &Objects, field: &Field, view: View<'_>) -> Done 
             && filter::fits(&wanted, &|name| column(object, name))
     };
     // The SKU has an index; anything else is looked for one by one.
-    let sku = wanted.get("sku").and_then(Value::as_str);
-    let mut found: Vec<&Object> = match sku {
-        Some(sku) => objects.with_sku(sku).into_iter().filter(fits).collect(),
+    let skus = filter::skus(&wanted);
+    let mut found: Vec<&Object> = match &skus {
+        Some(skus) => skus.iter().flat_map(|sku| objects.with_sku(sku)).filter(fits).collect(),
         None => objects.iter().filter(fits).collect(),
     };
+    found.sort_unstable_by_key(|object| object.id);
+    found.dedup_by_key(|object| object.id);
     sort(&mut found, field);
     let skipped = argument(field, "after").and_then(Value::as_u64).unwrap_or(0);
     let most = argument(field, "first").and_then(Value::as_u64).unwrap_or(u64::MAX);
@@ -89,7 +91,7 @@ pub(super) fn listing(objects: &Objects, field: &Field, view: View<'_>) -> Done 
         "totalCount" => Value::from(found.len()),
         _ => page().map(|object| edge(object, &asked.fields, view)).collect(),
     });
-    Done { value, keys: sku.map(ToOwned::to_owned).into_iter().collect(), ..Done::default() }
+    Done { value, keys: skus.unwrap_or_default(), ..Done::default() }
 }
 
 /// Orders by `sortBy`, each ascending unless `sortOrder` says `DESC` at its place.
