@@ -81,7 +81,9 @@ fn check_value(schema: &Schema, of: &Type, selected: &SelectionSet, value: &Valu
     match (of, value) {
         (_, Value::Null) => assert!(!of.is_non_null(), "{place} is null"),
         (Type::List(inner) | Type::NonNullList(inner), Value::Array(values)) => {
-            values.iter().for_each(|value| check_value(schema, inner, selected, value, place));
+            for value in values {
+                check_value(schema, inner, selected, value, place);
+            }
         }
         (Type::List(_) | Type::NonNullList(_), other) => panic!("{place}: {other} is not a list"),
         (Type::Named(name) | Type::NonNullNamed(name), value) => {
@@ -150,12 +152,12 @@ async fn what_the_connector_sends_is_valid_and_answered_as_asked() {
         assert!(has("createProduct") >= 2 && has("updateProduct") >= 4 && has("getProduct(") >= 2);
         assert_eq!(has("updateProduct(id:$i,published:true") > 0, name == "2026.2");
         let fresh = World::playing(profile).await;
-        let asker = Asker::of(&fresh);
+        let direct = Asker::of(&fresh);
         for asked in asked {
             let query = asked.query();
             let document = ExecutableDocument::parse_and_validate(&schema, &query, "sent.graphql")
                 .unwrap_or_else(|errors| panic!("{query}\n{errors}"));
-            let answer = asker.ask(&query, &asked.json()["variables"]).await;
+            let answer = direct.ask(&query, &asked.json()["variables"]).await;
             let operation = document.operations.iter().next().unwrap();
             check(&schema, &operation.selection_set, &answer["data"], "data");
         }
@@ -227,7 +229,7 @@ async fn all_that_the_schema_has_is_answered_and_nothing_else() {
         let mut tried = (0, 0);
         for root in ["Query", "Mutations"] {
             let (_, fields) = outputs(&schema).into_iter().find(|(name, _)| name == root).unwrap();
-            let word = if root == "Query" { "query" } else { "mutation" };
+            let operator = if root == "Query" { "query" } else { "mutation" };
             for field in fields {
                 let selection = everything(&schema, field.ty.inner_named_type());
                 let given: Vec<(String, String)> = field
@@ -238,7 +240,7 @@ async fn all_that_the_schema_has_is_answered_and_nothing_else() {
                 let operation = |given: &[(String, String)], selection: &str| {
                     let given: Vec<String> =
                         given.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-                    format!("{word} {{ {}({}) {selection} }}", field.name, given.join(" "))
+                    format!("{operator} {{ {}({}) {selection} }}", field.name, given.join(" "))
                 };
                 let mut operations = vec![operation(&given, &selection)];
                 for at in 0..given.len() {
@@ -264,7 +266,7 @@ async fn all_that_the_schema_has_is_answered_and_nothing_else() {
                 }
                 operations.push(operation(&given, ""));
                 operations.push(operation(&given, "{ nonsense }"));
-                operations.push(format!("{word} {{ {}Nonsense {selection} }}", field.name));
+                operations.push(format!("{operator} {{ {}Nonsense {selection} }}", field.name));
                 operations.extend(inputs(&schema, &given).map(|given| operation(&given, &selection)));
                 let answers = asker.all(&operations).await;
                 for (query, answer) in operations.iter().zip(answers) {

@@ -85,9 +85,9 @@ impl Shelf {
     }
 
     async fn open(&self) -> Desk {
-        let shelf = self.clone();
+        let held = self.clone();
         Desk::start(move |asked| {
-            let (status, body) = shelf.answer(&asked);
+            let (status, body) = held.answer(&asked);
             let body = if body.is_null() { String::new() } else { body.to_string() };
             std::future::ready(Some((status, body)))
         })
