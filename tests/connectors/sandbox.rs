@@ -13,7 +13,7 @@ fn shop_item(key: &str) -> Value {
     json!({
         "external_id": key, "handle": key, "title": "t",
         "options": [{ "title": "Size", "values": ["one"] }],
-        "variants": [{ "title": "v", "sku": key, "prices": [{ "currency_code": "eur", "amount": 1 }] }],
+        "variants": [{ "title": "v", "sku": key, "options": { "Size": "one" }, "prices": [{ "currency_code": "eur", "amount": 1 }] }],
     })
 }
 

@@ -126,8 +126,10 @@ impl Storefront {
         }
         // A link to a channel that is gone comes as null.
         let linked = there["sales_channels"].as_array().into_iter().flatten();
-        let channels: Vec<&str> =
-            linked.map(|channel| text(channel, "name")).filter(|name| !name.is_empty()).collect();
+        let channels: Vec<&str> = linked
+            .filter(|channel| channel["id"].is_string())
+            .map(|channel| channel["name"].as_str().unwrap_or(text(channel, "id")))
+            .collect();
         if channels.is_empty() {
             return Some("it is in no sales channel".to_owned());
         }
@@ -152,7 +154,8 @@ impl Storefront {
 /// The status and the channels of products, as the admin sees them.
 async fn there(shop: &Shop, ids: &[&str], sent: &AtomicU64) -> Result<HashMap<String, Value>, Trouble> {
     let limit = ids.len().to_string();
-    let mut query = vec![("limit", limit.as_str()), ("fields", "id,status,sales_channels.name")];
+    let mut query =
+        vec![("limit", limit.as_str()), ("fields", "id,status,sales_channels.id,sales_channels.name")];
     query.extend(ids.iter().map(|id| ("id[]", *id)));
     shop.get("admin/products", &query, sent).await.map(|answer| by_id(&answer))
 }
@@ -186,7 +189,7 @@ mod tests {
     #[test]
     fn a_product_that_is_not_seen_says_why() {
         let there = |status: &str, channels: Value| json!({ "status": status, "sales_channels": channels });
-        let good = there("published", json!([{ "name": "Web" }]));
+        let good = there("published", json!([{ "id": "sc_1", "name": "Web" }]));
         let seen = json!({ "variants": [{ "sku": "A", "calculated_price": { "calculated_amount": 0 } }] });
         let unpriced = json!({ "variants": [{ "sku": "A", "calculated_price": null }] });
         let reason = |region: Option<&str>, seen: Option<&Value>, there: Option<&Value>| {
