@@ -78,6 +78,11 @@ impl Shop {
             let body = json!({ "type": "unauthorized", "message": "Invalid email or password" });
             return Reply::json(call, 401, body);
         }
+        self.renewed(call)
+    }
+
+    /// A new token.
+    fn renewed(&mut self, call: &str) -> Reply {
         let token = format!("stand-in.{}", uuid::Uuid::now_v7().simple());
         self.tokens.insert(token.clone());
         Reply::json(call, 200, json!({ "token": token }))
@@ -96,6 +101,9 @@ impl Standin for Shop {
         match (incoming.method.as_str(), segments.as_slice()) {
             ("GET", ["health"]) => return Reply::page(&call, 200, "OK"),
             ("POST", ["auth", "user", "emailpass"]) => return self.login(incoming),
+            ("POST", ["auth", "token", "refresh"]) if self.is_logged_in(incoming) => {
+                return self.renewed(&call);
+            }
             _ => {}
         }
         // Authentication runs before everything else.
@@ -111,8 +119,13 @@ impl Standin for Shop {
             return match segments.as_slice() {
                 ["admin", "products"] => routes::list(&self.shelf, incoming),
                 ["admin", "products", id] => routes::one(&self.shelf, id),
+                ["admin", "inventory-items"] => routes::items(&self.shelf, incoming),
                 _ => Reply::page(&call, 404, "Cannot find this route"),
             };
+        }
+        if let ("DELETE", ["admin", "inventory-items", id]) = (incoming.method.as_str(), segments.as_slice())
+        {
+            return routes::remove_item(&mut self.shelf, id);
         }
         let json_sent = incoming.headers.get("content-type").is_some_and(|kind| kind.contains("json"));
         let body = match serde_json::from_slice::<Value>(&incoming.body) {
@@ -124,6 +137,9 @@ impl Standin for Shop {
             ("POST", ["admin", "products"]) => routes::create(&mut self.shelf, &ask),
             ("POST", ["admin", "products", "batch"]) => routes::batch(&mut self.shelf, &ask),
             ("POST", ["admin", "products", id]) => routes::update(&mut self.shelf, id, &ask),
+            ("POST", ["admin", "products", id, "options", "batch"]) => {
+                routes::options(&mut self.shelf, id, &ask)
+            }
             ("POST", ["admin", "products", id, "variants", "batch"]) => {
                 routes::variants(&mut self.shelf, id, &ask)
             }
