@@ -61,6 +61,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use self::compile::{Compiler, Named, Tables};
+pub use self::money::minor_digits;
 use self::path::Frame;
 pub use self::reader::MappingFault;
 use self::reader::{Reader, nearest};

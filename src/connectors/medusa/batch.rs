@@ -9,7 +9,7 @@ use super::client::Shop;
 use super::group::{self, Group};
 use super::plan::{self, Change, Plan};
 use super::reads::Reads;
-use super::references::References;
+use super::references::{self, References};
 use super::request::text;
 use super::storefront::Storefront;
 use super::variants::Surplus;
@@ -61,17 +61,18 @@ pub(super) async fn upsert(trade: &Trade, calls: &[Call]) -> Verdicts {
 /// there and makes it whole.
 pub(super) async fn probe(trade: &Trade, request: &Value) -> Probed {
     let sent = AtomicU64::new(0);
-    let body = match trade.references.resolve(&trade.shop, &[request], &sent).await.pop() {
-        Some(Ok(body)) => body,
-        // The next attempt says what is wrong with it.
-        Some(Err(Trouble::Content(_))) | None => return Probed::Absent,
-        Some(Err(trouble)) => return Probed::Unknown(trouble.fault()),
+    let body = match trade.references.look(&trade.shop, request, &sent).await {
+        Ok(Some(body)) => body,
+        // What it names is not there, so it cannot be whole. The next attempt says what is wrong.
+        Ok(None) => return Probed::Absent,
+        Err(trouble) => return Probed::Unknown(trouble.fault()),
     };
     let named = match trade.reads.agreed(&trade.shop, &[text(request, "external_id")], &sent).await {
         Ok(Some(named)) => named.concat(),
         Ok(None) => return Probed::Unknown(unsettled()),
         Err(trouble) => return Probed::Unknown(trouble.fault()),
     };
+    let body = references::left_to_people(request, &named, &body);
     match plan::of(&named, None, &body, trade.surplus) {
         Plan::Create | Plan::Change(_) => Probed::Absent,
         Plan::Refuse(fault) => Probed::Unknown(fault),
@@ -181,7 +182,8 @@ impl Work<'_> {
         for (unit, named) in units.iter().copied().zip(named) {
             let body = &self.bodies[unit];
             let holder = holders.get(text(body, "handle")).and_then(|holders| holders.first());
-            match plan::of(&named, holder, body, self.trade.surplus) {
+            let wanted = references::left_to_people(&self.calls[unit].request, &named, body);
+            match plan::of(&named, holder, &wanted, self.trade.surplus) {
                 Plan::Nothing(facts) => self.outcomes[unit] = Some(Outcome::Done(facts)),
                 Plan::Refuse(fault) => {
                     self.outcomes[unit] = Some(Outcome::Refused { fault, again: Again::Never });
@@ -362,8 +364,8 @@ impl Work<'_> {
             _ => "",
         };
         let products: Vec<(&str, &Value)> =
-            units.iter().map(|unit| (id(unit), &self.bodies[*unit])).collect();
-        let seen = storefront.verify(&products, &self.sent).await;
+            units.iter().map(|unit| (id(unit), &self.calls[*unit].request)).collect();
+        let seen = storefront.verify(shop, &products, &self.sent).await;
         for (unit, seen) in units.into_iter().zip(seen) {
             if let Err(trouble) = seen {
                 self.end(unit, trouble);

@@ -30,6 +30,7 @@ mod orphans;
 mod plan;
 mod reads;
 mod references;
+mod refuse;
 mod request;
 mod stock;
 mod storefront;

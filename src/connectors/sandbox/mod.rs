@@ -44,6 +44,8 @@ pub const API_KEY: &str = "sandbox-key";
 pub const ENDPOINT: &str = "products";
 /// The login that the shop stand-in takes.
 pub const EMAIL: &str = "sandbox@milepost.invalid";
+/// The key that the shop stand-in's store API takes.
+pub const PUBLISHABLE_KEY: &str = "pk_sandbox";
 /// The password that the shop stand-in takes.
 pub const PASSWORD: &str = "sandbox";
 

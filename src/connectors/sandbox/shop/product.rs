@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::around::Around;
 use super::shelf::{Shelf, name, text};
 use super::{Ask, Refusal, variants};
 
@@ -92,7 +93,7 @@ pub(super) fn update(shelf: &mut Shelf, id: &str, body: &Value, ask: &Ask<'_>) -
 
 /// Sets what the body names, for both.
 fn apply(shelf: &mut Shelf, product: &mut Value, body: &Value, ask: &Ask<'_>) -> Result<(), Refusal> {
-    check_references(body)?;
+    check_references(body, ask.around)?;
     if let Some(status) = body["status"].as_str()
         && !STATUSES.contains(&status)
     {
@@ -133,24 +134,30 @@ fn apply(shelf: &mut Shelf, product: &mut Value, body: &Value, ask: &Ask<'_>) ->
     Ok(())
 }
 
-/// The stand-in has no categories, tags, types and collections, so every id of one is unknown;
-/// channels and profiles are not looked at by the real one either.
-fn check_references(body: &Value) -> Result<(), Refusal> {
+/// Unknown categories, tags, types and collections are refused; channels and profiles are not looked at
+/// by the real one either.
+fn check_references(body: &Value, around: &Around) -> Result<(), Refusal> {
     let unknown = |relation: &str, id: &str| {
         let message =
             format!("You tried to set relationship {relation}: {id}, but such entity does not exist");
         Err(Refusal::not_found(message))
     };
-    if let Some(id) = body["categories"][0]["id"].as_str() {
+    let missing = |list: &str| {
+        let mut ids = body[list].as_array().into_iter().flatten().map(|entry| text(entry, "id"));
+        ids.find(|id| !around.has(id))
+    };
+    if let Some(id) = missing("categories") {
         return unknown("product_category_id", id);
     }
     for relation in ["type_id", "collection_id"] {
-        if let Some(id) = body[relation].as_str() {
+        if let Some(id) = body[relation].as_str().filter(|id| !around.has(id)) {
             return unknown(relation, id);
         }
     }
-    match body["tags"][0]["id"].as_str() {
-        Some(id) => Err(Refusal::invalid(format!("Tag with id {id} not found. "))),
+    match missing("tags") {
+        Some(id) => Err(Refusal::invalid(format!(
+            "Tag with id {id} not found. Please create the tag before associating it with the product."
+        ))),
         None => Ok(()),
     }
 }
@@ -229,7 +236,7 @@ pub(super) fn push(list: &mut Value, member: Value) {
 }
 
 /// The handle that a title gives; letters of all languages are kept.
-fn slug(title: &str) -> String {
+pub(super) fn slug(title: &str) -> String {
     let lower = title.to_lowercase();
     let words: Vec<&str> =
         lower.split(|found: char| !found.is_alphanumeric()).filter(|word| !word.is_empty()).collect();

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::around::Around;
 use super::shelf::{Shelf, name, text};
 use super::strict::{self, BATCH, CREATE, OPTIONS, UPDATE, VARIANTS};
 use super::{Ask, Refusal, product, variants};
@@ -119,12 +120,12 @@ pub(super) fn options(shelf: &mut Shelf, id: &str, ask: &Ask<'_>) -> Reply {
 }
 
 /// `GET /admin/inventory-items`.
-pub(super) fn items(shelf: &Shelf, incoming: &Incoming) -> Reply {
+pub(super) fn items(shelf: &Shelf, around: &Around, incoming: &Incoming) -> Reply {
     let of = |name: &str| name == "sku" || name == "sku[]";
     let wanted: Vec<&str> =
         incoming.query.iter().filter(|(name, _)| of(name)).map(|(_, value)| value.as_str()).collect();
     let fits = |item: &&Value| wanted.is_empty() || wanted.contains(&text(item, "sku"));
-    let shown: Vec<Value> = shelf.items().filter(fits).map(|item| with_variants(shelf, item)).collect();
+    let shown: Vec<Value> = shelf.items().filter(fits).map(|item| around.with_levels(with_variants(shelf, item))).collect();
     let body = json!({ "inventory_items": shown, "count": shown.len(), "offset": 0, "limit": 1000 });
     Reply::json("GET /admin/inventory-items", 200, body)
 }
