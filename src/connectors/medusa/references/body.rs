@@ -81,7 +81,10 @@ pub(in crate::connectors::medusa) fn left_to_people(request: &Value, held: &[Val
     if has_channel && !names("sales_channels") {
         members.remove("sales_channels");
     }
-    if held["shipping_profile"]["id"].is_string() && !names("shipping_profile") && !names("shipping_profile_id") {
+    if held["shipping_profile"]["id"].is_string()
+        && !names("shipping_profile")
+        && !names("shipping_profile_id")
+    {
         members.remove("shipping_profile_id");
     }
     body

@@ -212,9 +212,7 @@ impl Around {
         let id = text(&item, "id").to_owned();
         let levels = self.levels.range((id.clone(), String::new())..);
         let own = levels.take_while(|((item, _), _)| *item == id);
-        let shown = |((_, location), quantity): (&(String, String), &Value)| {
-            json!({ "location_id": location, "stocked_quantity": quantity })
-        };
+        let shown = |((_, location), quantity): (&(String, String), &Value)| json!({ "location_id": location, "stocked_quantity": quantity });
         item["location_levels"] = own.map(shown).collect();
         item
     }

@@ -125,7 +125,8 @@ pub(super) fn items(shelf: &Shelf, around: &Around, incoming: &Incoming) -> Repl
     let wanted: Vec<&str> =
         incoming.query.iter().filter(|(name, _)| of(name)).map(|(_, value)| value.as_str()).collect();
     let fits = |item: &&Value| wanted.is_empty() || wanted.contains(&text(item, "sku"));
-    let shown: Vec<Value> = shelf.items().filter(fits).map(|item| around.with_levels(with_variants(shelf, item))).collect();
+    let shown: Vec<Value> =
+        shelf.items().filter(fits).map(|item| around.with_levels(with_variants(shelf, item))).collect();
     let body = json!({ "inventory_items": shown, "count": shown.len(), "offset": 0, "limit": 1000 });
     Reply::json("GET /admin/inventory-items", 200, body)
 }
