@@ -10,6 +10,8 @@ mod medusa;
 #[cfg(test)]
 mod pimcore;
 #[cfg(test)]
+mod references;
+#[cfg(test)]
 mod sandbox;
 #[cfg(test)]
 mod speed;

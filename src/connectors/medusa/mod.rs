@@ -55,13 +55,19 @@ use batch::Trade;
 use client::Shop;
 use login::Credentials;
 use reads::Reads;
-use references::{Options, References};
+use references::{CREATE, MUST_EXIST, Options, References};
+use storefront::Storefront;
 use variants::Surplus;
 use verdict::Trouble;
 
 /// The login of the sandbox's stand-in, which documents it.
 const SANDBOX: (&str, &str) = ("sandbox@milepost.invalid", "sandbox");
 
+/// The publishable key of the sandbox's stand-in.
+const SANDBOX_KEY: &str = "pk_sandbox";
+
+/// `storefront`: a product that buyers do not see is a failure.
+const STOREFRONT_VERIFY: &str = "verify";
 /// `variants`: those that nobody wants stay. The default.
 const VARIANTS_KEEP: &str = "keep";
 /// `variants`: those that nobody wants are deleted.
@@ -78,6 +84,17 @@ pub const CONNECTION: ConnectionKind = ConnectionKind {
         // In place of a login. It costs the server a password hash for every request: 120 ms
         // instead of 10, measured.
         Field { name: "api_key", kind: Kind::Secret, required: false },
+        // How products are put into the shop, not which shop it is, so none of these is `Plain`.
+        // By name or id; without: the store's default channel, the only profile, the only location.
+        Field { name: "sales_channels", kind: Kind::Texts, required: false },
+        Field { name: "shipping_profile", kind: Kind::Any, required: false },
+        Field { name: "stock_location", kind: Kind::Any, required: false },
+        // Those that prices may be in; without: those of the store.
+        Field { name: "currencies", kind: Kind::Texts, required: false },
+        // For `storefront: verify`: the key that the storefront uses, and the id of the region whose
+        // prices buyers see.
+        Field { name: "publishable_key", kind: Kind::Any, required: false },
+        Field { name: "region", kind: Kind::Any, required: false },
     ],
 };
 
@@ -90,6 +107,10 @@ pub const DESCRIPTOR: Descriptor = Descriptor {
     connections: &["medusa", "sandbox"],
     fields: &[
         Field { name: "mapping", kind: Kind::File, required: true },
+        // Of categories that the shop does not have: they are made, or the product is refused.
+        Field { name: "categories", kind: Kind::OneOf(&[CREATE, MUST_EXIST]), required: false },
+        // Whether each product is looked up as buyers see it, after it was written.
+        Field { name: "storefront", kind: Kind::OneOf(&[STOREFRONT_VERIFY]), required: false },
         // Of variants that the shop has and the mapping does not give: they stay, or are deleted.
         Field { name: "variants", kind: Kind::OneOf(&[VARIANTS_KEEP, VARIANTS_EXACT]), required: false },
     ],
@@ -120,17 +141,43 @@ fn trade(site: &Site<'_>) -> Result<Trade, BuildFault> {
     };
     Ok(Trade {
         shop: shop(site)?,
-        references: References::new(Options::default()),
+        references: References::new(Options::of(&site.step.with, &site.settings)?),
         reads: Reads::default(),
         surplus,
-        storefront: None,
+        storefront: storefront(site)?,
     })
 }
 
+/// Where written products are looked for, if the step says so.
+fn storefront(site: &Site<'_>) -> Result<Option<Storefront>, BuildFault> {
+    let settings = &site.settings;
+    if settings::text(&site.step.with, "storefront")?.is_none() {
+        return Ok(None);
+    }
+    let key = match settings::text(settings, "publishable_key")? {
+        Some(key) => key,
+        None if is_sandbox(site) => SANDBOX_KEY,
+        None => {
+            return Err(BuildFault {
+                hint: Some("the shop's settings list the publishable keys; it begins with pk_".to_owned()),
+                ..BuildFault::field(
+                    "publishable_key",
+                    "'storefront: verify' needs 'publishable_key' in the connection",
+                )
+            });
+        }
+    };
+    let url = super::wire::base_url(settings, is_sandbox(site))?;
+    Storefront::new(&url, key, settings::text(settings, "region")?, site.step.timeout).map(Some)
+}
+
+fn is_sandbox(site: &Site<'_>) -> bool {
+    site.connection.is_some_and(|connection| connection.kind == "sandbox")
+}
+
 fn shop(site: &Site<'_>) -> Result<Shop, BuildFault> {
-    let is_sandbox = site.connection.is_some_and(|connection| connection.kind == "sandbox");
-    let url = super::wire::base_url(&site.settings, is_sandbox)?;
-    let credentials = if is_sandbox {
+    let url = super::wire::base_url(&site.settings, is_sandbox(site))?;
+    let credentials = if is_sandbox(site) {
         Credentials::Login { email: SANDBOX.0.into(), password: SANDBOX.1.into() }
     } else {
         credentials(&site.settings)?

@@ -9,6 +9,7 @@
 mod body;
 mod categories;
 mod named;
+mod options;
 mod path;
 mod premises;
 mod ranks;
@@ -30,35 +31,12 @@ use crate::core::fault::Fault;
 pub(super) use body::left_to_people;
 use categories::Categories;
 use named::{COLLECTIONS, Named, TAGS, TYPES, Want};
+use options::Missing;
+pub(super) use options::{CREATE, MUST_EXIST, Options};
 use path::Path;
 use premises::Premises;
 use want::Wants;
 pub(super) use want::{is_path, name};
-
-/// Whether a category that the shop does not have is made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Missing {
-    /// Yes, with all above it.
-    #[default]
-    Create,
-    /// No: it is refused.
-    MustExist,
-}
-
-/// What the step and its connection say. What they do not say is read from the shop.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Options {
-    /// `categories` of the step.
-    pub(super) categories: Missing,
-    /// The channels of a product that names none; empty: the store's default channel.
-    pub(super) sales_channels: Vec<String>,
-    /// The profile of a product that names none; without: the only one that there is.
-    pub(super) shipping_profile: Option<String>,
-    /// Where a stock without a location lies; without: the only location that there is.
-    pub(super) stock_location: Option<String>,
-    /// The currencies that prices may be in, in lower case; empty: those of the store.
-    pub(super) currencies: Vec<String>,
-}
 
 /// The ids of one shop, as far as they were needed. One per worker; calls at the same time share it.
 #[derive(Debug)]

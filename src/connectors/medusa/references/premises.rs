@@ -46,9 +46,9 @@ pub(super) struct Inventory {
     /// In lower case.
     pub(super) currencies: Vec<String>,
     /// The id of the store's default channel; empty without.
-    default_channel: String,
+    pub(super) default_channel: String,
     /// The id of the store's default location; empty without.
-    default_location: String,
+    pub(super) default_location: String,
 }
 
 /// One thing with a name.
