@@ -71,7 +71,7 @@ fn an_sku_of_another_product_costs_one_product_of_fifty() {
         product["model_number"] = json!(format!("SHEIN-{}", product["product_id"].as_str().unwrap()));
     }
     products[POISON]["model_number"] = products[3]["model_number"].clone();
-    let words = forty_nine(&products, &[("sku: sku\n", "sku: product.source.model\n")]);
+    let words = forty_nine(&products, &[("sku: sku\n", "sku: item.source.model\n")]);
     let sku = products[3]["model_number"].as_str().unwrap();
     assert!(words.contains(sku) && words.contains("already exists"), "Medusa's own words: {words}");
 }
@@ -93,8 +93,7 @@ fn a_wrong_password_writes_nothing_says_so_and_is_not_tried_for_each_product() {
     );
     let requests = server.requests();
     let logins = requests.iter().filter(|request| request.path == "/auth/user/emailpass").count();
-    assert!(logins <= 10, "{logins} logins");
-    // One is that of the test itself.
+    assert!(logins < products.len() / 4, "{logins} logins");
     assert_eq!(server.shop().products(), [] as [Value; 0]);
 
     let doctor = site.milepost(&["doctor", WORKFLOW]);

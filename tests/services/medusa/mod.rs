@@ -11,7 +11,7 @@ pub(crate) mod witness;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use reqwest::{Method, RequestBuilder};
+use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -70,18 +70,15 @@ impl Shop {
         token.ok_or_else(|| format!("login: {status} {answer}"))
     }
 
-    fn admin(&self, method: &Method, path: &str, body: Option<&Value>) -> Result<Value, String> {
+    /// What the admin API answers to a question.
+    pub(crate) fn try_get(&self, path: &str) -> Result<Value, String> {
         let mut held = self.token.lock().unwrap();
         loop {
             let (token, is_new) = match held.take() {
                 Some(token) => (token, false),
                 None => (self.login()?, true),
             };
-            let mut request =
-                self.client.request(method.clone(), format!("{}{path}", self.url)).bearer_auth(&token);
-            if let Some(body) = body {
-                request = request.json(body);
-            }
+            let request = self.client.get(format!("{}{path}", self.url)).bearer_auth(&token);
             match self.send(request)? {
                 (200, answer) => {
                     *held = Some(token);
@@ -89,19 +86,9 @@ impl Shop {
                 }
                 // It has expired.
                 (401, _) if !is_new => {}
-                (status, answer) => return Err(format!("{method} {path}: {status} {answer}")),
+                (status, answer) => return Err(format!("{path}: {status} {answer}")),
             }
         }
-    }
-
-    /// What the admin API answers to a question.
-    pub(crate) fn try_get(&self, path: &str) -> Result<Value, String> {
-        self.admin(&Method::GET, path, None)
-    }
-
-    /// What the admin API answers to a write that it takes.
-    pub(crate) fn post(&self, path: &str, body: &Value) -> Value {
-        self.admin(&Method::POST, path, Some(body)).unwrap()
     }
 
     /// Every product with all its parts.
@@ -127,7 +114,7 @@ impl Shop {
             let at = products.len();
             let path = format!(
                 "{}/store/products?region_id={region}&limit={PAGE}&offset={at}&order=id&\
-                 fields=id,external_id,images.url,categories.name,*variants.calculated_price",
+                 fields=id,external_id,*images,*categories,*variants.calculated_price",
                 self.url
             );
             let asked = self.client.get(path).header("x-publishable-api-key", &key);
