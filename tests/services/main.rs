@@ -17,6 +17,11 @@ mod aws_proxy;
 mod aws_s3;
 mod aws_sqs;
 mod aws_watch;
+mod medusa;
+mod medusa_catalogue;
+mod medusa_engines;
+mod medusa_outages;
+mod medusa_refusals;
 mod pim;
 #[path = "../../examples/products/product.rs"]
 mod product;
