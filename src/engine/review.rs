@@ -75,7 +75,7 @@ impl Drive {
     fn is_stale(&self, unit: Unit, step: usize, progress: &Progress) -> bool {
         let Some(held) = self.mail.held.get(&(unit, step)) else { return false };
         if self.desk.plan().items.steps[step].messages == Messages::Signals {
-            return self.is_too_old(unit, step, progress, &held.delivery);
+            return self.is_out_of_date(unit, step, progress, &held.delivery);
         }
         let (event_id, run) = (held.delivery.message.event_id, self.run.id.to_string());
         let track = &self.desk.plan().items;
@@ -88,8 +88,9 @@ impl Drive {
         })
     }
 
-    /// Whether a signal is older than the effect that the item, which waits for it, has had since.
-    fn is_too_old(&self, unit: Unit, step: usize, progress: &Progress, delivery: &Delivery) -> bool {
+    /// Whether a signal is older than the effect that the item, which waits, has had since; or about
+    /// something that it waited for before its definition was edited.
+    fn is_out_of_date(&self, unit: Unit, step: usize, progress: &Progress, delivery: &Delivery) -> bool {
         let track = &self.desk.plan().items;
         let waits = matches!(progress.state(track, step), State::Waiting(_));
         let (Some(context), Some(signal)) =
@@ -100,7 +101,7 @@ impl Drive {
         let Ok(scope) = context.scope(&self.common, step, progress) else { return false };
         let Ok(subject) = subject(&self.common.assembly.items[step], &scope) else { return false };
         let since = signal::since(track, progress, step).unwrap_or(self.run.started_at);
-        !signal.counts_for(&subject, since)
+        signal.topic() != subject.topic() || !signal.counts_for(&subject, since)
     }
 
     fn take(&mut self, unit: Unit, step: usize, now: Timestamp) -> Result<(), Error> {

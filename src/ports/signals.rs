@@ -16,9 +16,16 @@ pub trait Signals: Send + Sync {
     /// same name, key and ID, changes nothing. This is the one door for signals, whoever sends them.
     async fn take_in(&self, signals: Vec<Signal>) -> Result<Vec<TakenIn>, StoreError>;
 
-    /// Up to `limit` items of a run that wait for signals in this queue. Some may have been woken, or
-    /// may have given up, meanwhile.
-    fn awaited(&self, run: RunId, queue: &str, limit: usize) -> Result<Vec<Awaiting>, StoreError>;
+    /// Up to `limit` items of a run that wait for signals in this queue: in an order of the store's own,
+    /// those that come behind the one at `behind`. Some may have been woken, or may have given up,
+    /// meanwhile.
+    fn awaited(
+        &self,
+        run: RunId,
+        queue: &str,
+        behind: Option<&Awaiting>,
+        limit: usize,
+    ) -> Result<Vec<Awaiting>, StoreError>;
 
     /// Every signal that is kept.
     fn kept_signals(&self) -> Result<Vec<Kept>, StoreError>;

@@ -9,7 +9,7 @@ use crate::core::signal::{Awaiting, Kept as KeptSignal, Signal, TakenIn, Topic};
 use crate::ports::{Signals, StoreError};
 
 use super::memory::{Kept, MemoryStore};
-use super::signals::waits_at;
+use super::signals::waits_for;
 
 /// What is durable about signals.
 #[derive(Clone, Default)]
@@ -27,7 +27,7 @@ impl Kept {
         let mut taken = TakenIn { known: false, woke: 0, too_old_for: 0, until: signal.until };
         for (place, awaiting) in self.signals.awaiting.clone() {
             let progress = self.units.get(&(awaiting.run, Unit::Item(awaiting.item)));
-            let waits = progress.is_some_and(|progress| waits_at(progress, awaiting.step));
+            let waits = progress.is_some_and(|progress| waits_for(progress, &awaiting));
             if awaiting.subject.topic() != key.0 || !waits || !signal.is_for(&awaiting.workflow) {
                 continue;
             }
@@ -67,9 +67,18 @@ impl Signals for MemoryStore {
         self.write(|kept| signals.into_iter().map(|signal| kept.signal(signal)).collect())
     }
 
-    fn awaited(&self, run: RunId, queue: &str, limit: usize) -> Result<Vec<Awaiting>, StoreError> {
+    fn awaited(
+        &self,
+        run: RunId,
+        queue: &str,
+        behind: Option<&Awaiting>,
+        limit: usize,
+    ) -> Result<Vec<Awaiting>, StoreError> {
+        let place = |awaiting: &Awaiting| (awaiting.run, awaiting.item, awaiting.step);
+        let behind = behind.map(place);
         self.read(|kept| {
             let of_run = kept.signals.awaiting.values().filter(|awaiting| awaiting.run == run);
+            let of_run = of_run.filter(|awaiting| behind.is_none_or(|behind| place(awaiting) > behind));
             of_run.filter(|awaiting| awaiting.queue == queue).take(limit).cloned().collect()
         })
     }

@@ -84,7 +84,7 @@ impl Stage {
     fn is_waiting(&mut self, awaiting: &Awaiting) -> Result<bool, Error> {
         let (block, slot) = ITEMS.place(awaiting.item);
         let progress: Option<Progress> = self.record(&keys::item_block(awaiting.run, block), slot)?;
-        Ok(progress.is_some_and(|progress| waits_at(&progress, awaiting.step)))
+        Ok(progress.is_some_and(|progress| waits_for(&progress, awaiting)))
     }
 
     /// The payload of a row, as the batch leaves it.
@@ -115,10 +115,12 @@ impl Stage {
     }
 }
 
-/// Whether an item waits at a step.
-pub(super) fn waits_at(progress: &Progress, step: u32) -> bool {
-    let cell = usize::try_from(step).ok().and_then(|step| progress.cells.get(step));
-    cell.is_some_and(|cell| matches!(cell.state, State::Waiting(_)))
+/// Whether an item waits at the step, and for that: its definition may have been edited since.
+pub(super) fn waits_for(progress: &Progress, awaiting: &Awaiting) -> bool {
+    let cell = usize::try_from(awaiting.step).ok().and_then(|step| progress.cells.get(step));
+    cell.is_some_and(|cell| {
+        matches!(cell.state, State::Waiting(_)) && cell.facts == awaiting.subject.facts()
+    })
 }
 
 fn put_kept(kept: &Kept) -> Vec<u8> {
@@ -126,11 +128,19 @@ fn put_kept(kept: &Kept) -> Vec<u8> {
 }
 
 impl Rows {
-    fn awaited(&self, run: RunId, queue: &str, limit: usize) -> Result<Vec<Awaiting>, Error> {
+    fn awaited(
+        &self,
+        run: RunId,
+        queue: &str,
+        behind: Option<&Awaiting>,
+        limit: usize,
+    ) -> Result<Vec<Awaiting>, Error> {
+        let behind = behind.map(keys::awaiting);
         let mut found = Vec::new();
         for row in self.all(keys::AWAITING) {
             let (key, payload) = row?;
-            if keys::run_awaiting(&key) != Some(run) {
+            let is_before = behind.as_ref().is_some_and(|behind| *key <= **behind);
+            if is_before || keys::run_awaiting(&key) != Some(run) {
                 continue;
             }
             let awaiting: Awaiting = cells::from_json(&payload).map_err(codec::at(&key))?;
@@ -159,8 +169,14 @@ impl Signals for Store {
         self.0.writer.signal(signals).await
     }
 
-    fn awaited(&self, run: RunId, queue: &str, limit: usize) -> Result<Vec<Awaiting>, StoreError> {
-        Ok(self.rows()?.awaited(run, queue, limit)?)
+    fn awaited(
+        &self,
+        run: RunId,
+        queue: &str,
+        behind: Option<&Awaiting>,
+        limit: usize,
+    ) -> Result<Vec<Awaiting>, StoreError> {
+        Ok(self.rows()?.awaited(run, queue, behind, limit)?)
     }
 
     fn kept_signals(&self) -> Result<Vec<Kept>, StoreError> {

@@ -25,6 +25,8 @@ mod rest;
 #[cfg(test)]
 mod sandbox;
 #[cfg(test)]
+mod signals;
+#[cfg(test)]
 mod speed;
 #[cfg(test)]
 mod upsert;

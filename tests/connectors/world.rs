@@ -176,16 +176,18 @@ pub(crate) async fn diagnosed(uses: &str, kind: &str, settings: Value) -> Vec<Di
         files: &BTreeMap::new(),
         base: Path::new("."),
         queue: Arc::new(NoQueue),
+        signals: Arc::new(MemoryStore::new(Arc::new(NoTime))),
+        clock: Arc::new(NoTime),
     };
     let uses = vec![Use { site, held: None, source: None }];
     examine(&Patient { kind, settings: &fields, uses, triggers: Vec::new() }).await
 }
 
-fn connected((kind, settings): (&str, Value)) -> Connection {
+pub(crate) fn connected((kind, settings): (&str, Value)) -> Connection {
     Connection { kind: kind.to_owned(), terms: Terms::default(), fields: object(&settings) }
 }
 
-fn step(uses: &str, is_connected: bool, with: &Value) -> Step {
+pub(crate) fn step(uses: &str, is_connected: bool, with: &Value) -> Step {
     Step {
         name: "it".to_owned(),
         uses: uses.to_owned(),
@@ -288,7 +290,7 @@ impl OwnQueue for NoQueue {
 }
 
 /// Nothing here looks at the time.
-struct NoTime;
+pub(crate) struct NoTime;
 
 #[async_trait]
 impl Clock for NoTime {

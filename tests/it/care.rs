@@ -138,7 +138,7 @@ fn what_may_go_is_said_first_and_its_dead_letters_stay() {
 /// The stored states of `tests/store/fixtures`: each must be planned and resumed for good.
 #[test]
 fn a_state_of_an_earlier_format_is_sound_and_its_killed_run_is_resumed() {
-    for format in ["format-1", "format-2"] {
+    for format in ["format-1", "format-2", "format-3"] {
         let outside = Outside::start();
         let site = Site::reaching(&outside.pim, &outside.shop);
         let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/store/fixtures").join(format);

@@ -1,7 +1,8 @@
 //! `signal.wait`: the item goes on when somebody outside says so about its key. Signals come to the
 //! engine from people and from other systems; where those do not tell by themselves, they are asked.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,7 +17,7 @@ use crate::core::scope::Scope;
 use crate::core::signal::{self, Awaiting, Signal};
 use crate::core::time::Timestamp;
 use crate::expr::Template;
-use crate::ports::{Announcer, Clock, Prepare, Queue, QueueError, Receiver, Signals, Worker};
+use crate::ports::{Announced, Announcer, Clock, Prepare, Queue, QueueError, Receiver, Signals, Worker};
 
 /// How often the other side is asked when the step does not say.
 const POLL: Duration = Duration::from_secs(30);
@@ -69,7 +70,7 @@ pub fn build(site: &Site<'_>, announcer: Option<Arc<dyn Announcer>>) -> Result<W
     let subject = settings::template(with, &["signal", "key", "after"])?;
     let is_stand_in = site.connection.is_some_and(|connection| connection.kind == "sandbox");
     let every = poll.unwrap_or(if is_stand_in { POLL_STAND_IN } else { POLL });
-    let asked = announcer.map(|announcer| Asked { announcer, every, due: Mutex::default() });
+    let asked = announcer.map(|announcer| Asked { announcer, every, turn: Mutex::default() });
     let queue = Arc::new(Ear {
         own: Arc::clone(&site.queue) as Arc<dyn Queue>,
         signals: Arc::clone(&site.signals),
@@ -140,54 +141,66 @@ struct Ear {
 struct Asked {
     announcer: Arc<dyn Announcer>,
     every: Duration,
+    turn: Mutex<Turn>,
+}
+
+/// Where asking stands.
+#[derive(Clone, Default)]
+struct Turn {
     /// When it is asked next.
-    due: Mutex<Timestamp>,
+    due: Timestamp,
+    /// Whom it was asked for last, when there are more: the next turn is theirs.
+    behind: Option<Awaiting>,
+    /// The last time brought no answer.
+    failed: bool,
 }
 
 impl Asked {
-    fn due(&self) -> Timestamp {
-        *self.due.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn ask_again(&self, at: Timestamp) {
-        *self.due.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    fn turn(&self) -> MutexGuard<'_, Turn> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Ear {
-    /// Asks about everything that is waited for; what is announced comes in as signals.
+    /// Asks about what is waited for; what is announced comes in as signals.
     async fn ask(&self, asked: &Asked, receive: &Receive) -> Result<(), QueueError> {
-        let awaited = self.signals.awaited(receive.run, &receive.queue, ASKED_MAX)?;
+        let behind = asked.turn().behind.clone();
+        let awaited = self.signals.awaited(receive.run, &receive.queue, behind.as_ref(), ASKED_MAX)?;
         for some in awaited.chunks(asked.announcer.keys_max().max(1)) {
-            let keys: Vec<String> = some.iter().map(|awaiting| awaiting.subject.key.clone()).collect();
+            let keys: BTreeSet<&str> = some.iter().map(|waits| waits.subject.key.as_str()).collect();
+            let keys: Vec<String> = keys.into_iter().map(str::to_owned).collect();
             let announced = asked.announcer.announced(&keys).await.map_err(QueueError::Away)?;
             let now = self.clock.now();
-            let signals: Vec<Signal> = announced
-                .into_iter()
-                .filter_map(|announced| {
-                    let waits = some.iter().find(|waits| waits.subject.key == announced.key)?;
+            // Several may wait for one key, each for something newer than its own effect.
+            let signal = |announced: &Announced| {
+                let mut waits = some.iter().filter(|waits| waits.subject.key == announced.key);
+                waits.find_map(|waits| {
                     Some(signal_of(announced, waits, now)).filter(|signal| signal.wakes(waits))
                 })
-                .collect();
+            };
+            let signals: Vec<Signal> = announced.iter().filter_map(signal).collect();
             if !signals.is_empty() {
                 self.signals.take_in(signals).await?;
             }
         }
+        let last = awaited.last().filter(|_| awaited.len() == ASKED_MAX).cloned();
+        let due = self.clock.now().after(asked.every);
+        *asked.turn() = Turn { due, behind: last, failed: false };
         Ok(())
     }
 }
 
 /// What was announced, as a signal. It can be asked for again, so it is not kept.
-fn signal_of(announced: crate::ports::Announced, waits: &Awaiting, now: Timestamp) -> Signal {
+fn signal_of(announced: &Announced, waits: &Awaiting, now: Timestamp) -> Signal {
     let id = format!("asked/{}", announced.version.as_deref().unwrap_or("now"));
     Signal {
         name: waits.subject.signal.clone(),
-        key: announced.key,
+        key: announced.key.clone(),
         id,
         at: now,
-        version: announced.version,
+        version: announced.version.clone(),
         workflow: None,
-        payload: announced.payload,
+        payload: announced.payload.clone(),
         until: now,
     }
 }
@@ -195,16 +208,21 @@ fn signal_of(announced: crate::ports::Announced, waits: &Awaiting, now: Timestam
 #[async_trait]
 impl Queue for Ear {
     async fn receive(&self, receive: &Receive) -> Result<Received, QueueError> {
-        // Whoever does not wait lets go of what is left.
-        let Some(asked) = self.asked.as_ref().filter(|_| !receive.wait.is_zero()) else {
+        let Some(asked) = &self.asked else { return self.own.receive(receive).await };
+        let turn = asked.turn().clone();
+        // Whoever does not wait lets go of what is left; or sees whether there is an answer again.
+        if receive.wait.is_zero() && !turn.failed {
             return self.own.receive(receive).await;
-        };
-        let now = self.clock.now();
-        if asked.due() <= now {
-            asked.ask_again(now.after(asked.every));
-            self.ask(asked, receive).await?;
         }
-        let wait = receive.wait.min(asked.due().since(self.clock.now()));
+        if turn.due <= self.clock.now()
+            && let Err(error) = self.ask(asked, receive).await
+        {
+            asked.turn().failed = true;
+            // What others have told counts all the same.
+            let told = self.own.receive(&Receive { wait: Duration::ZERO, ..receive.clone() }).await?;
+            return if told.is_empty() { Err(error) } else { Ok(told) };
+        }
+        let wait = receive.wait.min(asked.turn().due.since(self.clock.now()));
         self.own.receive(&Receive { wait, ..receive.clone() }).await
     }
 

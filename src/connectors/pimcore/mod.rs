@@ -41,6 +41,7 @@ mod upsert;
 mod verdict;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
@@ -64,6 +65,10 @@ const PATH: &str = "/Products";
 const CLASS: &str = "Product";
 /// The endpoint and the key of the sandbox's stand-in, which documents them.
 const SANDBOX: (&str, &str) = ("products", "sandbox-key");
+
+/// The longest that one question what is published may take: the timeout of the step that asks is how
+/// long it waits for the answer it hopes for.
+const ASKING: Duration = Duration::from_secs(30);
 
 const fn optional(name: &'static str, kind: Kind) -> Field {
     Field { name, kind, required: false }
@@ -116,7 +121,8 @@ pub fn build(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
         let (mapping, routes) = settings::both(settings::mapping(site), rest::routes(site).map_err(alone))?;
         return Ok(Worker::Effect(Arc::new(rest::Upsert { mapping, routes })));
     }
-    let (mapping, hub) = settings::both(settings::mapping(site), hub(site).map_err(alone))?;
+    let hub = hub(site, site.step.timeout).map_err(alone);
+    let (mapping, hub) = settings::both(settings::mapping(site), hub)?;
     Ok(Worker::Effect(Arc::new(Upsert { mapping, hub })))
 }
 
@@ -131,13 +137,20 @@ fn is_rest(site: &Site<'_>) -> Result<bool, BuildFault> {
 /// Who is asked what is published.
 ///
 /// # Errors
-/// A field of the connection is wrong.
+/// A field of the connection is wrong, or it goes by the site's own routes: none of them lists what is
+/// published.
 pub fn announcer(site: &Site<'_>) -> Result<Arc<dyn Announcer>, Vec<BuildFault>> {
-    let hub = hub(site).map_err(|fault| vec![fault])?;
+    let alone = |fault| vec![fault];
+    if is_rest(site).map_err(alone)? {
+        let hint = "leave the connection of this step out, and let the PIM send signals".to_owned();
+        let fault = BuildFault::field("mode", "with mode: rest nobody can be asked what is published");
+        return Err(vec![BuildFault { hint: Some(hint), ..fault }]);
+    }
+    let hub = hub(site, ASKING).map_err(alone)?;
     Ok(Arc::new(published::Published(hub)))
 }
 
-fn hub(site: &Site<'_>) -> Result<Hub, BuildFault> {
+fn hub(site: &Site<'_>, timeout: Duration) -> Result<Hub, BuildFault> {
     let is_sandbox = site.connection.is_some_and(|connection| connection.kind == "sandbox");
     let url = wire::base_url(&site.settings, is_sandbox)?;
     let (endpoint, api_key) = if is_sandbox {
@@ -155,7 +168,7 @@ fn hub(site: &Site<'_>) -> Result<Hub, BuildFault> {
         BuildFault::field("profile", format!("'profile' must be one of {known}"))
     };
     Ok(Hub {
-        client: wire::client(site.step.timeout, Redirects::Refused)?,
+        client: wire::client(timeout, Redirects::Refused)?,
         url: format!("{url}/pimcore-graphql-webservices/{endpoint}"),
         api_key: api_key.into(),
         class: class.to_owned(),
@@ -209,7 +222,7 @@ pub(crate) async fn examine(site: &Site<'_>) -> Diagnosis {
             Ok(routes) => rest::examine(&routes).await,
             Err(fault) => wrong(fault),
         },
-        Ok(false) => match hub(site) {
+        Ok(false) => match hub(site, site.step.timeout) {
             Ok(hub) => {
                 let answered = hub.find("milepost-doctor").await;
                 let what = format!("Pimcore at {}", hub.url);

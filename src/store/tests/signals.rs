@@ -22,6 +22,8 @@ on_both_stores!(
     versions_decide_where_both_sides_have_one,
     who_does_not_wait_any_more_is_not_woken,
     what_can_be_asked_for_again_is_not_kept,
+    who_waits_for_something_else_by_now_is_not_woken,
+    everybody_who_waits_is_found_in_turn,
 );
 
 const QUEUE: &str = "signal.wait/published";
@@ -55,7 +57,8 @@ fn awaiting(run: RunId, number: u64, key: &str, since: u64) -> Awaiting {
 
 /// As the engine commits it: the record says that the item waits, and the wait says where it is.
 async fn waits(store: &Store, awaiting: Awaiting) {
-    let waiting = item(&[S::Succeeded, S::Waiting(awaiting.until)]);
+    let mut waiting = item(&[S::Succeeded, S::Waiting(awaiting.until)]);
+    waiting.cells[1].facts = awaiting.subject.facts();
     let record = Change::Progress(awaiting.run, Unit::Item(awaiting.item), waiting);
     store.commit(vec![record, Change::Await(Box::new(awaiting))]).await.unwrap();
 }
@@ -80,11 +83,11 @@ async fn a_signal_wakes_who_waits_for_its_key_and_is_kept(store: Store, _: Arc<H
     waits(&store, awaiting(RUN, 3, "A", 10)).await;
     waits(&store, awaiting(RUN, 4, "B", 10)).await;
     waits(&store, awaiting(LATER, 3, "A", 10)).await;
-    assert_eq!(store.awaited(RUN, QUEUE, 10).unwrap().len(), 2);
+    assert_eq!(store.awaited(RUN, QUEUE, None, 10).unwrap().len(), 2);
     assert_eq!(take_in(&store, signal("A", "1", 20)).await, (false, 2, 0), "in whatever run");
     assert_eq!(woken(&store, RUN).await, [(3, "1".to_owned())]);
     assert_eq!(woken(&store, LATER).await, [(3, "1".to_owned())]);
-    assert_eq!(store.awaited(RUN, QUEUE, 10).unwrap().len(), 1, "B still waits");
+    assert_eq!(store.awaited(RUN, QUEUE, None, 10).unwrap().len(), 1, "B still waits");
     assert_eq!(take_in(&store, signal("C", "1", 20)).await, (false, 0, 0), "nobody waits for C");
     let kept = store.kept_signals().unwrap();
     assert_eq!(kept.iter().map(|kept| kept.woke).sum::<u64>(), 2);
@@ -101,7 +104,7 @@ async fn one_that_comes_before_the_wait_is_found(store: Store, _: Arc<HandClock>
     let woke =
         |id: &str| store.kept_signals().unwrap().iter().find(|kept| kept.signal.id == id).unwrap().woke;
     assert_eq!((woke("old"), woke("new")), (0, 1));
-    assert_eq!(store.awaited(RUN, QUEUE, 10).unwrap(), []);
+    assert_eq!(store.awaited(RUN, QUEUE, None, 10).unwrap(), []);
 }
 
 async fn the_same_one_twice_is_one(store: Store, _: Arc<HandClock>) {
@@ -151,4 +154,30 @@ async fn what_can_be_asked_for_again_is_not_kept(store: Store, _: Arc<HandClock>
     take_in(&store, Signal { at, until: at, ..signal("A", "asked", 20) }).await;
     assert_eq!(woken(&store, RUN).await.len(), 1);
     assert_eq!(store.kept_signals().unwrap(), []);
+}
+
+async fn who_waits_for_something_else_by_now_is_not_woken(store: Store, _: Arc<HandClock>) {
+    waits(&store, awaiting(RUN, 3, "A", 10)).await;
+    // The key of the step was edited.
+    waits(&store, awaiting(RUN, 3, "B", 10)).await;
+    assert_eq!(take_in(&store, signal("A", "1", 20)).await, (false, 0, 0));
+    assert_eq!(woken(&store, RUN).await, []);
+    assert_eq!(take_in(&store, signal("B", "1", 20)).await, (false, 1, 0));
+    assert_eq!(woken(&store, RUN).await, [(3, "1".to_owned())]);
+}
+
+async fn everybody_who_waits_is_found_in_turn(store: Store, _: Arc<HandClock>) {
+    for item in 0..5 {
+        waits(&store, awaiting(RUN, item, &format!("key {item}"), 10)).await;
+        waits(&store, awaiting(LATER, item, &format!("key {item}"), 10)).await;
+    }
+    let (mut found, mut behind) = (Vec::new(), None);
+    for expected in [2, 2, 1, 0] {
+        let some = store.awaited(RUN, QUEUE, behind.as_ref(), 2).unwrap();
+        assert_eq!(some.len(), expected);
+        found.extend(some.iter().map(|waits| (waits.run, waits.item)));
+        behind = some.last().cloned().or(behind);
+    }
+    found.sort_unstable();
+    assert_eq!(found, (0..5).map(|item| (RUN, item)).collect::<Vec<_>>());
 }
