@@ -113,6 +113,12 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
+    /// Whether the step cannot do without a connection. One that listens is told by others; whom its
+    /// connection leads to is asked as well.
+    pub fn needs_connection(&self) -> bool {
+        !self.connections.is_empty() && self.role != Role::Listen
+    }
+
     /// Whether the step as written can look up by key if an earlier attempt was carried out.
     pub fn probes(&self, with: &Map<String, Value>) -> bool {
         let looks_up = |field: &Field| matches!(field.kind, Kind::Lookup(_)) && with.contains_key(field.name);

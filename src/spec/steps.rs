@@ -229,7 +229,8 @@ fn connection(
     let kinds = draft.descriptor.map_or(&[][..], |known| known.connections);
     let named = || ground.connections.base.keys().map(String::as_str);
     let Some(node) = node else {
-        if !kinds.is_empty() && !section.is_misspelled("connection") {
+        let wanted = draft.descriptor.is_some_and(Descriptor::needs_connection);
+        if wanted && !section.is_misspelled("connection") {
             let fitting = fitting(ground.connections, kinds);
             let hint = match fitting.as_slice() {
                 [] => {
