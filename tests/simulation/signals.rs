@@ -18,6 +18,7 @@ use milepost::core::run::Status;
 use milepost::core::scope::Scope;
 use milepost::core::selection::Selection;
 use milepost::core::signal::{self, Signal};
+use milepost::core::time::Timestamp;
 use milepost::core::workflow::Tolerance;
 use milepost::engine::assembly::Assembly;
 use milepost::engine::{Control, Ports, Resumption, drive, recover};
@@ -205,7 +206,8 @@ fn whoever_waits_for_a_signal_gets_it_once_whenever_it_comes_and_wherever_the_en
         clock.runtime().block_on(async {
             first.commit(vec![Change::Run(Box::new(new_run(RUN)))]).await.unwrap();
             // Of an earlier publication: it is older than every effect of this run.
-            let old: Vec<Signal> = (0..ITEMS).map(|item| signal(&clock, item, "old")).collect();
+            let before = Timestamp(clock.now().0 - 1);
+            let old = (0..ITEMS).map(|item| Signal { at: before, ..signal(&clock, item, "old") }).collect();
             first.take_in(old).await.unwrap();
         });
         let mut store = first.survivor(move |write| if write < cut { Fate::Kept } else { Fate::Lost });
