@@ -93,7 +93,7 @@ fn at_once(workflow: &str) -> Vec<Request> {
         let again = records.clone();
         let rows = records.into_iter().zip(again).flat_map(|(one, other)| [one, other]).enumerate();
         rows.map(|(row, mut record)| {
-            record["row"] = json!(row);
+            record["row"] = json!(format!("row-{row}"));
             record
         })
         .collect()
@@ -104,7 +104,7 @@ fn at_once(workflow: &str) -> Vec<Request> {
     }
     let sites = [&one, &other].map(|records| {
         let site = site(&server, &twice(records.clone()));
-        let by_row = ("item_key: \"${{ item.sku }}\"", "item_key: \"row-${{ item.row }}\"");
+        let by_row = ("item_key: \"${{ item.sku }}\"", "item_key: \"${{ item.row }}\"");
         site.edit(workflow, &[by_row]);
         site
     });
