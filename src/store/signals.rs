@@ -50,21 +50,21 @@ impl Stage {
     }
 
     /// An item begins to wait: a signal that is kept and counts for it wakes it at once.
-    pub(super) fn listen(&mut self, awaiting: Awaiting) -> Result<(), Error> {
+    pub(super) fn listen(&mut self, awaiting: &Awaiting) -> Result<(), Error> {
         let topic = awaiting.subject.topic();
         let mut newest: Option<(Vec<u8>, Kept)> = None;
         for (key, payload) in self.rows_below(&keys::signals(topic))? {
             let kept: Kept = cells::from_json(&payload).map_err(codec::at(&key))?;
-            let counts = kept.signal.wakes(&awaiting);
+            let counts = kept.signal.wakes(awaiting);
             if counts && newest.as_ref().is_none_or(|(_, other)| other.signal.at <= kept.signal.at) {
                 newest = Some((key, kept));
             }
         }
-        let row = keys::awaiting(&awaiting);
+        let row = keys::awaiting(awaiting);
         let Some((key, mut kept)) = newest else {
-            return self.put(row, &cells::put_json(serde_json::to_value(&awaiting)));
+            return self.put(row, &cells::put_json(serde_json::to_value(awaiting)));
         };
-        let (message, carried) = kept.signal.message(&awaiting);
+        let (message, carried) = kept.signal.message(awaiting);
         self.enqueue(message, Some(carried))?;
         self.remove(row);
         kept.woke += 1;

@@ -122,7 +122,7 @@ impl Stage {
             Change::Hide { receipt, until } => self.hide(&receipt, until),
             Change::Delete(receipt) => self.delete(&receipt).map(drop),
             Change::Bury(receipt) => self.bury(&receipt),
-            Change::Await(awaiting) => self.listen(*awaiting),
+            Change::Await(awaiting) => self.listen(&awaiting),
         }
     }
 

@@ -176,6 +176,8 @@ pub(crate) async fn diagnosed(uses: &str, kind: &str, settings: Value) -> Vec<Di
         files: &BTreeMap::new(),
         base: Path::new("."),
         queue: Arc::new(NoQueue),
+        signals: Arc::new(MemoryStore::new(Arc::new(NoTime))),
+        clock: Arc::new(NoTime),
     };
     let uses = vec![Use { site, held: None, source: None }];
     examine(&Patient { kind, settings: &fields, uses, triggers: Vec::new() }).await

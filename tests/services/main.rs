@@ -2,6 +2,7 @@
 //! a part that is missing is a failure there, never a test that was skipped.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![expect(clippy::print_stdout, reason = "seeds and what was seen are what these tests say")]
 #![expect(clippy::result_large_err, reason = "the errors of the SDK are as large as they are")]
 
 #[macro_use]

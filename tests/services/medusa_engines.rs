@@ -73,7 +73,9 @@ fn an_engine_killed_twenty_times_among_its_writes_ends_with_every_product_whole(
 fn rivals(server: &Server, products: &[Value]) -> (Site, Vec<Value>) {
     let site = site(&server.url(), products);
     let mut raised = products.to_vec();
-    raised.iter_mut().for_each(|product| raise(product, 500));
+    for product in &mut raised {
+        raise(product, 500);
+    }
     std::fs::write(site.path("workflows/raised.json"), serde_json::to_vec(&raised).unwrap()).unwrap();
     std::fs::copy(site.path(WORKFLOW), site.path("workflows/other.yaml")).unwrap();
     let mapping = site.path("workflows/product-sync/medusa.yaml");

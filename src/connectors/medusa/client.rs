@@ -174,8 +174,10 @@ impl Shop {
         let json = answer.json().unwrap_or_default();
         Err(match answer.status {
             401 if json["message"] == WRONG_CREDENTIALS => {
+                // No product is at fault: the connection is held, with this reason, until a person
+                // has mended it. A million products are not a million logins.
                 let fault = Fault::new(name::REFUSED, "the shop refuses the login: wrong email or password");
-                Trouble::Sure { fault, again: Again::Never }
+                Trouble::Sure { fault, again: Again::Later }
             }
             200 | 401 => Trouble::Sure { fault: answer.fault(), again: Again::Later },
             _ => Trouble::Sure { fault: answer.fault(), again: answer.again_of_read() },

@@ -84,7 +84,11 @@ pub(super) async fn is_settled(
     let levels = references.levels(shop, request, sent).await?;
     let levels: Vec<&Level> = levels.iter().collect();
     let held = held(shop, &levels, sent).await?;
-    Ok(levels.iter().all(|level| held.quantity(level) == Some(Some(level.quantity))))
+    let is_there = |level: &&Level| {
+        let there = held.items.get(&level.sku).and_then(|item| item.levels.get(&level.location));
+        there.is_some_and(|there| is_level(*there, level))
+    };
+    Ok(levels.iter().all(is_there))
 }
 
 async fn alone(shop: &Shop, levels: &[Level], sent: &AtomicU64) -> Result<bool, Trouble> {
@@ -142,10 +146,10 @@ fn changes(held: &Held, levels: &[&Level]) -> Result<(Value, HashSet<String>), T
             "location_id": level.location,
             "stocked_quantity": level.quantity,
         });
-        match held.quantity(level) {
-            Some(Some(there)) if there == level.quantity => continue,
-            Some(None) => create.push(entry),
-            _ => update.push(entry),
+        match item.levels.get(&level.location) {
+            Some(there) if is_level(*there, level) => continue,
+            None => create.push(entry),
+            Some(_) => update.push(entry),
         }
         skus.insert(level.sku.clone());
     }
@@ -175,14 +179,9 @@ async fn held(shop: &Shop, levels: &[&Level], sent: &AtomicU64) -> Result<Held, 
     Ok(held)
 }
 
-impl Held {
-    /// What lies there: nothing without an item, `Some(None)` without a level. A quantity that is no
-    /// whole number is none that we write.
-    fn quantity(&self, level: &Level) -> Option<Option<u64>> {
-        let item = self.items.get(&level.sku)?;
-        let Some(quantity) = item.levels.get(&level.location) else { return Some(None) };
-        Some(Some(quantity.and_then(whole).unwrap_or(u64::MAX)))
-    }
+/// Whether what lies there is what is wanted. A quantity that is no whole number is none that we write.
+fn is_level(there: Option<f64>, wanted: &Level) -> bool {
+    there.and_then(whole) == Some(wanted.quantity)
 }
 
 /// A quantity as Medusa's JSON gives it.

@@ -76,7 +76,7 @@ fn generated(number: u64, dice: &mut Dice) -> (Value, Expected) {
     let image = |at: u64| format!("https://bilder.example/{id}-{at}.jpg");
     let record = json!({
         "artikel": id,
-        "bezeichnung": { "de": format!("Messer {number}"), "en": if number % 3 == 0 { Value::Null } else { json!(format!("Knife {number}")) } },
+        "bezeichnung": { "de": format!("Messer {number}"), "en": if number.is_multiple_of(3) { Value::Null } else { json!(format!("Knife {number}")) } },
         "beschreibung": format!("<p>Scharf &amp; <b>leicht</b></p>\n<ul><li>Nr. {number}</li></ul>"),
         "hersteller": { "name": " Klinge  & Söhne " },
         "preise": {

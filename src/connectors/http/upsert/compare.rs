@@ -100,7 +100,7 @@ mod tests {
             (json!(19.99), json!("19.9900"), true),
             (json!(19.99), json!(19.990), true),
             (json!("19.99"), json!("19.990"), false),
-            (json!(0.3), json!(0.30000000000000004), false),
+            (json!(0.3), json!(0.300_000_000_000_000_04), false),
             (json!(5), json!(5.0), true),
             (json!({"a": 1}), json!({"a": 1, "b": 2}), true),
             (json!({"a": 1, "b": 2}), json!({"a": 1}), false),

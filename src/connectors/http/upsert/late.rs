@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 
+use crate::core::digest::hex;
 use crate::core::fault::{Fault, name};
 use crate::core::scope::Scope;
 use crate::expr::{ExprFault, Expression, Template, span_of_first};
@@ -97,7 +98,7 @@ fn part(marked: &str) -> Result<Part, ExprFault> {
     };
     match names.split_first() {
         Some((&FOUND, path)) if !path.is_empty() && path.iter().all(is_name) => {
-            Ok(Part::Found(path.iter().map(|name| format!("/{name}")).collect()))
+            Ok(Part::Found(["", &path.join("/")].join("/")))
         }
         _ => {
             let message = format!(
@@ -203,7 +204,8 @@ pub(super) fn in_address(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            encoded.push('%');
+            encoded.push_str(&hex(&[byte]).to_uppercase());
         }
     }
     encoded

@@ -129,7 +129,7 @@ mod tests {
 
     use super::*;
 
-    fn find(with: Value, body: Value, key: &str) -> Result<Found, Trouble> {
+    fn find(with: &Value, body: &Value, key: &str) -> Result<Found, Trouble> {
         let lookup = Lookup::read(with.as_object().unwrap()).unwrap();
         let answer = Answer { status: 200, retry_after: None, body: body.to_string().into_bytes() };
         lookup.found(&answer, key)
@@ -139,20 +139,20 @@ mod tests {
     fn what_a_server_sends_that_ignored_the_filter_is_never_taken() {
         let with = json!({ "url": "/p?sku=A", "at": "/items", "key": "/sku", "equals": "A" });
         let others = json!({ "items": [{ "sku": "B" }, { "sku": "a" }, { "name": "A" }] });
-        assert_eq!(find(with.clone(), others, "A"), Ok(Found::Nothing));
+        assert_eq!(find(&with, &others, "A"), Ok(Found::Nothing));
         let among = json!({ "items": [{ "sku": "B" }, { "sku": "A", "id": 7 }] });
-        assert_eq!(find(with.clone(), among, "A"), Ok(Found::One(json!({ "sku": "A", "id": 7 }))));
+        assert_eq!(find(&with, &among, "A"), Ok(Found::One(json!({ "sku": "A", "id": 7 }))));
         let twice = json!({ "items": [{ "sku": "A" }, { "sku": "A" }] });
-        assert!(matches!(find(with.clone(), twice, "A"), Err(Trouble::Sure { .. })));
-        assert_eq!(find(with, json!({ "items": [] }), "A"), Ok(Found::Nothing));
+        assert!(matches!(find(&with, &twice, "A"), Err(Trouble::Sure { .. })));
+        assert_eq!(find(&with, &json!({ "items": [] }), "A"), Ok(Found::Nothing));
         let number = json!({ "url": "/p", "key": "/nr", "equals": "5" });
-        assert!(matches!(find(number, json!([{ "nr": 5 }]), "5"), Ok(Found::One(_))));
+        assert!(matches!(find(&number, &json!([{ "nr": 5 }]), "5"), Ok(Found::One(_))));
     }
 
     #[test]
     fn a_single_object_needs_no_key_but_a_list_does() {
         let with = json!({ "url": "/p/A" });
-        assert_eq!(find(with.clone(), json!({ "x": 1 }), ""), Ok(Found::One(json!({ "x": 1 }))));
-        assert!(find(with, json!([{ "x": 1 }]), "").is_err());
+        assert_eq!(find(&with, &json!({ "x": 1 }), ""), Ok(Found::One(json!({ "x": 1 }))));
+        assert!(find(&with, &json!([{ "x": 1 }]), "").is_err());
     }
 }

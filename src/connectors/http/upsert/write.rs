@@ -48,8 +48,8 @@ impl Upsert {
         match self.write(found, wanted, sent).await {
             // Somebody was faster: what is there now is updated.
             Err(Trouble::Conflict(fault)) => match self.find(lookup, wanted, sent).await? {
-                Found::Nothing => Err(hidden(fault)),
-                found => self.write(found, wanted, sent).await,
+                Found::Nothing => Err(hidden(&fault)),
+                found @ Found::One(_) => self.write(found, wanted, sent).await,
             },
             // It went away in between.
             Err(Trouble::Gone(_)) => {
@@ -130,7 +130,7 @@ fn is_id(value: &Value) -> bool {
 
 /// Something stands in the way that the lookup does not find: perhaps it will, once what it asks is
 /// up to date.
-fn hidden(conflict: Fault) -> Trouble {
+fn hidden(conflict: &Fault) -> Trouble {
     let message = format!("{}, but the lookup finds nothing with this key", conflict.message);
     Trouble::Sure { fault: Fault::new(&conflict.name, message), again: Again::Later }
 }

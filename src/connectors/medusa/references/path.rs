@@ -5,6 +5,8 @@ use std::fmt;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::core::digest::hex;
+
 /// Between the names of a written path.
 const ARROW: &str = " > ";
 /// Longest handle that is made here, in characters.
@@ -63,7 +65,7 @@ impl Path {
     pub(super) fn handles(&self) -> [String; 2] {
         let readable = slug(&self.names.join(" "));
         let digest = Sha256::digest(self.key());
-        let mark: String = digest.iter().take(5).map(|byte| format!("{byte:02x}")).collect();
+        let mark = hex(&digest[..5]);
         let marked = if readable.is_empty() { mark.clone() } else { format!("{readable}-{mark}") };
         [if readable.is_empty() { mark } else { readable }, marked]
     }
@@ -94,15 +96,15 @@ mod tests {
 
     use super::*;
 
-    fn path(written: Value) -> Path {
-        Path::of(&written).unwrap()
+    fn path(written: &Value) -> Path {
+        Path::of(written).unwrap()
     }
 
     #[test]
     fn a_path_is_read_from_text_and_from_names() {
-        let written = path(json!(" Home &  Living>Decor "));
+        let written = path(&json!(" Home &  Living>Decor "));
         assert_eq!(written.to_string(), "Home & Living > Decor");
-        assert_eq!(written.key(), path(json!(["home & living", "DECOR"])).key());
+        assert_eq!(written.key(), path(&json!(["home & living", "DECOR"])).key());
         assert_eq!(written.parent().unwrap().to_string(), "Home & Living");
         assert_eq!(written.lineage().count(), 2);
         for wrong in [json!(""), json!("A > "), json!([]), json!([1]), json!(["A", " "]), json!(7)] {
@@ -114,19 +116,18 @@ mod tests {
     fn paths_that_look_alike_are_told_apart() {
         let apart =
             [json!("A > B"), json!(["A > B"]), json!("A B"), json!(["A \\", "B"]), json!(["A \\> B"])];
-        let keys: std::collections::HashSet<String> =
-            apart.iter().map(|one| path(one.clone()).key()).collect();
+        let keys: std::collections::HashSet<String> = apart.iter().map(|one| path(one).key()).collect();
         assert_eq!(keys.len(), apart.len());
-        let marked = |written: Value| path(written).handles()[1].clone();
-        assert_eq!(path(json!("A > B")).handles()[0], path(json!("A B")).handles()[0]);
+        let marked = |written: Value| path(&written).handles()[1].clone();
+        assert_eq!(path(&json!("A > B")).handles()[0], path(&json!("A B")).handles()[0]);
         assert_ne!(marked(json!("A > B")), marked(json!("A B")));
         assert_eq!(marked(json!("A > B")), marked(json!("a > b")), "two engines choose the same");
     }
 
     #[test]
     fn a_handle_is_of_letters_of_any_language_and_never_empty() {
-        assert_eq!(path(json!("Bäder > Größe 7")).handles()[0], "bäder-größe-7");
-        assert_eq!(path(json!("★")).handles()[0].len(), 10);
+        assert_eq!(path(&json!("Bäder > Größe 7")).handles()[0], "bäder-größe-7");
+        assert_eq!(path(&json!("★")).handles()[0].len(), 10);
         assert!(slug(&"wort ".repeat(90)).chars().count() <= HANDLE_CHARS_MAX);
     }
 }

@@ -66,7 +66,7 @@ fn stock_without_a_place_needs_one_place_and_a_linked_one() {
 fn what_people_did_to_a_product_stays_where_the_request_is_silent() {
     let body = json!({ "sales_channels": [{ "id": "sc_1" }], "shipping_profile_id": "sp_1" });
     let held = json!({ "sales_channels": [{ "id": "sc_9" }], "shipping_profile": { "id": "sp_9" } });
-    assert_eq!(left_to_people(&json!({}), &[held.clone()], &body), json!({}));
+    assert_eq!(left_to_people(&json!({}), std::slice::from_ref(&held), &body), json!({}));
     let silent_on_profile = json!({ "sales_channels": [{ "name": "Web" }] });
     let wanted = left_to_people(&silent_on_profile, &[held], &body);
     assert_eq!(wanted, json!({ "sales_channels": [{ "id": "sc_1" }] }));

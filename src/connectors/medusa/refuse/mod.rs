@@ -65,11 +65,10 @@ impl Reasons {
             return Ok(());
         }
         let more = self.0.len().saturating_sub(REASONS_MAX);
-        let mut message = self.0.into_iter().take(REASONS_MAX).collect::<Vec<_>>().join("; ");
-        if more > 0 {
-            message.push_str(&format!("; and {more} more"));
-        }
-        Err(Fault::new(name::REFUSED, message))
+        let mut reasons = self.0;
+        reasons.truncate(REASONS_MAX);
+        reasons.extend((more > 0).then(|| format!("and {more} more")));
+        Err(Fault::new(name::REFUSED, reasons.join("; ")))
     }
 }
 

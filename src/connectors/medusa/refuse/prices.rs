@@ -67,9 +67,8 @@ fn decimal(amount: &Value) -> Option<Decimal> {
         _ => return None,
     };
     // `from_str_exact` refuses what it would have to round.
-    let decimal = match written.contains(['e', 'E']) {
-        true => Decimal::from_scientific(&written).ok()?,
-        false => Decimal::from_str_exact(&written).ok()?,
-    };
+    let is_scientific = written.contains(['e', 'E']);
+    let read = if is_scientific { Decimal::from_scientific } else { Decimal::from_str_exact };
+    let decimal = read(&written).ok()?;
     Some(decimal.normalize())
 }

@@ -22,12 +22,11 @@ fn product() -> Value {
 /// The reason for which the good product is refused with one thing changed.
 fn reason(pointer: &str, value: Value) -> String {
     let mut product = product();
-    match product.pointer_mut(pointer) {
-        Some(place) => *place = value,
-        None => {
-            let (parent, name) = pointer.rsplit_once('/').unwrap();
-            product.pointer_mut(parent).unwrap()[name] = value;
-        }
+    if let Some(place) = product.pointer_mut(pointer) {
+        *place = value;
+    } else {
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        product.pointer_mut(parent).unwrap()[name] = value;
     }
     check(&product).expect_err(pointer).message
 }

@@ -195,7 +195,7 @@ mod tests {
 
     use super::*;
 
-    fn of(rest: Value) -> Result<Terms, BuildFault> {
+    fn of(rest: &Value) -> Result<Terms, BuildFault> {
         read(json!({ "rest": rest }).as_object().unwrap())
     }
 
@@ -207,7 +207,7 @@ mod tests {
             ("POST", "/api/products".to_owned())
         );
         assert_eq!((plain.update, plain.lookup, plain.body), (None, None, None));
-        let whole = of(json!({
+        let whole = of(&json!({
             "body": "product",
             "lookup": { "path": "/api/products?sku={sku}", "object": "items.0", "id": "id" },
             "update": { "method": "PATCH", "path": "/api/products/{id}" },
@@ -232,7 +232,7 @@ mod tests {
             (json!({ "lookup": { "id": "id" } }), "lookup needs a path"),
             (json!({ "statuses": { "409": "there" } }), "one of done, exists"),
         ] {
-            let fault = of(rest).unwrap_err();
+            let fault = of(&rest).unwrap_err();
             assert!(fault.message.contains(expected), "{fault}");
         }
     }

@@ -77,7 +77,7 @@ pub(super) fn listing(objects: &Objects, field: &Field, view: View<'_>) -> Done 
     // The SKU has an index; anything else is looked for one by one.
     let skus = filter::skus(&wanted);
     let mut found: Vec<&Object> = match &skus {
-        Some(skus) => skus.iter().flat_map(|sku| objects.with_sku(sku)).filter(fits).collect(),
+        Some(skus) => skus.iter().filter_map(|sku| objects.with_sku(sku)).filter(fits).collect(),
         None => objects.iter().filter(fits).collect(),
     };
     found.sort_unstable_by_key(|object| object.id);

@@ -140,11 +140,11 @@ impl Around {
     }
 
     /// The answer to a write with this body; `None` when it is of something else.
-    pub(super) fn write(&mut self, segments: &[&str], body: &Value, shelf: &Shelf) -> Option<Reply> {
+    pub(super) fn write(&mut self, segments: &[&str], body: &Value, goods: &Shelf) -> Option<Reply> {
         let (call, done) = match segments {
             ["admin", "inventory-items", "location-levels", "batch"] => {
                 let call = "POST /admin/inventory-items/location-levels/batch".to_owned();
-                (call, self.set_levels(body, shelf))
+                (call, self.set_levels(body, goods))
             }
             ["admin", "product-categories", id] => {
                 ("POST /admin/product-categories/:id".to_owned(), self.change_category(id, body))
@@ -202,8 +202,8 @@ impl Around {
         };
         let touched = tree::reranked(&mut self.entries, id, rank)?;
         let made = self.made;
-        let changed = |id: &String| json!({ "around": self.entries.get(id), "made_around": made });
-        let changes = touched.iter().map(changed).collect();
+        let told = |id: &String| json!({ "around": self.entries.get(id), "made_around": made });
+        let changes = touched.iter().map(told).collect();
         Ok((json!({ "product_category": self.entries.get(id) }), changes))
     }
 
@@ -218,7 +218,7 @@ impl Around {
     }
 
     /// All or nothing.
-    fn set_levels(&mut self, body: &Value, shelf: &Shelf) -> Result<(Value, Vec<Value>), Refusal> {
+    fn set_levels(&mut self, body: &Value, goods: &Shelf) -> Result<(Value, Vec<Value>), Refusal> {
         strict::check(body, LEVELS)?;
         let listed = |name: &str| body[name].as_array().cloned().unwrap_or_default();
         let (created, updated) = (listed("create"), listed("update"));
@@ -236,7 +236,7 @@ impl Around {
                     "Inventory level with inventory_item_id: {item}, location_id: {location}, already exists."
                 )));
             }
-            if !shelf.items().any(|known| known["id"] == item.as_str()) {
+            if !goods.items().any(|known| known["id"] == item.as_str()) {
                 return Err(Refusal::not_found(format!("InventoryItem with id: {item} was not found")));
             }
         }
