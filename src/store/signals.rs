@@ -118,9 +118,7 @@ impl Stage {
 /// Whether an item waits at the step, and for that: its definition may have been edited since.
 pub(super) fn waits_for(progress: &Progress, awaiting: &Awaiting) -> bool {
     let cell = usize::try_from(awaiting.step).ok().and_then(|step| progress.cells.get(step));
-    cell.is_some_and(|cell| {
-        matches!(cell.state, State::Waiting(_)) && cell.facts == awaiting.subject.facts()
-    })
+    cell.is_some_and(|cell| matches!(cell.state, State::Waiting(_)) && cell.facts == awaiting.subject.facts())
 }
 
 fn put_kept(kept: &Kept) -> Vec<u8> {
