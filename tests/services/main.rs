@@ -8,6 +8,9 @@
 #[macro_use]
 #[path = "../keys/suite.rs"]
 mod suite;
+mod akeneo;
+mod akeneo_outages;
+mod akeneo_products;
 mod aws;
 mod aws_deliver;
 mod aws_deploy;
@@ -24,6 +27,7 @@ mod medusa_engines;
 mod medusa_outages;
 mod medusa_refusals;
 mod pim;
+mod process;
 #[path = "../../examples/products/product.rs"]
 mod product;
 mod redis;

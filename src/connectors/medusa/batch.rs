@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::client::Shop;
 use super::group::{self, Group};
 use super::plan::{self, Change, Plan};
-use super::reads::Reads;
+use super::reads::{self, Reads};
 use super::references::{self, References};
 use super::request::text;
 use super::storefront::Storefront;
@@ -69,7 +69,7 @@ pub(super) async fn probe(trade: &Trade, request: &Value) -> Probed {
     };
     let named = match trade.reads.agreed(&trade.shop, &[text(request, "external_id")], &sent).await {
         Ok(Some(named)) => named.concat(),
-        Ok(None) => return Probed::Unknown(unsettled()),
+        Ok(None) => return Probed::Unknown(reads::unsettled()),
         Err(trouble) => return Probed::Unknown(trouble.fault()),
     };
     let body = references::left_to_people(request, &named, &body);
@@ -165,7 +165,9 @@ impl Work<'_> {
         let keys: Vec<&str> = units.iter().map(|unit| text(&self.bodies[*unit], "external_id")).collect();
         match self.trade.reads.agreed(&self.trade.shop, &keys, &self.sent).await {
             Ok(Some(named)) => self.decide(&units, named).await,
-            Ok(None) => self.end_all(&units, &Trouble::Sure { fault: unsettled(), again: Again::Later }),
+            Ok(None) => {
+                self.end_all(&units, &Trouble::Sure { fault: reads::unsettled(), again: Again::Later })
+            }
             Err(trouble) => self.end_all(&units, &trouble),
         }
     }
@@ -395,8 +397,4 @@ fn created(wanted: &Value, answer: &Value) -> Result<Facts, Trouble> {
         Some(product) => Ok(plan::facts(product, "created")),
         None => Err(Trouble::Unsure(Fault::new(name::NO_ANSWER, "the product is not in the answer"))),
     }
-}
-
-fn unsettled() -> Fault {
-    Fault::new(name::NO_ANSWER, "the product looks different at every look: somebody else is writing it")
 }

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use super::client::Shop;
 use super::lookup;
 use super::verdict::Trouble;
+use crate::core::fault::{Fault, name};
 
 /// How far apart two looks are that have to agree. A create whose client had hung up was seen
 /// half-made, and whole 1.5 s later; a batch of 50 takes 1.4 s from its first to its last step, and
@@ -190,6 +191,11 @@ fn order(value: &mut Value) {
         Value::Object(members) => members.values_mut().for_each(order),
         _ => {}
     }
+}
+
+/// The fault of a product of which no two reads agree.
+pub(super) fn unsettled() -> Fault {
+    Fault::new(name::NO_ANSWER, "the product looks different at every look: somebody else is writing it")
 }
 
 #[cfg(test)]

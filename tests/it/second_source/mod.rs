@@ -117,6 +117,23 @@ fn held(entries: &[Entry], key: fn(&Value) -> &Value) -> BTreeMap<String, Value>
     puts.filter_map(|put| Some((key(put).as_str()?.to_owned(), put.clone()))).collect()
 }
 
+/// The categories that the shop has by ID, each as the path of names that leads to it.
+fn categories(entries: &[Entry]) -> BTreeMap<String, String> {
+    let changes = entries.iter().flat_map(|entry| &entry.changes).map(|change| &change["around"]);
+    let made: BTreeMap<&str, &Value> =
+        changes.filter_map(|made| Some((made["id"].as_str()?, made))).collect();
+    let path = |category: &Value| {
+        let mut names = vec![category["name"].as_str()?];
+        let mut below = category;
+        while let Some(parent) = below["parent_category_id"].as_str() {
+            below = made[parent];
+            names.insert(0, below["name"].as_str()?);
+        }
+        Some(names.join(" / "))
+    };
+    made.iter().filter_map(|(id, category)| Some(((*id).to_owned(), path(category)?))).collect()
+}
+
 /// An amount as its digits, without zeros at the end.
 fn digits(amount: &str) -> &str {
     if amount.contains('.') { amount.trim_end_matches('0').trim_end_matches('.') } else { amount }
@@ -142,12 +159,13 @@ fn another_source_reaches_both_systems_with_files_alone() {
         let told = site.milepost(&["run", WORKFLOW, "--input", "source=list.ndjson"]);
         assert_eq!(told.code, Some(0), "{run}: {told:?}");
         let (pim, shop) = outside.calls();
+        let paths = categories(&shop);
         let (pim, shop) = (held(&pim, |put| &put["fields"]["sku"]), held(&shop, |put| &put["external_id"]));
         assert_eq!((pim.len() as u64, shop.len() as u64), (ITEMS, ITEMS), "{run}");
         for (record, expected) in &made {
             let id = record["artikel"].to_string();
             in_pim(&pim[&format!("GH-{id}")]["fields"], expected);
-            in_shop(&shop[&id], expected);
+            in_shop(&shop[&id], &paths, expected);
         }
     }
 }
@@ -161,11 +179,12 @@ fn in_pim(object: &Value, expected: &Expected) {
     assert_eq!(object["categoryPath"], expected.category);
     assert_eq!(object["imageUrls"], json!(expected.images));
     assert_eq!(object["attributes"], json!(expected.attributes));
-    assert_eq!(object["description"], expected.description);
+    // The stand-in's class has one per language.
+    assert_eq!(object["description"]["en"], expected.description);
     assert_eq!(object["brand"], "Klinge & Söhne");
 }
 
-fn in_shop(product: &Value, expected: &Expected) {
+fn in_shop(product: &Value, paths: &BTreeMap<String, String>, expected: &Expected) {
     let prices: Vec<String> = product["variants"]
         .as_array()
         .into_iter()
@@ -182,6 +201,13 @@ fn in_shop(product: &Value, expected: &Expected) {
         .filter_map(|image| image["url"].as_str())
         .collect();
     assert_eq!(images, expected.images);
+    let categories: Vec<&str> = product["categories"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|category| Some(paths[category["id"].as_str()?].as_str()))
+        .collect();
+    assert_eq!(categories, [expected.category]);
     assert_eq!(product["metadata"]["attributes"], json!(expected.attributes));
     assert_eq!(product["description"], expected.description);
 }

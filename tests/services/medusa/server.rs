@@ -1,7 +1,6 @@
 //! A shop that belongs to one test, with a database of its own; the test may kill either.
 
-use std::fs::{self, File, Permissions};
-use std::net::TcpListener;
+use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -12,6 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::Shop;
+use crate::process::{free_port, script, spawn};
 
 /// Longest time that a start may take on a busy machine; alone it takes 6 s.
 const START_MAX: Duration = Duration::from_mins(3);
@@ -84,10 +84,10 @@ impl Server {
     /// Starts Medusa at the same address; returns once it answers from its database.
     pub(crate) fn start_medusa(&mut self) {
         self.starts += 1;
-        let mut command = Command::new(script("serve"));
+        let mut command = script("medusa/serve");
         command.args([self.port.to_string(), self.database_port.to_string()]);
         command.env("MEDUSA_JWT_EXPIRES_IN", self.login_lasts);
-        self.medusa = Some(spawn(command, self.log(self.starts)));
+        self.medusa = Some(spawn(command, &self.log(self.starts)));
         self.until_it_answers();
     }
 
@@ -100,9 +100,9 @@ impl Server {
 
     /// Starts the database with what it held, and returns; it may still be recovering.
     pub(crate) fn start_database(&mut self) {
-        let mut command = Command::new(script("database"));
+        let mut command = script("medusa/database");
         command.arg(self.database_port.to_string()).arg(self.dir.path().join("data"));
-        self.database = Some(spawn(command, self.dir.path().join("database.log")));
+        self.database = Some(spawn(command, &self.dir.path().join("database.log")));
     }
 
     /// Ends the database as `-m immediate` does: no work is finished, nothing is written down.
@@ -185,20 +185,6 @@ impl Drop for Server {
             let _ = database.wait();
         }
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-fn script(name: &str) -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "tests/services/medusa", name].iter().collect()
-}
-
-fn spawn(mut command: Command, log: PathBuf) -> Child {
-    let log = File::options().create(true).append(true).open(log).unwrap();
-    command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-    command.spawn().unwrap()
 }
 
 fn signal(child: &Child, name: &str) {
