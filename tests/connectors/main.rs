@@ -13,6 +13,7 @@ mod http;
 mod medusa;
 #[cfg(test)]
 mod pimcore;
+#[cfg(test)]
 mod pimcore_answers;
 #[cfg(test)]
 mod pimcore_fields;
