@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::world::{World, call, client, done, effect_with, refused};
 
-fn product(number: usize, more: Value) -> Value {
+fn product(number: usize, more: &Value) -> Value {
     let mut product = json!({
         "external_id": format!("K{number}"),
         "handle": format!("handle-{number}"),
@@ -26,12 +26,12 @@ fn product(number: usize, more: Value) -> Value {
 }
 
 fn calls(shop: &dyn Effect, count: usize, more: impl Fn(usize) -> Value) -> Vec<Call> {
-    (0..count).map(|number| call(shop, product(number, more(number)))).collect()
+    (0..count).map(|number| call(shop, product(number, &more(number)))).collect()
 }
 
 /// One call for one product.
 async fn one(shop: &dyn Effect, more: Value) -> Outcome {
-    shop.call(&[call(shop, product(0, more))]).await.outcomes.remove(0)
+    shop.call(&[call(shop, product(0, &more))]).await.outcomes.remove(0)
 }
 
 /// Reads from the stand-in as anybody could.
@@ -92,7 +92,7 @@ async fn a_tree_that_people_made_is_used_and_a_renamed_category_is_found_again()
 #[tokio::test]
 async fn missing_categories_are_refused_when_they_must_exist() {
     let world = World::start().await;
-    let shop = effect_with(&world, json!({}), json!({ "categories": "must_exist" }));
+    let shop = effect_with(&world, &json!({}), &json!({ "categories": "must_exist" }));
     let outcome = one(&*shop, json!({ "categories": [{ "path": "Home > Decor" }] })).await;
     assert_eq!(refused(&outcome).0, Again::Never);
     assert!(refused(&outcome).1.contains("the category 'Home' is not in the shop"), "{outcome:?}");
@@ -171,7 +171,7 @@ async fn what_the_shop_lacks_is_refused_with_what_it_has_and_the_others_go_on() 
 async fn a_look_at_a_doubt_makes_nothing() {
     let world = World::start().await;
     let shop = world.shop();
-    let wanted = call(&*shop, product(0, json!({ "categories": [{ "path": "A" }], "tags": ["x"] })));
+    let wanted = call(&*shop, product(0, &json!({ "categories": [{ "path": "A" }], "tags": ["x"] })));
     assert!(matches!(shop.probe(&wanted).await, Probed::Absent));
     assert_eq!(writes(&world, "product-categories") + writes(&world, "product-tags"), 0);
 }
@@ -179,7 +179,7 @@ async fn a_look_at_a_doubt_makes_nothing() {
 #[tokio::test]
 async fn the_storefront_tells_what_buyers_do_not_see() {
     let world = World::start().await;
-    let shop = effect_with(&world, json!({}), json!({ "storefront": "verify" }));
+    let shop = effect_with(&world, &json!({}), &json!({ "storefront": "verify" }));
     assert_eq!(done(&one(&*shop, json!({})).await)["action"], "created");
     // A draft on purpose is not meant to be seen; one that nobody asked for is.
     done(&one(&*shop, json!({ "status": "draft" })).await);

@@ -128,9 +128,12 @@ async fn a_rival_that_was_faster_makes_an_update_of_the_create() {
 
 #[tokio::test]
 async fn a_conflict_that_the_lookup_cannot_see_is_refused_with_the_servers_words() {
-    let rest = Rest::start(|_, asked| match asked.line.starts_with("GET") {
-        true => (200, "", json!({ "data": [] })),
-        false => (400, "", json!({ "errors": [{ "message": "not unique", "code": "UNIQUE" }] })),
+    let rest = Rest::start(|_, asked| {
+        if asked.line.starts_with("GET") {
+            (200, "", json!({ "data": [] }))
+        } else {
+            (400, "", json!({ "errors": [{ "message": "not unique", "code": "UNIQUE" }] }))
+        }
     });
     let mut with = listed();
     with["answers"] =
@@ -164,9 +167,12 @@ async fn refusals_waits_and_doubts_are_told_apart() {
         (500, "", None),
         (0, "", None),
     ] {
-        let rest = Rest::start(move |_, asked| match asked.line.starts_with("GET") {
-            true => (404, "", Value::Null),
-            false => (status, headers, json!({ "message": "words of the server" })),
+        let rest = Rest::start(move |_, asked| {
+            if asked.line.starts_with("GET") {
+                (404, "", Value::Null)
+            } else {
+                (status, headers, json!({ "message": "words of the server" }))
+            }
         });
         let mut with = listed();
         with["answers"] = json!({ "retry": 423, "message": "/message" });

@@ -123,13 +123,13 @@ pub(crate) fn effect(uses: &str, kind: &str, settings: Value) -> Arc<dyn Effect>
 }
 
 /// A worker for the shop's stand-in, with more in its connection and in its `with`.
-pub(crate) fn effect_with(world: &World, settings: Value, with: Value) -> Arc<dyn Effect> {
+pub(crate) fn effect_with(world: &World, settings: &Value, with: &Value) -> Arc<dyn Effect> {
     let merged = |mut base: Value, more: &Value| {
         object(more).into_iter().for_each(|(name, value)| base[name] = value);
         base
     };
-    let settings = merged(json!({ "url": world.sandbox.shop_url }), &settings);
-    let with = merged(json!({ "mapping": "identity.yaml" }), &with);
+    let settings = merged(json!({ "url": world.sandbox.shop_url }), settings);
+    let with = merged(json!({ "mapping": "identity.yaml" }), with);
     match worker("medusa.upsert", Some(("sandbox", settings)), &with) {
         Worker::Effect(effect) => effect,
         _ => panic!("no effect"),
