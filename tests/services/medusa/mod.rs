@@ -48,7 +48,9 @@ impl Shop {
     pub(crate) fn at(url: &str) -> Self {
         // An error says that another test was first, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder().timeout(ANSWER_MAX).build().unwrap();
+        // Node closes a connection that was idle for five seconds, perhaps just as it is used again.
+        let client = reqwest::Client::builder().timeout(ANSWER_MAX).pool_max_idle_per_host(0);
+        let client = client.build().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         Self { url: url.to_owned(), client, runtime, token: Mutex::new(None) }
     }
