@@ -54,6 +54,8 @@ fn a_text_with_a_nul_costs_nothing_or_one_product_of_fifty() {
     let held = server.shop().products();
     assert_eq!(held.iter().filter(|product| product["metadata"]["brand"] == "ab").count(), 1);
     assert_eq!(held.len(), products.len());
+    // One shop at a time.
+    drop(server);
 
     let about = "about: Shein catalogue to canonical product\n";
     let refusing = format!("{about}control: refuse\n");
