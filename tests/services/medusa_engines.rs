@@ -182,6 +182,8 @@ fn two_engines_with_redis_leave_one_price_and_the_metadata_of_both() {
             &[
                 ("\nprofiles:\n", &keys),
                 ("  timeout: 30s\n", "  timeout: 30s\n  idempotency: { store: keys }\n"),
+                // Each engine has a PIM of its own, so what the other one did there is not done here.
+                ("    idempotency: { key: \"${{ item.sku }}\", claim: 300s }\n", ""),
             ],
         );
     }
