@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use super::catalog::Role;
 use super::cell::{Facts, SkipReason, State};
 use super::change::Message;
+use super::digest;
 use super::id::RunId;
 use super::plan::{Messages, Track};
 use super::progress::Progress;
@@ -263,11 +264,52 @@ pub fn since(track: &Track, progress: &Progress, step: usize) -> Option<Timestam
 
 /// Half of a digest of texts: two of a trillion signals meet by chance once in 10^14 tries.
 fn half_of(texts: &[&str]) -> u128 {
-    let mut digest = Sha256::new();
+    let mut said = Sha256::new();
     for text in texts {
-        digest.update((text.len() as u64).to_be_bytes());
-        digest.update(text);
+        said.update((text.len() as u64).to_be_bytes());
+        said.update(text);
     }
-    let digest = digest.finalize();
-    digest[..16].iter().fold(0, |half, byte| half << 8 | u128::from(*byte))
+    digest::half(said)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signal() -> Signal {
+        Signal {
+            name: "product.published".to_owned(),
+            key: "SKU-1".to_owned(),
+            id: "1".to_owned(),
+            at: Timestamp(20),
+            version: None,
+            workflow: None,
+            payload: Value::Null,
+            until: Timestamp(30),
+        }
+    }
+
+    fn awaiting() -> Awaiting {
+        let subject = Subject { signal: signal().name, key: signal().key, after: None };
+        Awaiting {
+            run: RunId(1),
+            item: 7,
+            step: 2,
+            queue: queue("published"),
+            workflow: "w".to_owned(),
+            subject,
+            since: Timestamp(10),
+            until: Timestamp(100),
+        }
+    }
+
+    #[test]
+    fn what_is_stored_names_topics_signals_and_their_messages_as_ever() {
+        let signal = signal();
+        assert_eq!(signal.topic().0, 0xcdf0_a6fb_ffdb_d898_803a_bc73_4341_65f1);
+        assert_eq!(awaiting().subject.topic(), signal.topic());
+        assert_eq!(signal.digest(), 0x031d_c88d_0ec0_c52d_518b_bc28_b322_da93);
+        let (message, _) = signal.message(&awaiting());
+        assert_eq!(message.event_id, 0x8139_02a3_1d67_0bc3_f738_519c_30a7_630b);
+    }
 }
