@@ -5,7 +5,6 @@
 //! signal counts for whom is decided here and nowhere else.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,12 +12,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::catalog::Role;
 use super::cell::{Facts, SkipReason, State};
 use super::change::Message;
 use super::digest;
 use super::id::RunId;
-use super::plan::{Messages, Track};
+use super::plan::Track;
 use super::progress::Progress;
 use super::queue::Carried;
 use super::time::Timestamp;
@@ -227,28 +225,6 @@ pub fn queue(step: &str) -> String {
     format!("signal.wait/{step}")
 }
 
-/// The effects that a signal for a step must be newer than: the nearest ones before it.
-pub fn follows(track: &Track, step: usize) -> BTreeSet<usize> {
-    let mut found = BTreeSet::new();
-    if track.steps[step].messages != Messages::Signals {
-        return found;
-    }
-    let mut todo = track.steps[step].needs.clone();
-    while let Some(need) = todo.pop() {
-        match track.steps[need].role {
-            Role::Effect { .. } => drop(found.insert(need)),
-            _ => todo.extend(&track.steps[need].needs),
-        }
-    }
-    found
-}
-
-/// Whether a step waits for a signal that must be newer than the effect of `step`.
-pub fn is_followed(track: &Track, step: usize) -> bool {
-    let waits = (0..track.steps.len()).filter(|wait| track.steps[*wait].messages == Messages::Signals);
-    waits.into_iter().any(|wait| follows(track, wait).contains(&step))
-}
-
 /// Since when a signal counts for a unit at this progress; `None`: it had no effect.
 pub fn since(track: &Track, progress: &Progress, step: usize) -> Option<Timestamp> {
     let began = |at: usize| {
@@ -259,7 +235,7 @@ pub fn since(track: &Track, progress: &Progress, step: usize) -> Option<Timestam
             _ => cell.began.or(Some(cell.at)),
         }
     };
-    follows(track, step).into_iter().filter_map(began).max()
+    track.steps[step].follows.iter().filter_map(|at| began(*at)).max()
 }
 
 /// Half of a digest of texts: two of a trillion signals meet by chance once in 10^14 tries.
@@ -275,6 +251,9 @@ fn half_of(texts: &[&str]) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::catalog::Role;
+    use crate::core::cell::SettleBy;
+    use crate::core::tests::{effect, pure, step};
 
     fn signal() -> Signal {
         Signal {
@@ -301,6 +280,20 @@ mod tests {
             since: Timestamp(10),
             until: Timestamp(100),
         }
+    }
+
+    #[test]
+    fn a_signal_must_be_newer_than_the_nearest_effects_before_the_wait() {
+        let track = Track::new(vec![
+            effect("first", &[], SettleBy::Probe),
+            effect("pim", &[0], SettleBy::Probe),
+            pure("map", &[1]),
+            effect("search", &[0], SettleBy::Probe),
+            step("published", Role::Listen, &[2, 3]),
+        ]);
+        assert_eq!(track.steps[4].follows, [1, 3]);
+        let followed: Vec<usize> = (0..5).filter(|at| track.is_followed(*at)).collect();
+        assert_eq!(followed, [1, 3], "when these began is kept");
     }
 
     #[test]

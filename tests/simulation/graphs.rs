@@ -82,6 +82,7 @@ pub(crate) fn step(name: &str, role: Role, needs: Vec<usize>, settle: SettleBy) 
         needs,
         implied: Vec::new(),
         leaves_record: false,
+        follows: Vec::new(),
         retry: Retry {
             attempts: 3,
             initial: Duration::from_millis(100),
