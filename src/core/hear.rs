@@ -131,7 +131,7 @@ impl Desk {
         let Some(active) = self.units.get(&unit) else { return Ok(()) };
         let since = signal::since(plan.track(unit), &active.progress, step);
         self.note(unit, step, Kind::Parked { until, facts: subject.facts() }, now)?;
-        self.listening.push(Listening { unit, step, subject, since, until });
+        self.listening.push(Listening { unit, step, subject, since, at: now, until });
         Ok(())
     }
 

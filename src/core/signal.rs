@@ -109,6 +109,10 @@ pub struct Awaiting {
     pub subject: Subject,
     /// Its own effect began then: what was said before is about something else.
     pub since: Timestamp,
+    /// When it began to wait: what is kept no longer by then does not count. Waits of older builds do
+    /// not say; nothing is asked of them but by signals that come later.
+    #[serde(default)]
+    pub at: Timestamp,
     /// When it gives up.
     pub until: Timestamp,
 }
@@ -205,6 +209,18 @@ impl Signal {
     }
 }
 
+impl Kept {
+    /// Whether it is over: as if it had never come, whether or not it was removed by now.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        now >= self.signal.until
+    }
+
+    /// Whether it ends the wait of an item that begins to wait.
+    pub fn wakes(&self, awaiting: &Awaiting) -> bool {
+        !self.is_expired(awaiting.at) && self.signal.wakes(awaiting)
+    }
+}
+
 impl Subject {
     /// The topic that it waits for.
     pub fn topic(&self) -> Topic {
@@ -278,6 +294,7 @@ mod tests {
             workflow: "w".to_owned(),
             subject,
             since: Timestamp(10),
+            at: Timestamp(25),
             until: Timestamp(100),
         }
     }
@@ -294,6 +311,24 @@ mod tests {
         assert_eq!(track.steps[4].follows, [1, 3]);
         let followed: Vec<usize> = (0..5).filter(|at| track.is_followed(*at)).collect();
         assert_eq!(followed, [1, 3], "when these began is kept");
+    }
+
+    #[test]
+    fn one_that_is_over_wakes_nobody_who_begins_to_wait_then() {
+        let kept = Kept { signal: signal(), woke: 0 };
+        let wakes = |at: u64| kept.wakes(&Awaiting { at: Timestamp(at), ..awaiting() });
+        assert_eq!([20, 29, 30, 31].map(wakes), [true, true, false, false]);
+        let asked = Signal { until: signal().at, ..signal() };
+        assert!(asked.wakes(&awaiting()), "what is not kept wakes whoever waits already");
+    }
+
+    #[test]
+    fn a_wait_of_an_older_build_is_read() {
+        let mut row = serde_json::to_value(awaiting()).unwrap();
+        row.as_object_mut().unwrap().remove("at");
+        let read: Awaiting = serde_json::from_value(row).unwrap();
+        assert_eq!(read, Awaiting { at: Timestamp(0), ..awaiting() });
+        assert!(signal().wakes(&read), "a signal that comes now ends it");
     }
 
     #[test]
