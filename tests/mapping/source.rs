@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::product::Products;
 use crate::stage::{Folder, Gate, pin, scope, source};
 use milepost::core::survey::{Remark, Survey};
+use milepost::ports::Interest;
 
 fn with() -> Value {
     json!({"item_key": "${{ item.id }}"})

@@ -54,7 +54,7 @@ impl Opener for Objects {
         let start = async { Transfer::start(session.s3().await, address, self.limits).await };
         let transfer = runtime.block_on(wanted(interest, start))?;
         let (origin, interest, rest) = (Some(transfer.origin()), interest.clone(), Bytes::new());
-        Ok(Opened { name, bytes: Box::new(Reading { runtime, transfer, rest, interest }), origin })
+        Ok(Opened { name, bytes: Box::new(Reading { transfer, rest, interest, runtime }), origin })
     }
 }
 
