@@ -15,10 +15,9 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// Redirects are followed only when the request changes nothing: after a redirected change
-    /// "nothing was sent" would no longer be known.
-    pub(super) fn new(timeout: Duration, reads_only: bool) -> Result<Self, BuildFault> {
-        let redirects = if reads_only { Redirects::Followed } else { Redirects::Refused };
+    /// Each request may take `timeout`. Redirects are to be followed only where requests change nothing:
+    /// after a redirected change "nothing was sent" would no longer be known.
+    pub(super) fn new(timeout: Duration, redirects: Redirects) -> Result<Self, BuildFault> {
         Ok(Self { client: wire::client(timeout, redirects)? })
     }
 
