@@ -239,4 +239,15 @@ mod tests {
         assert_eq!(fault.name, name::UNREACHABLE);
         assert!(!fault.message.contains("secret-path"), "{fault}");
     }
+
+    #[tokio::test]
+    async fn a_request_that_can_not_be_made_is_not_tried_again() {
+        let client = client(Duration::from_secs(5), Redirects::Refused).unwrap();
+        for request in [client.get("no address"), client.get("http://127.0.0.1:0").header("a\nb", "c")] {
+            let broken = send(request).await.unwrap_err();
+            assert!(matches!(broken, Broken::Unsendable(_)), "{broken:?}");
+            let (fault, again) = broken.known();
+            assert_eq!((fault.name.as_str(), again), (name::REFUSED, Some(Again::Never)));
+        }
+    }
 }
