@@ -106,9 +106,11 @@ fn told(outcome: &Outcome) -> (&'static str, &Fault) {
 
 const VARIANTS: &str = "POST /admin/products/prod_K0/variants/batch";
 
-/// How the variants of a product can fail: what the shop does, and what is said of the product when
-/// they were all that there was to write, and when its own part was written before.
-const FAILURES: [(fn() -> Reply, &str, &str); 5] = [
+/// How a later part of a product can fail: what the shop does, and what is said of the product when that
+/// part was all that there was to write, and when something was written before it.
+type Failure = (fn() -> Reply, &'static str, &'static str);
+
+const FAILURES: [Failure; 5] = [
     (|| says(409, "two transactions met"), "later", "perhaps"),
     (|| says(400, "Option value XXL does not exist for option Size"), "never", "never"),
     (|| says(404, "Product with id \"prod_K0\" not found"), "later", "perhaps"),
@@ -216,15 +218,13 @@ async fn a_product_without_its_stock_is_done_in_part() {
 
 #[tokio::test]
 async fn a_product_that_buyers_do_not_see_is_done_in_part_and_a_look_does_not_call_it_done() {
-    type Case = (fn() -> Reply, &'static str, &'static str, bool);
-    let unlisted = || Reply::Says(200, json!({ "products": [] }));
-    let cases: [Case; 3] = [
-        // The look finds out that it cannot be found out.
-        (|| says(503, "busy"), "later", "perhaps", false),
-        (unlisted, "never", "never", true),
-        (|| says(400, "no region"), "never", "never", false),
+    // And whether a look finds out more than that it can not be found out.
+    let cases: [(Failure, bool); 3] = [
+        ((|| says(503, "busy"), "later", "perhaps"), false),
+        ((|| Reply::Says(200, json!({ "products": [] })), "never", "never"), true),
+        ((|| says(400, "no region"), "never", "never"), false),
     ];
-    for (reply, alone, in_part, is_known) in cases {
+    for ((reply, alone, in_part), is_known) in cases {
         for (product, expected, is_begun) in [(whole("K0"), alone, false), (older(), in_part, true)] {
             let seen = |asked: &Asked| asked.call == "GET /store/products";
             let shop =
