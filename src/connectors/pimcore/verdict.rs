@@ -103,9 +103,9 @@ impl Trouble {
     }
 
     pub(super) fn of_broken(broken: Broken) -> Self {
-        match broken {
-            Broken::Unsent(fault) => Self::Sure { fault, again: Again::Later },
-            Broken::Silent(fault) => Self::Unsure(fault),
+        match broken.known() {
+            (fault, Some(again)) => Self::Sure { fault, again },
+            (fault, None) => Self::Unsure(fault),
         }
     }
 
