@@ -119,7 +119,7 @@ pub enum End {
         /// What it returned; `None`: nothing is known beyond what was known before.
         facts: Option<Facts>,
     },
-    /// It surely was not.
+    /// It was not, as a whole: nothing says that no part of it was.
     Undone,
 }
 

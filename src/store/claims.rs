@@ -1,6 +1,7 @@
 //! Idempotency keys of one engine. What was applied, and claims that another life must respect
 //! (`mode: once`), are rows; the claims of `mode: latest` are in memory alone: the state directory
-//! has one owner, so what a dead engine had claimed is free, and the version decides between runs.
+//! has one owner, so what a dead engine had claimed is free, and the version decides between runs. Over
+//! which content a claim was granted is in the row: it may be overwritten, whatever becomes of the claim.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

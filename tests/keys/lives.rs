@@ -65,6 +65,23 @@ fn what_was_applied_is_known_in_the_next_life_and_claims_of_once_hold() {
 }
 
 #[test]
+fn what_a_dead_engine_may_have_overwritten_is_applied_again() {
+    let (clock, dir) = (Arc::<ManualClock>::default(), tempfile::tempdir().unwrap());
+    runtime().block_on(async {
+        let store = open(dir.path(), &clock);
+        assert_eq!(ask(&store, claim(Latest, "k", 1, 7)).await, Claimed::Granted);
+        let end = End::Done { facts: Some(Facts::new()) };
+        let answered = store.settle(&[(claim(Latest, "k", 1, 7), end)]).await.unwrap();
+        store.commit(answered.changes).await.unwrap();
+        assert_eq!(ask(&store, claim(Latest, "k", 2, 8)).await, Claimed::Granted);
+        drop(store);
+
+        let store = open(dir.path(), &clock);
+        assert_eq!(ask(&store, claim(Latest, "k", 3, 7)).await, Claimed::Granted, "8 may be there");
+    });
+}
+
+#[test]
 fn a_key_is_not_free_while_the_commit_that_settles_it_is_under_way() {
     let (clock, dir) = (Arc::<ManualClock>::default(), tempfile::tempdir().unwrap());
     runtime().block_on(async {
