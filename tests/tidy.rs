@@ -41,6 +41,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("aws_sdk_s3", &["connectors/aws/"]),
     ("aws_sdk_sqs", &["connectors/aws/"]),
     ("axum", &["server/", "connectors/sandbox/"]),
+    ("maud", &["server/page/"]),
     ("clap", &["cli/", "main.rs"]),
     ("indicatif", &["cli/"]),
     ("comfy_table", &["cli/"]),

@@ -13,6 +13,7 @@ mod environment;
 mod error;
 mod ground;
 mod input;
+mod item_keys;
 mod keys;
 mod live;
 mod names;

@@ -15,10 +15,11 @@ use super::reader::open_to_work;
 use super::signals::Signals;
 use super::state::backup_problem;
 use crate::app::{Engine, Running};
+use crate::core::id::RunId;
 use crate::core::inflow::Intake;
 use crate::core::run::{Run, Status};
 use crate::server::{self, Service, Serving};
-use crate::view::{Archive, ResumeTerms, argument};
+use crate::view::{Archive, Problem, ProblemKind, ResumeTerms, argument, code};
 
 /// Opens the state directory to work in it, and serves others meanwhile.
 pub(super) async fn open(
@@ -78,8 +79,16 @@ fn service(engine: &Arc<Engine>) -> Service {
         archive: engine.archive(),
         planner: Arc::new(planner),
         actor: Arc::new(actor),
+        resumer: Arc::new(|run, _| Box::pin(async move { Err(not_here(run)) })),
         keeper: Arc::new(keeper),
     }
+}
+
+/// A command that works on one run ends with it, and would leave another one interrupted.
+fn not_here(run: RunId) -> Problem {
+    let detail = "this engine works on one run only and ends with it: resume another one when it has ended";
+    Problem::new(ProblemKind::Refused, code::RESUME_REFUSED, detail)
+        .next(format!("milepost resume {run} --plan"))
 }
 
 /// Says what became of the run that a key had started before.
@@ -217,7 +226,6 @@ fn exit_at_once(id: &str, context: &Context, output: &mut Output) -> ! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::id::RunId;
     use crate::core::time::Timestamp;
 
     #[test]

@@ -93,7 +93,7 @@ impl Reader {
         match self {
             Self::Beside(client) => Ok(client.runs(filter).await?),
             Self::Store { archive, .. } => Ok(archive.runs(filter)?),
-            Self::Nothing(_) => Ok(RunList { runs: Vec::new(), total: 0 }),
+            Self::Nothing(_) => Ok(RunList { runs: Vec::new(), total: 0, next: None }),
         }
     }
 

@@ -62,7 +62,8 @@ impl Site {
         let actor =
             Arc::new(|run, order| -> server::Acting { Box::pin(async move { Ok(acted(run, order)) }) });
         let keeper = Arc::new(|_| -> server::BackingUp { Box::pin(async { Err(server::ending()) }) });
-        let service = Service { archive, planner, actor, keeper };
+        let resumer = Arc::new(|_, _| -> server::Acting { Box::pin(async { Err(server::ending()) }) });
+        let service = Service { archive, planner, actor, resumer, keeper };
         let serving = server::listen(&Options::new(directory.path()), service).unwrap();
         Self { directory, _serving: serving }
     }

@@ -1,16 +1,18 @@
-//! The HTTP API: everything that can be asked about runs and done to them. One router, whatever it listens on; now
-//! a Unix socket in the state directory.
+//! The HTTP API: everything that can be asked about runs and done to them, and beside it the page for people (`page`).
+//! One router, whatever it listens on; now a Unix socket in the state directory.
 //!
 //! | path | answers |
 //! | --- | --- |
-//! | `/v1/runs?status&workflow&limit` | the runs, newest first |
+//! | `/v1/runs?status&workflow&search&after&limit` | a page of the runs, newest first |
 //! | `/v1/runs/{run}` | one run with its steps |
-//! | `/v1/runs/{run}/items?status&step&after&limit` | a page of its items |
+//! | `/v1/runs/{run}/items?status&step&key&after&limit` | a page of its items |
 //! | `/v1/runs/{run}/items/{item}` | everything about one item |
 //! | `/v1/runs/{run}/events?from&limit` | a page of its events |
 //! | `/v1/runs/{run}/causes?limit` | its dead letters and doubts by cause |
 //! | `/v1/runs/{run}/effects?item&step&verdict&doubt&after&limit` | a page of its effect ledger |
 //! | `/v1/runs/{run}/effect-counts` | how many effects are known how |
+//! | `/v1/runs/{run}/timeline` | when its steps worked |
+//! | `/v1/runs/{run}/definition` | its workflow file and what that names, as pinned |
 //! | `/v1/dead-letters?run&step&error&before&since&after&limit` | a page of the dead letters of all runs |
 //! | `/v1/runs/{run}/dead-letters/{item}` | everything about an item, its record included |
 //! | `/v1/runs/{run}/plan?terms` | what a resume on these terms (JSON) would do |
@@ -22,6 +24,7 @@
 
 mod acts;
 mod care;
+mod page;
 mod problem;
 mod reads;
 mod socket;
@@ -39,7 +42,7 @@ use axum::routing::{get, post};
 use crate::core::care::Backup;
 use crate::core::id::RunId;
 use crate::core::resume::ResumePlan;
-use crate::view::{Acted, Archive, Order, Problem, ProblemKind, ResumeTerms, code};
+use crate::view::{Acted, Archive, Order, Problem, ProblemKind, ResumeOrder, ResumeTerms, code};
 
 pub use care::BackupRequest;
 pub use socket::{Error, Serving, listen};
@@ -52,6 +55,9 @@ pub type Planning = Pin<Box<dyn Future<Output = Result<ResumePlan, Problem>> + S
 
 /// Does something to a run.
 pub type Actor = Arc<dyn Fn(RunId, Order) -> Acting + Send + Sync>;
+
+/// Resumes a run; returns once it is being worked on.
+pub type Resumer = Arc<dyn Fn(RunId, ResumeOrder) -> Acting + Send + Sync>;
 
 /// Something that is being done to a run.
 pub type Acting = Pin<Box<dyn Future<Output = Result<Acted, Problem>> + Send>>;
@@ -70,12 +76,19 @@ pub struct Service {
     pub planner: Planner,
     /// Does what is asked for.
     pub actor: Actor,
+    /// Resumes.
+    pub resumer: Resumer,
     /// Takes backups.
     pub keeper: Keeper,
 }
 
-/// The API.
+/// Who calls, as whoever let the request in has found out; it stands among the request's extensions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller(pub String);
+
+/// The API, and the page.
 pub fn router(service: Service) -> Router {
+    let page = page::routes(service.clone());
     Router::new()
         .route("/v1/runs", get(reads::runs))
         .route("/v1/runs/{run}", get(reads::show))
@@ -85,6 +98,8 @@ pub fn router(service: Service) -> Router {
         .route("/v1/runs/{run}/causes", get(reads::causes))
         .route("/v1/runs/{run}/effects", get(reads::effects))
         .route("/v1/runs/{run}/effect-counts", get(reads::effect_counts))
+        .route("/v1/runs/{run}/timeline", get(reads::timeline))
+        .route("/v1/runs/{run}/definition", get(reads::definition))
         .route("/v1/dead-letters", get(reads::dead_letters))
         .route("/v1/runs/{run}/dead-letters/{item}", get(reads::dead_letter))
         .route("/v1/runs/{run}/plan", get(reads::plan))
@@ -93,6 +108,7 @@ pub fn router(service: Service) -> Router {
         .fallback(|| async { problem::response(&unknown_path()) })
         .method_not_allowed_fallback(|| async { problem::method_not_allowed() })
         .with_state(service)
+        .merge(page)
 }
 
 /// What is answered while the engine behind the API goes away.

@@ -30,7 +30,8 @@ pub(super) fn method_not_allowed() -> Response {
     document(StatusCode::METHOD_NOT_ALLOWED, &problem)
 }
 
-fn status(kind: ProblemKind) -> StatusCode {
+/// The HTTP status that a kind of trouble has.
+pub(super) fn status(kind: ProblemKind) -> StatusCode {
     match kind {
         ProblemKind::Invalid => StatusCode::BAD_REQUEST,
         ProblemKind::NotFound => StatusCode::NOT_FOUND,

@@ -86,6 +86,14 @@ pub(super) async fn effects(
     asked(service, query, move |archive, filter| archive.effects(&run, &filter)).await
 }
 
+pub(super) async fn timeline(State(service): State<Service>, Path(run): Path<String>) -> Response {
+    answer(service, move |archive| archive.timeline(&run)).await
+}
+
+pub(super) async fn definition(State(service): State<Service>, Path(run): Path<String>) -> Response {
+    answer(service, move |archive| archive.definition(&run)).await
+}
+
 pub(super) async fn effect_counts(State(service): State<Service>, Path(run): Path<String>) -> Response {
     answer(service, move |archive| archive.effect_counts(&run)).await
 }

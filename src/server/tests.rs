@@ -15,7 +15,7 @@ use crate::core::run::Status;
 use crate::view::{Action, Doubtful, EffectFilter, ItemFilter, LetterQuery, RunFilter, UnitStatus};
 use crate::view::{code, fake};
 
-fn service() -> Service {
+pub(super) fn service() -> Service {
     let planner: Planner = Arc::new(|run, terms: ResumeTerms| {
         Box::pin(async move {
             if run == RunId(1 << 100) && terms.items == ["a&b", "#4"] {
@@ -57,7 +57,13 @@ fn service() -> Service {
             }
         })
     });
-    Service { archive: fake::archive(true), planner, actor, keeper }
+    let resumer: Resumer = Arc::new(|run, order| {
+        Box::pin(async move {
+            let message = format!("resumed by {} as {}", order.by, order.expect.unwrap_or_default());
+            Ok(Acted { run, status: Status::Running, message, next: vec![] })
+        })
+    });
+    Service { archive: fake::archive(true), planner, actor, resumer, keeper }
 }
 
 fn state() -> (TempDir, Options) {
@@ -85,6 +91,7 @@ async fn every_read_comes_back_as_it_was() {
     let filter = ItemFilter {
         status: Some(UnitStatus::DeadLettered),
         step: Some("pim".into()),
+        key: Some("K".into()),
         after: Some(1),
         limit: Some(10),
     };
@@ -174,7 +181,7 @@ async fn mistakes_in_a_request_are_problem_documents_too() {
     };
     insta::assert_snapshot!(ask("GET", "/v2", "").await, @r#"{"title":"Not Found","status":404,"kind":"not_found","code":"E1201","detail":"there is nothing at this path; begin with /v1/runs"}"#);
     insta::assert_snapshot!(ask("POST", "/v1/runs", "").await, @r#"{"title":"Method Not Allowed","status":405,"kind":"invalid","code":"E1202","detail":"this path is not asked like this: actions take POST, all others GET"}"#);
-    insta::assert_snapshot!(ask("GET", "/v1/runs?stats=failed", "").await, @r#"{"title":"Bad Request","status":400,"kind":"invalid","code":"E1203","detail":"Failed to deserialize query string: stats: unknown field `stats`, expected one of `status`, `workflow`, `limit`"}"#);
+    insta::assert_snapshot!(ask("GET", "/v1/runs?stats=failed", "").await, @r#"{"title":"Bad Request","status":400,"kind":"invalid","code":"E1203","detail":"Failed to deserialize query string: stats: unknown field `stats`, expected one of `status`, `workflow`, `search`, `after`, `limit`"}"#);
     let wrong = ask("POST", "/v1/runs/@failed/actions", r#"{"action":"explode","by":"ana"}"#).await;
     assert!(wrong.contains(code::API_BODY) && wrong.contains("unknown variant `explode`"), "{wrong}");
 }

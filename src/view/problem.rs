@@ -75,6 +75,8 @@ pub mod code {
     pub const API_QUERY: &str = "E1203";
     /// What was sent to the path cannot be read.
     pub const API_BODY: &str = "E1204";
+    /// A form of the page that is not let in.
+    pub const FORM_REFUSED: &str = "E1205";
     /// The engine went away while it answered.
     pub const ENGINE_GONE: &str = "E1301";
     /// The stand-ins cannot work.

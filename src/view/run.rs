@@ -25,6 +25,12 @@ pub struct RunFilter {
     /// Only runs of this workflow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workflow: Option<String>,
+    /// Only runs with this text in their ID, workflow, file, source or start key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub search: Option<String>,
+    /// Only runs older than this one: the cursor of the page before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<RunId>,
     /// At most this many.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
@@ -35,8 +41,11 @@ pub struct RunFilter {
 pub struct RunList {
     /// The runs.
     pub runs: Vec<RunSummary>,
-    /// How many runs match, listed or not.
+    /// How many runs match, listed or not, on this page and those before and behind it.
     pub total: usize,
+    /// Where the next page begins (`after`); `null` on the last one.
+    #[serde(default)]
+    pub next: Option<RunId>,
 }
 
 /// One run in a list.
@@ -138,11 +147,16 @@ impl Archive {
         runs.retain(|run| {
             filter.status.is_none_or(|status| status == self.status(run))
                 && filter.workflow.as_ref().is_none_or(|workflow| *workflow == run.workflow)
+                && filter.search.as_ref().is_none_or(|text| mentions(run, text))
         });
         let total = runs.len();
-        runs.truncate(filter.limit.unwrap_or(usize::MAX));
+        runs.retain(|run| filter.after.is_none_or(|after| run.id < after));
+        let limit = filter.limit.unwrap_or(usize::MAX);
+        let more = runs.len() > limit;
+        runs.truncate(limit);
+        let next = runs.last().filter(|_| more).map(|run| run.id);
         let runs = runs.iter().map(|run| self.summary(run)).collect::<Result<_, _>>()?;
-        Ok(RunList { runs, total })
+        Ok(RunList { runs, total, next })
     }
 
     /// One run with its steps.
@@ -199,6 +213,14 @@ impl Archive {
         let total = run.source.as_ref().map_or(0, |source| source.count);
         Ok((ItemCounts::of(total, &tally.units, self.regard(run)), tally))
     }
+}
+
+/// Whether a run says this text where people would look for it, in capitals or not.
+fn mentions(run: &Run, text: &str) -> bool {
+    let wanted = text.trim().to_lowercase();
+    let source = run.source.as_ref().map_or("", |source| source.uri.as_str());
+    let said = [run.workflow.as_str(), &run.file, source, run.key.as_deref().unwrap_or_default()];
+    run.id.to_string().contains(&wanted) || said.iter().any(|said| said.to_lowercase().contains(&wanted))
 }
 
 fn next_commands(run: &Run, status: Status, items: &ItemCounts, doubts: u64) -> Vec<String> {

@@ -1,0 +1,138 @@
+//! The whole story of one item.
+
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use maud::{Markup, html};
+use serde_json::{Map, Value};
+
+use super::super::reads::waiting;
+use super::Desk;
+use super::answer::answer;
+use super::events::told;
+use super::json::json;
+use super::run::{Tab, about};
+use super::words::{at, badge, fault, instant, number, query};
+use crate::core::ledger::Verdict;
+use crate::view::{Archive, EffectView, ItemStep, LetterStory, Problem, RunView, UnitStatus};
+
+pub(super) async fn show(
+    State(desk): State<Desk>,
+    Path((run, item)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    let word = desk.guard.word().to_owned();
+    answer(&headers, waiting(move || page(&desk.service.archive, &run, &item, &word)).await)
+}
+
+fn page(archive: &Archive, reference: &str, item: &str, word: &str) -> Result<Markup, Problem> {
+    let run = archive.show(reference)?;
+    let story = archive.dead_letter(&run.run.to_string(), item)?;
+    let content = html! {
+        div #story data-live {
+            (head(&run, &story))
+            ol.story { @for step in &story.story.steps { (chapter(step, effect(&story, step))) } }
+        }
+        (contents(&story))
+        @if !story.events.is_empty() {
+            h2 { "What happened to it" }
+            ol.events { @for event in &story.events { li { (told(run.run, event)) } } }
+        }
+    };
+    Ok(about(&run, Tab::Items, word, &content))
+}
+
+fn head(run: &RunView, story: &LetterStory) -> Markup {
+    let item = &story.story.item;
+    let again = query(&[("items", Some(item.item.clone()))]);
+    html! {
+        div.head {
+            div {
+                p.crumb { a href=(at(run.run, "/items")) { "Items" } " / item " (number(item.position)) " of the source" }
+                h2.item { span.id { (item.item) } " " (badge(item.status.word())) }
+            }
+            div.actions {
+                @if matches!(item.status, UnitStatus::DeadLettered | UnitStatus::InDoubt) && run.closed_at.is_none() {
+                    a.button href=(at(run.run, &format!("/plan{again}"))) { @if item.status == UnitStatus::DeadLettered { "Plan its redrive" } @else { "Plan its resume" } }
+                }
+            }
+        }
+        @if let Some(step) = &item.message_left { p.quiet { "Its message of " b { (step) } " was left to the queue, whose redrive policy takes it to its dead-letter queue." } }
+    }
+}
+
+fn effect<'a>(story: &'a LetterStory, step: &ItemStep) -> Option<&'a EffectView> {
+    story.effects.iter().find(|effect| effect.step == step.step)
+}
+
+fn chapter(step: &ItemStep, effect: Option<&EffectView>) -> Markup {
+    html! {
+        li.(format!("s-{}", step.status.word())) {
+            div.line {
+                h3 { (step.step) } (badge(step.status.word()))
+                @if let Some(reason) = step.reason.as_ref().filter(|_| step.status == UnitStatus::Skipped) { span.small { (reason.replace('_', " ")) } }
+                @if let Some(at) = step.at { span.small.time { (instant(at)) } }
+                @if step.attempts > 0 { span.small { (number(step.attempts.into())) @if step.attempts == 1 { " attempt" } @else { " attempts" } } }
+                @if let Some(until) = step.until { span.small { "again at " (instant(until)) } }
+            }
+            @if let Some(effect) = effect { (known(effect)) }
+            @if let Some(error) = &step.error {
+                @if step.status == UnitStatus::Succeeded { p.small { "Before it succeeded:" } }
+                (fault(error))
+            }
+            (returned(&step.facts))
+        }
+    }
+}
+
+/// What is known about an effect.
+fn known(effect: &EffectView) -> Markup {
+    let words = match effect.effect {
+        Verdict::Done => "done for sure",
+        Verdict::Refused => "not done for sure",
+        Verdict::InDoubt => "perhaps done",
+        Verdict::Intended => "a call is under way",
+        Verdict::NotNeeded => "never sent: the other side already held it",
+    };
+    html! {
+        p.known {
+            b { (words) }
+            @if effect.doubts > 0 { ", and perhaps by " (number(effect.doubts.into())) " other attempts as well" }
+            @if effect.before > 0 { ", and " (number(effect.before.into())) " times before on purpose" }
+            @if let Some(by) = &effect.settle_by { "; settled by " b { (by) } }
+            @if let Some(key) = &effect.key { span.small { " key " code { (key) } } }
+        }
+    }
+}
+
+fn returned(facts: &Map<String, Value>) -> Markup {
+    html! {
+        @if !facts.is_empty() {
+            dl.returned { @for (name, value) in facts {
+                div { dt { (name) } dd { code { (value.as_str().map_or_else(|| value.to_string(), str::to_owned)) } } }
+            } }
+        }
+    }
+}
+
+/// What came in, and what the steps that compute make of it.
+fn contents(story: &LetterStory) -> Markup {
+    html! {
+        div.beside {
+            section {
+                h2 { "Source record" }
+                @match &story.record {
+                    Some(record) => (json(record)),
+                    None => p.quiet { "It cannot be read any more: it was let go when the item was finished." },
+                }
+            }
+            @for made in &story.made {
+                section {
+                    h2 { "Made by " (made.step) }
+                    @if let Some(value) = &made.value { (json(value)) }
+                    @if let Some(error) = &made.error { (fault(error)) }
+                }
+            }
+        }
+    }
+}
