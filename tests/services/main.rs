@@ -17,6 +17,7 @@ mod aws_proxy;
 mod aws_s3;
 mod aws_sqs;
 mod aws_watch;
+mod page;
 mod pim;
 #[path = "../../examples/products/product.rs"]
 mod product;
