@@ -20,6 +20,7 @@ mod rehearsal;
 mod resume;
 mod ruling;
 mod start;
+mod tokens;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -42,7 +43,7 @@ use crate::engine::assembly::Assembly;
 use crate::engine::{self, Control, Handle, Ports, Resumption};
 use crate::ports::{Clock, OwnQueue};
 use crate::spec::Report;
-use crate::store::{self, MemoryStore, Store};
+use crate::store::{self, MemoryStore, Store, Tokens};
 use crate::view::Archive;
 
 use assemble::Surroundings;
@@ -59,8 +60,9 @@ pub use clock::now;
 pub use doctor::{Examined, doctor};
 pub use error::{BackupError, EngineError, OpenError, ResumeError, StartError};
 pub use rehearsal::rehearse;
+pub use resume::Asked;
 pub use start::Started;
-pub use watch::{Hindrance, Listener, News, Watched, Watching};
+pub use watch::{Begins, Desk, Finds, Hindrance, Listener, News, Pace, Watched, Watching};
 
 /// Items of a run in memory at once. The store gains little beyond some hundreds in flight, and an
 /// item takes up to 50 KB with its record, its product and its requests.
@@ -75,6 +77,7 @@ pub struct Engine {
     ports: Ports,
     names: Arc<PinnedNames>,
     live: Live,
+    tokens: Tokens,
     sandbox: OnceCell<Sandbox>,
     /// Held from the look at a start key to the commit of its run.
     starting: Mutex<()>,
@@ -89,6 +92,8 @@ pub struct Start {
     pub input: Vec<(String, String)>,
     /// The profile.
     pub profile: Option<String>,
+    /// Who asks for it; `None`: a trigger.
+    pub by: Option<String>,
 }
 
 /// A workflow that passed `check`.
@@ -152,6 +157,7 @@ impl Engine {
             ports,
             names,
             live: Live::default(),
+            tokens: Tokens::open(&options.state).map_err(|error| OpenError::Broken(error.to_string()))?,
             sandbox: OnceCell::new(),
             starting: Mutex::new(()),
         })

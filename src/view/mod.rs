@@ -21,6 +21,7 @@ mod letters;
 mod pause;
 mod plan;
 mod problem;
+mod queue;
 mod reference;
 mod ruling;
 mod run;
@@ -29,6 +30,7 @@ mod step;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod token;
 mod when;
 
 pub use action::{Acted, Action, Order};
@@ -42,9 +44,11 @@ pub use letters::{LetterPage, LetterQuery, LetterStory, LetterView};
 pub use pause::{HoldView, PauseView};
 pub use plan::{PlanConnection, PlanDoubt, PlanExecute, PlanLeft, PlanReuse, PlanVerdict, PlanView};
 pub use problem::{Problem, ProblemKind, code};
+pub use queue::{Admitted, LaneView, QueueView, ResumeOrder, StartOrder, Unhold, UnholdOrder, WaitingView};
 pub use ruling::{Dropping, Settling};
 pub use run::{RunFilter, RunList, RunSummary, RunView, SourceView};
 pub use status::UnitStatus;
 pub use step::{StepTrack, StepView};
 pub use terms::{Acceptance, DefinitionChoice, ITEMS_DEAD_LETTERED, ITEMS_FAILED, ResumeTerms, argument};
+pub use token::{NewToken, TokenOrder, TokenView};
 pub use when::When;
