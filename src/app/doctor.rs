@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::connectors::{self, Diagnosis, Patient, Use};
+use crate::connectors::{self, Diagnosis, Health, Patient, Use};
 use crate::core::catalog::{Catalog, Role};
 use crate::core::graph::Graph;
 use crate::core::id::{RunId, Unit};
@@ -17,28 +17,18 @@ use crate::expr::Template;
 use crate::ports::OwnQueue;
 use crate::spec::Report;
 use crate::store::MemoryStore;
+use crate::view::{ExaminedView, FindingView, HealthView};
 
 use super::clock::{SystemClock, now};
 use super::definition::Definition;
 use super::environment::{self, Environment};
 use super::{Engine, definition_of, input};
 
-/// What was found about one connection.
-#[derive(Clone, Debug)]
-pub struct Examined {
-    /// Its name in the file.
-    pub connection: String,
-    /// Its kind.
-    pub kind: String,
-    /// What was looked at, in the order in which it should be mended.
-    pub found: Vec<Diagnosis>,
-}
-
 /// Examines every connection of a workflow file, in the order of their names. Changes nothing outside.
 ///
 /// # Errors
 /// Every mistake in the file.
-pub async fn doctor(file: &Path, profile: Option<&str>) -> Result<Vec<Examined>, Report> {
+pub async fn doctor(file: &Path, profile: Option<&str>) -> Result<Vec<ExaminedView>, Report> {
     let catalog = connectors::catalog();
     let definition = definition_of(file, profile, &catalog)?;
     Engine::try_out(&definition, &catalog)?;
@@ -46,7 +36,7 @@ pub async fn doctor(file: &Path, profile: Option<&str>) -> Result<Vec<Examined>,
     let mut examined = Vec::new();
     for (name, connection) in &definition.checked.workflow.connections {
         let found = ward.examine(name, connection).await;
-        examined.push(Examined { connection: name.clone(), kind: connection.kind.clone(), found });
+        examined.push(told(name, &connection.kind, found));
     }
     let nowhere = Map::new();
     for step in ward.steps().filter(|step| step.connection.is_none() && step.uses == "http.request") {
@@ -57,9 +47,22 @@ pub async fn doctor(file: &Path, profile: Option<&str>) -> Result<Vec<Examined>,
             uses: vec![ward.used(step, None, &nowhere)],
         };
         let found = connectors::examine(&patient).await;
-        examined.push(Examined { connection: step.name.clone(), kind: "http".to_owned(), found });
+        examined.push(told(&step.name, "http", found));
     }
     Ok(examined)
+}
+
+fn told(connection: &str, kind: &str, found: Vec<Diagnosis>) -> ExaminedView {
+    let finding = |Diagnosis { health, what, next }| {
+        let health = match health {
+            Health::Good => HealthView::Good,
+            Health::Wrong => HealthView::Wrong,
+            Health::Unknown => HealthView::Unknown,
+        };
+        FindingView { health, what, next }
+    };
+    let found = found.into_iter().map(finding).collect();
+    ExaminedView { connection: connection.to_owned(), kind: kind.to_owned(), found }
 }
 
 /// A definition with what its steps need to be looked at.

@@ -20,7 +20,9 @@ mod names;
 mod rehearsal;
 mod resume;
 mod ruling;
+mod served;
 mod start;
+mod tokens;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -43,7 +45,7 @@ use crate::engine::assembly::Assembly;
 use crate::engine::{self, Control, Handle, Ports, Resumption};
 use crate::ports::{Clock, OwnQueue};
 use crate::spec::Report;
-use crate::store::{self, MemoryStore, Store};
+use crate::store::{self, MemoryStore, Store, Tokens};
 use crate::view::Archive;
 
 use assemble::Surroundings;
@@ -57,11 +59,13 @@ use names::PinnedNames;
 
 pub use care::{Care, restore};
 pub use clock::now;
-pub use doctor::{Examined, doctor};
+pub use doctor::doctor;
 pub use error::{BackupError, EngineError, OpenError, ResumeError, StartError};
 pub use rehearsal::rehearse;
+pub use resume::Asked;
+pub use served::examine;
 pub use start::Started;
-pub use watch::{Hindrance, Listener, News, Watched, Watching};
+pub use watch::{Begins, Desk, Finds, Hindrance, Listener, News, Pace, Watched, Watching};
 
 /// Items of a run in memory at once. The store gains little beyond some hundreds in flight, and an
 /// item takes up to 50 KB with its record, its product and its requests.
@@ -76,6 +80,7 @@ pub struct Engine {
     ports: Ports,
     names: Arc<PinnedNames>,
     live: Live,
+    tokens: Tokens,
     sandbox: OnceCell<Sandbox>,
     /// Held from the look at a start key to the commit of its run.
     starting: Mutex<()>,
@@ -90,6 +95,8 @@ pub struct Start {
     pub input: Vec<(String, String)>,
     /// The profile.
     pub profile: Option<String>,
+    /// Who asks for it; `None`: a trigger.
+    pub by: Option<String>,
 }
 
 /// A workflow that passed `check`.
@@ -153,6 +160,7 @@ impl Engine {
             ports,
             names,
             live: Live::default(),
+            tokens: Tokens::open(&options.state).map_err(|error| OpenError::Broken(error.to_string()))?,
             sandbox: OnceCell::new(),
             starting: Mutex::new(()),
         })

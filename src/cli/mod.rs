@@ -18,6 +18,7 @@ mod graph;
 mod herald;
 mod items;
 mod list;
+mod operator;
 mod output;
 mod page;
 mod pause;
@@ -25,16 +26,20 @@ mod phrase;
 mod progress;
 mod reader;
 mod redrive;
+mod remote;
 mod resume;
 mod run;
 mod sandbox;
+mod serve;
 mod settle;
 mod show;
 mod signals;
 mod state;
 mod table;
+mod teller;
 #[cfg(test)]
 mod tests;
+mod token;
 mod unpause;
 mod watch;
 
@@ -48,6 +53,7 @@ pub use args::Cli;
 pub use exit::Exit;
 pub use output::Output;
 
+use crate::client::{self, Client};
 use crate::config::{Options, STATE_DEFAULT};
 use crate::store::OPENING_THREAD;
 use crate::view::argument;
@@ -57,20 +63,40 @@ use failure::Failure;
 /// Which log lines go to stderr, for example `debug` or `milepost::engine=trace`.
 const LOG_VARIABLE: &str = "MILEPOST_LOG";
 
+/// The token that is presented to a server.
+const TOKEN_VARIABLE: &str = "MILEPOST_TOKEN";
+
 /// What every verb knows.
 pub(super) struct Context {
     options: Options,
-    /// ` --state DIR` when the directory was named on the command line, so that the commands we
+    /// The server that was named; `None`: the state directory.
+    server: Option<Server>,
+    /// ` --state DIR`, or ` --server URL`, when it was named on the command line, so that the commands we
     /// name work as they are.
     suffix: String,
 }
 
+/// A server that was named.
+struct Server {
+    url: String,
+}
+
+impl Server {
+    /// Asks it, with the token of the environment if there is one.
+    fn client(&self) -> Result<Client, client::Error> {
+        Client::at(&self.url, std::env::var(TOKEN_VARIABLE).ok().as_deref())
+    }
+}
+
 impl Context {
-    fn new(state: &Path) -> Self {
+    fn new(state: &Path, server: Option<String>) -> Self {
         let silent = std::env::var_os("MILEPOST_STATE").unwrap_or_else(|| STATE_DEFAULT.into());
-        let suffix =
-            if state.as_os_str() == silent { String::new() } else { format!(" --state {}", quoted(state)) };
-        Self { options: Options::new(state), suffix }
+        let suffix = match &server {
+            Some(url) => format!(" --server {}", argument(url)),
+            None if state.as_os_str() == silent => String::new(),
+            None => format!(" --state {}", quoted(state)),
+        };
+        Self { options: Options::new(state), server: server.map(|url| Server { url }), suffix }
     }
 
     /// A command of ours as it has to be typed here.
@@ -123,11 +149,13 @@ fn quiet_opening() {
 /// Executes a command line that was parsed.
 pub async fn execute(cli: Cli, output: &mut Output) -> Exit {
     let json = cli.json;
-    let context = Context::new(&cli.state);
+    let context = Context::new(&cli.state, cli.server);
     let done = match cli.verb {
         Verb::Run(args) => run::execute(args, &context, output).await,
         Verb::Resume(args) => resume::execute(args, &context, output).await,
         Verb::Watch(args) => watch::execute(args, &context, output).await,
+        Verb::Serve(args) => serve::execute(args, &context, output).await,
+        Verb::Token(args) => token::execute(args, &context, output).await,
         Verb::List(args) => list::execute(args, &context, output).await,
         Verb::Show(args) => show::execute(args, &context, output).await,
         Verb::Items(args) => items::execute(args, &context, output).await,

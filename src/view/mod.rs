@@ -26,12 +26,14 @@ mod queue;
 mod reference;
 mod ruling;
 mod run;
+mod served;
 mod status;
 mod step;
 mod terms;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod token;
 mod when;
 
 pub use action::{Acted, Action, Order};
@@ -47,11 +49,15 @@ pub use made::MadeView;
 pub use pause::{HoldView, PauseView};
 pub use plan::{PlanConnection, PlanDoubt, PlanExecute, PlanLeft, PlanReuse, PlanVerdict, PlanView};
 pub use problem::{Problem, ProblemKind, code};
-pub use queue::ResumeOrder;
+pub use queue::{Admitted, LaneView, QueueView, ResumeOrder, StartOrder, Unhold, UnholdOrder, WaitingView};
 pub use ruling::{Dropping, Settling};
 pub use run::{RunFilter, RunList, RunSummary, RunView, SourceView};
+pub use served::{
+    ConnectionView, Examination, ExaminedView, FindingView, HealthView, HeldConnection, InputView, ServedView,
+};
 pub use status::UnitStatus;
 pub use step::{Does, StepTrack, StepView};
 pub use terms::{Acceptance, DefinitionChoice, ITEMS_DEAD_LETTERED, ITEMS_FAILED, ResumeTerms, argument};
 pub use timeline::{StepTimeline, TimelineView};
+pub use token::{NewToken, TokenOrder, TokenView};
 pub use when::When;

@@ -1,5 +1,7 @@
 //! Runs: the list, and one run with its steps.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -26,10 +28,10 @@ pub struct RunFilter {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workflow: Option<String>,
     /// Only runs with this text in their ID, workflow, file, source or start key.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search: Option<String>,
-    /// Only runs older than this one: the cursor of the page before.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Only runs that are older than this one: where the page before ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<RunId>,
     /// At most this many.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,8 +45,8 @@ pub struct RunList {
     pub runs: Vec<RunSummary>,
     /// How many runs match, listed or not, on this page and those before and behind it.
     pub total: usize,
-    /// Where the next page begins (`after`); `null` on the last one.
-    #[serde(default)]
+    /// Where the next page begins; left out on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<RunId>,
 }
 
@@ -195,6 +197,17 @@ impl Archive {
             input: run.input,
             error: run.fault,
         })
+    }
+
+    /// The summaries of these runs, the newest first; those that are gone are left out.
+    pub fn summaries(&self, runs: &BTreeSet<RunId>) -> Result<Vec<RunSummary>, Problem> {
+        let mut found = Vec::with_capacity(runs.len());
+        for id in runs.iter().rev() {
+            if let Some(run) = self.journal().run(*id)? {
+                found.push(self.summary(&run)?);
+            }
+        }
+        Ok(found)
     }
 
     fn summary(&self, run: &Run) -> Result<RunSummary, Problem> {

@@ -24,6 +24,7 @@ mod products;
 mod reads;
 mod redefine;
 mod selection;
+mod serve;
 mod source;
 mod start_key;
 mod steer;

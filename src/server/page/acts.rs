@@ -1,38 +1,37 @@
-//! What the forms of the page do. Each goes to the same place as the API's own action; the answer is the page of
-//! the run, or what hindered it.
+//! What the forms of the page do: what the API does, by the same code, in the name of the same caller. The answer
+//! is a page to look at, or what hindered it.
 
-use axum::Extension;
+use std::collections::BTreeMap;
+
 use axum::extract::rejection::FormRejection;
-use axum::extract::{Form, Path, State};
-use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::extract::{Form, Path};
+use axum::response::Response;
 use serde::Deserialize;
+use serde_json::Value;
 
-use super::super::Caller;
-use super::super::reads::waiting;
-use super::Desk;
-use super::answer::refused;
+use super::super::acts::{acted, resumed, started, unheld};
 use super::plan::Terms;
-use super::words::at;
-use crate::core::id::RunId;
+use super::visit::Visit;
+use super::words::{at, segment};
 use crate::core::letter::LetterFilter;
-use crate::view::{Action, Dropping, Order, Problem, ProblemKind, ResumeOrder, Settling, code};
+use crate::view::{
+    Action, Dropping, Order, Problem, ProblemKind, ResumeOrder, Settling, StartOrder, Unhold, UnholdOrder, code,
+};
 
-/// Who acts when nobody has found out who calls.
+/// Who acts when there is no token to say so: whoever may open the socket.
 const NOBODY: &str = "page";
+/// What the names of input fields begin with.
+pub(super) const INPUT: &str = "input.";
 
 type Sent<T> = Result<Form<T>, FormRejection>;
-type Known = Option<Extension<Caller>>;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Acting {
-    word: String,
     action: String,
 }
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Resuming {
-    word: String,
     expect: String,
     #[serde(flatten)]
     terms: Terms,
@@ -40,7 +39,6 @@ pub(super) struct Resuming {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct SettlingForm {
-    word: String,
     step: String,
     item: Option<String>,
     done: String,
@@ -50,7 +48,6 @@ pub(super) struct SettlingForm {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct DroppingForm {
-    word: String,
     #[serde(default)]
     step: String,
     #[serde(default)]
@@ -58,36 +55,37 @@ pub(super) struct DroppingForm {
     reason: String,
 }
 
-pub(super) async fn act(
-    State(desk): State<Desk>,
-    Path(run): Path<String>,
-    caller: Known,
-    headers: HeaderMap,
-    form: Sent<Acting>,
-) -> Response {
-    done(async {
-        let form = admitted(&desk, &headers, form, |form| &form.word)?;
-        let action = match form.action.as_str() {
+#[derive(Debug, Deserialize)]
+pub(super) struct Unpausing {
+    #[serde(default)]
+    workflow: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Starting {
+    /// Made with the page: a form that is sent twice starts one run.
+    key: String,
+    #[serde(flatten)]
+    fields: BTreeMap<String, String>,
+}
+
+pub(super) async fn act(visit: Visit, Path(run): Path<String>, form: Sent<Acting>) -> Response {
+    let acting = async {
+        let action = match sent(form)?.action.as_str() {
             "pause" => Action::Pause,
             "unpause" => Action::Unpause,
             "cancel" => Action::Cancel,
             "close" => Action::Close,
             other => return Err(wrong(format!("there is no action '{other}'"))),
         };
-        ordered(&desk, &run, action, caller).await
-    })
-    .await
+        ordered(&visit, &run, action).await
+    };
+    visit.done(acting.await)
 }
 
-pub(super) async fn settle(
-    State(desk): State<Desk>,
-    Path(run): Path<String>,
-    caller: Known,
-    headers: HeaderMap,
-    form: Sent<SettlingForm>,
-) -> Response {
-    done(async {
-        let form = admitted(&desk, &headers, form, |form| &form.word)?;
+pub(super) async fn settle(visit: Visit, Path(run): Path<String>, form: Sent<SettlingForm>) -> Response {
+    let settling = async {
+        let form = sent(form)?;
         let fact = |text: &str| {
             let (name, value) = text.split_once('=').filter(|(name, _)| !name.trim().is_empty())?;
             Some((name.trim().to_owned(), Settling::value(value.trim())))
@@ -102,76 +100,71 @@ pub(super) async fn settle(
             done: form.done == "yes",
             facts: facts.collect::<Result<_, _>>()?,
         };
-        ordered(&desk, &run, Action::Settle(settling), caller).await
-    })
-    .await
+        ordered(&visit, &run, Action::Settle(settling)).await
+    };
+    visit.done(settling.await)
 }
 
-pub(super) async fn drop(
-    State(desk): State<Desk>,
-    Path(run): Path<String>,
-    caller: Known,
-    headers: HeaderMap,
-    form: Sent<DroppingForm>,
-) -> Response {
-    done(async {
-        let form = admitted(&desk, &headers, form, |form| &form.word)?;
+pub(super) async fn drop(visit: Visit, Path(run): Path<String>, form: Sent<DroppingForm>) -> Response {
+    let dropping = async {
+        let form = sent(form)?;
         let text = |text: String| Some(text).filter(|text| !text.is_empty());
         let letters =
             LetterFilter { step: text(form.step), error: text(form.error), ..LetterFilter::default() };
         let dropping = Dropping { items: Vec::new(), letters, reason: text(form.reason) };
-        ordered(&desk, &run, Action::Drop(dropping), caller).await
-    })
-    .await
+        ordered(&visit, &run, Action::Drop(dropping)).await
+    };
+    visit.done(dropping.await)
 }
 
-pub(super) async fn resume(
-    State(desk): State<Desk>,
-    Path(run): Path<String>,
-    caller: Known,
-    headers: HeaderMap,
-    form: Sent<Resuming>,
-) -> Response {
-    done(async {
-        let form = admitted(&desk, &headers, form, |form| &form.word)?;
-        let id = found(&desk, &run).await?;
-        let order = ResumeOrder { terms: form.terms.read(), expect: Some(form.expect), by: by(caller) };
-        (desk.service.resumer)(id, order).await.map(|_| id)
-    })
-    .await
+pub(super) async fn resume(visit: Visit, Path(run): Path<String>, form: Sent<Resuming>) -> Response {
+    let resuming = async {
+        let form = sent(form)?;
+        let order = ResumeOrder { terms: form.terms.read(), expect: Some(form.expect), by: NOBODY.to_owned() };
+        Ok(at(resumed(&visit.service, &visit.caller, &run, order).await?.run, ""))
+    };
+    visit.done(resuming.await)
 }
 
-/// The page of the run afterwards. Asking again, as a browser does that reloads, asks for that page only.
-async fn done(acting: impl Future<Output = Result<RunId, Problem>>) -> Response {
-    match acting.await {
-        Ok(run) => Redirect::to(&at(run, "")).into_response(),
-        Err(problem) => refused(&problem),
-    }
+pub(super) async fn start(visit: Visit, Path(workflow): Path<String>, form: Sent<Starting>) -> Response {
+    let starting = async {
+        let Starting { key, fields } = sent(form)?;
+        // A field that is left empty is not given.
+        let given = fields.into_iter().filter(|(_, value)| !value.is_empty());
+        let input = given.filter_map(|(name, value)| Some((name.strip_prefix(INPUT)?.to_owned(), value)));
+        let input = input.map(|(name, value)| (name, Value::String(value))).collect();
+        let order =
+            StartOrder { workflow: Some(workflow), input, by: NOBODY.to_owned(), ..StartOrder::default() };
+        let key = Some(key).filter(|key| !key.is_empty());
+        Ok(at(started(&visit.service, &visit.caller, order, key).await?.run, ""))
+    };
+    visit.done(starting.await)
 }
 
-fn admitted<T>(
-    desk: &Desk,
-    headers: &HeaderMap,
-    form: Sent<T>,
-    word: impl Fn(&T) -> &str,
-) -> Result<T, Problem> {
-    let Form(form) = form.map_err(|rejection| wrong(rejection.body_text()))?;
-    desk.guard.admit(headers, word(&form))?;
-    Ok(form)
+pub(super) async fn unpause(visit: Visit, form: Sent<Unpausing>) -> Response {
+    let unpausing = async {
+        let what = match sent(form)?.workflow {
+            workflow if workflow.is_empty() => Unhold::All,
+            workflow => Unhold::Workflow(workflow),
+        };
+        let order = UnholdOrder { what, by: NOBODY.to_owned() };
+        unheld(&visit.service, &visit.caller, order).await.map(|_| "/".to_owned())
+    };
+    visit.done(unpausing.await)
 }
 
-async fn ordered(desk: &Desk, run: &str, action: Action, caller: Known) -> Result<RunId, Problem> {
-    let id = found(desk, run).await?;
-    (desk.service.actor)(id, Order { action, by: by(caller) }).await.map(|_| id)
+pub(super) async fn examine(visit: Visit, Path(workflow): Path<String>) -> Response {
+    let place = format!("/connections#{}", segment(&workflow));
+    visit.done(visit.service.operator.examine(workflow).await.map(|_| place))
 }
 
-async fn found(desk: &Desk, run: &str) -> Result<RunId, Problem> {
-    let (archive, run) = (desk.service.archive.clone(), run.to_owned());
-    waiting(move || archive.find(&run).map(|run| run.id)).await
+async fn ordered(visit: &Visit, run: &str, action: Action) -> Result<String, Problem> {
+    let order = Order { action, by: NOBODY.to_owned() };
+    Ok(at(acted(&visit.service, &visit.caller, run, order).await?.run, ""))
 }
 
-fn by(caller: Known) -> String {
-    caller.map_or_else(|| NOBODY.to_owned(), |Extension(Caller(name))| name)
+fn sent<T>(form: Sent<T>) -> Result<T, Problem> {
+    form.map(|Form(form)| form).map_err(|rejection| wrong(rejection.body_text()))
 }
 
 fn wrong(detail: String) -> Problem {

@@ -1,16 +1,14 @@
 //! What is known about the effects of a run, and the forms with which a person says what only a person can tell.
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
-use axum::http::HeaderMap;
+use axum::extract::{Path, Query};
 use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::super::reads::waiting;
-use super::Desk;
-use super::answer::{answer, asked};
+use super::super::gate::Caller;
 use super::run::{Tab, about};
+use super::visit::{Visit, asked};
 use super::words::{at, badge, fault_line, instant, item_path, number, query};
 use crate::core::ledger::Verdict;
 use crate::view::{Archive, Doubtful, EffectCounts, EffectFilter, EffectPage, EffectView, Problem, RunView};
@@ -56,17 +54,14 @@ impl Asked {
 }
 
 pub(super) async fn show(
-    State(desk): State<Desk>,
+    visit: Visit,
     Path(run): Path<String>,
     query: Result<Query<Asked>, QueryRejection>,
-    headers: HeaderMap,
 ) -> Response {
-    let word = desk.guard.word().to_owned();
-    let made = waiting(move || page(&desk.service.archive, &run, &asked(query)?, &word)).await;
-    answer(&headers, made)
+    visit.shows(move |archive, caller| page(archive, &run, &asked(query)?, caller)).await
 }
 
-fn page(archive: &Archive, reference: &str, asked: &Asked, word: &str) -> Result<Markup, Problem> {
+fn page(archive: &Archive, reference: &str, asked: &Asked, caller: &Caller) -> Result<Markup, Problem> {
     let run = archive.show(reference)?;
     let id = run.run.to_string();
     let counts = archive.effect_counts(&id)?;
@@ -77,9 +72,9 @@ fn page(archive: &Archive, reference: &str, asked: &Asked, word: &str) -> Result
             div.box.doubt { p { b { (number(counts.person)) } " effects are in doubt, and nobody but a person will ever tell. "
                 a href=(at(run.run, &format!("/effects{}", Asked { known: PERSON.to_owned(), ..Asked::default() }.query()))) { "Look at them" } } }
         }
-        div #effects data-live { (table(&run, &found, asked, word)) }
+        div #effects data-live { (table(&run, &found, asked, caller)) }
     };
-    Ok(about(&run, Tab::Effects, word, &content))
+    Ok(about(&run, Tab::Effects, caller, &content))
 }
 
 fn filters(run: &RunView, counts: &EffectCounts, asked: &Asked) -> Markup {
@@ -100,7 +95,7 @@ fn filters(run: &RunView, counts: &EffectCounts, asked: &Asked) -> Markup {
     }
 }
 
-fn table(run: &RunView, found: &EffectPage, asked: &Asked, word: &str) -> Markup {
+fn table(run: &RunView, found: &EffectPage, asked: &Asked, caller: &Caller) -> Markup {
     let next = found.next.map(|after| {
         at(run.run, &format!("/effects{}", Asked { after: Some(after), ..asked.clone() }.query()))
     });
@@ -108,7 +103,7 @@ fn table(run: &RunView, found: &EffectPage, asked: &Asked, word: &str) -> Markup
         @if found.effects.is_empty() { div.empty { p { "No effect is like that." } } } @else {
             div.scroll { table.rows {
                 thead { tr { th { "Item" } th { "Step" } th { "Effect" } th.num { "Attempt" } th { "When" } th { "Key" } th.wide { "What is known" } } }
-                tbody { @for effect in &found.effects { (row(run, effect, word)) } }
+                tbody { @for effect in &found.effects { (row(run, effect, caller)) } }
             } }
         }
         nav.pager aria-label="Pages of effects" {
@@ -118,9 +113,10 @@ fn table(run: &RunView, found: &EffectPage, asked: &Asked, word: &str) -> Markup
     }
 }
 
-fn row(run: &RunView, effect: &EffectView, word: &str) -> Markup {
+fn row(run: &RunView, effect: &EffectView, caller: &Caller) -> Markup {
     let story = effect.item.as_ref().map(|item| item_path(run.run, item));
-    let by_person = effect.settle_by.as_deref() == Some("person") && run.closed_at.is_none();
+    let by_person = effect.settle_by.as_deref() == Some("person");
+    let may_settle = by_person && run.closed_at.is_none() && caller.may_act();
     html! {
         tr data-href=[story.as_deref()] {
             td { @if let (Some(item), Some(story)) = (&effect.item, &story) { a.id href=(story) { (item) } } @else { span.none { "the run" } } }
@@ -132,18 +128,17 @@ fn row(run: &RunView, effect: &EffectView, word: &str) -> Markup {
             td.wide {
                 @if let Some(error) = &effect.error { (fault_line(error)) }
                 @for (name, value) in &effect.facts { span.small { (name) " " code { (value.as_str().map_or_else(|| value.to_string(), str::to_owned)) } " " } }
-                @if let Some(by) = effect.settle_by.as_deref().filter(|_| !by_person) { span.small { "settled by " (by) } }
-                @if by_person { (settle(run, effect, word)) }
+                @if let Some(by) = effect.settle_by.as_deref().filter(|_| !may_settle) { span.small { "settled by " (by) } }
+                @if may_settle { (settle(run, effect)) }
             }
         }
     }
 }
 
 /// What a person can say about one effect.
-fn settle(run: &RunView, effect: &EffectView, word: &str) -> Markup {
+fn settle(run: &RunView, effect: &EffectView) -> Markup {
     html! {
         form.settle method="post" action=(at(run.run, "/settle")) {
-            input type="hidden" name="word" value=(word);
             input type="hidden" name="step" value=(effect.step);
             @if let Some(item) = &effect.item { input type="hidden" name="item" value=(item); }
             input type="text" name="facts" placeholder="returned, e.g. id=17" aria-label=(format!("What {} returned", effect.step)) size="18";

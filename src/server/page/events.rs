@@ -1,16 +1,14 @@
 //! What happened to a run, in order.
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
-use axum::http::HeaderMap;
+use axum::extract::{Path, Query};
 use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::super::reads::waiting;
-use super::Desk;
-use super::answer::{answer, asked};
+use super::super::gate::Caller;
 use super::run::{Tab, about};
+use super::visit::{Visit, asked};
 use super::words::{at, badge, exact, fault_line, instant, item_path, number};
 use crate::core::id::RunId;
 use crate::view::{Archive, EventView, Problem};
@@ -25,17 +23,14 @@ pub(super) struct Asked {
 }
 
 pub(super) async fn show(
-    State(desk): State<Desk>,
+    visit: Visit,
     Path(run): Path<String>,
     query: Result<Query<Asked>, QueryRejection>,
-    headers: HeaderMap,
 ) -> Response {
-    let word = desk.guard.word().to_owned();
-    let made = waiting(move || page(&desk.service.archive, &run, asked(query)?.from, &word)).await;
-    answer(&headers, made)
+    visit.shows(move |archive, caller| page(archive, &run, asked(query)?.from, caller)).await
 }
 
-fn page(archive: &Archive, reference: &str, from: u64, word: &str) -> Result<Markup, Problem> {
+fn page(archive: &Archive, reference: &str, from: u64, caller: &Caller) -> Result<Markup, Problem> {
     let run = archive.show(reference)?;
     let events = archive.events(&run.run.to_string(), from, Some(PAGE))?;
     let full = events.events.len() == PAGE;
@@ -49,7 +44,7 @@ fn page(archive: &Archive, reference: &str, from: u64, word: &str) -> Result<Mar
             }
         }
     };
-    Ok(about(&run, Tab::Events, word, &content))
+    Ok(about(&run, Tab::Events, caller, &content))
 }
 
 /// One event on a line.

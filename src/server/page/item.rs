@@ -1,31 +1,24 @@
 //! The whole story of one item.
 
-use axum::extract::{Path, State};
-use axum::http::HeaderMap;
+use axum::extract::Path;
 use axum::response::Response;
 use maud::{Markup, html};
 use serde_json::{Map, Value};
 
-use super::super::reads::waiting;
-use super::Desk;
-use super::answer::answer;
+use super::super::gate::Caller;
 use super::events::told;
 use super::json::json;
 use super::run::{Tab, about};
+use super::visit::Visit;
 use super::words::{at, badge, fault, instant, number, query};
 use crate::core::ledger::Verdict;
 use crate::view::{Archive, EffectView, ItemStep, LetterStory, Problem, RunView, UnitStatus};
 
-pub(super) async fn show(
-    State(desk): State<Desk>,
-    Path((run, item)): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Response {
-    let word = desk.guard.word().to_owned();
-    answer(&headers, waiting(move || page(&desk.service.archive, &run, &item, &word)).await)
+pub(super) async fn show(visit: Visit, Path((run, item)): Path<(String, String)>) -> Response {
+    visit.shows(move |archive, caller| page(archive, &run, &item, caller)).await
 }
 
-fn page(archive: &Archive, reference: &str, item: &str, word: &str) -> Result<Markup, Problem> {
+fn page(archive: &Archive, reference: &str, item: &str, caller: &Caller) -> Result<Markup, Problem> {
     let run = archive.show(reference)?;
     let story = archive.dead_letter(&run.run.to_string(), item)?;
     let content = html! {
@@ -39,7 +32,7 @@ fn page(archive: &Archive, reference: &str, item: &str, word: &str) -> Result<Ma
             ol.events { @for event in &story.events { li { (told(run.run, event)) } } }
         }
     };
-    Ok(about(&run, Tab::Items, word, &content))
+    Ok(about(&run, Tab::Items, caller, &content))
 }
 
 fn head(run: &RunView, story: &LetterStory) -> Markup {

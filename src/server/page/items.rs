@@ -1,16 +1,14 @@
 //! The items of a run, a page at a time.
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, header};
+use axum::extract::{Path, Query};
 use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::super::reads::waiting;
-use super::Desk;
-use super::answer::{answer, asked};
+use super::super::gate::Caller;
 use super::run::{Tab, about};
+use super::visit::{Visit, asked};
 use super::words::{at, badge, fault_line, instant, item_path, number, query, some};
 use crate::core::id::RunId;
 use crate::view::{Archive, Facts, ItemFilter, ItemPage, ItemView, Problem, RunView, StepTrack, UnitStatus};
@@ -55,29 +53,26 @@ impl Asked {
 }
 
 pub(super) async fn show(
-    State(desk): State<Desk>,
+    visit: Visit,
     Path(run): Path<String>,
     query: Result<Query<Asked>, QueryRejection>,
-    headers: HeaderMap,
 ) -> Response {
-    let word = desk.guard.word().to_owned();
-    let (archive, reference) = (desk.service.archive.clone(), run.clone());
-    let made = waiting(move || page(&desk.service.archive, &run, &asked(query)?, &word)).await;
     // Whoever opens this page is about to search; whoever only follows it has been here.
-    if !headers.contains_key(header::IF_NONE_MATCH) {
+    if !visit.comes_again() {
+        let (archive, reference) = (visit.service.archive.clone(), run.clone());
         drop(tokio::task::spawn_blocking(move || archive.prepare_search(&reference)));
     }
-    answer(&headers, made)
+    visit.shows(move |archive, caller| page(archive, &run, &asked(query)?, caller)).await
 }
 
-fn page(archive: &Archive, reference: &str, asked: &Asked, word: &str) -> Result<Markup, Problem> {
+fn page(archive: &Archive, reference: &str, asked: &Asked, caller: &Caller) -> Result<Markup, Problem> {
     let run = archive.show(reference)?;
     let found = found(archive, &run, asked)?;
     let content = html! {
         (filters(&run, asked))
         div #items data-live { (table(&run, &found, asked)) }
     };
-    Ok(about(&run, Tab::Items, word, &content))
+    Ok(about(&run, Tab::Items, caller, &content))
 }
 
 /// The first page that is not empty, as far as is looked without being asked again.

@@ -1,16 +1,14 @@
 //! Dead letters of all runs, and what can be done about them.
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
-use axum::http::HeaderMap;
+use axum::extract::Query;
 use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::super::reads::waiting;
-use super::Desk;
-use super::answer::{answer, asked};
-use super::shell::{Here, frame};
+use super::super::gate::Caller;
+use super::shell::{Frame, Here};
+use super::visit::{Visit, asked};
 use super::words::{at, fault_line, instant, item_path, number, query};
 use crate::view::{Archive, ITEMS_DEAD_LETTERED, LetterPage, LetterQuery, LetterView, Problem};
 
@@ -46,30 +44,26 @@ impl Asked {
     }
 }
 
-pub(super) async fn show(
-    State(desk): State<Desk>,
-    query: Result<Query<Asked>, QueryRejection>,
-    headers: HeaderMap,
-) -> Response {
-    let word = desk.guard.word().to_owned();
-    answer(&headers, waiting(move || page(&desk.service.archive, &asked(query)?, &word)).await)
+pub(super) async fn show(visit: Visit, query: Result<Query<Asked>, QueryRejection>) -> Response {
+    visit.shows(move |archive, caller| page(archive, &asked(query)?, caller)).await
 }
 
-fn page(archive: &Archive, asked: &Asked, word: &str) -> Result<Markup, Problem> {
+fn page(archive: &Archive, asked: &Asked, caller: &Caller) -> Result<Markup, Problem> {
     let found = archive.dead_letters(&asked.query())?;
     let content = html! {
         div.head {
             h1 { "Dead letters" }
-            @if !asked.run.is_empty() && !found.letters.is_empty() { (actions(asked, word)) }
+            @if !asked.run.is_empty() && !found.letters.is_empty() { (actions(asked, caller)) }
         }
         (filters(asked))
-        (table(&found, asked))
+        div #letters data-live { (table(&found, asked)) }
     };
-    Ok(frame("Dead letters", Here::DeadLetters, false, &content))
+    let frame = Frame::new("Dead letters", Here::DeadLetters, Some(caller));
+    Ok(frame.following("/v1/live".to_owned()).around(&content))
 }
 
 /// What is done to all that pass the filter; only to those of one run.
-fn actions(asked: &Asked, word: &str) -> Markup {
+fn actions(asked: &Asked, caller: &Caller) -> Markup {
     let fields =
         [("items", ITEMS_DEAD_LETTERED), ("step", asked.step.as_str()), ("error", asked.error.as_str())];
     let plan = at(
@@ -78,27 +72,32 @@ fn actions(asked: &Asked, word: &str) -> Markup {
     );
     html! {
         div.actions {
-            details.sure #sure-drop {
-                summary { "Give up…" }
-                div.pop {
-                    p { "All that are listed here, on every page, are dropped: they are not redriven any more." }
-                    form method="post" action=(at(&asked.run, "/drop")) {
-                        input type="hidden" name="word" value=(word);
-                        input type="hidden" name="step" value=(asked.step);
-                        input type="hidden" name="error" value=(asked.error);
-                        label { "Why" input type="text" name="reason" required; }
-                        button type="submit" { "Give them up" }
-                    }
+            @if caller.may_act() { (give_up(asked)) }
+            a.button.main href=(plan) data-plan { "Plan a redrive" }
+        }
+    }
+}
+
+fn give_up(asked: &Asked) -> Markup {
+    html! {
+        details.sure #sure-drop {
+            summary { "Give up…" }
+            div.pop {
+                p { "All that are listed here, on every page, are dropped: they are not redriven any more." }
+                form method="post" action=(at(&asked.run, "/drop")) {
+                    input type="hidden" name="step" value=(asked.step);
+                    input type="hidden" name="error" value=(asked.error);
+                    label { "Why" input type="text" name="reason" required; }
+                    button type="submit" { "Give them up" }
                 }
             }
-            a.button.main href=(plan) data-plan { "Plan a redrive" }
         }
     }
 }
 
 fn filters(asked: &Asked) -> Markup {
     html! {
-        form.filters method="get" action="/dead-letters" role="search" {
+        form.filters method="get" action="/dead-letters" role="search" data-instant="letters" {
             input type="search" name="run" value=(asked.run) placeholder="Run" aria-label="Run" data-search;
             input type="search" name="step" value=(asked.step) placeholder="Step" aria-label="Step";
             input type="search" name="error" value=(asked.error) placeholder="Error" aria-label="Error";

@@ -1,17 +1,16 @@
 //! What a resume would do, and the button that does exactly that.
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
-use axum::http::HeaderMap;
+use axum::extract::{Path, Query};
 use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::super::Service;
+use super::super::gate::Caller;
 use super::super::reads::waiting;
-use super::Desk;
-use super::answer::{answer, asked};
 use super::run::{Tab, about};
+use super::visit::{Visit, asked};
 use super::words::{at, badge, commands, item_path, number};
 use crate::core::letter::LetterFilter;
 use crate::view::{
@@ -56,36 +55,35 @@ impl Terms {
 }
 
 pub(super) async fn show(
-    State(desk): State<Desk>,
+    visit: Visit,
     Path(run): Path<String>,
     query: Result<Query<Terms>, QueryRejection>,
-    headers: HeaderMap,
 ) -> Response {
-    answer(&headers, made(&desk, run, query).await)
+    let made = made(&visit, run, query).await;
+    visit.answer(made)
 }
 
 async fn made(
-    desk: &Desk,
+    visit: &Visit,
     run: String,
     query: Result<Query<Terms>, QueryRejection>,
 ) -> Result<Markup, Problem> {
-    let asked = asked(query)?;
-    let archive = desk.service.archive.clone();
+    let (asked, caller) = (asked(query)?, &visit.caller);
+    let archive = visit.service.archive.clone();
     let run = waiting(move || archive.show(&run)).await?;
-    let plan = planned(&desk.service, &run, &asked.read()).await;
-    let word = desk.guard.word();
+    let plan = planned(&visit.service, &run, &asked.read()).await;
     let content = html! {
         (terms(&run, &asked))
         @match &plan {
-            Ok(plan) => (whole(&run, plan, &asked, word)),
+            Ok(plan) => (whole(&run, plan, &asked, caller)),
             Err(problem) => { div.box.bad { p { (problem.detail) } @for candidate in &problem.candidates { p { (candidate) } } p.quiet { (problem.code) } } (commands(&problem.next)) }
         }
     };
-    Ok(about(&run, Tab::Plan, word, &content))
+    Ok(about(&run, Tab::Plan, caller, &content))
 }
 
 async fn planned(service: &Service, run: &RunView, terms: &ResumeTerms) -> Result<PlanView, Problem> {
-    let plan = (service.planner)(run.run, terms.clone()).await?;
+    let plan = service.operator.plan(run.run, terms.clone()).await?;
     let archive = service.archive.clone();
     waiting(move || archive.plan_view(&plan)).await
 }
@@ -117,7 +115,7 @@ fn terms(run: &RunView, asked: &Terms) -> Markup {
     }
 }
 
-fn whole(run: &RunView, plan: &PlanView, asked: &Terms, word: &str) -> Markup {
+fn whole(run: &RunView, plan: &PlanView, asked: &Terms, caller: &Caller) -> Markup {
     html! {
         div.plan {
             div.sum {
@@ -127,7 +125,7 @@ fn whole(run: &RunView, plan: &PlanView, asked: &Terms, word: &str) -> Markup {
             }
             @if plan.is_empty() { p.quiet { "There is nothing that this would do." } }
             // Chosen items with nothing to do are refused; a whole run is closed once more.
-            @if !plan.is_empty() || asked.items.is_empty() { (go(run, plan, asked, word)) }
+            @if caller.may_act() && (!plan.is_empty() || asked.items.is_empty()) { (go(run, plan, asked)) }
         }
         (changes(plan))
         h2 { "What it does" }
@@ -136,7 +134,7 @@ fn whole(run: &RunView, plan: &PlanView, asked: &Terms, word: &str) -> Markup {
     }
 }
 
-fn go(run: &RunView, plan: &PlanView, asked: &Terms, word: &str) -> Markup {
+fn go(run: &RunView, plan: &PlanView, asked: &Terms) -> Markup {
     let fields = [
         ("items", &asked.items),
         ("step", &asked.step),
@@ -146,7 +144,6 @@ fn go(run: &RunView, plan: &PlanView, asked: &Terms, word: &str) -> Markup {
     ];
     html! {
         form method="post" action=(at(run.run, "/resume")) {
-            input type="hidden" name="word" value=(word);
             input type="hidden" name="expect" value=(plan.plan);
             @for (name, value) in fields { @if !value.is_empty() { input type="hidden" name=(name) value=(value); } }
             button.main type="submit" { @if asked.items == ITEMS_DEAD_LETTERED { "Redrive" } @else { "Resume" } " by this plan" }

@@ -1,15 +1,13 @@
 //! One run: what every page about it begins with, and its first page.
 
-use axum::extract::{Path, State};
-use axum::http::HeaderMap;
+use axum::extract::Path;
 use axum::response::Response;
 use maud::{Markup, html};
 
-use super::super::reads::waiting;
-use super::Desk;
-use super::answer::answer;
+use super::super::gate::Caller;
 use super::picture::{Flow, legend, picture};
-use super::shell::{Here, frame};
+use super::shell::{Frame, Here};
+use super::visit::Visit;
 use super::words::{
     at, badge, bar, commands, counted, fault, fault_line, instant, is_live, item_path, number, query,
     run_state, some, took,
@@ -44,12 +42,11 @@ impl Tab {
     ];
 }
 
-pub(super) async fn show(State(desk): State<Desk>, Path(run): Path<String>, headers: HeaderMap) -> Response {
-    let word = desk.guard.word().to_owned();
-    answer(&headers, waiting(move || page(&desk.service.archive, &run, &word)).await)
+pub(super) async fn show(visit: Visit, Path(run): Path<String>) -> Response {
+    visit.shows(move |archive, caller| page(archive, &run, caller)).await
 }
 
-fn page(archive: &Archive, reference: &str, word: &str) -> Result<Markup, Problem> {
+fn page(archive: &Archive, reference: &str, caller: &Caller) -> Result<Markup, Problem> {
     let run = archive.show(reference)?;
     let causes = archive.causes(&run.run.to_string(), CAUSES)?;
     let content = html! {
@@ -61,13 +58,13 @@ fn page(archive: &Archive, reference: &str, word: &str) -> Result<Markup, Proble
             @if !run.next.is_empty() { h2 { "In a terminal" } (commands(&run.next)) }
         }
     };
-    Ok(about(&run, Tab::Overview, word, &content))
+    Ok(about(&run, Tab::Overview, caller, &content))
 }
 
 /// A page about a run: its head, its tabs, and what is shown of it.
-pub(super) fn about(run: &RunView, tab: Tab, word: &str, content: &Markup) -> Markup {
+pub(super) fn about(run: &RunView, tab: Tab, caller: &Caller, content: &Markup) -> Markup {
     let content = html! {
-        div #head data-live { (head(run, word)) }
+        div #head data-live { (head(run, caller)) }
         nav.tabs aria-label="About this run" {
             @for (other, place, name) in Tab::ALL {
                 @if other != Tab::Plan || is_resumable(run) || tab == Tab::Plan {
@@ -77,7 +74,9 @@ pub(super) fn about(run: &RunView, tab: Tab, word: &str, content: &Markup) -> Ma
         }
         (content)
     };
-    frame(&format!("{} {}", run.workflow, run.status.word()), Here::Runs, is_live(run.status), &content)
+    let title = format!("{} {}", run.workflow, run.status.word());
+    let frame = Frame::new(&title, Here::Runs, Some(caller)).following(format!("/v1/runs/{}/live", run.run));
+    frame.moving(is_live(run.status)).around(&content)
 }
 
 /// Whether a resume could be planned.
@@ -87,14 +86,14 @@ pub(super) fn is_resumable(run: &RunView) -> bool {
     run.closed_at.is_none() && (rests || again)
 }
 
-fn head(run: &RunView, word: &str) -> Markup {
+fn head(run: &RunView, caller: &Caller) -> Markup {
     html! {
         div.head {
             div {
                 p.crumb { a href="/" { "Runs" } " / " a href=(format!("/{}", query(&[("workflow", Some(run.workflow.clone()))]))) { (run.workflow) } }
                 h1 { span.id { (run.run) } " " (run_state(run.status)) }
             }
-            (actions(run, word))
+            (actions(run, caller))
         }
         dl.facts {
             div { dt { "Started" } dd { (instant(run.started_at)) } }
@@ -137,11 +136,10 @@ fn stands_still(run: &RunView) -> Markup {
     }
 }
 
-fn actions(run: &RunView, word: &str) -> Markup {
+fn actions(run: &RunView, caller: &Caller) -> Markup {
     let simple = |action: &str, label: &str| {
         html! {
             form method="post" action=(at(run.run, "/act")) {
-                input type="hidden" name="word" value=(word);
                 button type="submit" name="action" value=(action) { (label) }
             }
         }
@@ -152,13 +150,13 @@ fn actions(run: &RunView, word: &str) -> Markup {
     };
     html! {
         div.actions {
-            @match run.status {
+            @if caller.may_act() { @match run.status {
                 Status::Paused => { (simple("unpause", "Unpause")) (sure("cancel", "Cancel run", "No attempt begins any more; the run ends as cancelled and is not resumed.")) }
                 Status::Queued | Status::Running | Status::Waiting => { (simple("pause", "Pause")) (sure("cancel", "Cancel run", "No attempt begins any more; the run ends as cancelled and is not resumed.")) }
                 Status::Failed | Status::Interrupted | Status::Succeeded | Status::Cancelled => {
                     @if run.closed_at.is_none() { (sure("close", "Close", "It is not resumed any more, and what only a resume needs may go.")) }
                 }
-            }
+            } }
             @if is_resumable(run) { a.button.main href=(at(run.run, "/plan")) data-plan { @if run.status == Status::Succeeded { "Plan a redrive" } @else { "Plan a resume" } } }
         }
     }

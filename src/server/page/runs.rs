@@ -1,20 +1,19 @@
 //! The list of runs.
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
-use axum::http::HeaderMap;
+use axum::extract::Query;
 use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::super::Service;
-use super::super::reads::waiting;
-use super::answer::{answer, asked};
-use super::shell::{Here, frame};
+use super::super::gate::Caller;
+use super::line::line;
+use super::shell::{Frame, Here};
+use super::visit::{Visit, asked};
 use super::words::{at, bar, counted, instant, is_live, number, query, run_state, took};
 use crate::core::id::RunId;
 use crate::core::run::Status;
-use crate::view::{Archive, Problem, RunFilter, RunList, RunSummary};
+use crate::view::{Archive, Problem, QueueView, RunFilter, RunList, RunSummary};
 
 /// Runs on a page.
 const PAGE: usize = 50;
@@ -64,23 +63,32 @@ impl Asked {
     }
 }
 
-pub(super) async fn show(
-    State(service): State<Service>,
-    query: Result<Query<Asked>, QueryRejection>,
-    headers: HeaderMap,
-) -> Response {
-    answer(&headers, waiting(move || page(&service.archive, &asked(query)?)).await)
+pub(super) async fn show(visit: Visit, query: Result<Query<Asked>, QueryRejection>) -> Response {
+    // An engine that works on one run has no line.
+    let queue = visit.service.operator.queue().ok();
+    visit.shows(move |archive, caller| page(archive, queue.as_ref(), &asked(query)?, caller)).await
 }
 
-fn page(archive: &Archive, asked: &Asked) -> Result<Markup, Problem> {
+fn page(
+    archive: &Archive,
+    queue: Option<&QueueView>,
+    asked: &Asked,
+    caller: &Caller,
+) -> Result<Markup, Problem> {
     let list = archive.runs(&asked.filter())?;
     let live = list.runs.iter().any(|run| is_live(run.status));
     let content = html! {
-        div.head { h1 { "Runs" } p.quiet { (number(list.total as u64)) @if list.total == 1 { " run" } @else { " runs" } } }
+        div.head {
+            h1 { "Runs" }
+            p.quiet #total data-live { (number(list.total as u64)) @if list.total == 1 { " run" } @else { " runs" } }
+            @if queue.is_some() && caller.may_act() { a.button.main href="/workflows" { "Start a run" } }
+        }
+        div #line data-live { @if let Some(queue) = queue { (line(queue, caller)) } }
         (filters(asked))
         div #runs data-live { (table(&list, asked)) }
     };
-    Ok(frame("Runs", Here::Runs, live, &content))
+    let frame = Frame::new("Runs", Here::Runs, Some(caller)).following("/v1/live".to_owned());
+    Ok(frame.moving(live).around(&content))
 }
 
 fn filters(asked: &Asked) -> Markup {

@@ -1,14 +1,12 @@
 //! When the steps of a run worked.
 
-use axum::extract::{Path, State};
-use axum::http::HeaderMap;
+use axum::extract::Path;
 use axum::response::Response;
 use maud::{Markup, html};
 
-use super::super::reads::waiting;
-use super::Desk;
-use super::answer::answer;
+use super::super::gate::Caller;
 use super::run::{Tab, about};
+use super::visit::Visit;
 use super::words::{number, of_day, took};
 use crate::view::{Archive, Problem, StepTimeline, TimelineView, When};
 
@@ -16,12 +14,11 @@ use crate::view::{Archive, Problem, StepTimeline, TimelineView, When};
 const WIDTH: f64 = 1_000.0;
 const HEIGHT: f64 = 34.0;
 
-pub(super) async fn show(State(desk): State<Desk>, Path(run): Path<String>, headers: HeaderMap) -> Response {
-    let word = desk.guard.word().to_owned();
-    answer(&headers, waiting(move || page(&desk.service.archive, &run, &word)).await)
+pub(super) async fn show(visit: Visit, Path(run): Path<String>) -> Response {
+    visit.shows(move |archive, caller| page(archive, &run, caller)).await
 }
 
-fn page(archive: &Archive, reference: &str, word: &str) -> Result<Markup, Problem> {
+fn page(archive: &Archive, reference: &str, caller: &Caller) -> Result<Markup, Problem> {
     let run = archive.show(reference)?;
     let timeline = archive.timeline(&run.run.to_string())?;
     let content = html! {
@@ -29,7 +26,7 @@ fn page(archive: &Archive, reference: &str, word: &str) -> Result<Markup, Proble
             @if timeline.steps.is_empty() { div.empty { p { "No step has come to an end yet." } } } @else { (lanes(&timeline)) }
         }
     };
-    Ok(about(&run, Tab::Timeline, word, &content))
+    Ok(about(&run, Tab::Timeline, caller, &content))
 }
 
 fn lanes(timeline: &TimelineView) -> Markup {

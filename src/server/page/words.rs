@@ -12,7 +12,7 @@ use crate::view::{ItemCounts, UnitStatus, When};
 const LINE_MAX: usize = 160;
 
 /// Text as one segment of a path, or one value of a query.
-fn segment(text: &str) -> String {
+pub(super) fn segment(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_~".contains(&byte) {

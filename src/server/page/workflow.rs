@@ -1,24 +1,21 @@
 //! The workflow file of a run beside its graph.
 
-use axum::extract::{Path, State};
-use axum::http::HeaderMap;
+use axum::extract::Path;
 use axum::response::Response;
 use maud::{Markup, html};
 
-use super::super::reads::waiting;
-use super::Desk;
-use super::answer::answer;
+use super::super::gate::Caller;
 use super::picture::{Flow, picture};
 use super::run::{Tab, about};
+use super::visit::Visit;
 use super::words::number;
 use crate::view::{Archive, FileView, Problem};
 
-pub(super) async fn show(State(desk): State<Desk>, Path(run): Path<String>, headers: HeaderMap) -> Response {
-    let word = desk.guard.word().to_owned();
-    answer(&headers, waiting(move || page(&desk.service.archive, &run, &word)).await)
+pub(super) async fn show(visit: Visit, Path(run): Path<String>) -> Response {
+    visit.shows(move |archive, caller| page(archive, &run, caller)).await
 }
 
-fn page(archive: &Archive, reference: &str, word: &str) -> Result<Markup, Problem> {
+fn page(archive: &Archive, reference: &str, caller: &Caller) -> Result<Markup, Problem> {
     let run = archive.show(reference)?;
     let definition = archive.definition(&run.run.to_string())?;
     let mut files = definition.files.iter();
@@ -39,7 +36,7 @@ fn page(archive: &Archive, reference: &str, word: &str) -> Result<Markup, Proble
             }
         }
     };
-    Ok(about(&run, Tab::Workflow, word, &content))
+    Ok(about(&run, Tab::Workflow, caller, &content))
 }
 
 fn text(file: &FileView) -> Markup {
