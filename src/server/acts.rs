@@ -12,8 +12,8 @@ use super::{Service, problem, reads};
 use crate::core::id::RunId;
 use crate::core::run::Status;
 use crate::view::{
-    Acted, Admitted, Order, Problem, ProblemKind, QueueView, ResumeOrder, StartOrder, TokenOrder, UnholdOrder,
-    code,
+    Acted, Admitted, Order, Problem, ProblemKind, QueueView, ResumeOrder, StartOrder, TokenOrder,
+    UnholdOrder, code,
 };
 
 /// The header whose value starts a run once.

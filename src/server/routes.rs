@@ -138,14 +138,18 @@ pub(super) const ROUTES: &[Route] = &[
     read("/v1/runs/{run}/dead-letters/{item}", "Everything about an item, its record included", || {
         get(reads::dead_letter)
     }),
-    read("/v1/workflows", "The workflows that are started by name, with their inputs and connections", || {
-        get(acts::workflows)
-    }),
+    read(
+        "/v1/workflows",
+        "The workflows that are started by name, with their inputs and connections",
+        || get(acts::workflows),
+    ),
     Route {
         answer: "Examination",
-        ..write("/v1/workflows/{workflow}/examine", "Looks at what it names outside; changes nothing there", || {
-            post(acts::examine)
-        })
+        ..write(
+            "/v1/workflows/{workflow}/examine",
+            "Looks at what it names outside; changes nothing there",
+            || post(acts::examine),
+        )
     },
     read("/v1/held-connections", "Connections that do not answer, and the runs that wait for them", || {
         get(reads::held_connections)

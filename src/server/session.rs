@@ -41,7 +41,8 @@ pub(super) async fn end() -> Response {
 
 /// The cookie that presents a token from now on; only over TLS, if that is how the browser came.
 pub(super) fn kept(headers: &HeaderMap, token: &str) -> [(header::HeaderName, String); 1] {
-    let is_secure = headers.get(header::ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https:"));
+    let is_secure =
+        headers.get(header::ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https:"));
     let secure = if is_secure { "; Secure" } else { "" };
     [(header::SET_COOKIE, format!("{COOKIE}={token}; {TERMS}{secure}"))]
 }

@@ -146,9 +146,11 @@ impl Archive {
         runs.retain(|run| !self.status(run).is_ended());
         let of = |run: &Run| {
             let (id, workflow) = (run.id, run.workflow.clone());
-            hold_views(&run.steer)
-                .into_iter()
-                .map(move |hold| HeldConnection { run: id, workflow: workflow.clone(), hold })
+            hold_views(&run.steer).into_iter().map(move |hold| HeldConnection {
+                run: id,
+                workflow: workflow.clone(),
+                hold,
+            })
         };
         Ok(runs.iter().flat_map(of).collect())
     }

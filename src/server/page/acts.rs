@@ -15,7 +15,8 @@ use super::visit::Visit;
 use super::words::{at, segment};
 use crate::core::letter::LetterFilter;
 use crate::view::{
-    Action, Dropping, Order, Problem, ProblemKind, ResumeOrder, Settling, StartOrder, Unhold, UnholdOrder, code,
+    Action, Dropping, Order, Problem, ProblemKind, ResumeOrder, Settling, StartOrder, Unhold, UnholdOrder,
+    code,
 };
 
 /// Who acts when there is no token to say so: whoever may open the socket.
@@ -120,7 +121,8 @@ pub(super) async fn drop(visit: Visit, Path(run): Path<String>, form: Sent<Dropp
 pub(super) async fn resume(visit: Visit, Path(run): Path<String>, form: Sent<Resuming>) -> Response {
     let resuming = async {
         let form = sent(form)?;
-        let order = ResumeOrder { terms: form.terms.read(), expect: Some(form.expect), by: NOBODY.to_owned() };
+        let order =
+            ResumeOrder { terms: form.terms.read(), expect: Some(form.expect), by: NOBODY.to_owned() };
         Ok(at(resumed(&visit.service, &visit.caller, &run, order).await?.run, ""))
     };
     visit.done(resuming.await)

@@ -1,7 +1,7 @@
 //! Dead letters of all runs, and what can be done about them.
 
-use axum::extract::rejection::QueryRejection;
 use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
 use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;

@@ -34,8 +34,8 @@ use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, get, post};
 
-use super::gate::{self, Access, Gate};
 use super::Service;
+use super::gate::{self, Access, Gate};
 use door::PAGE;
 
 /// A path, what it asks of whoever comes, and what answers.
@@ -64,7 +64,9 @@ const PAGES: &[Page] = &[
     ("/unpause", Access::Operate, || post(acts::unpause)),
     ("/login", Access::Open, || get(door::show).post(door::enter)),
     ("/logout", Access::Open, || post(door::leave)),
-    ("/page/style.css", Access::Open, || get(async || asset("text/css; charset=utf-8", include_str!("style.css")))),
+    ("/page/style.css", Access::Open, || {
+        get(async || asset("text/css; charset=utf-8", include_str!("style.css")))
+    }),
     ("/page/page.js", Access::Open, || {
         get(async || asset("text/javascript; charset=utf-8", include_str!("page.js")))
     }),

@@ -1,7 +1,9 @@
 // Everything here can be done without it: it follows what changes, filters while one types, and listens to keys.
 "use strict";
 (() => {
-  const PERIOD = 1000, PERIOD_HIDDEN = 15000, TYPED = 120;
+  // Typing rests so long before it is acted on; a look rests so many times as long as it took, and at least so
+  // long; whoever was refused is listened to again after so long.
+  const TYPED = 120, REST = 2, REST_MIN = 250, AGAIN = 5000;
   const pulse = document.getElementById("pulse");
   let tag = null, asking = null, going = "";
 
@@ -28,7 +30,7 @@
       if (focused) place.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
       if (marked >= 0) mark(marked, false);
     }
-    document.body.toggleAttribute("data-follow", fresh.body.hasAttribute("data-follow"));
+    document.body.toggleAttribute("data-moves", fresh.body.hasAttribute("data-moves"));
     document.title = fresh.title;
     dress();
   };
@@ -50,17 +52,53 @@
     pulse.textContent = word;
     pulse.classList.toggle("lost", lost);
   };
-  const follow = async () => {
-    if (document.body.hasAttribute("data-follow") && going === "") {
-      try {
-        await look(location.href, tag ? { "If-None-Match": tag } : {});
-        say(document.body.hasAttribute("data-follow") ? "live" : "", false);
-      } catch (error) {
-        if (error.name !== "AbortError") say("no answer; trying again", true);
-      }
+  // What is heard says only that something changed: then this page is looked at again, never twice at once, and
+  // not while nobody sees it.
+  const told = document.body.dataset.follow;
+  let ear = null, stale = false, looking = false;
+  const live = () => say(document.body.hasAttribute("data-moves") ? "live" : "", false);
+  const lost = () => say("no answer; trying again", true);
+  const refresh = async () => {
+    if (looking || going !== "" || !stale) return;
+    looking = true;
+    stale = false;
+    const begun = performance.now();
+    try {
+      await look(location.href, tag ? { "If-None-Match": tag } : {});
+      live();
+    } catch (error) {
+      if (error.name !== "AbortError") lost();
     }
-    setTimeout(follow, document.hidden ? PERIOD_HIDDEN : PERIOD);
+    const rest = Math.max(REST_MIN, REST * (performance.now() - begun));
+    setTimeout(() => {
+      looking = false;
+      refresh();
+    }, rest);
   };
+  const hush = () => {
+    ear?.close();
+    ear = null;
+  };
+  const listen = () => {
+    hush();
+    ear = new EventSource(told);
+    ear.onopen = live;
+    ear.onerror = () => {
+      lost();
+      if (ear?.readyState === EventSource.CLOSED) setTimeout(() => document.hidden || listen(), AGAIN);
+    };
+    ear.addEventListener("run", () => {
+      stale = true;
+      refresh();
+    });
+  };
+  if (told) {
+    listen();
+    // A hidden page gives its connection back: a browser has only six for a server.
+    document.addEventListener("visibilitychange", () => (document.hidden ? hush() : listen()));
+    addEventListener("pagehide", hush);
+    addEventListener("pageshow", (event) => event.persisted && listen());
+  }
 
   // A form that filters answers while one types.
   const narrow = async (form) => {
@@ -75,6 +113,7 @@
       if (error.name !== "AbortError") location.assign(path);
     } finally {
       if (going === path) going = "";
+      refresh();
     }
   };
   document.querySelectorAll("form[data-instant]").forEach((form) => {
@@ -134,7 +173,9 @@
         keys.scrollIntoView({ block: "nearest" });
       },
       gr: () => location.assign("/"),
+      gw: () => location.assign("/workflows"),
       gd: () => location.assign("/dead-letters"),
+      gc: () => location.assign("/connections"),
     };
     if (key === "Enter" && at >= 0 && event.target === document.body) does.Enter = () => location.assign(rows()[at].dataset.href);
     if (/^[1-9]$/.test(key)) does[key] = () => document.querySelectorAll(".tabs a")[key - 1]?.click();
@@ -148,7 +189,11 @@
     if (navigator.clipboard) document.querySelectorAll(".copy[hidden]").forEach((button) => (button.hidden = false));
     tick();
   };
+  // Whoever comes by a link from elsewhere seems to be nobody, until this very page asks.
+  const door = document.querySelector(".door");
+  if (door && !document.querySelector(".door .bad")) {
+    fetch(door.dataset.to, { method: "HEAD", redirect: "manual" }).then((answer) => answer.ok && location.replace(door.dataset.to));
+  }
   dress();
   setInterval(tick, 1000);
-  setTimeout(follow, PERIOD);
 })();

@@ -1,7 +1,7 @@
 //! The list of runs.
 
-use axum::extract::rejection::QueryRejection;
 use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
 use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
