@@ -1,4 +1,4 @@
-//! The page in a real browser: what a person clicks, types and reads.
+//! The page in a real browser, served by the real binary: what a person clicks, types and reads.
 
 mod browser;
 mod served;
@@ -12,53 +12,145 @@ use crate::site::outside::{Outside, faults};
 use browser::Browser;
 use served::Served;
 
-/// A site with its engine and a browser.
+const PRODUCTS: &str = "workflows/product-sync.yaml";
+
+/// A site with its server and a browser, and the systems outside.
 struct Stage {
-    site: Site,
     served: Served,
     browser: Browser,
+    outside: Outside,
+    site: Site,
 }
 
 impl Stage {
-    fn new() -> Self {
-        let site = Site::new();
-        let served = Served::open(&site.path("state"));
-        Self { site, served, browser: Browser::start() }
+    /// A server with the product workflow and others of the site, and a browser that nobody has logged in with.
+    fn new(others: &[(&str, &str)]) -> Self {
+        let outside = Outside::start();
+        let site = Site::reaching(&outside.pim, &outside.shop);
+        let mut files = vec![PRODUCTS.to_owned()];
+        for (name, text) in others {
+            std::fs::write(site.path(&format!("workflows/{name}")), text).unwrap();
+            files.push(format!("workflows/{name}"));
+        }
+        let files: Vec<&str> = files.iter().map(String::as_str).collect();
+        Self { served: Served::start(&site, &files), browser: Browser::start(), outside, site }
+    }
+
+    /// The same, with a person who has logged in.
+    fn entered(others: &[(&str, &str)]) -> Self {
+        let mut stage = Self::new(others);
+        stage.open("/");
+        stage.enter();
+        stage
     }
 
     fn open(&mut self, path: &str) {
-        let url = format!("{}{path}", self.served.url);
-        self.browser.open(&url);
+        self.browser.open(&format!("{}{path}", self.served.url));
     }
 
-    fn workflow(&self) -> std::path::PathBuf {
-        self.site.path("workflows/product-sync.yaml")
+    /// Logs in where the browser was led to.
+    fn enter(&mut self) {
+        let browser = &mut self.browser;
+        browser.until("location.pathname === '/login' && document.readyState === 'complete'");
+        browser.click("input[name=token]", "");
+        browser.write(&self.served.token);
+        browser.click("main button", "Log in");
+        browser.until("location.pathname !== '/login' && document.readyState === 'complete'");
     }
 
-    /// A run of the shipped workflow that fails: more dead letters than it tolerates.
-    fn failed(&self) -> String {
-        self.site.edit("product-sync.yaml", &[("dead_letters: 2%", "dead_letters: 0")]);
-        self.served.finish(&self.workflow(), &[]).to_string()
+    /// Starts a run of the product workflow by clicking, and says which.
+    fn started(&mut self) -> String {
+        self.browser.press(&["g", "w"]);
+        self.browser.until("location.pathname === '/workflows' && document.readyState === 'complete'");
+        self.browser.click("form[action='/workflows/product-sync/start'] button", "Start a run");
+        self.browser
+            .until("location.pathname.startsWith('/runs/run_') && document.readyState === 'complete'");
+        let path = self.browser.value("location.pathname");
+        path.as_str().unwrap().trim_start_matches("/runs/").to_owned()
     }
+}
+
+/// The head of a run's page says this, by itself.
+fn says(word: &str) -> String {
+    format!("document.querySelector('h1')?.innerText.includes('{word}')")
+}
+
+/// Five of 200 products are dead letters, two of them because the shop refuses them; at most four may be.
+#[test]
+#[ignore = "needs Chromium"]
+fn page_a_run_is_started_watched_and_understood_planned_resumed_and_redriven() {
+    let mut stage = Stage::new(&[]);
+    faults(&stage.outside.shop, &json!({ "refuse": ["31000009", "31000020"], "latency_ms": 15 }));
+    faults(&stage.outside.pim, &json!({ "latency_ms": 15 }));
+    stage.open("/");
+    stage.browser.until("location.pathname === '/login' && document.readyState === 'complete'");
+    stage.browser.shots("login");
+    stage.enter();
+    assert!(stage.browser.text().contains("No run is like that"));
+    stage.browser.press(&["g", "w"]);
+    stage.browser.until("location.pathname === '/workflows' && document.readyState === 'complete'");
+    stage.browser.shots("workflows");
+
+    let run = stage.started();
+    let browser = &mut stage.browser;
+    browser.value("(window.first = true, 0)");
+    browser.until("document.getElementById('pulse').textContent === 'live'");
+    browser.until("document.querySelector('#head .all').innerText.includes('running')");
+    browser.shots("working");
+    browser.until(&says("failed"));
+    assert_eq!(browser.value("window.first"), true, "it was followed, not loaded again");
+    let told = browser.text();
+    assert!(told.contains("ToleranceExceeded") && told.contains("InvalidRecord"), "{told}");
+    assert!(told.contains("Refused"), "errors stand there by cause: {told}");
+    browser.until("document.querySelectorAll('.graph.across .node').length >= 6");
+    browser.shots("run");
+
+    browser.press(&["p"]);
+    browser.until("document.querySelector('.plan') !== null");
+    browser.until("document.body?.innerText.includes('Nothing was called yet')");
+    browser.shots("plan");
+    browser.click("button", "Resume by this plan");
+    browser.until(&format!("location.pathname === '/runs/{run}' && {}", says("failed")));
+    browser.until("document.querySelector('#head .facts').innerText.includes('1 time')");
+
+    faults(&stage.outside.shop, &json!({}));
+    browser.press(&["g", "d"]);
+    browser.until("location.pathname === '/dead-letters' && document.readyState === 'complete'");
+    browser.shots("dead-letters");
+    browser.click("tr:has(a[href$='31000009']) a.small", "alike");
+    browser.until("location.search.includes('error=Refused') && document.readyState === 'complete'");
+    let alike = browser.text();
+    assert!(alike.contains("31000020") && !alike.contains("InvalidRecord"), "{alike}");
+    browser.click("a.button", "Plan a redrive");
+    browser.until("document.querySelector('.plan') !== null");
+    browser.shots("redrive");
+    browser.click("button", "Redrive by this plan");
+    browser.until(&format!("location.pathname === '/runs/{run}' && {}", says("succeeded")));
+    browser.shots("redriven");
+    stage.open(&format!("/runs/{run}/items/31000009"));
+    let story = stage.browser.text();
+    assert!(story.contains("succeeded"), "{story}");
+    stage.browser.shots("redriven-item");
+    stage.open(&format!("/runs/{run}/events"));
+    let events = stage.browser.text();
+    assert!(events.contains("started by token:ana") && events.contains("resumed by token:ana"), "{events}");
 }
 
 #[test]
 #[ignore = "needs Chromium"]
-fn page_a_failed_run_is_found_understood_planned_and_resumed() {
-    let mut stage = Stage::new();
-    stage.served.finish(&stage.workflow(), &[]);
-    let fanned = stage.served.finish(&stage.site.path("workflows/fan-out.yaml"), &[]);
-    stage.open(&format!("/runs/{fanned}"));
-    stage.browser.shots("branches");
-    let failed = stage.failed();
+fn page_a_failed_run_is_found_and_read_by_keyboard() {
+    let mut stage = Stage::entered(&[]);
+    let first = stage.served.run("product-sync", &[]);
+    stage.served.ended(&first);
+    stage.site.edit("product-sync.yaml", &[("dead_letters: 2%", "dead_letters: 0")]);
+    let failed = stage.served.run("product-sync", &[]);
+    stage.served.ended(&failed);
     stage.open("/");
-    stage.browser.shots("runs");
     let browser = &mut stage.browser;
+    browser.until("document.querySelectorAll('#runs tbody tr').length === 2");
+    browser.shots("runs");
     browser.press(&["j", "Enter"]);
-    browser.until("document.querySelector('h1')?.innerText.includes('failed')");
-    browser.until("document.querySelectorAll('.graph.across .node').length === 6");
-    assert!(browser.text().contains("InvalidRecord"), "errors stand there by cause");
-    browser.shots("run");
+    browser.until(&says("failed"));
     for (tab, name) in
         [("3", "effects"), ("4", "timeline"), ("5", "events"), ("6", "workflow"), ("2", "items")]
     {
@@ -76,95 +168,105 @@ fn page_a_failed_run_is_found_understood_planned_and_resumed() {
     let story = browser.text();
     assert!(story.contains("Source record") && story.contains("Made by transform"), "{story}");
     browser.shots("item");
+    stage.open(&format!("/runs/{failed}/items?step=nowhere"));
+    stage.browser.shots("wrong");
+    assert!(stage.browser.text().contains("E1012"));
+    stage.browser.click(".who button", "Log out");
+    stage.browser.until("location.pathname === '/login'");
     stage.open(&format!("/runs/{failed}"));
+    stage.browser.until("location.pathname === '/login'");
+}
+
+/// The shop is out of order: its connection is held, the run says so, and both end when it is well again.
+#[test]
+#[ignore = "needs Chromium"]
+fn page_a_system_that_does_not_answer_is_seen_examined_and_seen_to_recover() {
+    let mut stage = Stage::entered(&[]);
+    faults(&stage.outside.shop, &json!({ "outage": true }));
+    let run = stage.started();
     let browser = &mut stage.browser;
-    browser.press(&["p"]);
-    browser.until("document.querySelector('.plan') !== null");
-    assert!(browser.text().contains("Nothing was called yet"));
-    browser.shots("plan");
-    browser.click("button", "Resume by this plan");
-    browser.until(&format!("location.pathname === '/runs/{failed}'"));
-    stage.open(&format!("/runs/{failed}/events"));
-    assert!(stage.browser.text().contains("resumed"));
+    browser.until("document.querySelector('#head').innerText.includes('does not answer')");
+    browser.shots("held");
+    browser.press(&["g", "c"]);
+    browser.until("location.pathname === '/connections' && document.readyState === 'complete'");
+    browser.until("document.querySelector('#connections .s-held') !== null");
+    browser.click("button", "Examine");
+    browser.until("document.querySelector('#connections .findings .s-wrong') !== null");
+    browser.shots("connections");
+    faults(&stage.outside.shop, &json!({}));
+    browser.until("document.querySelector('#connections .s-held') === null");
+    browser.click("button", "Examine again");
+    browser.until("document.querySelector('#connections .findings .s-wrong') === null");
+    browser.shots("connections-well");
+    stage.open(&format!("/runs/{run}"));
+    stage.browser.until(&says("succeeded"));
 }
 
 #[test]
 #[ignore = "needs Chromium"]
 fn page_a_working_run_is_followed_paused_and_cancelled_without_loading_it_again() {
-    let mut stage = Stage::new();
+    let mut stage = Stage::entered(&[]);
     let mut products = Vec::new();
     crate::product::Products::new(6_000, 9, 0).write_array(&mut products).unwrap();
-    std::fs::write(stage.site.path("products.json"), products).unwrap();
-    let source = stage.site.path("products.json").display().to_string();
-    let run = stage.served.start(&stage.workflow(), &[("source", &source)]);
+    std::fs::write(stage.site.path("workflows/products.json"), products).unwrap();
+    faults(&stage.outside.pim, &json!({ "latency_ms": 20 }));
+    let run = stage.served.run("product-sync", &[("source", "products.json")]);
     stage.open(&format!("/runs/{run}"));
     let browser = &mut stage.browser;
     browser.value("(window.first = true, window.counts = document.querySelector('#head .all').innerText, 0)");
     browser.until("window.first && document.querySelector('#head .all').innerText !== window.counts");
-    browser.until("document.getElementById('pulse').textContent === 'live'");
-    browser.shots("working");
     browser.click("button", "Pause");
-    browser.until("document.querySelector('h1')?.innerText.includes('paused')");
+    browser.until(&says("paused"));
     browser.shots("paused");
     browser.click(".sure > summary", "Cancel run");
     browser.click(".pop button", "Cancel run");
-    browser.until("document.querySelector('h1')?.innerText.includes('cancelled')");
+    browser.until(&says("cancelled"));
     stage.open(&format!("/runs/{run}/events"));
-    assert!(stage.browser.text().contains("cancelling by page"), "{}", stage.browser.text());
+    assert!(stage.browser.text().contains("cancelling by token:ana"), "{}", stage.browser.text());
 }
 
-/// Two products are refused by the shop, and sent again once it takes them; all of it without the script.
+/// All of it without the script: a run is started, refused products are redriven.
 #[test]
 #[ignore = "needs Chromium"]
-fn page_dead_letters_are_redriven_without_the_script_too() {
-    let outside = Outside::start();
-    let mut stage = Stage::new();
-    let pim = format!("pim: {{ use: sandbox, url: \"{}\" }}", outside.pim);
-    let shop = format!("shop: {{ use: sandbox, url: \"{}\" }}", outside.shop);
-    stage
-        .site
-        .edit("product-sync.yaml", &[("pim: { use: sandbox }", &pim), ("shop: { use: sandbox }", &shop)]);
-    faults(&outside.shop, &json!({ "refuse": ["31000009", "31000020"] }));
-    let failed = stage.failed();
+fn page_everything_is_done_without_the_script_too() {
+    let mut stage = Stage::new(&[]);
+    faults(&stage.outside.shop, &json!({ "refuse": ["31000009", "31000020"] }));
     stage.browser.without_scripts();
+    stage.open("/");
+    stage.enter();
+    stage.open("/workflows");
+    stage.browser.click("form.start button", "Start a run");
+    stage.browser.until("location.pathname.startsWith('/runs/run_') && document.readyState === 'complete'");
+    let run = stage.browser.value("location.pathname").as_str().unwrap().to_owned();
+    stage.served.ended(run.trim_start_matches("/runs/"));
+    faults(&stage.outside.shop, &json!({}));
     stage.open("/dead-letters");
-    stage.browser.shots("dead-letters");
     stage.browser.click("tr:has(a[href$='31000009']) a.small", "alike");
     stage.browser.until("location.search.includes('error=Refused')");
-    let alike = stage.browser.text();
-    assert!(alike.contains("31000020") && !alike.contains("InvalidRecord"), "{alike}");
-    faults(&outside.shop, &json!({}));
     stage.browser.click("a.button", "Plan a redrive");
     stage.browser.until("document.querySelector('.plan') !== null");
-    stage.browser.shots("redrive");
     stage.browser.click("button", "Redrive by this plan");
-    stage.browser.until(&format!("location.pathname === '/runs/{failed}'"));
-    stage.browser.until("document.readyState === 'complete'");
-    stage.browser.shots("redriven");
-    stage.open(&format!("/runs/{failed}/items/31000009"));
+    stage.browser.until(&format!("location.pathname === '{run}'"));
+    stage.open(&format!("{run}/items/31000009"));
     stage.browser.until(
-        "document.querySelector('h2.item').innerText.includes('succeeded') || (location.reload(), false)",
+        "document.querySelector('h2.item')?.innerText.includes('succeeded') || (location.reload(), false)",
     );
-    stage.browser.shots("redriven-item");
-    stage.open(&format!("/runs/{failed}/items?step=nowhere"));
-    stage.browser.shots("wrong");
-    assert!(stage.browser.text().contains("E1012"));
 }
 
-/// Times are those of the build that is tested; what a person waits for is told, and held to a second.
+/// Times are those of the build that is tested; what a person waits for is told, and held to what was promised
+/// of a release build.
 #[test]
 #[ignore = "needs Chromium"]
 fn page_a_hundred_thousand_items_are_painted_and_filtered_at_once() {
     const ITEMS: usize = 100_000;
-    let mut stage = Stage::new();
+    let mut stage = Stage::entered(&[("many.yaml", MANY)]);
     let mut records = String::new();
     for at in 0..ITEMS {
         writeln!(records, "{{\"sku\":\"S{at:06}\",\"title\":\"product {at}\"}}").unwrap();
     }
-    std::fs::write(stage.site.path("many.ndjson"), records).unwrap();
-    let file = stage.site.path("many.yaml");
-    std::fs::write(&file, MANY).unwrap();
-    let run = stage.served.finish(&file, &[]);
+    std::fs::write(stage.site.path("workflows/many.ndjson"), records).unwrap();
+    let run = stage.served.run("many", &[]);
+    stage.served.ended(&run);
     for place in ["", "/items", "/effects", "/timeline"] {
         stage.open(&format!("/runs/{run}{place}"));
         stage.browser.until("performance.getEntriesByName('first-contentful-paint').length > 0");
@@ -185,6 +287,7 @@ fn page_a_hundred_thousand_items_are_painted_and_filtered_at_once() {
         let rows = stage.browser.value("document.querySelectorAll('#items tbody tr').length");
         eprintln!("{ITEMS} items, filter {typed:8} {took:.0} ms, {rows} rows");
         assert_eq!(rows, found.min(100), "{typed}");
+        assert!(took.as_f64().unwrap() < 1_000.0, "{typed}");
     }
 }
 

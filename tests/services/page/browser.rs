@@ -112,11 +112,13 @@ impl Browser {
         told["result"]["value"].clone()
     }
 
-    /// Opens a page and waits until all of it is there.
+    /// Opens a page and waits until all of it is there, or the login.
     pub(super) fn open(&mut self, url: &str) {
         self.ask("Page.navigate", &json!({ "url": url }));
         let path = url.splitn(4, '/').nth(3).unwrap_or_default().split('?').next().unwrap_or_default();
-        self.until(&format!("document.readyState === 'complete' && location.pathname === '/{path}'"));
+        self.until(&format!(
+            "document.readyState === 'complete' && ['/{path}', '/login'].includes(location.pathname)"
+        ));
     }
 
     /// Waits until an expression is true.
@@ -144,7 +146,7 @@ impl Browser {
 
     /// What the page says.
     pub(super) fn text(&mut self) -> String {
-        self.value("document.body.innerText").as_str().unwrap_or_default().to_owned()
+        self.value("document.body?.innerText ?? ''").as_str().unwrap_or_default().to_owned()
     }
 
     /// Presses the left button on the first element that a selector finds and, when given, that says this.
@@ -164,6 +166,11 @@ impl Browser {
                 json!({ "type": kind, "x": place[0], "y": place[1], "button": "left", "clickCount": 1 });
             self.ask("Input.dispatchMouseEvent", &params);
         }
+    }
+
+    /// Puts a text in where the cursor is, as from the clipboard.
+    pub(super) fn write(&mut self, text: &str) {
+        self.ask("Input.insertText", &json!({ "text": text }));
     }
 
     /// Presses keys one after the other.

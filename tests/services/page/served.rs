@@ -1,79 +1,90 @@
-//! An engine with its page on a port of this machine.
+//! A server as its own process, and somebody who starts runs in it beside the browser.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
-use milepost::app::{Engine, Start};
-use milepost::config::Options;
-use milepost::core::id::RunId;
-use milepost::server::{self, Service};
-use milepost::view::{Acted, Problem, ProblemKind, ResumeTerms, code};
-use tokio::runtime::Runtime;
+use serde_json::{Map, Value, json};
 
-/// An engine that is being served.
+use crate::site::Site;
+
+/// Longer than any run of these stories takes.
+const HANGS: Duration = Duration::from_mins(5);
+
+/// A server that ends with this value.
 pub(super) struct Served {
     pub(super) url: String,
-    engine: Arc<Engine>,
-    runtime: Runtime,
+    /// A token that is good for acting.
+    pub(super) token: String,
+    child: Child,
 }
 
 impl Served {
-    /// Opens a state directory and serves it.
-    pub(super) fn open(state: &Path) -> Self {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let engine = Arc::new(runtime.block_on(Engine::open(&Options::new(state))).unwrap());
-        let listener = runtime.block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0))).unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let router = server::router(service(&engine));
-        runtime.spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { url, engine, runtime }
+    /// Serves these files of a site on a free port; returns once it says so.
+    pub(super) fn start(site: &Site, files: &[&str]) -> Self {
+        let made = site.milepost(&["token", "create", "ana", "--scope", "operate"]);
+        assert_eq!(made.code, Some(0), "{made:?}");
+        let line = [&["serve", "--listen", "127.0.0.1:0"], files].concat();
+        let mut child = site.command(&line).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        let url = loop {
+            let mut line = String::new();
+            assert!(stderr.read_line(&mut line).unwrap() > 0, "it does not serve: {said}");
+            said.push_str(&line);
+            if let Some(rest) = line.strip_prefix("serving on ") {
+                break rest.split(' ').next().unwrap().to_owned();
+            }
+        };
+        // Somebody has to read what it says.
+        std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
+        Self { url, token: made.stdout.trim().to_owned(), child }
     }
 
-    /// Starts a run and lets it work.
-    pub(super) fn start(&self, file: &Path, input: &[(&str, &str)]) -> RunId {
-        let input = input.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let start = Start { file: file.to_owned(), input, profile: None };
-        self.runtime.block_on(self.engine.start(start)).unwrap().id
+    /// Starts a run of a workflow.
+    pub(super) fn run(&self, workflow: &str, input: &[(&str, &str)]) -> String {
+        let input: Map<String, Value> =
+            input.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+        let started = self.ask("POST", "/v1/runs", Some(&json!({ "workflow": workflow, "input": input })));
+        started["run"].as_str().unwrap_or_else(|| panic!("{started:#}")).to_owned()
     }
 
-    /// Starts a run, waits until it rests, and says which it was.
-    pub(super) fn finish(&self, file: &Path, input: &[(&str, &str)]) -> RunId {
-        let input = input.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let start = Start { file: file.to_owned(), input, profile: None };
-        self.runtime.block_on(async {
-            let mut running = self.engine.start(start).await.unwrap();
-            running.finished().await.unwrap();
-            running.id
-        })
+    /// Waits for the end of a run.
+    pub(super) fn ended(&self, run: &str) {
+        let begun = Instant::now();
+        loop {
+            let shown = self.ask("GET", &format!("/v1/runs/{run}"), None);
+            if ["succeeded", "failed", "cancelled"].iter().any(|word| shown["status"] == *word) {
+                return;
+            }
+            assert!(begun.elapsed() < HANGS, "{shown:#}");
+        }
+    }
+
+    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
+        let address = self.url.strip_prefix("http://").unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let kind = if body.is_empty() { "" } else { "content-type: application/json\r\n" };
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\n{kind}\
+             content-length: {}\r\nconnection: close\r\n\r\n{body}",
+            self.token,
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
     }
 }
 
-fn service(engine: &Arc<Engine>) -> Service {
-    let (plans, acts, resumes) = (Arc::clone(engine), Arc::clone(engine), Arc::clone(engine));
-    Service {
-        archive: engine.archive(),
-        planner: Arc::new(move |run, terms: ResumeTerms| {
-            let engine = Arc::clone(&plans);
-            Box::pin(async move { engine.plan(run, &terms).await.map_err(|error| refused(&error)) })
-        }),
-        actor: Arc::new(move |run, order| {
-            let engine = Arc::clone(&acts);
-            Box::pin(async move { engine.act(run, order).await })
-        }),
-        resumer: Arc::new(move |run, order| {
-            let engine = Arc::clone(&resumes);
-            Box::pin(async move {
-                let running = engine.resume(run, &order.terms, order.expect.as_deref()).await;
-                running.map_err(|error| refused(&error))?;
-                let status = engine.archive().show(&run.to_string())?.status;
-                Ok(Acted { run, status, message: "it goes on".to_owned(), next: Vec::new() })
-            })
-        }),
-        keeper: Arc::new(|_| Box::pin(async { Err(server::ending()) })),
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
-}
-
-fn refused(error: &dyn std::fmt::Display) -> Problem {
-    Problem::new(ProblemKind::Refused, code::RESUME_REFUSED, error.to_string())
 }
