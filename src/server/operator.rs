@@ -12,8 +12,8 @@ use crate::core::measures::Measures;
 use crate::core::resume::ResumePlan;
 use crate::core::token::Token;
 use crate::view::{
-    Acted, Admitted, NewToken, Order, Problem, ProblemKind, QueueView, ResumeOrder, ResumeTerms, StartOrder,
-    TokenOrder, TokenView, Unhold, code,
+    Acted, Admitted, NewToken, Order, Problem, ProblemKind, QueueView, ResumeOrder, ResumeTerms, Sent,
+    SignalView, Signalled, StartOrder, TokenOrder, TokenView, Unhold, code,
 };
 
 /// Everything that is done, and what is not in the records. Implemented over the engine, and by a fake.
@@ -24,6 +24,12 @@ pub trait Operator: Send + Sync {
 
     /// Does something to a run. When it returns, that is durable.
     async fn act(&self, run: RunId, order: Order) -> Result<Acted, Problem>;
+
+    /// Takes a signal in. When it returns, that is durable, and so is whom it woke.
+    async fn signal(&self, sent: Sent) -> Result<Signalled, Problem>;
+
+    /// The signals that are kept, newest first.
+    fn signals(&self) -> Result<Vec<SignalView>, Problem>;
 
     /// Takes a backup to a file of this machine.
     async fn backup(&self, file: PathBuf) -> Result<Backup, Problem>;
