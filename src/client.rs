@@ -19,7 +19,8 @@ use crate::server::BackupRequest;
 use crate::view::{
     Acted, Admitted, Causes, EffectCounts, EffectFilter, EffectPage, EventPage, ItemFilter, ItemPage,
     ItemStory, LetterPage, LetterQuery, LetterStory, NewToken, Order, PlanView, Problem, QueueView,
-    ResumeOrder, ResumeTerms, RunFilter, RunList, RunView, StartOrder, TokenOrder, TokenView, UnholdOrder,
+    ResumeOrder, ResumeTerms, RunFilter, RunList, RunView, Sent, SignalView, Signalled, StartOrder,
+    TokenOrder, TokenView, UnholdOrder,
 };
 
 /// Longest wait for an answer: a plan over a million items takes seconds.
@@ -142,6 +143,16 @@ impl Client {
     /// Does something to a run. When it returns, what was done is durable.
     pub async fn act(&self, run: &str, order: &Order) -> Result<Acted, Error> {
         self.answer(self.http.post(self.url(&["runs", run, "actions"], &())?).json(order)).await
+    }
+
+    /// Sends a signal. When it returns, it is durable, and so is whom it woke.
+    pub async fn signal(&self, sent: &Sent) -> Result<Signalled, Error> {
+        self.answer(self.http.post(self.url(&["signals"], &())?).json(sent)).await
+    }
+
+    /// The signals that are kept, newest first.
+    pub async fn signals(&self) -> Result<Vec<SignalView>, Error> {
+        self.get(&["signals"], &()).await
     }
 
     /// Lets the engine write a backup to an absolute path of its machine.

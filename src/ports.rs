@@ -1,6 +1,8 @@
 //! Every boundary of the engine. A trait is here only when it has two implementations, and its
 //! doc comment says what is true when it returns.
 
+mod signals;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +28,8 @@ use crate::core::time::Timestamp;
 use crate::core::trigger::Heard;
 use crate::core::version::Version;
 
+pub use signals::{Announced, Announcer, Signals};
+
 /// The store failed. After an error of a write nothing more is accepted: stop the engine.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
@@ -49,8 +53,7 @@ pub trait Journal: Send + Sync {
     /// The progress of one unit; `None` when it has no record.
     fn progress(&self, run: RunId, unit: Unit) -> Result<Option<Progress>, StoreError>;
 
-    /// The progress of up to `limit` items that have a record, in ascending order, beginning with
-    /// `from`.
+    /// The progress of up to `limit` items that have a record, ascending from `from`.
     fn items(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Progress)>, StoreError>;
 
     /// The counts of the track that `unit` flows through.
@@ -59,8 +62,7 @@ pub trait Journal: Send + Sync {
     /// Every item before this position is at rest.
     fn watermark(&self, run: RunId) -> Result<u64, StoreError>;
 
-    /// What is remembered of the messages that brought the items of an open run, up to `limit` of them, in ascending order, beginning
-    /// with `from`.
+    /// What is remembered of the messages that brought the items of an open run, up to `limit`, ascending from `from`.
     fn entrants(&self, _run: RunId, _from: u64, _limit: usize) -> Result<Vec<(u64, Entrant)>, StoreError> {
         Ok(Vec::new())
     }

@@ -12,7 +12,7 @@ use crate::core::plan::Track;
 use crate::core::workflow::{self, Connection, Step};
 use crate::engine::assembly::{Assembly, Keyed, Station};
 use crate::expr::Expression;
-use crate::ports::{OwnQueue, Source, Trigger, Worker};
+use crate::ports::{Clock, OwnQueue, Signals, Source, Trigger, Worker};
 use crate::spec::{self, Complaint, Finding, Report};
 
 use super::definition::Definition;
@@ -25,8 +25,25 @@ pub(super) struct Surroundings<'a> {
     pub(super) environment: &'a Environment,
     /// The embedded queue.
     pub(super) queue: Arc<dyn OwnQueue>,
+    /// The signals.
+    pub(super) signals: Arc<dyn Signals>,
+    /// Time.
+    pub(super) clock: Arc<dyn Clock>,
     /// Where the stand-ins of this process listen, by the prefix of the steps that speak to them.
     pub(super) stand_ins: BTreeMap<&'static str, String>,
+}
+
+impl<'a> Surroundings<'a> {
+    /// The same store for everything that one keeps.
+    pub(super) fn of<S: OwnQueue + Signals + 'static>(
+        environment: &'a Environment,
+        store: Arc<S>,
+        clock: Arc<dyn Clock>,
+        stand_ins: BTreeMap<&'static str, String>,
+    ) -> Self {
+        let queue = Arc::clone(&store) as Arc<dyn OwnQueue>;
+        Self { environment, queue, signals: store, clock, stand_ins }
+    }
 }
 
 /// Makes every step of a definition.
@@ -149,6 +166,8 @@ fn worker(
         files: &definition.checked.files,
         base: &definition.base,
         queue: Arc::clone(&surroundings.queue),
+        signals: Arc::clone(&surroundings.signals),
+        clock: Arc::clone(&surroundings.clock),
     })
 }
 

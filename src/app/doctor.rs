@@ -14,7 +14,7 @@ use crate::core::plan::{DeleteAfter, Plan, Track};
 use crate::core::scope::Scope;
 use crate::core::workflow::{Connection, Step, Workflow};
 use crate::expr::Template;
-use crate::ports::OwnQueue;
+use crate::ports::{OwnQueue, Signals};
 use crate::spec::Report;
 use crate::store::MemoryStore;
 use crate::view::{ExaminedView, FindingView, HealthView};
@@ -73,15 +73,15 @@ struct Ward<'a> {
     /// The input that a run gets when the command gives none; none when it must give some.
     input: Option<Arc<Value>>,
     /// Nobody receives from it: connectors only want one to be there.
-    queue: Arc<dyn OwnQueue>,
+    store: Arc<MemoryStore>,
 }
 
 impl<'a> Ward<'a> {
     fn new(definition: &'a Definition, catalog: &'a Catalog) -> Self {
         let input = input::join(&definition.checked.workflow, &[], &definition.base).ok();
-        let queue = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
+        let store = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
         let plan = Plan::of(&definition.checked.workflow, catalog);
-        Self { definition, catalog, plan, input: input.map(|input| Arc::new(Value::Object(input))), queue }
+        Self { definition, catalog, plan, input: input.map(|input| Arc::new(Value::Object(input))), store }
     }
 
     fn workflow(&self) -> &'a Workflow {
@@ -117,7 +117,9 @@ impl<'a> Ward<'a> {
             settings: settings.clone(),
             files: &self.definition.checked.files,
             base: &self.definition.base,
-            queue: Arc::clone(&self.queue),
+            queue: Arc::clone(&self.store) as Arc<dyn OwnQueue>,
+            signals: Arc::clone(&self.store) as Arc<dyn Signals>,
+            clock: Arc::new(SystemClock),
         };
         Use { site, held: held(&self.plan.items, &step.name), source: self.source(step) }
     }

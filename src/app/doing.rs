@@ -31,7 +31,7 @@ fn doing(definition: &Definition, step: &Step, catalog: &Catalog) -> Doing {
     }
     let mut files = BTreeSet::new();
     for field in fields {
-        if role == Role::Receive && is_patience(field) {
+        if matches!(role, Role::Receive | Role::Listen) && is_patience(field) {
             with.shift_remove(field.name);
         }
         if let (Kind::File, Some(Value::String(name))) = (field.kind, with.get(field.name)) {

@@ -21,6 +21,7 @@ mod rehearsal;
 mod resume;
 mod ruling;
 mod served;
+mod signal;
 mod start;
 mod tokens;
 mod watch;
@@ -43,7 +44,7 @@ use crate::core::run::Run;
 use crate::core::workflow::Workflow;
 use crate::engine::assembly::Assembly;
 use crate::engine::{self, Control, Handle, Ports, Resumption};
-use crate::ports::{Clock, OwnQueue};
+use crate::ports::Clock;
 use crate::spec::Report;
 use crate::store::{self, MemoryStore, Store, Tokens};
 use crate::view::Archive;
@@ -187,9 +188,9 @@ impl Engine {
 
     /// Makes every step of a definition, only to see what the connectors say.
     fn try_out(definition: &Definition, catalog: &Catalog) -> Result<(), Report> {
-        let nobody: Arc<dyn OwnQueue> = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
+        let nobody = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
         let stand_ins = stand_ins(ABSENT_STAND_IN, ABSENT_STAND_IN);
-        let surroundings = Surroundings { environment: &Environment::Absent, queue: nobody, stand_ins };
+        let surroundings = Surroundings::of(&Environment::Absent, nobody, Arc::new(SystemClock), stand_ins);
         let triggers = assemble::triggers(definition, catalog, surroundings.environment);
         let steps = assemble::assemble(definition, catalog, &surroundings);
         triggers.map(drop).and(steps.map(drop)).map_err(|report| *report)
@@ -204,7 +205,8 @@ impl Engine {
             BTreeMap::new()
         };
         let queue = Arc::new(self.store.clone());
-        let surroundings = Surroundings { environment: &Environment::Process, queue, stand_ins };
+        let clock = Arc::clone(&self.ports.clock);
+        let surroundings = Surroundings::of(&Environment::Process, queue, clock, stand_ins);
         let assembly = assemble::assemble(definition, &connectors::catalog(), &surroundings)?;
         Ok(Arc::new(assembly))
     }
@@ -277,5 +279,6 @@ fn definition_of(file: &Path, profile: Option<&str>, catalog: &Catalog) -> Resul
 const ABSENT_STAND_IN: &str = "http://absent.invalid";
 
 fn stand_ins(pim: &str, shop: &str) -> BTreeMap<&'static str, String> {
-    BTreeMap::from([("pimcore", pim.to_owned()), ("medusa", shop.to_owned())])
+    // Signals are those of the PIM: it announces what it publishes.
+    BTreeMap::from([("pimcore", pim.to_owned()), ("signal", pim.to_owned()), ("medusa", shop.to_owned())])
 }

@@ -14,11 +14,12 @@ use crate::core::run::{Revision, Run};
 use crate::engine::bodies::Bodies;
 use crate::engine::context::{self, Common};
 use crate::engine::{key, made};
-use crate::ports::{Journal, OwnQueue, Pins, Records, StoreError};
+use crate::ports::{Journal, Pins, Records, StoreError};
 use crate::store::Store;
 use crate::view::Names;
 
 use super::assemble::{self, Surroundings};
+use super::clock::SystemClock;
 use super::definition::Definition;
 use super::environment::Environment;
 use super::item_keys::ItemKeys;
@@ -105,11 +106,8 @@ impl PinnedNames {
     }
 
     fn surroundings(&self) -> Surroundings<'static> {
-        Surroundings {
-            environment: &Environment::Absent,
-            queue: Arc::new(self.store.clone()) as Arc<dyn OwnQueue>,
-            stand_ins: super::stand_ins(super::ABSENT_STAND_IN, super::ABSENT_STAND_IN),
-        }
+        let stand_ins = super::stand_ins(super::ABSENT_STAND_IN, super::ABSENT_STAND_IN);
+        Surroundings::of(&Environment::Absent, Arc::new(self.store.clone()), Arc::new(SystemClock), stand_ins)
     }
 
     /// Kept as long as the record of the run stays as it is: what a key may look at follows from it.

@@ -1,4 +1,4 @@
-//! A workflow with its workers, over a queue and outside systems of the caller's own and without a
+//! A workflow with its workers, over a store and outside systems of the caller's own and without a
 //! state directory: how the proofs drive the shipped workflow through every one of its writes.
 
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::connectors;
 use crate::engine::assembly::Assembly;
-use crate::ports::OwnQueue;
+use crate::ports::{Clock, OwnQueue, Signals};
 use crate::spec::Report;
 
 use super::assemble::{self, Surroundings};
@@ -17,10 +17,15 @@ use super::environment::Environment;
 ///
 /// # Errors
 /// Every mistake in the file.
-pub fn rehearse(file: &Path, queue: Arc<dyn OwnQueue>, pim: &str, shop: &str) -> Result<Assembly, Report> {
+pub fn rehearse<S: OwnQueue + Signals + 'static>(
+    file: &Path,
+    store: Arc<S>,
+    clock: Arc<dyn Clock>,
+    (pim, shop): (&str, &str),
+) -> Result<Assembly, Report> {
     let catalog = connectors::catalog();
     let definition = super::definition_of(file, None, &catalog)?;
     let stand_ins = super::stand_ins(pim, shop);
-    let surroundings = Surroundings { environment: &Environment::Process, queue, stand_ins };
+    let surroundings = Surroundings::of(&Environment::Process, store, clock, stand_ins);
     assemble::assemble(&definition, &catalog, &surroundings).map_err(|report| *report)
 }

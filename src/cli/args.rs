@@ -8,7 +8,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use super::exit::Exit;
 use super::{
     cancel, check, close, dead_letters, doctor, effects, events, graph, items, list, pause, resume, run,
-    sandbox, serve, show, state, token, unpause, watch,
+    sandbox, serve, show, signal, state, token, unpause, watch,
 };
 use crate::config::STATE_DEFAULT;
 
@@ -87,6 +87,7 @@ pub(super) enum Verb {
     Pause(pause::Args),
     Unpause(unpause::Args),
     Close(close::Args),
+    Signal(signal::Args),
     Check(check::Args),
     Doctor(doctor::Args),
     Graph(graph::Args),
@@ -139,6 +140,7 @@ Commands:
   pause         Let a run stand still: no new calls until it is unpaused
   unpause       Let a paused run go on, or what a server holds begin
   close         Let a run go for good: it is not resumed any more
+  signal        Send a signal to the items that wait for it, or list the signals that are kept
   check         Check a workflow file: every mistake at once, with its place and what to write
                 instead
   doctor        Look at everything outside that a workflow file names, and say what is missing or
@@ -224,6 +226,9 @@ Exit codes:
             "milepost sandbox show --json --state elsewhere",
             "milepost graph a.yaml --format mermaid",
             "milepost state gc --dry-run --json",
+            "milepost signal product.published --key A --workflow w --payload {} --keep 2h --id 7",
+            "milepost signal --list --json",
+            "milepost signal product.published --list",
             "milepost state backup copy --state elsewhere",
         ] {
             parses(line).unwrap();
@@ -240,6 +245,9 @@ Exit codes:
             "milepost graph a.yaml --format svg",
             "milepost state",
             "milepost state restore",
+            "milepost signal product.published",
+            "milepost signal product.published --key A --payload no",
+            "milepost signal --list --key A",
         ] {
             assert_eq!(parses(line).unwrap_err().exit_code(), 2, "{line}");
         }

@@ -132,10 +132,19 @@ fn write_table(items: &[ItemView], next: Option<u64>, output: &mut Output) -> Re
 fn later(item: &ItemView) -> Option<String> {
     let at = phrase::instant(item.until?);
     Some(match item.status {
-        UnitStatus::Waiting => format!("waits until {at}"),
+        UnitStatus::Waiting => match signal(item) {
+            Some((signal, key)) => format!("waits for {signal} {key} until {at}"),
+            None => format!("waits until {at}"),
+        },
         UnitStatus::InDoubt => format!("looked at again at {at}"),
         _ => format!("tried again at {at}"),
     })
+}
+
+/// The signal that it waits for at its step, and the key.
+fn signal(item: &ItemView) -> Option<(&str, &str)> {
+    let facts = item.facts.get(&item.step)?;
+    Some((facts.get("signal")?.as_str()?, facts.get("key")?.as_str()?))
 }
 
 /// Writes everything about one item.

@@ -33,6 +33,7 @@ mod sandbox;
 mod serve;
 mod settle;
 mod show;
+mod signal;
 mod signals;
 mod state;
 mod table;
@@ -45,6 +46,7 @@ mod watch;
 
 use std::io::Write;
 use std::path::Path;
+use std::pin::Pin;
 use std::process::ExitCode;
 
 use tracing_subscriber::EnvFilter;
@@ -146,32 +148,44 @@ fn quiet_opening() {
     }));
 }
 
+/// What the verb does. On the heap: what a server holds while it works is more than others need.
+fn carried_out<'a>(
+    verb: Verb,
+    context: &'a Context,
+    output: &'a mut Output,
+) -> Pin<Box<dyn Future<Output = Result<Exit, Failure>> + 'a>> {
+    Box::pin(async move {
+        match verb {
+            Verb::Run(args) => run::execute(args, context, output).await,
+            Verb::Resume(args) => resume::execute(args, context, output).await,
+            Verb::Watch(args) => watch::execute(args, context, output).await,
+            Verb::Serve(args) => serve::execute(args, context, output).await,
+            Verb::Token(args) => token::execute(args, context, output).await,
+            Verb::List(args) => list::execute(args, context, output).await,
+            Verb::Show(args) => show::execute(args, context, output).await,
+            Verb::Items(args) => items::execute(args, context, output).await,
+            Verb::Effects(args) => effects::execute(args, context, output).await,
+            Verb::DeadLetters(args) => dead_letters::execute(args, context, output).await,
+            Verb::Events(args) => events::execute(args, context, output).await,
+            Verb::Cancel(args) => cancel::execute(args, context, output).await,
+            Verb::Pause(args) => pause::execute(args, context, output).await,
+            Verb::Unpause(args) => unpause::execute(args, context, output).await,
+            Verb::Close(args) => close::execute(args, context, output).await,
+            Verb::Signal(args) => signal::execute(args, context, output).await,
+            Verb::Check(args) => check::execute(&args, output),
+            Verb::Doctor(args) => doctor::execute(&args, output).await,
+            Verb::Graph(args) => graph::execute(&args, output),
+            Verb::State(args) => state::execute(args, context, output).await,
+            Verb::Sandbox(args) => sandbox::execute(args, context, output).await,
+        }
+    })
+}
+
 /// Executes a command line that was parsed.
 pub async fn execute(cli: Cli, output: &mut Output) -> Exit {
     let json = cli.json;
     let context = Context::new(&cli.state, cli.server);
-    let done = match cli.verb {
-        Verb::Run(args) => run::execute(args, &context, output).await,
-        Verb::Resume(args) => resume::execute(args, &context, output).await,
-        Verb::Watch(args) => watch::execute(args, &context, output).await,
-        Verb::Serve(args) => serve::execute(args, &context, output).await,
-        Verb::Token(args) => token::execute(args, &context, output).await,
-        Verb::List(args) => list::execute(args, &context, output).await,
-        Verb::Show(args) => show::execute(args, &context, output).await,
-        Verb::Items(args) => items::execute(args, &context, output).await,
-        Verb::Effects(args) => effects::execute(args, &context, output).await,
-        Verb::DeadLetters(args) => dead_letters::execute(args, &context, output).await,
-        Verb::Events(args) => events::execute(args, &context, output).await,
-        Verb::Cancel(args) => cancel::execute(args, &context, output).await,
-        Verb::Pause(args) => pause::execute(args, &context, output).await,
-        Verb::Unpause(args) => unpause::execute(args, &context, output).await,
-        Verb::Close(args) => close::execute(args, &context, output).await,
-        Verb::Check(args) => check::execute(&args, output),
-        Verb::Doctor(args) => doctor::execute(&args, output).await,
-        Verb::Graph(args) => graph::execute(&args, output),
-        Verb::State(args) => state::execute(args, &context, output).await,
-        Verb::Sandbox(args) => sandbox::execute(args, &context, output).await,
-    };
+    let done = carried_out(cli.verb, &context, output).await;
     match (done, output.flush()) {
         (Ok(exit), Ok(()) | Err(Failure::Closed)) => exit,
         (Err(failure), _) | (Ok(_), Err(failure)) if json => failure.report_json(&context, output),

@@ -21,7 +21,7 @@ use crate::core::workflow::InputKind;
 use crate::server::{Anonymous, Operator, Service, Way, ending, no_server};
 use crate::view::{
     Acted, Action, Admitted, Examination, NewToken, Order, Problem, ProblemKind, QueueView, ResumeOrder,
-    ResumeTerms, ServedView, StartOrder, TokenOrder, TokenView, Unhold, code,
+    ResumeTerms, Sent, ServedView, SignalView, Signalled, StartOrder, TokenOrder, TokenView, Unhold, code,
 };
 
 /// What the API answers from. It does not keep the engine from ending.
@@ -78,6 +78,14 @@ impl Operator for EngineOperator {
             desk.forget(run);
         }
         Ok(acted)
+    }
+
+    async fn signal(&self, sent: Sent) -> Result<Signalled, Problem> {
+        self.engine()?.signal(sent).await
+    }
+
+    fn signals(&self) -> Result<Vec<SignalView>, Problem> {
+        self.engine()?.signals()
     }
 
     async fn backup(&self, file: PathBuf) -> Result<Backup, Problem> {

@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::output::{BOLD, DIM, Output};
 use super::signals::Signals;
 use super::table::{self, Table};
-use crate::connectors::sandbox::{self, Faults, Holdings};
+use crate::connectors::sandbox::{self, Faults, Holdings, PimProfile};
 
 /// Products listed on a terminal when nothing else is asked for.
 const LIMIT_DEFAULT: usize = 20;
@@ -58,6 +58,9 @@ struct ServeArgs {
     /// The port of the shop; 0 takes any free one
     #[arg(long, value_name = "PORT", default_value_t = 7402)]
     shop_port: u16,
+    /// Which Data Hub the PIM plays: 1.8 or 2026.2
+    #[arg(long, value_name = "VERSION", default_value = "1.8", value_parser = profile)]
+    pim_profile: PimProfile,
     /// Which of them fails as told below
     #[arg(long, value_enum, default_value_t = On::Both)]
     on: On,
@@ -79,6 +82,9 @@ struct ServeArgs {
     /// A key (SKU, external ID) whose writes are refused; may be given several times
     #[arg(long, value_name = "KEY")]
     refuse: Vec<String>,
+    /// A SKU whose create the PIM does by half: saved, and answered as failed; may be given several times
+    #[arg(long, value_name = "SKU")]
+    half: Vec<String>,
     /// Share of writing calls that are done, but whose answer is dropped: 0.01 or 1%
     #[arg(long, value_name = "RATE", default_value = "0", value_parser = rate)]
     drop: f64,
@@ -154,6 +160,7 @@ fn options(args: ServeArgs, context: &Context) -> sandbox::Options {
         outage_ms: args.outage,
         retry_after_s: args.retry_after,
         refuse: args.refuse,
+        half: args.half,
         drops: args.drop,
         drop_next: args.drop_next,
         seed: args.seed,
@@ -164,6 +171,7 @@ fn options(args: ServeArgs, context: &Context) -> sandbox::Options {
         dir: directory(args.dir, context),
         pim_port: args.pim_port,
         shop_port: args.shop_port,
+        pim_profile: args.pim_profile,
         pim: told(On::Pim),
         shop: told(On::Shop),
     }
@@ -211,6 +219,11 @@ fn write_holdings(name: &str, holdings: &Holdings, limit: usize, output: &mut Ou
 
 fn directory(given: Option<PathBuf>, context: &Context) -> PathBuf {
     given.unwrap_or_else(|| context.options.sandbox())
+}
+
+/// `1.8` or `2026.2`.
+fn profile(text: &str) -> Result<PimProfile, String> {
+    PimProfile::named(text).ok_or_else(|| format!("expected 1.8 or 2026.2, not '{text}'"))
 }
 
 /// `0.1` or `10%`.

@@ -25,7 +25,7 @@ pub use examine::{Diagnosis, Health, Patient, Use};
 
 use crate::core::catalog::{Catalog, ConnectionKind, Descriptor, TriggerKind};
 use crate::core::workflow::{self, Connection, Step};
-use crate::ports::{Keys, OwnQueue, Queue, Trigger, Worker};
+use crate::ports::{Clock, Keys, OwnQueue, Queue, Signals, Trigger, Worker};
 
 /// What a connector is made from.
 pub struct Site<'a> {
@@ -41,6 +41,10 @@ pub struct Site<'a> {
     pub base: &'a Path,
     /// The embedded queue.
     pub queue: Arc<dyn OwnQueue>,
+    /// The engine's signals.
+    pub signals: Arc<dyn Signals>,
+    /// The engine's time.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// Why a step cannot be made: a mistake in the workflow file, or in a file that it names.
@@ -110,11 +114,19 @@ const CONNECTORS: &[Entry] = &[
     entry(pimcore::DESCRIPTOR, &[(Over::Any, pimcore::build)]),
     entry(medusa::DESCRIPTOR, &[(Over::Any, medusa::build)]),
     entry(http::DESCRIPTOR, &[(Over::Any, http::build)]),
+    entry(http::upsert::DESCRIPTOR, &[(Over::Any, http::upsert::build)]),
     entry(builtin::delay::DESCRIPTOR, &[(Over::Any, builtin::delay::build)]),
+    entry(builtin::signal::DESCRIPTOR, &[(Over::Any, wait_for_signals)]),
     entry(builtin::fail::DESCRIPTOR, &[(Over::Any, builtin::fail::build)]),
     entry(builtin::alert::DESCRIPTOR, &[(Over::Any, builtin::alert::build)]),
     entry(builtin::nothing::DESCRIPTOR, &[(Over::Any, builtin::nothing::build)]),
 ];
+
+/// Over a connection, the other side is asked as well.
+fn wait_for_signals(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
+    let announcer = site.connection.map(|_| pimcore::announcer(site)).transpose()?;
+    builtin::signal::build(site, announcer)
+}
 
 /// A source over the embedded bus: the queue is the engine's own.
 fn source_over_embedded(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
@@ -134,6 +146,7 @@ const CONNECTIONS: &[ConnectionKind] = &[
     aws::CONNECTION,
     pimcore::CONNECTION,
     medusa::CONNECTION,
+    http::CONNECTION,
     sandbox::CONNECTION,
     redis::CONNECTION,
     aws::CONNECTION,
@@ -239,6 +252,7 @@ pub async fn examine(patient: &Patient<'_>) -> Vec<Diagnosis> {
                     ("pimcore.upsert", _) => pimcore::examine(&used.site).await,
                     ("medusa.upsert", _) => medusa::examine(&used.site).await,
                     ("http.request", _) => http::examine(&used.site).await,
+                    ("http.upsert", _) => http::upsert::examine(&used.site).await,
                     (_, Some(source)) => examine::file(source),
                     (_, None) => continue,
                 };

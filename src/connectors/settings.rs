@@ -33,6 +33,18 @@ pub(crate) fn required<'a>(fields: &'a Map<String, Value>, name: &str) -> Result
     }
 }
 
+/// The texts in a field; none when it is not there.
+pub(crate) fn texts(fields: &Map<String, Value>, name: &str) -> Result<Vec<String>, BuildFault> {
+    let wrong = || BuildFault::field(name, format!("'{name}' must be a list of texts"));
+    match fields.get(name) {
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(Value::Array(texts)) => {
+            texts.iter().map(|text| text.as_str().map(ToOwned::to_owned).ok_or_else(wrong)).collect()
+        }
+        Some(_) => Err(wrong()),
+    }
+}
+
 /// The number in a field; `None` when it is not there.
 pub(crate) fn count(fields: &Map<String, Value>, name: &str) -> Result<Option<u64>, BuildFault> {
     match fields.get(name) {

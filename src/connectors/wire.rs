@@ -27,6 +27,10 @@ pub(crate) enum Redirects {
     Refused,
 }
 
+/// How long a connection is kept that nobody uses. Node's servers, Medusa's among them, close one after
+/// 5 s (`server.keepAliveTimeout`); a request that met with that would be a doubt for nothing.
+const IDLE_MAX: Duration = Duration::from_secs(4);
+
 /// Makes a client; each request may take `timeout`. The TLS provider is installed here, once per
 /// process, because reqwest is built without one of its own.
 pub(crate) fn client(timeout: Duration, redirects: Redirects) -> Result<Client, BuildFault> {
@@ -40,6 +44,7 @@ pub(crate) fn client(timeout: Duration, redirects: Redirects) -> Result<Client, 
         .timeout(timeout)
         .connect_timeout(timeout.min(CONNECT_MAX))
         .redirect(policy)
+        .pool_idle_timeout(IDLE_MAX)
         .build()
         .map_err(|error| BuildFault {
             field: None,

@@ -11,6 +11,7 @@ use super::fault::Fault;
 use super::id::Unit;
 use super::progress::Progress;
 use super::retry::{Outcome, Probed};
+use super::signal::Subject;
 use super::version::Version;
 
 /// What reaches the engine from outside the core.
@@ -97,6 +98,8 @@ pub enum Ready {
     Request(Arc<Request>),
     /// It waits for this long.
     Wait(Duration),
+    /// It waits for a signal, at most for this long.
+    Listen(Duration, Subject),
 }
 
 /// What a call needs, made by preparing the step.

@@ -18,6 +18,8 @@ pub enum Role {
     Timer,
     /// Waits for a message that names the item.
     Receive,
+    /// Waits for a signal about a key that follows from its input.
+    Listen,
 }
 
 /// Where a step may stand.
@@ -56,12 +58,18 @@ pub enum Kind {
     Source(&'static [Field]),
     /// A section of these fields.
     Section(&'static [Field]),
+    /// A section of these fields that says how an earlier attempt is looked up: a step that has it
+    /// probes, whatever its role says.
+    Lookup(&'static [Field]),
     /// One of these words.
     OneOf(&'static [&'static str]),
     /// A list of plain texts.
     Texts,
     /// Any value, with `${{ }}` in its texts.
     Any,
+    /// Any value, with `${{ }}` in its texts, which may also look at `found`: what the step itself
+    /// found outside.
+    Late,
     /// A value that belongs under `connections` only; `${env:NAME}` is allowed inside.
     Secret,
 }
@@ -102,6 +110,23 @@ pub struct Descriptor {
     pub concurrency: u32,
     /// Whether the step as written is harmless to repeat by its nature (a GET, a log line).
     pub harmless: fn(&Map<String, Value>) -> bool,
+}
+
+impl Descriptor {
+    /// Whether the step cannot do without a connection. One that listens is told by others; whom its
+    /// connection leads to is asked as well.
+    pub fn needs_connection(&self) -> bool {
+        !self.connections.is_empty() && self.role != Role::Listen
+    }
+
+    /// Whether the step as written can look up by key if an earlier attempt was carried out.
+    pub fn probes(&self, with: &Map<String, Value>) -> bool {
+        let looks_up = |field: &Field| matches!(field.kind, Kind::Lookup(_)) && with.contains_key(field.name);
+        match self.role {
+            Role::Effect { probes } => probes || self.fields.iter().any(looks_up),
+            Role::Source | Role::Pure | Role::Timer | Role::Receive | Role::Listen => false,
+        }
+    }
 }
 
 /// One `use` of a connection.

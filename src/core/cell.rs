@@ -121,6 +121,9 @@ pub struct Cell {
     pub revision: u32,
     /// When the state last changed.
     pub at: Timestamp,
+    /// When the last attempt began; kept only where a step behind this one waits for a signal, which
+    /// must be newer.
+    pub began: Option<Timestamp>,
     /// What the effect returned.
     pub facts: Facts,
     /// The last thing that went wrong; kept after a later success too.
@@ -212,6 +215,8 @@ pub enum Kind {
     Parked {
         /// When the wait ends.
         until: Timestamp,
+        /// What it waits for, where that is to be told.
+        facts: Facts,
     },
     /// What it sent was lost on the way: a resume sends it again, under the same ID. From
     /// succeeded.
@@ -306,7 +311,10 @@ impl Cell {
                 self.tried_again(until)
             }
             (state, Kind::Settled { done }) if self.is_doubtful() => self.settled(state, done),
-            (S::Pending, Kind::Parked { until }) => S::Waiting(until),
+            (S::Pending, Kind::Parked { until, facts }) => {
+                self.facts = facts;
+                S::Waiting(until)
+            }
             (state, kind) if begins_anew(state, &kind) => {
                 self.redone += u32::from(state == S::Succeeded && self.attempts > 0);
                 self.spent = 0;

@@ -9,6 +9,7 @@ use super::inflow::Entrant;
 use super::progress::Progress;
 use super::queue::Carried;
 use super::run::Run;
+use super::signal::Awaiting;
 use super::start::StartKey;
 use super::tally::Calls;
 use super::time::Timestamp;
@@ -59,6 +60,9 @@ pub enum Change {
     Delete(Receipt),
     /// Moves a message to the queue's dead-letter queue.
     Bury(Receipt),
+    /// An item begins to wait for a signal. One that is kept, and counts for it, is put into its queue;
+    /// else the next one will be.
+    Await(Box<Awaiting>),
 }
 
 /// A message on an embedded queue: a reference to an item (rule R2). Content only goes with it where

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::catalog::Role;
 use super::cell::{Facts, IllegalTransition, Kind, SettleBy, State};
 use super::desk::{Desk, Stage, TrackName};
 use super::fault::{Fault, name};
@@ -172,10 +173,11 @@ impl Desk {
                     self.timers.insert((later, unit, step));
                     return Ok(());
                 }
-                let kind = if self.is_timer(unit, step) {
-                    Kind::Done { facts: Facts::new() }
-                } else {
-                    Kind::Faulted { fault: Fault::new(name::MESSAGE_LOST, "no message came in time") }
+                let faulted = |name, words| Kind::Faulted { fault: Fault::new(name, words) };
+                let kind = match known.role {
+                    Role::Timer => Kind::Done { facts: Facts::new() },
+                    Role::Listen => faulted(name::SIGNAL_MISSING, "no signal came in time"),
+                    _ => faulted(name::MESSAGE_LOST, "no message came in time"),
                 };
                 self.record(unit, step, kind, now)
             }

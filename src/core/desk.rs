@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::arrival::{Request, Setback};
-use super::catalog::Role;
 use super::claiming::Claims;
 use super::id::Unit;
 use super::intake::Intakes;
@@ -17,6 +16,7 @@ use super::outlet::{Notice, Outlets};
 use super::plan::Plan;
 use super::progress::Progress;
 use super::selection::Positions;
+use super::signal::Subject;
 use super::time::Timestamp;
 
 /// How much of a run is held in memory.
@@ -104,6 +104,22 @@ pub struct Desk {
     pub(super) touched: BTreeSet<Unit>,
     pub(super) setbacks: Vec<Setback>,
     pub(super) claims: Claims,
+    pub(super) listening: Vec<Listening>,
+}
+
+/// A unit that has begun to wait for a signal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listening {
+    /// The unit.
+    pub unit: Unit,
+    /// The step.
+    pub step: usize,
+    /// What it waits for.
+    pub subject: Subject,
+    /// Its own effect began then; `None`: it had none.
+    pub since: Option<Timestamp>,
+    /// When it gives up.
+    pub until: Timestamp,
 }
 
 /// Tells the tracks apart.
@@ -153,6 +169,7 @@ impl Desk {
             touched: BTreeSet::new(),
             setbacks: Vec::new(),
             claims: Claims::default(),
+            listening: Vec::new(),
         }
     }
 
@@ -284,9 +301,9 @@ impl Desk {
         (changes, std::mem::take(&mut self.setbacks))
     }
 
-    /// Whether a step of the unit's track is a timer: its wait ends in success.
-    pub(super) fn is_timer(&self, unit: Unit, step: usize) -> bool {
-        self.plan.track(unit).steps[step].role == Role::Timer
+    /// The units that have begun to wait for signals since the last call.
+    pub fn take_listening(&mut self) -> Vec<Listening> {
+        std::mem::take(&mut self.listening)
     }
 
     /// Puts a unit into the line of a step.

@@ -24,6 +24,8 @@ pub enum Fate {
     NeverRan,
     /// It was between attempts, or waiting: it goes on, with a new budget.
     GoesOn,
+    /// It waits for a signal, or gave up waiting: it waits anew, and takes one that came meanwhile.
+    Listens,
     /// It is done, but what it sent was lost on the way: it is sent again under the same ID.
     SentAgain,
     /// It is in doubt and settled in this way.
@@ -47,6 +49,7 @@ impl Fate {
             | Self::NeverRan
             | Self::GoesOn
             | Self::SentAgain
+            | Self::Listens
             | Self::InDoubt(SettleBy::Probe | SettleBy::Repeat) => true,
             Self::Reuse
             | Self::InDoubt(SettleBy::Person)
@@ -64,6 +67,7 @@ impl Fate {
             Self::OutOfDate => b'u',
             Self::NeverRan => b'n',
             Self::GoesOn => b'g',
+            Self::Listens => b'w',
             Self::SentAgain => b'm',
             Self::InDoubt(SettleBy::Probe) => b'p',
             Self::InDoubt(SettleBy::Repeat) => b'a',
@@ -83,6 +87,7 @@ impl Fate {
             Self::OutOfDate => "out of date",
             Self::NeverRan => "never ran",
             Self::GoesOn => "was between attempts or waiting",
+            Self::Listens => "waits for a signal",
             Self::SentAgain => "republish: message lost",
             Self::InDoubt(SettleBy::Probe) => "in doubt: looked up first",
             Self::InDoubt(SettleBy::Repeat) => "in doubt: repeated, which is declared harmless",
@@ -114,6 +119,8 @@ pub fn fates(track: &Track, progress: &Progress) -> Vec<Fate> {
             // Time passes all the same.
             State::Waiting(_) if known.role == Role::Timer => Fate::GoesOn,
             _ if blocked => Fate::Blocked,
+            State::Waiting(_) if known.role == Role::Listen => Fate::Listens,
+            State::DeadLettered if missed_its_signal(cell) => Fate::Listens,
             State::DeadLettered => Fate::Failed,
             State::Backoff(_) | State::Waiting(_) => Fate::GoesOn,
             State::Pending if cell.state == State::Pending && !is_redone(known, cell) => Fate::NeverRan,
@@ -158,6 +165,10 @@ fn is_lost(track: &Track, progress: &Progress, step: usize) -> bool {
         && cell.fault.as_ref().is_some_and(|fault| fault.name == name::MESSAGE_LOST)
 }
 
+fn missed_its_signal(cell: &Cell) -> bool {
+    cell.fault.as_ref().is_some_and(|fault| fault.name == name::SIGNAL_MISSING)
+}
+
 /// The events that a resume records for a unit before it goes on, by step.
 pub fn revival(track: &Track, progress: &Progress) -> Vec<(usize, Kind)> {
     fates(track, progress)
@@ -165,13 +176,15 @@ pub fn revival(track: &Track, progress: &Progress) -> Vec<(usize, Kind)> {
         .enumerate()
         .filter_map(|(step, fate)| match (fate, progress.cells[step].state) {
             // One that cannot be reached must not go on by itself either.
-            (Fate::Failed, _) | (Fate::GoesOn | Fate::Blocked, State::Backoff(_))
+            (Fate::Failed, _)
+            | (Fate::Listens, State::DeadLettered)
+            | (Fate::GoesOn | Fate::Blocked, State::Backoff(_))
                 if !progress.is_outdated(track, step) =>
             {
                 Some((step, Kind::Revived))
             }
             // The message may have been there all along, and nobody to receive it.
-            (Fate::GoesOn | Fate::Blocked, State::Waiting(_))
+            (Fate::GoesOn | Fate::Listens | Fate::Blocked, State::Waiting(_))
                 if track.steps[step].gets_messages() && !progress.is_outdated(track, step) =>
             {
                 Some((step, Kind::Revived))
@@ -203,7 +216,9 @@ fn is_recomputed(step: &PlanStep, cell: &Cell) -> bool {
     // A key may be free by now.
     let is_conflict = cell.fault.as_ref().is_some_and(|fault| fault.name == name::KEY_CONFLICT);
     step.role == Role::Pure
-        || (cell.attempts == 0 && !is_conflict && step.role != Role::Source && step.role != Role::Receive)
+        || (cell.attempts == 0
+            && !is_conflict
+            && !matches!(step.role, Role::Source | Role::Receive | Role::Listen))
 }
 
 /// Whether it was done under an earlier revision, and a resume has begun to do it again.

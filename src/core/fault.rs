@@ -57,6 +57,8 @@ pub mod name {
     pub const LET_GO: &str = "BodyLetGo";
     /// No message came within the step's timeout.
     pub const MESSAGE_LOST: &str = "MessageLost";
+    /// No signal came within the time that the step waits for it.
+    pub const SIGNAL_MISSING: &str = "SignalMissing";
     /// The engine died between the intent and the outcome.
     pub const LOST: &str = "EngineDied";
     /// A connector panicked, or gave no verdict: a defect, never of the content.

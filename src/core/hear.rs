@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::arrival::{Arrival, Ready, Request, Setback};
 use super::cell::{Facts, IllegalTransition, Kind, State};
-use super::desk::{Active, Desk, Slot, Stage};
+use super::desk::{Active, Desk, Listening, Slot, Stage};
 use super::id::Unit;
 use super::progress::Progress;
 use super::resume;
 use super::retry::{Outcome, Probed, Terms, judge, judge_held, judge_probe, postponed};
+use super::signal::{self, Subject};
 use super::time::Timestamp;
 
 impl Desk {
@@ -105,13 +106,32 @@ impl Desk {
                     self.note(unit, step, kind, now)?;
                 }
                 Ready::Wait(pause) => {
-                    self.note(unit, step, Kind::Parked { until: now.after(pause) }, now)?;
+                    let until = now.after(pause);
+                    self.note(unit, step, Kind::Parked { until, facts: Facts::new() }, now)?;
                 }
+                Ready::Listen(pause, subject) => self.listen(unit, step, now.after(pause), subject, now)?,
                 Ready::Request(request) => self.requested(unit, step, request, now),
             }
         }
         self.review(unit);
         self.release(unit);
+        Ok(())
+    }
+
+    /// A unit begins to wait for a signal; whoever holds the signals is told in the same commit.
+    fn listen(
+        &mut self,
+        unit: Unit,
+        step: usize,
+        until: Timestamp,
+        subject: Subject,
+        now: Timestamp,
+    ) -> Result<(), IllegalTransition> {
+        let plan = Arc::clone(&self.plan);
+        let Some(active) = self.units.get(&unit) else { return Ok(()) };
+        let since = signal::since(plan.track(unit), &active.progress, step);
+        self.note(unit, step, Kind::Parked { until, facts: subject.facts() }, now)?;
+        self.listening.push(Listening { unit, step, subject, since, until });
         Ok(())
     }
 

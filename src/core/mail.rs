@@ -24,19 +24,24 @@ pub enum Disposition {
 /// Decides about a message that arrived for, or is held for, an item at this progress. `step` is
 /// the step that receives it.
 pub fn disposition(track: &Track, step: usize, progress: &Progress) -> Disposition {
+    let of_signals = track.steps[step].messages == Messages::Signals;
     match progress.state(track, step) {
         State::Waiting(_) => Disposition::Take,
         State::Pending => {
-            let doubtful = track.steps[step].needs.iter().copied().find(|need| {
+            // A signal says that something happened, not that we did it.
+            let doubtful = track.steps[step].needs.iter().copied().filter(|_| !of_signals).find(|need| {
                 matches!(track.steps[*need].role, Role::Effect { .. })
                     && is_in_doubt(progress.cells[*need].state)
             });
             match doubtful {
                 Some(need) => Disposition::Proves(need),
+                None if progress.is_at_rest(track) && of_signals => Disposition::Delete,
                 None if progress.is_at_rest(track) => Disposition::Release,
                 None => Disposition::Keep,
             }
         }
+        // The signal itself is kept, for a resume.
+        State::DeadLettered | State::Cancelled if of_signals => Disposition::Delete,
         State::DeadLettered | State::Cancelled => Disposition::Release,
         State::Succeeded | State::Skipped(_) => served(track, step, progress),
         State::Running | State::Backoff(_) | State::InDoubt(_) => Disposition::Keep,

@@ -221,7 +221,10 @@ impl Desk {
                     self.touched.insert(unit);
                     continue;
                 }
-                let most = self.plan.track(unit).steps[step].concurrency;
+                // As many as calls in flight may leave in doubt: looks change nothing, and some of
+                // them wait for what the other side is still doing.
+                let looked_at = &self.plan.track(unit).steps[step];
+                let most = looked_at.concurrency * looked_at.batch_max;
                 if self.outlets.all[at].looking >= most
                     || self.takes_leave(unit, step, now, decision).is_none()
                 {

@@ -92,6 +92,8 @@ pub enum Messages {
     About,
     /// That bring the items: it is the source of an open run.
     Bringing,
+    /// Made of signals that somebody outside sends: it waits for them.
+    Signals,
 }
 
 /// When a message that was taken is deleted.
@@ -259,6 +261,7 @@ fn queue_of(step: &Step) -> Option<&Map<String, Value>> {
 fn messages(step: &Step, descriptor: Option<&Descriptor>) -> Messages {
     match descriptor.map(|known| known.role) {
         Some(Role::Receive) => Messages::About,
+        Some(Role::Listen) => Messages::Signals,
         Some(Role::Source) if queue_of(step).is_some() => Messages::Bringing,
         Some(_) | None => Messages::None,
     }
@@ -295,8 +298,8 @@ fn concurrency(workflow: &Workflow, step: &Step, descriptor: Option<&Descriptor>
 
 fn settle(step: &Step, descriptor: Option<&Descriptor>) -> SettleBy {
     match descriptor {
-        Some(Descriptor { role: Role::Effect { probes: true }, .. }) => SettleBy::Probe,
-        Some(known @ Descriptor { role: Role::Effect { probes: false }, .. }) => {
+        Some(known) if known.probes(&step.with) => SettleBy::Probe,
+        Some(known @ Descriptor { role: Role::Effect { .. }, .. }) => {
             if step.repeat_safe || (known.harmless)(&step.with) { SettleBy::Repeat } else { SettleBy::Person }
         }
         // Nothing outside changes: pinning again, computing again, waiting again is harmless.

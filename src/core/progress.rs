@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cell::{Cell, IllegalTransition, Kind, SkipReason, State};
 use super::plan::Track;
+use super::signal;
 use super::time::Timestamp;
 
 /// All that is durable about one unit.
@@ -42,10 +43,14 @@ impl Progress {
         at: Timestamp,
     ) -> Result<(), IllegalTransition> {
         let before = self.cells[step].state;
+        let begins = kind == Kind::Intended;
         self.cells[step] = self.cells[step].clone().next(kind, at)?;
         // Whatever begins now, begins under the definition of now.
         if matches!(before, State::Pending | State::Backoff(_)) {
             self.cells[step].revision = track.steps[step].revision;
+        }
+        if begins && signal::is_followed(track, step) {
+            self.cells[step].began = Some(at);
         }
         // What begins anew implies nothing.
         let implied = match self.cells[step].state {

@@ -367,7 +367,7 @@ fn follow(old: Side<'_>, new: Side<'_>, track: &Track, changed: &mut BTreeMap<St
         let differs =
             doing.item_from.as_ref().is_some_and(|from| doing.sees_item && changed.contains_key(from))
                 || doing.sees_facts && (all.iter().any(tells_anew) || of_run())
-                || step.role == Role::Receive && step.needs.iter().any(is_changed)
+                || matches!(step.role, Role::Receive | Role::Listen) && step.needs.iter().any(is_changed)
                 || step.needs.iter().any(|need| skippable[*need] && is_changed(need));
         if differs && old.doings.contains_key(&step.name) {
             changed.entry(step.name.clone()).or_insert(Cause::Upstream);

@@ -15,6 +15,7 @@ use crate::core::fault::{Fault, name};
 use crate::core::id::Unit;
 use crate::core::progress::Progress;
 use crate::core::scope::Scope;
+use crate::core::signal::Subject;
 use crate::core::time::Timestamp;
 use crate::core::version::Version;
 use crate::ports::Worker;
@@ -45,7 +46,7 @@ pub fn prepare(
         let passes = match &ready {
             Ready::Computed => Some(Kind::Done { facts: Facts::new() }),
             Ready::Skip(reason) => Some(Kind::Skipped { reason: *reason, facts: Facts::new() }),
-            Ready::Fault(_) | Ready::Request(_) | Ready::Wait(_) => None,
+            Ready::Fault(_) | Ready::Request(_) | Ready::Wait(_) | Ready::Listen(..) => None,
         };
         results.push((step, ready));
         // A refusal here shows again when the desk applies the result, and is reported there.
@@ -86,6 +87,9 @@ fn prepare_one(common: &Common, context: &Context, progress: &Progress, step: us
         Role::Pure => context.output(common, step, progress).map(|_| Ready::Computed),
         Role::Effect { .. } | Role::Source => request(common, station, step, &scope).map(Ready::Request),
         Role::Timer => body(station, &scope).and_then(|wait| pause(&wait)),
+        Role::Listen => subject(station, &scope).map(|subject| {
+            Ready::Listen(common.assembly.plan.track(context.unit).steps[step].timeout, subject)
+        }),
         Role::Receive => {
             // What the message must carry is made here, so that the driving task need not. When it
             // cannot be made, any message will do.
@@ -138,6 +142,12 @@ fn body(station: &Station, scope: &Scope) -> Result<Value, Fault> {
         Worker::Receiver(receiver) => receiver.prepare(scope),
         Worker::Effect(effect) => effect.prepare(scope),
     }
+}
+
+/// What a unit waits for at a step that waits for signals.
+pub(super) fn subject(station: &Station, scope: &Scope) -> Result<Subject, Fault> {
+    let made = body(station, scope)?;
+    serde_json::from_value(made).map_err(|error| Fault::new(name::MAPPING, error.to_string()))
 }
 
 fn pause(wait: &Value) -> Result<Ready, Fault> {

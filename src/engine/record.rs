@@ -3,10 +3,12 @@
 use crate::core::arrival::Setback;
 use crate::core::cell::State;
 use crate::core::change::Change;
+use crate::core::desk::Listening;
 use crate::core::event::{Event, RunEvent};
 use crate::core::id::Unit;
 use crate::core::progress::Progress;
 use crate::core::retry::Outcome;
+use crate::core::signal::{self, Awaiting};
 use crate::core::time::Timestamp;
 
 use super::drive::{Drive, Error};
@@ -37,6 +39,7 @@ impl Drive {
         );
         changes.extend(self.keyring.take_changes());
         changes.extend(self.taken_in());
+        let listening = self.listening();
         let mut gone = Vec::new();
         for (unit, progress) in moved {
             changes.extend(self.body_let_go(unit, &progress));
@@ -48,6 +51,8 @@ impl Drive {
             }
             changes.push(Change::Progress(id, unit, progress));
         }
+        // Behind the records that say so: who waits is looked up there.
+        changes.extend(listening);
         if !gone.is_empty() {
             // To free a product takes nearly as long as to make it: not on this thread.
             self.ports.compute.submit(Box::new(move || drop(gone)));
@@ -69,6 +74,28 @@ impl Drive {
             let _ = answer.send(Ok(()));
         }
         Ok(())
+    }
+
+    /// The items that have begun to wait for signals: in the commit in which they do, or one that comes
+    /// at this moment would pass them by.
+    fn listening(&mut self) -> Vec<Change> {
+        let run = &self.run;
+        let of = |listening: Listening| {
+            let item = recover::position(listening.unit)?;
+            let step = &self.common.assembly.plan.items.steps[listening.step];
+            Some(Change::Await(Box::new(Awaiting {
+                run: run.id,
+                item,
+                step: u32::try_from(listening.step).unwrap_or(u32::MAX),
+                queue: signal::queue(&step.name),
+                workflow: run.workflow.clone(),
+                subject: listening.subject,
+                // Without an effect of its own, an item begins with its run.
+                since: listening.since.unwrap_or(run.started_at),
+                until: listening.until,
+            })))
+        };
+        self.desk.take_listening().into_iter().filter_map(of).collect()
     }
 
     /// A finished item of an open run lets its body go; a dead letter, or a doubt, keeps it.

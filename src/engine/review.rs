@@ -10,14 +10,17 @@ use crate::core::cell::{Facts, Kind, State};
 use crate::core::fault::{Fault, name};
 use crate::core::id::Unit;
 use crate::core::mail::{Disposition, disposition};
+use crate::core::plan::Messages;
 use crate::core::progress::Progress;
 use crate::core::queue::{Delivery, Ticket};
+use crate::core::signal::{self, Signal};
 use crate::core::time::Timestamp;
 
 use super::carry::effect_id;
 use super::context::{Common, Context};
 use super::drive::{Drive, Error};
 use super::mail::Held;
+use super::prepare::subject;
 
 impl Drive {
     /// Decides about the messages whose items moved. Everything the decision rests on is durable.
@@ -71,6 +74,9 @@ impl Drive {
     /// revision of its step: that has a message of its own.
     fn is_stale(&self, unit: Unit, step: usize, progress: &Progress) -> bool {
         let Some(held) = self.mail.held.get(&(unit, step)) else { return false };
+        if self.desk.plan().items.steps[step].messages == Messages::Signals {
+            return self.is_out_of_date(unit, step, progress, &held.delivery);
+        }
         let (event_id, run) = (held.delivery.message.event_id, self.run.id.to_string());
         let track = &self.desk.plan().items;
         track.steps[..step].iter().enumerate().any(|(at, known)| {
@@ -80,6 +86,22 @@ impl Drive {
             };
             (0..present).any(|revision| effect_id(&run, &known.name, unit, revision) == event_id)
         })
+    }
+
+    /// Whether a signal is older than the effect that the item, which waits, has had since; or about
+    /// something that it waited for before its definition was edited.
+    fn is_out_of_date(&self, unit: Unit, step: usize, progress: &Progress, delivery: &Delivery) -> bool {
+        let track = &self.desk.plan().items;
+        let waits = matches!(progress.state(track, step), State::Waiting(_));
+        let (Some(context), Some(signal)) =
+            (self.contexts.get(&unit).filter(|_| waits), Signal::carried(delivery.carried.as_ref()))
+        else {
+            return false;
+        };
+        let Ok(scope) = context.scope(&self.common, step, progress) else { return false };
+        let Ok(subject) = subject(&self.common.assembly.items[step], &scope) else { return false };
+        let since = signal::since(track, progress, step).unwrap_or(self.run.started_at);
+        signal.topic() != subject.topic() || !signal.counts_for(&subject, since)
     }
 
     fn take(&mut self, unit: Unit, step: usize, now: Timestamp) -> Result<(), Error> {
@@ -123,6 +145,9 @@ fn put(all: &mut BTreeMap<usize, Vec<Ticket>>, step: usize, tickets: Vec<Ticket>
 }
 
 fn facts_of(delivery: &Delivery) -> Facts {
+    if let Some(signal) = Signal::carried(delivery.carried.as_ref()) {
+        return signal.facts();
+    }
     let event_id = uuid::Uuid::from_u128(delivery.message.event_id).to_string();
     Facts::from([("event_id".to_owned(), Value::from(event_id))])
 }

@@ -7,8 +7,8 @@
 //! - A missing value is a fault, unless the expression itself supplies a default
 //!   (`item.brand ?? "none"`).
 //! - A plain path such as `item.sku` is looked up natively and hands its value on untouched.
-//!   Everything else is JSONata, whose numbers are binary floats: whole numbers beyond 2^53 enter
-//!   it as texts, decimals enter as numbers, and what comes out is rounded to 15 significant
+//!   Everything else is JSONata, whose numbers are binary floats: numbers that those would
+//!   change (whole ones beyond 2^53, more than about 15 digits) enter it as texts, and what comes out is rounded to 15 significant
 //!   digits, as JSONata's own `$string` does, so that `19.99 * 100` is 1999.
 //! - The same scope gives the same value, today and after a crash: `$now` and `$millis` are the
 //!   start of the run, `$random` is derived from run, unit and expression; `$eval`, `$shuffle`

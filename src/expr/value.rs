@@ -4,6 +4,7 @@ use jiff::Timestamp as Instant;
 use jsonata_core::value::JValue;
 use serde_json::{Map, Number, Value};
 
+use crate::core::number::survives_float;
 use crate::core::time::Timestamp;
 
 /// Whole numbers up to here are exact as binary floats.
@@ -24,7 +25,7 @@ pub(super) enum NotJson {
     NotFinite,
 }
 
-/// Into the evaluator. Whole numbers that a binary float would damage become texts (rule R12).
+/// Into the evaluator. Numbers that a binary float would damage become texts (rule R12).
 pub(super) fn enter(value: &Value) -> JValue {
     match value {
         Value::Null => JValue::Null,
@@ -41,7 +42,9 @@ pub(super) fn enter(value: &Value) -> JValue {
 fn enter_number(number: &Number) -> JValue {
     let whole = number.as_u64().or_else(|| number.as_i64().map(i64::unsigned_abs));
     match number.as_f64() {
-        Some(float) if whole.is_none_or(|size| size <= EXACT_MAX) => JValue::Number(float),
+        Some(float) if whole.map_or_else(|| survives_float(number), |size| size <= EXACT_MAX) => {
+            JValue::Number(float)
+        }
         Some(_) | None => JValue::from(number.to_string()),
     }
 }

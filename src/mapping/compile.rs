@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::category::Tree;
+use super::html::Html;
 use super::money::{self, Mark, Rates};
 use super::path::Path;
 use super::reader::{Reader, nearest};
@@ -24,7 +25,7 @@ const SLUG_MAX: usize = 80;
 /// Every kind of rule with what may stand beside it.
 const KINDS: &[(&str, &[&str])] = &[
     ("from", &[]),
-    ("text", &["case", "max", "lines", "remove", "prefix", "suffix"]),
+    ("text", &["html", "case", "max", "lines", "remove", "prefix", "suffix"]),
     ("number", &["decimal_mark"]),
     ("bool", &[]),
     ("value", &[]),
@@ -36,7 +37,7 @@ const KINDS: &[(&str, &[&str])] = &[
     ("join", &["with"]),
     ("split", &["at"]),
     ("lookup", &["table"]),
-    ("money", &["currency", "to", "above", "decimal_mark"]),
+    ("money", &["currency", "to", "above", "units", "decimal_mark"]),
     ("category", &[]),
     ("attributes", &["names", "values", "rename", "ignore", "ignore_values", "types"]),
     ("images", &["max"]),
@@ -255,8 +256,16 @@ impl<'r> Compiler<'r> {
             written.beside(name).and_then(|node| self.reader.text(node, "a text")).unwrap_or_default()
         };
         let (prefix, suffix) = (text("prefix"), text("suffix"));
+        let choices = [("keep", Html::Keep), ("sanitise", Html::Sanitise), ("strip", Html::Strip)];
+        let html = written.beside("html").and_then(|node| self.reader.one_of(node, &choices));
+        let html = html.unwrap_or_default();
+        if let (Html::Sanitise, Some(node)) = (html, written.beside("max")) {
+            let message = "'max' and 'html: sanitise' cannot stand together: a cut could leave a tag open";
+            self.reader.fault(node.spot, message, Some("write html: strip".to_owned()));
+        }
         let remove = written.beside("remove").map(|node| self.reader.texts(node, "a text to take out"));
         Tidy {
+            html,
             remove: remove.unwrap_or_default().into_iter().filter(|text| !text.is_empty()).collect(),
             keep_lines: written
                 .beside("lines")
@@ -290,6 +299,8 @@ impl<'r> Compiler<'r> {
         let currency = self.needed(written, "currency").and_then(|node| self.operand(node));
         let above = written.beside("above").map(|node| self.operand(node));
         let mark = self.mark(written);
+        let units = [("major", false), ("minor", true)];
+        let in_minor = written.beside("units").and_then(|node| self.reader.one_of(node, &units));
         let to = written.beside("to").and_then(|node| {
             let code = self.reader.text(node, "a currency code such as EUR")?;
             let wrong = match (money::currency(&code), &self.tables.rates) {
@@ -309,6 +320,7 @@ impl<'r> Compiler<'r> {
             to,
             rates: self.tables.rates.clone(),
             mark,
+            in_minor: in_minor.unwrap_or(false),
             above: above.flatten(),
         })
     }

@@ -285,6 +285,7 @@ fn price(money: &Money, frame: Frame<'_>) -> Made {
     }
     let from = text_of(&money.currency, frame)?.ok_or_else(|| "the amount has no currency".to_owned())?;
     let from = money::currency(&from)?;
+    let amount = if money.in_minor { money::from_minor(amount, &from)? } else { amount };
     let (sum, currency, rate_date) = match (&money.to, &money.rates) {
         (Some(to), Some(rates)) if *to != from => {
             (rates.convert(amount, &from, to)?, to.clone(), Some(rates.date.clone()))

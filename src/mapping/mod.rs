@@ -19,7 +19,7 @@
 //! | word | makes |
 //! | --- | --- |
 //! | `from` | the value as it is |
-//! | `text` | tidy text: no control characters, single spaces; `case`, `max`, `lines: keep`, `remove`, `prefix`, `suffix` |
+//! | `text` | tidy text: no control characters, single spaces; `html`, `case`, `max`, `lines: keep`, `remove`, `prefix`, `suffix` |
 //! | `number`, `bool` | a number or truth value, also from text; `decimal_mark` |
 //! | `value` | the constant |
 //! | `fields` | an object |
@@ -30,7 +30,7 @@
 //! | `join` | one text of many; `with` |
 //! | `split` + `at` | a list of one text |
 //! | `lookup` + `table` | what the table says for the value |
-//! | `money` + `currency` | `{amount, currency}`, converted with `to`; kept only `above` another amount |
+//! | `money` + `currency` | `{amount, currency}`, converted with `to`; kept only `above` another amount; `units: minor` for amounts in cents; `decimal_mark` |
 //! | `category` | `{path, source}` by the category file, with `unmapped: true` when it is not listed |
 //! | `attributes` | `{code, name, type, values}`; `names` and `values` for a list of pairs, neither for an object; `rename`, `ignore`, `ignore_values`, `types` |
 //! | `images` | web addresses from all these, each once; `max` |
@@ -42,9 +42,29 @@
 //! there and not false). Where a path may stand, a rule may stand; a list of paths means the first
 //! that has a value (for `join`, `list` and `images`: all of them). A field without a value is left
 //! out. `item`, `input` and `steps` begin a path at the whole item, the input, or earlier steps.
+//!
+//! **Money** is decimal from the source file to the request: a number keeps the digits it is written
+//! with, up to the 28 that a decimal holds, and an amount in the result is a text, so that nobody's
+//! binary float changes it. An amount is rounded once, after conversion, to the digits that its
+//! currency has (ISO 4217: two, JPY none, KWD three), halves away from zero as in trade. `number` makes
+//! a JSON number for systems that want one, and refuses the item where a reader's binary float would
+//! change it: then send a text.
+//!
+//! **Text.** `html: strip` leaves what a reader would see (no tags, entities decoded, blocks on lines of
+//! their own, which `lines: keep` keeps); `html: sanitise` leaves harmless HTML (the result is HTML, so
+//! `&` becomes `&amp;`); `html: keep`, the default, changes nothing. `max` counts characters (code
+//! points, as databases do) and cuts in front of a whole grapheme, so that no accent or flag is halved,
+//! with `…` as the last character; it cannot stand beside `html: sanitise`, because a cut could leave a
+//! tag open.
+//!
+//! **Control characters** (all but tab and line ends) never leave a mapping, whichever rule made the
+//! value: `control: remove`, the default, takes them out, and the gate counts the records that have
+//! some, by field; `control: refuse` makes a dead letter of a record that has one anywhere.
 
 mod category;
 mod compile;
+mod control;
+mod html;
 mod make;
 mod money;
 mod path;
@@ -61,6 +81,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use self::compile::{Compiler, Named, Tables};
+use self::control::Control;
+pub use self::money::minor_digits;
 use self::path::Frame;
 pub use self::reader::MappingFault;
 use self::reader::{Reader, nearest};
@@ -71,7 +93,7 @@ use crate::core::scope::Scope;
 use crate::core::survey::Survey;
 
 /// The keys of a mapping file.
-const KEYS: &[&str] = &["about", "rates", "categories", "unique", "fields"];
+const KEYS: &[&str] = &["about", "rates", "categories", "unique", "control", "fields"];
 
 /// A compiled mapping. The same scope always gives the same result.
 #[derive(Clone, Debug)]
@@ -79,6 +101,7 @@ pub struct Mapping {
     fields: Vec<(String, Rule)>,
     /// Positions in `fields`.
     unique: Vec<usize>,
+    control: Control,
 }
 
 /// The further files that a mapping names, relative to the workflow's folder like every named
@@ -116,10 +139,13 @@ impl Mapping {
             Vec::new()
         };
         let unique = unique(entries, &fields, &mut reader);
+        let words = [("remove", Control::Remove), ("refuse", Control::Refuse)];
+        let control = tables::entry(entries, "control").and_then(|node| reader.one_of(node, &words));
+        let control = control.unwrap_or_default();
         let mut faults = reader.faults;
         faults.sort_by_key(|fault| (fault.line, fault.column));
         faults.extend(others);
-        if faults.is_empty() { Ok(Self { fields, unique }) } else { Err(faults) }
+        if faults.is_empty() { Ok(Self { fields, unique, control }) } else { Err(faults) }
     }
 
     /// Makes the result for one item.
@@ -127,16 +153,24 @@ impl Mapping {
     /// # Errors
     /// A fault that names the field that could not be made.
     pub fn apply(&self, scope: &Scope) -> Result<Value, Fault> {
+        if self.control == Control::Refuse
+            && let Some(message) = control::refusal(&scope.item)
+        {
+            return Err(Fault::new(name::MAPPING, message));
+        }
         let frame = Frame { scope, here: &scope.item };
-        make::object(&self.fields, frame).map(Value::Object).map_err(|refusal| {
+        let made = make::object(&self.fields, frame).map_err(|refusal| {
             let place = if refusal.field.is_empty() { "item" } else { &refusal.field };
             Fault::new(name::MAPPING, format!("{place}: {}", refusal.message))
-        })
+        })?;
+        let mut made = Value::Object(made);
+        control::remove(&mut made);
+        Ok(made)
     }
 
     /// What can be said of a record without making the rest: the fields that no two items may
-    /// share, and categories that the category file does not list. A field that cannot be made is
-    /// left out: `apply` will say why.
+    /// share, categories that the category file does not list, and control characters that are taken
+    /// out. A field that cannot be made is left out: `apply` will say why.
     pub fn survey(&self, scope: &Scope) -> Survey {
         let frame = Frame { scope, here: &scope.item };
         let value = |rule: &Rule| make::make(rule, frame, None).ok().flatten();
@@ -146,7 +180,8 @@ impl Mapping {
         });
         let categories = self.fields.iter().filter(|(_, rule)| matches!(rule.kind, Kind::Category(..)));
         let remarks = categories.filter_map(|(name, rule)| category::remark(name, &value(rule)?));
-        Survey { unique: unique.collect(), remarks: remarks.collect() }
+        let taken_out = (self.control == Control::Remove).then(|| control::remark(&scope.item)).flatten();
+        Survey { unique: unique.collect(), remarks: remarks.chain(taken_out).collect() }
     }
 }
 

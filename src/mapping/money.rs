@@ -7,9 +7,7 @@ use rust_decimal::{Decimal, RoundingStrategy};
 use serde_json::{Number, Value};
 
 use super::text;
-
-/// A JSON number is read by others into a binary float: beyond so many digits it would change.
-const NUMBER_DIGITS_MAX: usize = 15;
+use crate::core::number::survives_float;
 
 /// Which character separates the whole part from the fraction in texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +45,7 @@ impl Rates {
 }
 
 /// Digits after the point in a currency (ISO 4217); two for those not listed.
-pub(super) fn minor_digits(currency: &str) -> u32 {
+pub fn minor_digits(currency: &str) -> u32 {
     match currency {
         "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX" | "UYI"
         | "VND" | "VUV" | "XAF" | "XOF" | "XPF" => 0,
@@ -55,6 +53,13 @@ pub(super) fn minor_digits(currency: &str) -> u32 {
         "CLF" | "UYW" => 4,
         _ => 2,
     }
+}
+
+/// An amount of the smallest units of a currency in whole ones: 1999 cents are 19.99.
+pub(super) fn from_minor(amount: Decimal, currency: &str) -> Result<Decimal, String> {
+    let mut major = amount;
+    let scale = amount.scale() + minor_digits(currency);
+    major.set_scale(scale).map(|()| major).map_err(|_| format!("{amount} has too many digits"))
 }
 
 /// An amount with exactly so many digits after the point, halves away from zero as in trade.
@@ -78,26 +83,26 @@ pub(super) fn currency(text: &str) -> Result<String, String> {
 pub(super) fn decimal(value: &Value, mark: Mark) -> Result<Option<Decimal>, String> {
     match value {
         Value::Number(number) => {
-            // The shortest digits that mean this number: what the source wrote, up to 15 digits.
             let digits = number.to_string();
-            Decimal::from_str(&digits)
-                .or_else(|_| Decimal::from_scientific(&digits))
-                .map(Some)
-                .map_err(|_| format!("{digits} is too large for an exact decimal"))
+            exact(&digits).map(Some).ok_or_else(|| format!("{digits} has more digits than a decimal holds"))
         }
         Value::String(text) => {
             let bare = bare(text);
             if bare.is_empty() && text::tidy(text).is_empty() {
                 return Ok(None);
             }
-            plain(bare, mark)
-                .and_then(|digits| Decimal::from_str(&digits).ok())
-                .map(Some)
-                .ok_or_else(|| unread(text, mark))
+            plain(bare, mark).and_then(|digits| exact(&digits)).map(Some).ok_or_else(|| unread(text, mark))
         }
         Value::Null => Ok(None),
         Value::Bool(_) | Value::Array(_) | Value::Object(_) => Err("is no number".to_owned()),
     }
+}
+
+/// The decimal with just these digits, as a source or a file writes them.
+fn exact(digits: &str) -> Option<Decimal> {
+    let (mantissa, exponent) = digits.split_once(['e', 'E']).unwrap_or((digits, ""));
+    let mantissa = Decimal::from_str_exact(mantissa).ok()?;
+    if exponent.is_empty() { Some(mantissa) } else { Decimal::from_scientific(digits).ok() }
 }
 
 fn unread(text: &str, mark: Mark) -> String {
@@ -146,18 +151,13 @@ fn plain(text: &str, mark: Mark) -> Option<String> {
 
 /// The same amount as a JSON number: an integer when it is whole.
 pub(super) fn number(amount: Decimal) -> Result<Number, String> {
-    let amount = amount.normalize();
-    if amount.scale() == 0
-        && let Ok(whole) = i64::try_from(amount)
-    {
-        return Ok(whole.into());
+    let digits = amount.normalize().to_string();
+    let number = Number::from_str(&digits).map_err(|_| format!("{digits} is no JSON number"))?;
+    if survives_float(&number) {
+        Ok(number)
+    } else {
+        Err(format!("{digits} would change in a reader's binary float: make a text of it"))
     }
-    let digits = amount.to_string();
-    let significant = digits.bytes().filter(u8::is_ascii_digit).count();
-    if significant > NUMBER_DIGITS_MAX + usize::from(digits.trim_start_matches('-').starts_with("0.")) {
-        return Err(format!("{digits} has too many digits for a JSON number: use decimal"));
-    }
-    Number::from_str(&digits).map_err(|_| format!("{digits} is no JSON number"))
 }
 
 #[cfg(test)]

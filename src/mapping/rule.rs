@@ -85,6 +85,8 @@ pub(super) struct Money {
     pub(super) to: Option<String>,
     pub(super) rates: Option<Arc<Rates>>,
     pub(super) mark: Mark,
+    /// Amounts are in the currency's smallest unit: cents.
+    pub(super) in_minor: bool,
     /// Only when the amount is greater than this one, in the same currency.
     pub(super) above: Option<Operand>,
 }

@@ -2,11 +2,16 @@
 
 use std::borrow::Cow;
 
+use rust_decimal::Decimal;
 use serde_json::{Number, Value};
+use unicode_segmentation::UnicodeSegmentation;
+
+use super::html::Html;
 
 /// What is done to a text.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tidy {
+    pub(super) html: Html,
     /// Literal texts that are taken out.
     pub(super) remove: Vec<String>,
     /// Line ends are kept.
@@ -29,7 +34,7 @@ pub(super) enum Case {
 impl Tidy {
     /// The tidy form; empty when nothing is left.
     pub(super) fn apply<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let mut result = Cow::Borrowed(text);
+        let mut result = self.html.apply(text).map_or(Cow::Borrowed(text), Cow::Owned);
         for unwanted in &self.remove {
             if result.contains(unwanted.as_str()) {
                 result = Cow::Owned(result.replace(unwanted.as_str(), " "));
@@ -56,12 +61,15 @@ impl Tidy {
     }
 }
 
-/// The first `max` characters, ending with an ellipsis when something was cut off.
+/// At most `max` characters, ending with an ellipsis when something was cut off. What a reader sees as
+/// one character (a letter with its accents, a flag) is kept whole or left out.
 fn cut(text: Cow<'_, str>, max: usize) -> Cow<'_, str> {
     if text.len() <= max || text.chars().nth(max).is_none() {
         return text;
     }
-    let end = text.char_indices().nth(max.saturating_sub(1)).map_or(0, |(at, _)| at);
+    let room = text.char_indices().nth(max.saturating_sub(1)).map_or(0, |(at, _)| at);
+    let ends = text.grapheme_indices(true).map(|(at, whole)| at + whole.len());
+    let end = ends.take_while(|end| *end <= room).last().unwrap_or(0);
     let mut kept = text[..end].trim_end().to_owned();
     kept.push('…');
     Cow::Owned(kept)
@@ -143,9 +151,15 @@ pub(super) fn of(value: &Value) -> Option<Cow<'_, str>> {
     }
 }
 
-/// The digits of a number, without the `.0` that a whole float would show.
+/// The digits of a number as it is written, without exponent and without the `.0` that a whole float
+/// would show.
 pub(super) fn of_number(number: &Number) -> String {
-    let text = number.to_string();
+    let mut text = number.to_string();
+    if text.contains(['e', 'E'])
+        && let Ok(amount) = Decimal::from_scientific(&text)
+    {
+        text = amount.to_string();
+    }
     match text.strip_suffix(".0") {
         Some(whole) => whole.to_owned(),
         None => text,

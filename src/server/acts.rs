@@ -177,7 +177,7 @@ fn admitted(admitted: Result<Admitted, Problem>) -> Response {
     }
 }
 
-fn answer<T: Serialize>(done: Result<T, Problem>) -> Response {
+pub(super) fn answer<T: Serialize>(done: Result<T, Problem>) -> Response {
     match done {
         Ok(value) => Json(value).into_response(),
         Err(problem) => problem::response(&problem),

@@ -20,6 +20,7 @@ mod problem;
 mod reads;
 mod routes;
 mod session;
+mod signals;
 mod socket;
 #[cfg(test)]
 mod tests;

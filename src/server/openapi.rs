@@ -155,6 +155,10 @@ fn sent() -> Value {
             closed(&["run"], &json!({ "run": text })),
             closed(&["workflow"], &json!({ "workflow": text })),
         ] } })),
+        "Sent": closed(&["signal", "key", "id"], &json!({
+            "signal": text, "key": text, "id": text, "workflow": maybe, "version": maybe, "payload": {},
+            "keep": { "type": ["integer", "null"], "minimum": 0 },
+        })),
         "BackupRequest": closed(&["file"], &json!({ "file": text })),
         "TokenOrder": closed(&["name", "scope"], &json!({
             "name": text, "scope": { "enum": ["read", "operate"] }, "by": text,
@@ -188,6 +192,11 @@ fn answered() -> Value {
         "Acted": {
             "type": "object", "required": ["run", "status", "message"],
             "properties": { "run": text, "status": status, "message": text, "next": texts },
+        },
+        "Signalled": {
+            "type": "object", "required": ["signal", "key", "id", "known", "woke", "too_old_for", "kept_until"],
+            "properties": { "signal": text, "key": text, "id": text, "known": flag, "woke": number,
+                            "too_old_for": number, "kept_until": text },
         },
         "QueueView": {
             "type": "object", "required": ["paused", "waiting", "waiting_max", "workflows"],

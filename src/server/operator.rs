@@ -13,7 +13,7 @@ use crate::core::resume::ResumePlan;
 use crate::core::token::Token;
 use crate::view::{
     Acted, Admitted, Examination, NewToken, Order, Problem, ProblemKind, QueueView, ResumeOrder, ResumeTerms,
-    ServedView, StartOrder, TokenOrder, TokenView, Unhold, code,
+    Sent, ServedView, SignalView, Signalled, StartOrder, TokenOrder, TokenView, Unhold, code,
 };
 
 /// Everything that is done, and what is not in the records. Implemented over the engine, and by a fake.
@@ -24,6 +24,12 @@ pub trait Operator: Send + Sync {
 
     /// Does something to a run. When it returns, that is durable.
     async fn act(&self, run: RunId, order: Order) -> Result<Acted, Problem>;
+
+    /// Takes a signal in. When it returns, that is durable, and so is whom it woke.
+    async fn signal(&self, sent: Sent) -> Result<Signalled, Problem>;
+
+    /// The signals that are kept, newest first.
+    fn signals(&self) -> Result<Vec<SignalView>, Problem>;
 
     /// Takes a backup to a file of this machine.
     async fn backup(&self, file: PathBuf) -> Result<Backup, Problem>;

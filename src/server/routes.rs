@@ -3,7 +3,7 @@
 use axum::routing::{MethodRouter, delete, get, post};
 
 use super::gate::Access;
-use super::{Service, acts, care, health, live, openapi, reads, session};
+use super::{Service, acts, care, health, live, openapi, reads, session, signals};
 
 /// One path with one method.
 pub(super) struct Route {
@@ -154,6 +154,14 @@ pub(super) const ROUTES: &[Route] = &[
     read("/v1/held-connections", "Connections that do not answer, and the runs that wait for them", || {
         get(reads::held_connections)
     }),
+    read("/v1/signals", "The signals that are kept, newest first", || get(signals::kept)),
+    Route {
+        body: Some("Sent"),
+        answer: "Signalled",
+        ..write("/v1/signals", "Says to waiting items that what they wait for has happened", || {
+            post(signals::send)
+        })
+    },
     Route {
         answer: "text/event-stream",
         ..read("/v1/live", "The summary of each run that changes", || get(live::runs))

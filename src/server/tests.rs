@@ -18,9 +18,11 @@ use crate::core::id::RunId;
 use crate::core::ledger::Verdict;
 use crate::core::resume::ResumePlan;
 use crate::core::run::Status;
+use crate::core::time::Timestamp;
 use crate::core::token::{Scope, Token};
 use crate::view::{
-    Acted, Action, Doubtful, EffectFilter, ItemFilter, LetterQuery, Order, ResumeTerms, RunFilter, UnitStatus,
+    Acted, Action, Doubtful, EffectFilter, ItemFilter, LetterQuery, Order, ResumeTerms, RunFilter, Sent,
+    SignalView, Signalled, UnitStatus, When,
 };
 use crate::view::{code, fake};
 
@@ -55,6 +57,16 @@ impl Operator for Fake {
         } else {
             Err(Problem::new(ProblemKind::Refused, code::ACT_REFUSED, "it is being worked on"))
         }
+    }
+
+    async fn signal(&self, sent: Sent) -> Result<Signalled, Problem> {
+        let Sent { signal, key, id, .. } = sent;
+        let (woke, kept_until) = (u64::from(key == "SKU-1"), When(Timestamp(0)));
+        Ok(Signalled { signal, key, id, known: false, woke, too_old_for: 0, kept_until })
+    }
+
+    fn signals(&self) -> Result<Vec<SignalView>, Problem> {
+        Ok(Vec::new())
     }
 
     async fn backup(&self, file: PathBuf) -> Result<Backup, Problem> {

@@ -212,7 +212,7 @@ fn setting(field: &Field, node: &Node, notes: &mut Notes<'_>) -> Option<Value> {
         Kind::Size => size(node, &what, notes).map(Value::from),
         Kind::OneOf(words) => one_of(node, &what, words, notes).map(Value::from),
         Kind::Texts => super::with::texts(node, &what, notes),
-        Kind::Any | Kind::Section(_) => Some(node.json()),
+        Kind::Any | Kind::Late | Kind::Section(_) | Kind::Lookup(_) => Some(node.json()),
     }
 }
 

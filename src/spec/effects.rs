@@ -32,7 +32,8 @@ pub(super) fn check(steps: &[Draft<'_>], closing: &[Draft<'_>], shape: &Shape, n
 fn repeats(draft: &Draft<'_>, known: &Descriptor, track: Track, notes: &mut Notes<'_>) {
     let step = &draft.step;
     let safe = step.repeat_safe || step.idempotency.is_some() || (known.harmless)(&step.with);
-    if known.role != (Role::Effect { probes: false }) || safe || step.retry.attempts <= 1 {
+    let is_effect = matches!(known.role, Role::Effect { .. });
+    if !is_effect || known.probes(&step.with) || safe || step.retry.attempts <= 1 {
         return;
     }
     let written = draft.places.keys.contains_key("retry");
@@ -74,7 +75,9 @@ fn delete_after(at: usize, steps: &[Draft<'_>], shape: &Shape, notes: &mut Notes
         Some(queue) => (queue, "source.delete_after"),
         None => (&draft.step.with, "delete_after"),
     };
-    let Some(name) = section.get("delete_after").and_then(|value| value.as_str()) else { return };
+    let Some(name) = section.get("delete_after").and_then(|value| value.as_str()) else {
+        return kept_to_the_end(at, steps, shape, notes);
+    };
     let span = draft.places.with.get(path).copied().unwrap_or(draft.places.name);
     let Some(end) = steps.iter().position(|other| other.step.name == name) else {
         let message = format!("'delete_after' names '{name}', which is not a step of this file");
@@ -96,7 +99,7 @@ fn delete_after(at: usize, steps: &[Draft<'_>], shape: &Shape, notes: &mut Notes
     before_end.push(end);
     let waiting = after.iter().filter(|other| before_end.contains(other)).find(|other| {
         let role = steps[**other].descriptor.map(|known| known.role);
-        matches!(role, Some(Role::Timer | Role::Receive))
+        matches!(role, Some(Role::Timer | Role::Receive | Role::Listen))
     });
     if let Some(waiting) = waiting {
         let waits = &steps[*waiting];
@@ -108,6 +111,23 @@ fn delete_after(at: usize, steps: &[Draft<'_>], shape: &Shape, notes: &mut Notes
                 .hint(hint),
         );
     }
+}
+
+/// A queue that is the source keeps its messages until their items are finished, when nothing is said.
+fn kept_to_the_end(at: usize, steps: &[Draft<'_>], shape: &Shape, notes: &mut Notes<'_>) {
+    let draft = &steps[at];
+    let Some(span) = draft.places.with.get("source.queue").copied() else { return };
+    let listens = |other: &&usize| steps[**other].descriptor.is_some_and(|known| known.role == Role::Listen);
+    let after = shape.graph.descendants(at);
+    let Some(waiting) = after.iter().find(listens) else { return };
+    let waits = &steps[*waiting];
+    let message = format!("its messages would stay hidden while items wait at '{}'", waits.step.name);
+    let hint = format!("delete them before the wait, for example delete_after: {}", draft.step.name);
+    notes.push(
+        Mistake::new(codes::DELETE_AFTER, span, message)
+            .related(waits.key("uses"), "items wait here")
+            .hint(hint),
+    );
 }
 
 /// Reports secrets in the sections that are stored, shown and sent.

@@ -55,6 +55,7 @@ impl Reader<'_> {
                 "item" => self.item(site, span, notes),
                 "steps" => self.steps(site, reference, span, notes),
                 "run" => run(reference, span, notes),
+                "found" if site.sees == Sees::Found => {}
                 other if self.is_part_of_dashed(site, other) => {}
                 other => unknown_root(other, span, notes),
             }
@@ -73,7 +74,7 @@ impl Reader<'_> {
 
     fn item(&self, site: &Site, span: Span, notes: &mut Notes<'_>) {
         let (why, hint) = match (site.sees, self.track) {
-            (Sees::Record, _) | (Sees::Item, Track::Item) => return,
+            (Sees::Record, _) | (Sees::Item | Sees::Found, Track::Item) => return,
             (Sees::Input, _) => (
                 format!("'{}' is needed before the first item is read", site.field),
                 "use 'input' or 'run' here".to_owned(),

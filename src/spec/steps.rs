@@ -9,9 +9,11 @@ use super::node::{Key, Node};
 use super::place::{Span, StepPlaces};
 use super::policy::{self, Policy};
 use super::report::{Mistake, Notes};
+use super::units;
 use super::with;
 use super::words::{either, suggest};
-use crate::core::catalog::{Catalog, Descriptor};
+use crate::core::catalog::{Catalog, Descriptor, Role};
+use crate::core::signal;
 use crate::core::workflow::Step;
 use crate::expr::Template;
 
@@ -51,6 +53,8 @@ pub(super) struct Site {
 pub(super) enum Sees {
     /// The item where the step has one.
     Item,
+    /// The item, and what the step itself found outside.
+    Found,
     /// The record that the source is reading.
     Record,
     /// Nothing but the input and the run: it is needed before any step has worked.
@@ -174,6 +178,11 @@ fn step<'a>(section: &Object<'_>, key: &Key, ground: &Ground<'a>, notes: &mut No
         }
     }
     with::with(section, &mut draft, notes);
+    if descriptor.is_some_and(|known| known.role == Role::Listen) {
+        // Signals come from people and other systems: `defaults` are for calls.
+        let said = draft.step.with.get("timeout").and_then(|node| units::duration(node.as_str()?).ok());
+        draft.step.timeout = said.unwrap_or(signal::TIMEOUT);
+    }
     draft.step.connection = connection(section, &draft, ground, notes);
     draft
 }
@@ -220,7 +229,8 @@ fn connection(
     let kinds = draft.descriptor.map_or(&[][..], |known| known.connections);
     let named = || ground.connections.base.keys().map(String::as_str);
     let Some(node) = node else {
-        if !kinds.is_empty() && !section.is_misspelled("connection") {
+        let wanted = draft.descriptor.is_some_and(Descriptor::needs_connection);
+        if wanted && !section.is_misspelled("connection") {
             let fitting = fitting(ground.connections, kinds);
             let hint = match fitting.as_slice() {
                 [] => {

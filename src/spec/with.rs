@@ -63,7 +63,7 @@ fn value(
     let what = format!("'{name}'");
     match kind {
         Kind::Source(fields) if node.map().is_some() => section(name, fields, node, known, draft, notes),
-        Kind::Section(fields) => section(name, fields, node, known, draft, notes),
+        Kind::Section(fields) | Kind::Lookup(fields) => section(name, fields, node, known, draft, notes),
         Kind::Text => {
             let written = text(node, &what, notes)?.to_owned();
             expressions(node, name, Sees::Item, draft, notes);
@@ -88,6 +88,10 @@ fn value(
         }
         Kind::Any => {
             expressions(node, name, Sees::Item, draft, notes);
+            Some(node.json())
+        }
+        Kind::Late => {
+            expressions(node, name, Sees::Found, draft, notes);
             Some(node.json())
         }
         Kind::Plain
@@ -119,7 +123,7 @@ pub(super) fn literal(name: &str, kind: Kind, node: &Node, notes: &mut Notes<'_>
         }
         Kind::OneOf(words) => one_of(node, &what, words, notes).map(Value::from),
         Kind::Texts => texts(node, &what, notes),
-        Kind::Any | Kind::Section(_) => Some(node.json()),
+        Kind::Any | Kind::Late | Kind::Section(_) | Kind::Lookup(_) => Some(node.json()),
         Kind::Secret => {
             let message = format!("{what} is a secret and belongs under 'connections'");
             notes.push(Mistake::new(codes::SECRET_OUTSIDE, node.span, message));
@@ -242,10 +246,10 @@ pub(super) fn example(name: &str, kind: Kind) -> String {
         Kind::Expression => "\"${{ item.sku }}\"",
         Kind::File => "path/beside/this/file.yaml",
         Kind::Source(_) => "\"${{ input.source }}\"",
-        Kind::Section(_) => "{ … }",
+        Kind::Section(_) | Kind::Lookup(_) => "{ … }",
         Kind::OneOf(words) => words.first().copied().unwrap_or("…"),
         Kind::Texts => "[a, b]",
-        Kind::Any => "…",
+        Kind::Any | Kind::Late => "…",
         Kind::Secret => "…",
     };
     format!("{name}: {value}")

@@ -22,6 +22,8 @@ pub(super) const TALLY_PAGE: usize = 24;
 
 /// A cell that is as it was made takes this one byte.
 const FRESH: u8 = 15;
+/// This byte stands before a cell that says when its last attempt began.
+const BEGAN: u8 = 14;
 const STATE_BITS: u8 = 0x0f;
 const ONE_ATTEMPT: u8 = 0x10;
 const COUNTERS: u8 = 0x20;
@@ -116,8 +118,14 @@ fn put_cell(out: &mut Vec<u8>, words: &mut Words, cell: &Cell, before: &mut u64)
     };
     let facts = if cell.facts.is_empty() { 0 } else { FACTS };
     let fault = if cell.fault.is_none() { 0 } else { FAULT };
+    if cell.began.is_some() {
+        out.push(BEGAN);
+    }
     out.push(code | counters | facts | fault);
     put_distance(out, *before, cell.at.0);
+    if let Some(began) = cell.began {
+        put_distance(out, cell.at.0, began.0);
+    }
     *before = cell.at.0;
     if let Some(until) = until {
         put_distance(out, cell.at.0, until.0);
@@ -144,11 +152,13 @@ fn put_cell(out: &mut Vec<u8>, words: &mut Words, cell: &Cell, before: &mut u64)
 }
 
 fn cell(input: &mut Input<'_>, words: &Words, before: &mut u64) -> Result<Cell, Damage> {
-    let head = input.byte()?;
-    if head == FRESH {
+    let first = input.byte()?;
+    if first == FRESH {
         return Ok(Cell::default());
     }
+    let head = if first == BEGAN { input.byte()? } else { first };
     let at = input.distance(*before)?;
+    let began = if first == BEGAN { Some(Timestamp(input.distance(at)?)) } else { None };
     *before = at;
     let state = state(head & STATE_BITS, at, input)?;
     let [attempts, spent, looks, doubts, revision, redone] = counters(head & ALL_COUNTERS, input)?;
@@ -164,7 +174,8 @@ fn cell(input: &mut Input<'_>, words: &Words, before: &mut u64) -> Result<Cell, 
     } else {
         Some(Fault { name: words.get(input)?, message: input.text()?.to_owned() })
     };
-    Ok(Cell { state, attempts, spent, looks, doubts, redone, revision, at: Timestamp(at), facts, fault })
+    let at = Timestamp(at);
+    Ok(Cell { state, attempts, spent, looks, doubts, redone, revision, at, began, facts, fault })
 }
 
 fn counters(form: u8, input: &mut Input<'_>) -> Result<[u32; 6], Damage> {

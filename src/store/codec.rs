@@ -10,7 +10,7 @@
 //! bytes    = number (length), bytes                      word     = number: 0 and bytes | place + 1
 //!
 //! key                                  payload
-//! M                                    number: the format of the store as a whole, now 3
+//! M                                    number: the format of the store as a whole, now 4
 //! N                                    number: how many batches were written, this one included
 //! R run(16)                            value: the run as JSON, packed (`pack.rs`)
 //! V run number(8)                      value: an event as JSON, packed
@@ -24,6 +24,9 @@
 //!                                      page 0 has a ninth slot: the number of cells
 //! Q run block(8) queue                 block: 16 messages; run 0: a queue that all runs share
 //! K half-of-sha256(16)                 key: what was applied last, who is at it
+//! E topic(16) id(16)                   value: a signal that is kept as JSON, packed; both are halves of
+//!                                      SHA-256, of name and key, and of the sender's ID
+//! H topic(16) run(16) item(8) step(4)  value: who waits for a signal as JSON, packed
 //! S key-of-block slot(8)               block of one record that did not fit into its slot
 //! G run                                nothing: the run's own row is gone, the others are going
 //! D run position(8)                    value: a dead letter that outlives its run, as JSON, packed
@@ -32,8 +35,9 @@
 //! words    = number (count), bytes each: words that the records share
 //! slots    = number (count), then each: 0 empty | 1 in a row of its own | length + 2, record
 //! progress = number (count of cells), cells
-//! cell     = head(1: state in the low four bits, counters in two, facts, fault)
-//!            distance (when, from the cell before), [distance (until, from when)],
+//! cell     = [14] head(1: state in the low four bits, counters in two, facts, fault)
+//!            distance (when, from the cell before), [distance (when its last attempt began, from when;
+//!            after 14, format 4)], [distance (until, from when)],
 //!            [attempts spent looks [doubts revision redone]], [number, (word value) each], [word bytes]
 //!            counters: 0 none | 1 one attempt, spent | 2 the first three | 3 all six (format 2)
 //! key      = words head(1: 1 applied, 2 held, 3 both), [effect version number (when, in ms) number
@@ -46,7 +50,7 @@
 //! Format 2 added the fourth form of counters and the rows of keys; a store of format 1 is read as
 //! it is and is called format 2 from then on, so that an older milepost refuses it instead of
 //! misreading a cell or overlooking a key. Format 3 added the rows of open runs, and messages that
-//! carry their content.
+//! carry their content. Format 4 added signals, who waits for them, and when an attempt began.
 //!
 //! All numbers in keys are big endian. A change to any of this takes a new version and a reader
 //! for the old one; the tests below hold stored bytes.
@@ -58,7 +62,7 @@ use super::keys;
 use super::pins::{DIGEST_LENGTH, Files};
 
 /// The format of the store as a whole that this version of milepost writes.
-pub(super) const STORE_FORMAT: u64 = 3;
+pub(super) const STORE_FORMAT: u64 = 4;
 /// The version of every row.
 pub(super) const FORMAT: u8 = 1;
 /// Longest row. sled keeps larger values in files that it never syncs, so none may be larger.

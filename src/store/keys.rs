@@ -3,6 +3,7 @@
 
 use crate::core::claims::KeyId;
 use crate::core::id::{RunId, Unit};
+use crate::core::signal::{Awaiting, Topic};
 
 /// The format of the store as a whole.
 pub(super) const META: &[u8] = b"M";
@@ -14,6 +15,10 @@ pub(super) const RUNS: &[u8] = b"R";
 pub(super) const KEYS: &[u8] = b"K";
 /// All start keys.
 pub(super) const STARTS: &[u8] = b"P";
+/// All signals that are kept.
+pub(super) const SIGNALS: &[u8] = b"E";
+/// All who wait for signals.
+pub(super) const AWAITING: &[u8] = b"H";
 /// All blocks of all queues.
 pub(super) const QUEUES: &[u8] = b"Q";
 
@@ -112,6 +117,35 @@ pub(super) fn queue_block(run: RunId, queue: &str, block: u64) -> Vec<u8> {
 /// What is known of an idempotency key.
 pub(super) fn key(id: KeyId) -> Vec<u8> {
     [KEYS, &id.0.to_be_bytes()].concat()
+}
+
+/// All signals of a topic.
+pub(super) fn signals(topic: Topic) -> Vec<u8> {
+    [SIGNALS, &topic.0.to_be_bytes()].concat()
+}
+
+/// A signal that is kept.
+pub(super) fn signal(topic: Topic, id: u128) -> Vec<u8> {
+    [signals(topic), id.to_be_bytes().to_vec()].concat()
+}
+
+/// All who wait for a topic.
+pub(super) fn awaiting_topic(topic: Topic) -> Vec<u8> {
+    [AWAITING, &topic.0.to_be_bytes()].concat()
+}
+
+/// Who waits for a signal.
+pub(super) fn awaiting(awaiting: &Awaiting) -> Vec<u8> {
+    let mut key = awaiting_topic(awaiting.subject.topic());
+    key.extend_from_slice(&awaiting.run.0.to_be_bytes());
+    key.extend_from_slice(&awaiting.item.to_be_bytes());
+    key.extend_from_slice(&awaiting.step.to_be_bytes());
+    key
+}
+
+/// The run of whoever waits, as the key of the row names it.
+pub(super) fn run_awaiting(key: &[u8]) -> Option<RunId> {
+    key.get(17..)?.first_chunk().map(|bytes| RunId(u128::from_be_bytes(*bytes)))
 }
 
 /// A record that did not fit into its slot of the block at `block`.

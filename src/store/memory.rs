@@ -20,6 +20,7 @@ use crate::ports::{Answered, Clock, Journal, Keys, KeysError, StoreError};
 use super::bells::Bells;
 use super::claims::{self, KeyTable};
 use super::memory_queue::Waiting;
+use super::memory_signals::Mailroom;
 
 /// What becomes of one write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +58,7 @@ pub(super) struct Kept {
     runs: BTreeMap<RunId, Run>,
     start_keys: HashMap<String, StartKey>,
     events: HashMap<RunId, Vec<Event>>,
-    units: BTreeMap<(RunId, Unit), Progress>,
+    pub(super) units: BTreeMap<(RunId, Unit), Progress>,
     tallies: HashMap<(RunId, Track), Tally>,
     watermarks: HashMap<RunId, u64>,
     pub(super) queues: BTreeMap<(String, RunId), Vec<Waiting>>,
@@ -65,6 +66,7 @@ pub(super) struct Kept {
     keys: BTreeMap<KeyId, KeyRow>,
     entrants: BTreeMap<(RunId, u64), Entrant>,
     bodies: BTreeMap<(RunId, u64), Vec<u8>>,
+    pub(super) signals: Mailroom,
     /// Queues that the present write has changed.
     pub(super) stirred: Vec<(String, RunId)>,
 }
@@ -198,6 +200,7 @@ impl Kept {
             }
             Change::Delete(receipt) => drop(self.delete(&receipt)),
             Change::Bury(receipt) => self.bury(&receipt),
+            Change::Await(awaiting) => self.listen(*awaiting),
         }
     }
 }

@@ -11,6 +11,7 @@
 //! - `codec` says the format, `keys` where each record lies.
 //! - `claims` is about idempotency keys: which are rows, and which claims are in memory alone.
 //! - `racks` is what the queues know in memory; `queue` waits for messages; `messages` stores them.
+//! - `signals` is who waits for what, and what is kept for those who will.
 //! - `open` is about the directory: who holds it, whether it is whole.
 //! - `care` is about the state as a whole: is it sound, what may go, copies of it.
 //! - `memory` is the same ports without a disk, for simulation and tests.
@@ -33,6 +34,7 @@ mod keys;
 mod memory;
 mod memory_pins;
 mod memory_queue;
+mod memory_signals;
 mod messages;
 mod open;
 mod pack;
@@ -42,6 +44,7 @@ mod queue;
 mod racks;
 mod reader;
 mod rows;
+mod signals;
 mod stage;
 mod tokens;
 mod wire;

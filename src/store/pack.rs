@@ -31,6 +31,7 @@ const HEX: u8 = 10;
 const DIGITS: u8 = 11;
 const ARRAY: u8 = 12;
 const OBJECT: u8 = 13;
+const DECIMAL: u8 = 14;
 
 /// Words that many records of one row use: names of facts, prefixes of IDs, names of faults.
 /// They are stored once per row; a record refers to them by number.
@@ -137,6 +138,7 @@ pub(super) fn value(input: &mut Input<'_>, words: &Words) -> Result<Value, Damag
         UNSIGNED => Value::from(input.number()?),
         NEGATIVE => Value::from((!input.number()?).cast_signed()),
         FLOAT => Value::from(f64::from_bits(u64::from_le_bytes(input.array()?))),
+        DECIMAL => Value::Number(input.text()?.parse().map_err(|_| Damage("a number is not one"))?),
         ARRAY => {
             let count = input.length()?;
             Value::Array((0..count).map(|_| value(input, words)).collect::<Result<_, _>>()?)
@@ -155,17 +157,20 @@ pub(super) fn value(input: &mut Input<'_>, words: &Words) -> Result<Value, Damag
 }
 
 fn put_json_number(out: &mut Vec<u8>, number: &serde_json::Number) {
+    let float = number.as_f64().filter(|float| serde_json::Number::from_f64(*float).as_ref() == Some(number));
     if let Some(number) = number.as_u64() {
         out.push(UNSIGNED);
         put_number(out, number);
-    } else if let Some(number) = number.as_i64() {
+    } else if let Some(number) = number.as_i64().filter(|number| *number < 0) {
         out.push(NEGATIVE);
         put_number(out, !number.cast_unsigned());
-    } else {
-        // Bits, not decimal text: reading text back may be off by the last bit.
+    } else if let Some(float) = float {
         out.push(FLOAT);
-        let bits = number.as_f64().unwrap_or(f64::NAN).to_bits();
-        out.extend_from_slice(&bits.to_le_bytes());
+        out.extend_from_slice(&float.to_bits().to_le_bytes());
+    } else {
+        // A float would change it, or how it is written.
+        out.push(DECIMAL);
+        put_bytes(out, number.to_string().as_bytes());
     }
 }
 
@@ -310,6 +315,14 @@ mod tests {
             "ß01JD3ZK5V8N7Q2R4S6T8W0XYZA",
         ] {
             assert_eq!(round(&json!(text)).0, json!(text));
+        }
+    }
+
+    #[test]
+    fn numbers_that_no_float_can_hold_come_back_digit_for_digit() {
+        for digits in ["12345678901234567.89", "19.90", "-0", "0.1000000000000000055", "1e+400"] {
+            let value: Value = serde_json::from_str(digits).unwrap();
+            assert_eq!(round(&value).0.to_string(), digits);
         }
     }
 

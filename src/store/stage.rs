@@ -1,7 +1,7 @@
 //! Changes become rows. What a batch touches is gathered here, so that a block or a tally that
 //! many changes touch is written once; what was touched lately stays in memory.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::core::cell::State;
 use crate::core::change::Change;
@@ -37,7 +37,7 @@ pub(super) struct Stage {
     units: Cache<(RunId, Unit), Progress>,
     runs: Cache<RunId, Counted>,
     touched_runs: Vec<RunId>,
-    plain: HashMap<Vec<u8>, Option<Vec<u8>>>,
+    pub(super) plain: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     pub(super) racks: Racks,
     /// Queues in which something may have become visible.
     pub(super) stirred: Vec<RackKey>,
@@ -76,7 +76,7 @@ impl Stage {
             units: Cache::new(UNITS_KEPT),
             runs: Cache::new(RUNS_KEPT),
             touched_runs: Vec::new(),
-            plain: HashMap::new(),
+            plain: BTreeMap::new(),
             racks: Racks::default(),
             stirred: Vec::new(),
         }
@@ -122,6 +122,7 @@ impl Stage {
             Change::Hide { receipt, until } => self.hide(&receipt, until),
             Change::Delete(receipt) => self.delete(&receipt).map(drop),
             Change::Bury(receipt) => self.bury(&receipt),
+            Change::Await(awaiting) => self.listen(&awaiting),
         }
     }
 
@@ -168,7 +169,7 @@ impl Stage {
             }
             counted.pages = pages;
         }
-        for (key, row) in self.plain.drain() {
+        for (key, row) in std::mem::take(&mut self.plain) {
             match row {
                 Some(row) => batch.insert(key, row),
                 None => batch.remove(key),

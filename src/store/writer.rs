@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::core::change::Change;
 use crate::core::queue::Receive;
+use crate::core::signal::{Signal, TakenIn};
 use crate::core::time::Timestamp;
 use crate::ports::StoreError;
 
@@ -49,6 +50,7 @@ impl Health {
 enum Job {
     Commit(Vec<Change>, oneshot::Sender<Result<(), StoreError>>),
     Receive(Box<Receive>, Timestamp, oneshot::Sender<Result<Taken, StoreError>>),
+    Signal(Vec<Signal>, oneshot::Sender<Result<Vec<TakenIn>, StoreError>>),
     Sweep(Sweep, oneshot::Sender<Result<(), StoreError>>),
     Look(Look),
 }
@@ -60,6 +62,7 @@ type Look = Box<dyn FnOnce(&Rows) + Send>;
 enum Answer {
     Committed(oneshot::Sender<Result<(), StoreError>>),
     Received(Taken, oneshot::Sender<Result<Taken, StoreError>>),
+    Signalled(Vec<TakenIn>, oneshot::Sender<Result<Vec<TakenIn>, StoreError>>),
 }
 
 /// The writer as others see it.
@@ -101,6 +104,11 @@ impl Writer {
     /// Takes messages; that they were taken is durable when it returns.
     pub(super) async fn take(&self, receive: Receive, now: Timestamp) -> Result<Taken, StoreError> {
         self.ask(|answer| Job::Receive(Box::new(receive), now, answer)).await
+    }
+
+    /// Takes signals in; they, and whom they woke, are durable when it returns.
+    pub(super) async fn signal(&self, signals: Vec<Signal>) -> Result<Vec<TakenIn>, StoreError> {
+        self.ask(|answer| Job::Signal(signals, answer)).await
     }
 
     /// Removes and puts rows as a whole; that is durable when it returns.
@@ -207,15 +215,16 @@ impl Desk {
                 changes.into_iter().try_for_each(|change| self.stage.apply(change))
             }
             Job::Receive(receive, now, answer) => {
-                let taken = match self.stage.take(&receive, now) {
-                    Ok(taken) => taken,
-                    Err(error) => {
-                        answers.push(Answer::Received(Taken::default(), answer));
-                        return Err(error);
-                    }
-                };
+                let (taken, outcome) = split(self.stage.take(&receive, now));
                 answers.push(Answer::Received(taken, answer));
-                Ok(())
+                outcome
+            }
+            Job::Signal(signals, answer) => {
+                let taken: Result<Vec<TakenIn>, Error> =
+                    signals.into_iter().map(|signal| self.stage.signal(signal)).collect();
+                let (taken, outcome) = split(taken);
+                answers.push(Answer::Signalled(taken, answer));
+                outcome
             }
             Job::Sweep(sweep, answer) => {
                 answers.push(Answer::Committed(answer));
@@ -235,9 +244,18 @@ impl Desk {
                 Job::Commit(_, answer) | Job::Sweep(_, answer) => Answer::Committed(answer).refuse(error),
                 // Dropped unseen; whoever asked hears that the store stopped.
                 Job::Look(_) => {}
+                Job::Signal(_, answer) => Answer::Signalled(Vec::new(), answer).refuse(error),
                 Job::Receive(_, _, answer) => Answer::Received(Taken::default(), answer).refuse(error),
             }
         }
+    }
+}
+
+/// What is answered, and how it ended: whoever asked is answered either way.
+fn split<T: Default>(result: Result<T, Error>) -> (T, Result<(), Error>) {
+    match result {
+        Ok(done) => (done, Ok(())),
+        Err(error) => (T::default(), Err(error)),
     }
 }
 
@@ -247,6 +265,7 @@ impl Answer {
         match self {
             Self::Committed(answer) => drop(answer.send(Ok(()))),
             Self::Received(taken, answer) => drop(answer.send(Ok(taken))),
+            Self::Signalled(taken, answer) => drop(answer.send(Ok(taken))),
         }
     }
 
@@ -254,6 +273,7 @@ impl Answer {
         match self {
             Self::Committed(answer) => drop(answer.send(Err(error.clone()))),
             Self::Received(_, answer) => drop(answer.send(Err(error.clone()))),
+            Self::Signalled(_, answer) => drop(answer.send(Err(error.clone()))),
         }
     }
 }

@@ -203,7 +203,7 @@ fn look(step: &Step, catalog: &Catalog) -> Look {
     match catalog.step(&step.uses).map(|known| known.role) {
         Some(Role::Source) => Look::Source,
         Some(Role::Effect { .. }) => Look::Effect,
-        Some(Role::Timer | Role::Receive) => Look::Waits,
+        Some(Role::Timer | Role::Receive | Role::Listen) => Look::Waits,
         Some(Role::Pure) | None => Look::Pure,
     }
 }

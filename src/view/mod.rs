@@ -27,6 +27,7 @@ mod reference;
 mod ruling;
 mod run;
 mod served;
+mod signal;
 mod status;
 mod step;
 mod terms;
@@ -55,6 +56,7 @@ pub use run::{RunFilter, RunList, RunSummary, RunView, SourceView};
 pub use served::{
     ConnectionView, Examination, ExaminedView, FindingView, HealthView, HeldConnection, InputView, ServedView,
 };
+pub use signal::{Sent, SignalView, Signalled};
 pub use status::UnitStatus;
 pub use step::{Does, StepTrack, StepView};
 pub use terms::{Acceptance, DefinitionChoice, ITEMS_DEAD_LETTERED, ITEMS_FAILED, ResumeTerms, argument};

@@ -103,12 +103,8 @@ const STEPS: &[Descriptor] = &[
     },
     Descriptor {
         uses: "signal.wait",
-        role: Role::Receive,
-        fields: &[
-            needed("signal", Kind::Plain),
-            needed("key", Kind::Expression),
-            field("timeout", Kind::Duration),
-        ],
+        role: Role::Listen,
+        fields: &[needed("signal", Kind::Plain), needed("key", Kind::Text), field("timeout", Kind::Duration)],
         ..BASE
     },
     Descriptor {

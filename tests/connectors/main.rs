@@ -4,14 +4,32 @@
 #[cfg(test)]
 mod builtin;
 #[cfg(test)]
+mod datahub;
+#[cfg(test)]
+mod desk;
+#[cfg(test)]
 mod http;
 #[cfg(test)]
 mod medusa;
 #[cfg(test)]
 mod pimcore;
 #[cfg(test)]
+mod pimcore_answers;
+#[cfg(test)]
+mod pimcore_fields;
+#[cfg(test)]
+mod pimcore_rest;
+#[cfg(test)]
+mod references;
+#[cfg(test)]
+mod rest;
+#[cfg(test)]
 mod sandbox;
 #[cfg(test)]
+mod signals;
+#[cfg(test)]
 mod speed;
+#[cfg(test)]
+mod upsert;
 #[cfg(test)]
 mod world;

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use crate::world::{World, call, client, done, effect, once, refused};
 
 fn item(sku: &str, title: &str) -> Value {
-    json!({ "sku": sku, "name": title, "price": 9.9, "description": "a \"quoted\"\nline \u{1}", "imageUrls": ["u"] })
+    json!({ "sku": sku, "name": title, "price": 9.9, "description": "a \"quoted\"\nline \u{1}", "imageUrls": ["u"],
+        "published": true })
 }
 
 /// Sends an operation to the stand-in as anybody could.
@@ -33,7 +34,7 @@ async fn an_item_is_created_once_and_updated_after_that() {
     let read = "{ getProduct(fullpath: \"/Products/A-1\") { sku name description published } }";
     let held = graphql(&world, read, Value::Null).await;
     let wanted =
-        json!({ "sku": "A/1", "name": "two", "description": "a \"quoted\"\nline \u{1}", "published": true });
+        json!({ "sku": "A/1", "name": "two", "description": "a \"quoted\"\nline ", "published": true });
     assert_eq!(held["data"]["getProduct"], wanted);
     let contents = sandbox::contents(world.dir.path()).unwrap();
     assert_eq!((contents.pim.products, contents.pim.writes, contents.pim.writes_max), (1, 2, 2));
@@ -84,9 +85,15 @@ async fn a_key_that_another_sku_holds_is_refused_for_good() {
     let (again, message) = refused(&outcome);
     assert_eq!(again, Again::Never);
     assert!(message.contains("belongs to the object with SKU \"A/1\""), "{message}");
+    // With a key of its own there is room for both.
+    let mut keyed = item("A-1", "dash");
+    keyed["key"] = json!("A-1 (dash)");
+    assert_eq!(done(&once(&*pim, &keyed).await)["action"], "created");
     // The database compares without case, we do not.
     let outcome = once(&*pim, &item("a/1", "case")).await;
-    assert_eq!(refused(&outcome).0, Again::Later, "{outcome:?}");
+    let (again, message) = refused(&outcome);
+    assert_eq!(again, Again::Never);
+    assert!(message.contains("taken by the object with SKU 'A/1'"), "{message}");
 }
 
 #[tokio::test]

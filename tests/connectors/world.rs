@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use milepost::connectors::sandbox::{self, Entry, Faults, Sandbox};
-use milepost::connectors::{Site, build};
+use milepost::connectors::sandbox::{self, Entry, Faults, Options, PimProfile, Sandbox};
+use milepost::connectors::{BuildFault, Diagnosis, Patient, Site, Use, build, examine};
 use milepost::core::change::Message;
 use milepost::core::id::{RunId, Unit};
 use milepost::core::outlet::Terms;
@@ -17,7 +17,8 @@ use milepost::core::scope::Scope;
 use milepost::core::time::Timestamp;
 use milepost::core::version::Version;
 use milepost::core::workflow::{Batch, Connection, Step};
-use milepost::ports::{Call, Effect, OwnQueue, Queue, QueueError, StoreError, Worker};
+use milepost::ports::{Call, Clock, Effect, OwnQueue, Queue, QueueError, StoreError, Worker};
+use milepost::store::MemoryStore;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
@@ -37,6 +38,18 @@ const IDENTITY: &str = "fields:
   options: { from: options }
   variants: { from: variants }
   metadata: { from: metadata }
+  weight: { from: weight }
+  mainCategory: { from: mainCategory }
+  categories: { from: categories }
+  mainImage: { from: mainImage }
+  gallery: { from: gallery }
+  availableFrom: { from: availableFrom }
+  attributes: { from: attributes }
+  localized: { from: localized }
+  key: { from: key }
+  tags: { from: tags }
+  type: { from: type }
+  collection: { from: collection }
 ";
 
 /// Stand-ins with their directory.
@@ -50,6 +63,14 @@ impl World {
     pub(crate) async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let sandbox = sandbox::start(dir.path(), &Faults::default()).await.unwrap();
+        Self { dir, sandbox }
+    }
+
+    /// With a PIM that plays another Data Hub.
+    pub(crate) async fn playing(profile: PimProfile) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options { pim_profile: profile, ..Options::new(dir.path()) };
+        let sandbox = sandbox::serve(&options).await.unwrap();
         Self { dir, sandbox }
     }
 
@@ -101,28 +122,34 @@ pub(crate) fn effect(uses: &str, kind: &str, settings: Value) -> Arc<dyn Effect>
     }
 }
 
+/// A worker for the shop's stand-in, with more in its connection and in its `with`.
+pub(crate) fn effect_with(world: &World, settings: &Value, with: &Value) -> Arc<dyn Effect> {
+    let merged = |mut base: Value, more: &Value| {
+        object(more).into_iter().for_each(|(name, value)| base[name] = value);
+        base
+    };
+    let settings = merged(json!({ "url": world.sandbox.shop_url }), settings);
+    let with = merged(json!({ "mapping": "identity.yaml" }), with);
+    match worker("medusa.upsert", Some(("sandbox", settings)), &with) {
+        Worker::Effect(effect) => effect,
+        _ => panic!("no effect"),
+    }
+}
+
 /// A worker as the engine makes it.
 pub(crate) fn worker(uses: &str, connection: Option<(&str, Value)>, with: &Value) -> Worker {
+    made(uses, connection, with).unwrap_or_else(|faults| panic!("{faults:?}"))
+}
+
+/// What is wrong with the fields of a step and its connection.
+pub(crate) fn faults(uses: &str, connection: (&str, Value), with: &Value) -> Vec<BuildFault> {
+    made(uses, Some(connection), with).err().unwrap_or_default()
+}
+
+fn made(uses: &str, connection: Option<(&str, Value)>, with: &Value) -> Result<Worker, Vec<BuildFault>> {
     let settings = connection.as_ref().map(|(_, settings)| object(settings)).unwrap_or_default();
-    let connection = connection.map(|(kind, settings)| Connection {
-        kind: kind.to_owned(),
-        terms: Terms::default(),
-        fields: object(&settings),
-    });
-    let step = Step {
-        name: "it".to_owned(),
-        uses: uses.to_owned(),
-        needs: Vec::new(),
-        when: None,
-        connection: connection.as_ref().map(|_| "there".to_owned()),
-        with: object(with),
-        retry: Retry::default(),
-        timeout: Duration::from_secs(20),
-        batch: Batch { max: 50, linger: Duration::ZERO },
-        repeat_safe: false,
-        idempotency: None,
-        line: 1,
-    };
+    let connection = connection.map(connected);
+    let step = step(uses, connection.is_some(), with);
     let files = BTreeMap::from([("identity.yaml".to_owned(), IDENTITY.as_bytes().to_vec())]);
     let site = Site {
         step: &step,
@@ -131,8 +158,50 @@ pub(crate) fn worker(uses: &str, connection: Option<(&str, Value)>, with: &Value
         files: &files,
         base: Path::new("."),
         queue: Arc::new(NoQueue),
+        signals: Arc::new(MemoryStore::new(Arc::new(NoTime))),
+        clock: Arc::new(NoTime),
     };
-    build(&site).unwrap_or_else(|faults| panic!("{faults:?}"))
+    build(&site)
+}
+
+/// What `doctor` says of a step with the identity mapping over a connection.
+pub(crate) async fn diagnosed(uses: &str, kind: &str, settings: Value) -> Vec<Diagnosis> {
+    let fields = object(&settings);
+    let connection = connected((kind, settings));
+    let step = step(uses, true, &json!({ "mapping": "identity.yaml" }));
+    let site = Site {
+        step: &step,
+        connection: Some(&connection),
+        settings: fields.clone(),
+        files: &BTreeMap::new(),
+        base: Path::new("."),
+        queue: Arc::new(NoQueue),
+        signals: Arc::new(MemoryStore::new(Arc::new(NoTime))),
+        clock: Arc::new(NoTime),
+    };
+    let uses = vec![Use { site, held: None, source: None }];
+    examine(&Patient { kind, settings: &fields, uses, triggers: Vec::new() }).await
+}
+
+pub(crate) fn connected((kind, settings): (&str, Value)) -> Connection {
+    Connection { kind: kind.to_owned(), terms: Terms::default(), fields: object(&settings) }
+}
+
+pub(crate) fn step(uses: &str, is_connected: bool, with: &Value) -> Step {
+    Step {
+        name: "it".to_owned(),
+        uses: uses.to_owned(),
+        needs: Vec::new(),
+        when: None,
+        connection: is_connected.then(|| "there".to_owned()),
+        with: object(with),
+        retry: Retry::default(),
+        timeout: Duration::from_secs(20),
+        batch: Batch { max: 50, linger: Duration::ZERO },
+        repeat_safe: false,
+        idempotency: None,
+        line: 1,
+    }
 }
 
 fn object(value: &Value) -> Map<String, Value> {
@@ -218,4 +287,16 @@ impl OwnQueue for NoQueue {
     async fn share(&self, _: Vec<(Message, Carried)>) -> Result<(), StoreError> {
         Ok(())
     }
+}
+
+/// Nothing here looks at the time.
+pub(crate) struct NoTime;
+
+#[async_trait]
+impl Clock for NoTime {
+    fn now(&self) -> Timestamp {
+        Timestamp(0)
+    }
+
+    async fn sleep_until(&self, _: Timestamp) {}
 }

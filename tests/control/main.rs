@@ -263,7 +263,11 @@ fn step(name: &str, role: Role, needs: Vec<usize>) -> PlanStep {
         connection: None,
         settle: SettleBy::Probe,
         tolerant: false,
-        messages: if role == Role::Receive { Messages::About } else { Messages::None },
+        messages: match role {
+            Role::Receive => Messages::About,
+            Role::Listen => Messages::Signals,
+            _ => Messages::None,
+        },
         delete_after: DeleteAfter::Taken,
         keyed: false,
         revision: 0,

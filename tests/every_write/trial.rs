@@ -19,7 +19,7 @@ use milepost::core::selection::Selection;
 use milepost::core::time::Timestamp;
 use milepost::engine::assembly::Assembly;
 use milepost::engine::{Control, Ports, Resumption, drive, recover};
-use milepost::ports::{Clock, Compute, Journal, OwnQueue, Worker};
+use milepost::ports::{Clock, Compute, Journal, Worker};
 use milepost::store::{Fate, MemoryStore};
 use serde_json::{Map, Value};
 use tempfile::TempDir;
@@ -157,7 +157,7 @@ impl<'a> Trial<'a> {
             pins: Arc::clone(&store) as Arc<dyn milepost::ports::Pins>,
             compute: Arc::new(InPlace),
         };
-        let assembly = self.assemble(Arc::clone(&store) as Arc<dyn OwnQueue>);
+        let assembly = self.assemble(Arc::clone(&store));
         self.assembly = Some(Arc::clone(&assembly));
         let (run, open) = (self.store.run(RUN).unwrap().unwrap(), Arc::clone(&self.open));
         let engine = runtime();
@@ -173,9 +173,10 @@ impl<'a> Trial<'a> {
         ended.or_else(|| self.store.run(RUN).unwrap().filter(|run| run.status.is_ended()))
     }
 
-    fn assemble(&self, queue: Arc<dyn OwnQueue>) -> Arc<Assembly> {
+    fn assemble(&self, store: Arc<MemoryStore>) -> Arc<Assembly> {
         let file = self.stage.path("product-sync.yaml");
-        let made = rehearse(&file, queue, &self.sandbox.pim_url, &self.sandbox.shop_url);
+        let made =
+            rehearse(&file, store, Arc::new(SystemClock), (&self.sandbox.pim_url, &self.sandbox.shop_url));
         let mut assembly = made.unwrap_or_else(|_| panic!("the shipped workflow has mistakes"));
         let names = assembly.plan.items.steps.iter().map(|step| step.name.clone());
         for (name, station) in names.zip(&mut assembly.items) {

@@ -27,27 +27,27 @@ fn a_bus_of_aws_is_checked_without_any_configuration_of_aws() {
 
 #[test]
 fn what_a_bus_of_aws_lacks_is_named() {
-    insta::assert_snapshot!(checked("    queue: product-events\n"), @r#"
-exit 2
-error[E801]: step 'publish': 'event_bus' is missing
-  --> workflows/product-sync.yaml:54:11
-   |
-54 |     uses: eventbridge.publish
-   |           ^^^^^^^^^^^^^^^^^^^
-   |
-   = help: write 'event_bus: …' under the connection 'bus': its name or ARN
+    insta::assert_snapshot!(checked("    queue: product-events\n"), @"
+    exit 2
+    error[E801]: step 'publish': 'event_bus' is missing
+      --> workflows/product-sync.yaml:54:11
+       |
+    54 |     uses: eventbridge.publish
+       |           ^^^^^^^^^^^^^^^^^^^
+       |
+       = help: write 'event_bus: …' under the connection 'bus': its name or ARN
 
-error[E801]: step 'on_failure[0]': 'event_bus' is missing
-  --> workflows/product-sync.yaml:78:11
-   |
-78 |   - uses: eventbridge.publish
-   |           ^^^^^^^^^^^^^^^^^^^
-   |
-   = help: write 'event_bus: …' under the connection 'bus': its name or ARN
+    error[E801]: step 'on_failure[0]': 'event_bus' is missing
+      --> workflows/product-sync.yaml:88:11
+       |
+    88 |   - uses: eventbridge.publish
+       |           ^^^^^^^^^^^^^^^^^^^
+       |
+       = help: write 'event_bus: …' under the connection 'bus': its name or ARN
 
-workflows/product-sync.yaml: 2 mistakes
-next: milepost check workflows/product-sync.yaml
-"#);
+    workflows/product-sync.yaml: 2 mistakes
+    next: milepost check workflows/product-sync.yaml
+    ");
     let without_bucket = checked("    event_bus: products\n    oversize: s3\n");
     assert!(without_bucket.contains("'oversize: s3' needs a 'bucket'"), "{without_bucket}");
     assert!(without_bucket.contains("workflows/product-sync.yaml:15:15"), "{without_bucket}");

@@ -44,23 +44,25 @@ items  step      first     error
 
     let plan = site.milepost(&["resume", "@failed", "--plan"]);
     let plan = tame(&site, &plan.stdout);
-    insta::assert_snapshot!(plan.split_once('\n').unwrap().1, @r#"
-  0 of 200 items done; nothing is in doubt
+    insta::assert_snapshot!(plan.split_once('\n').unwrap().1, @"
+      0 of 200 items done; nothing is in doubt
 
-step       what   items  why
-validate   kept     197  done before
-transform  kept     197  done before
-publish    kept     197  done before
-consume    kept     197  done before
-pim        kept     197  done before
-medusa     to do    197  failed
-validate   left       3  same content would be refused again
-transform  left       3  a step before it stays as it is
-publish    left       3  a step before it stays as it is
-consume    left       3  a step before it stays as it is
-pim        left       3  a step before it stays as it is
-medusa     left       3  a step before it stays as it is
-"#);
+    step       what   items  why
+    validate   kept     197  done before
+    transform  kept     197  done before
+    publish    kept     197  done before
+    consume    kept     197  done before
+    pim        kept     197  done before
+    published  kept     197  done before
+    medusa     to do    197  failed
+    validate   left       3  same content would be refused again
+    transform  left       3  a step before it stays as it is
+    publish    left       3  a step before it stays as it is
+    consume    left       3  a step before it stays as it is
+    pim        left       3  a step before it stays as it is
+    published  left       3  a step before it stays as it is
+    medusa     left       3  a step before it stays as it is
+    ");
     faults(&outside.shop, &json!({}));
     let told = site.milepost(&["resume", "@failed"]);
     assert_eq!(told.code, Some(0), "{told:?}");

@@ -34,27 +34,29 @@ fn a_dead_letter_is_redriven_alone_and_its_attempts_go_on_counting() {
 
     let plan = site.milepost(&["dead-letters", "redrive", "@latest", "--error", "Refused", "--plan"]);
     let plan = tame(&site, &format!("{}\n{}", plan.stdout, plan.stderr));
-    insta::assert_snapshot!(plan.split_once('\n').unwrap().1, @r#"
-  195 of 200 items done; nothing is in doubt
+    insta::assert_snapshot!(plan.split_once('\n').unwrap().1, @"
+      195 of 200 items done; nothing is in doubt
 
-step       what   items  why
-validate   kept     197  done before
-transform  kept     197  done before
-publish    kept     197  done before
-consume    kept     197  done before
-pim        kept     197  done before
-medusa     kept     195  done before
-medusa     to do      2  failed
-validate   left       3  same content would be refused again
-transform  left       3  a step before it stays as it is
-publish    left       3  a step before it stays as it is
-consume    left       3  a step before it stays as it is
-pim        left       3  a step before it stays as it is
-medusa     left       3  a step before it stays as it is
+    step       what   items  why
+    validate   kept     197  done before
+    transform  kept     197  done before
+    publish    kept     197  done before
+    consume    kept     197  done before
+    pim        kept     197  done before
+    published  kept     197  done before
+    medusa     kept     195  done before
+    medusa     to do      2  failed
+    validate   left       3  same content would be refused again
+    transform  left       3  a step before it stays as it is
+    publish    left       3  a step before it stays as it is
+    consume    left       3  a step before it stays as it is
+    pim        left       3  a step before it stays as it is
+    published  left       3  a step before it stays as it is
+    medusa     left       3  a step before it stays as it is
 
 
-next: milepost dead-letters redrive RUN --error Refused
-"#);
+    next: milepost dead-letters redrive RUN --error Refused
+    ");
     faults(&outside.shop, &json!({ "refuse": ["31000020"] }));
     let before = wrote(&outside).len();
     let told = site.milepost(&["dead-letters", "redrive", "@latest", "--item", "31000009"]);

@@ -60,18 +60,19 @@ fn a_mended_mapping_helps_the_dead_letters_and_steps_that_are_the_same_keep_thei
     site.edit("product-sync/medusa.yaml", MENDED);
     let plan = site.milepost(&["resume", "@latest", "--plan", "--definition", "current"]);
     let (head, table) = plan.stdout.split_once("step       what").unwrap();
-    insta::assert_snapshot!(tame(&site, head.split_once('\n').unwrap().1), @r"
-0 of 200 items done; nothing is in doubt
+    insta::assert_snapshot!(tame(&site, head.split_once('\n').unwrap().1), @"
+    0 of 200 items done; nothing is in doubt
 
-definition
-line  step       verdict      why
-38    validate   valid
-47    transform  valid
-52    publish    valid
-60    consume    valid
-66    pim        valid
-73    medusa     must re-run  definition changed
-");
+    definition
+    line  step       verdict      why
+    38    validate   valid
+    47    transform  valid
+    52    publish    valid
+    60    consume    valid
+    66    pim        valid
+    73    published  valid
+    83    medusa     must re-run  definition changed
+    ");
     assert!(table.contains("definition changed"), "{table}");
     assert!(plan.stderr.contains("--definition current --expect "), "{}", plan.stderr);
     let plan = planned(&site, &["--definition", "current"]);
@@ -116,20 +117,29 @@ fn when_the_product_itself_changes_everything_behind_it_is_done_anew_under_new_e
             format!("{told} {}", word("reason")).trim_end().to_owned()
         })
         .collect();
-    insta::assert_snapshot!(verdicts.join("\n"), @r"
-38 validate: valid
-47 transform: must re-run definition changed
-52 publish: must re-run upstream changed
-60 consume: must re-run upstream changed
-66 pim: must re-run upstream changed
-73 medusa: must re-run upstream changed
-");
+    insta::assert_snapshot!(verdicts.join("\n"), @"
+    38 validate: valid
+    47 transform: must re-run definition changed
+    52 publish: must re-run upstream changed
+    60 consume: must re-run upstream changed
+    66 pim: must re-run upstream changed
+    73 published: must re-run upstream changed
+    83 medusa: must re-run upstream changed
+    ");
     assert_eq!(site.milepost(&["resume", "@latest", "--definition", "current"]).code, Some(0));
     assert_eq!(shown(&site), ("succeeded".to_owned(), SAMPLE[1], SAMPLE[2]));
     assert_eq!(writes(&outside), (2 * SAMPLE[1], SAMPLE[1]));
     let again = planned(&site, &["--definition", "current", "--items", "dead-lettered"]);
     assert!(again["execute"].as_array().unwrap().is_empty(), "{again:#}");
 }
+
+/// The PIM step under another name.
+const RENAMED: &[(&str, &str)] = &[
+    ("  pim:\n    needs", "  catalogue:\n    needs"),
+    ("needs: [pim]", "needs: [catalogue]"),
+    ("steps.pim.modified", "steps.catalogue.modified"),
+    ("delete_after: pim", "delete_after: catalogue"),
+];
 
 #[test]
 fn an_edit_that_the_records_cannot_follow_is_refused_with_its_line_and_nothing_is_changed() {
@@ -148,26 +158,22 @@ fn an_edit_that_the_records_cannot_follow_is_refused_with_its_line_and_nothing_i
         site.edit("product-sync.yaml", &back);
         tame(&site, &told.stderr)
     };
-    let renamed = &[
-        ("  pim:\n    needs", "  catalogue:\n    needs"),
-        ("needs: [pim]", "needs: [catalogue]"),
-        ("delete_after: pim", "delete_after: catalogue"),
-    ];
-    insta::assert_snapshot!(refused(renamed), @r"
+    insta::assert_snapshot!(refused(RENAMED), @r"
 error[E1034]: RUN cannot go on under SITE/workflows/product-sync.yaml as it is now; nothing was changed
   line  38  validate  valid
   line  47  transform  valid
   line  52  publish  valid
   line  60  consume  valid
   line  66  catalogue  incompatible: it is new and stands before 'medusa', which has records: put it behind
-  line  73  medusa  valid
+  line  73  published  must re-run: definition changed
+  line  83  medusa  valid
   line   -  pim  incompatible: it was removed or renamed, and has records
 next: milepost resume RUN --plan
       milepost run SITE/workflows/product-sync.yaml
 ");
     let inserted = &[(
-        "  medusa:\n    needs: [pim]",
-        "  rest:\n    needs: [pim]\n    uses: delay\n    with: { for: 1s }\n\n  medusa:\n    needs: [rest]",
+        "  medusa:\n    needs: [published]",
+        "  rest:\n    needs: [published]\n    uses: delay\n    with: { for: 1s }\n\n  medusa:\n    needs: [rest]",
     )];
     insta::assert_snapshot!(refused(inserted), @r"
 error[E1034]: RUN cannot go on under SITE/workflows/product-sync.yaml as it is now; nothing was changed
@@ -176,23 +182,25 @@ error[E1034]: RUN cannot go on under SITE/workflows/product-sync.yaml as it is n
   line  52  publish  valid
   line  60  consume  valid
   line  66  pim  valid
-  line  73  rest  incompatible: it is new and stands before 'medusa', which has records: put it behind
-  line  78  medusa  valid
+  line  73  published  valid
+  line  83  rest  incompatible: it is new and stands before 'medusa', which has records: put it behind
+  line  88  medusa  valid
 next: milepost resume RUN --plan
       milepost run SITE/workflows/product-sync.yaml
 ");
     let source = &[("item_key: ${{ item.product_id }}", "item_key: ${{ item.sku }}")];
-    insta::assert_snapshot!(refused(source), @r"
-error[E1034]: RUN cannot go on under SITE/workflows/product-sync.yaml as it is now; nothing was changed
-  line  38  validate  incompatible: the items were read by it, or after it: start a new run
-  line  47  transform  valid
-  line  52  publish  valid
-  line  60  consume  valid
-  line  66  pim  valid
-  line  73  medusa  valid
-next: milepost resume RUN --plan
-      milepost run SITE/workflows/product-sync.yaml
-");
+    insta::assert_snapshot!(refused(source), @"
+    error[E1034]: RUN cannot go on under SITE/workflows/product-sync.yaml as it is now; nothing was changed
+      line  38  validate  incompatible: the items were read by it, or after it: start a new run
+      line  47  transform  valid
+      line  52  publish  valid
+      line  60  consume  valid
+      line  66  pim  valid
+      line  73  published  must re-run: upstream changed
+      line  83  medusa  valid
+    next: milepost resume RUN --plan
+          milepost run SITE/workflows/product-sync.yaml
+    ");
 
     site.edit("product-sync.yaml", &[("uses: medusa.upsert", "uses: medusa.upset")]);
     let mistakes = site.milepost(&["resume", "@latest", "--definition", "current"]);
@@ -282,40 +290,43 @@ next: milepost resume RUN --accept-connection --plan
 ");
     let plan = site.milepost(&["resume", "@latest", "--plan"]);
     let hash = planned(&site, &[])["plan"].as_str().unwrap().to_owned();
-    insta::assert_snapshot!(tamed(&format!("{}{}", plan.stdout, plan.stderr).replace(&hash, "HASH")), @r"
-RUN  plan HASH
-  0 of 200 items done; nothing is in doubt
+    insta::assert_snapshot!(tamed(&format!("{}{}", plan.stdout, plan.stderr).replace(&hash, "HASH")), @"
+    RUN  plan HASH
+      0 of 200 items done; nothing is in doubt
 
-definition
-line  step       verdict      why
-38    validate   valid
-47    transform  valid
-52    publish    valid
-60    consume    valid
-66    pim        valid
-73    medusa     must re-run  connection changed
+    definition
+    line  step       verdict      why
+    38    validate   valid
+    47    transform  valid
+    52    publish    valid
+    60    consume    valid
+    66    pim        valid
+    73    published  valid
+    83    medusa     must re-run  connection changed
 
-connection shop
-  was  url THE-OLD-SHOP
-  now  url THE-NEW-SHOP
+    connection shop
+      was  url THE-OLD-SHOP
+      now  url THE-NEW-SHOP
 
-step       what   items  why
-validate   kept     197  done before
-transform  kept     197  done before
-publish    kept     197  done before
-consume    kept     197  done before
-pim        kept     197  done before
-medusa     to do    197  connection changed
-validate   left       3  same content would be refused again
-transform  left       3  a step before it stays as it is
-publish    left       3  a step before it stays as it is
-consume    left       3  a step before it stays as it is
-pim        left       3  a step before it stays as it is
-medusa     left       3  a step before it stays as it is
+    step       what   items  why
+    validate   kept     197  done before
+    transform  kept     197  done before
+    publish    kept     197  done before
+    consume    kept     197  done before
+    pim        kept     197  done before
+    published  kept     197  done before
+    medusa     to do    197  connection changed
+    validate   left       3  same content would be refused again
+    transform  left       3  a step before it stays as it is
+    publish    left       3  a step before it stays as it is
+    consume    left       3  a step before it stays as it is
+    pim        left       3  a step before it stays as it is
+    published  left       3  a step before it stays as it is
+    medusa     left       3  a step before it stays as it is
 
-next: milepost resume RUN --accept-connection --expect HASH
-      milepost resume RUN --accept-connection=moved --plan
-");
+    next: milepost resume RUN --accept-connection --expect HASH
+          milepost resume RUN --accept-connection=moved --plan
+    ");
 }
 
 #[test]

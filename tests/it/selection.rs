@@ -91,27 +91,29 @@ fn the_dead_letters_of_a_run_that_succeeded_are_tried_again_when_somebody_asks()
     let plan = site.milepost(&["resume", "@latest", "--items", "dead-lettered", "--plan"]);
     let hash = plan.stdout.lines().next().unwrap().split_whitespace().last().unwrap().to_owned();
     let plan = tame(&site, &format!("{}\n{}", plan.stdout, plan.stderr).replace(&hash, "HASH"));
-    insta::assert_snapshot!(plan.split_once('\n').unwrap().1, @r"
-  196 of 200 items done; nothing is in doubt
+    insta::assert_snapshot!(plan.split_once('\n').unwrap().1, @"
+      196 of 200 items done; nothing is in doubt
 
-step       what   items  why
-validate   kept     197  done before
-transform  kept     197  done before
-publish    kept     197  done before
-consume    kept     197  done before
-pim        kept     197  done before
-medusa     kept     196  done before
-medusa     to do      1  failed
-validate   left       3  same content would be refused again
-transform  left       3  a step before it stays as it is
-publish    left       3  a step before it stays as it is
-consume    left       3  a step before it stays as it is
-pim        left       3  a step before it stays as it is
-medusa     left       3  a step before it stays as it is
+    step       what   items  why
+    validate   kept     197  done before
+    transform  kept     197  done before
+    publish    kept     197  done before
+    consume    kept     197  done before
+    pim        kept     197  done before
+    published  kept     197  done before
+    medusa     kept     196  done before
+    medusa     to do      1  failed
+    validate   left       3  same content would be refused again
+    transform  left       3  a step before it stays as it is
+    publish    left       3  a step before it stays as it is
+    consume    left       3  a step before it stays as it is
+    pim        left       3  a step before it stays as it is
+    published  left       3  a step before it stays as it is
+    medusa     left       3  a step before it stays as it is
 
 
-next: milepost resume RUN --items dead-lettered --expect HASH
-");
+    next: milepost resume RUN --items dead-lettered --expect HASH
+    ");
     assert_eq!(site.milepost(&["resume", "@latest", "--items", "dead-lettered"]).code, Some(0));
     assert_eq!(shop_wrote(&outside, shop.len()), ["31000009"]);
     assert_eq!(outside.calls().0.len(), pim.len(), "the PIM was done");

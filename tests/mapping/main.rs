@@ -6,6 +6,7 @@ mod product;
 
 mod language;
 mod mistakes;
+mod money_and_text;
 mod product_sync;
 mod second_source;
 mod source;

@@ -21,8 +21,9 @@ use milepost::core::time::Timestamp;
 use milepost::core::workflow::{Batch, Step};
 use milepost::mapping::{self, Mapping};
 use milepost::ports::{
-    OwnQueue, PinWriter, Pinned, Pins, Queue, QueueError, Records, Source, StoreError, Worker,
+    Clock, OwnQueue, PinWriter, Pinned, Pins, Queue, QueueError, Records, Source, StoreError, Worker,
 };
+use milepost::store::MemoryStore;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -201,6 +202,8 @@ pub(crate) fn worker(
         files,
         base,
         queue: Arc::new(NoQueue),
+        signals: Arc::new(MemoryStore::new(Arc::new(NoTime))),
+        clock: Arc::new(NoTime),
     })
 }
 
@@ -240,4 +243,16 @@ impl Gate {
             })
             .collect()
     }
+}
+
+/// Nothing here looks at the time.
+struct NoTime;
+
+#[async_trait]
+impl Clock for NoTime {
+    fn now(&self) -> Timestamp {
+        Timestamp(0)
+    }
+
+    async fn sleep_until(&self, _: Timestamp) {}
 }

@@ -2,11 +2,15 @@
 //! a part that is missing is a failure there, never a test that was skipped.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![expect(clippy::print_stdout, reason = "seeds and what was seen are what these tests say")]
 #![expect(clippy::result_large_err, reason = "the errors of the SDK are as large as they are")]
 
 #[macro_use]
 #[path = "../keys/suite.rs"]
 mod suite;
+mod akeneo;
+mod akeneo_outages;
+mod akeneo_products;
 mod aws;
 mod aws_deliver;
 mod aws_deploy;
@@ -17,8 +21,14 @@ mod aws_proxy;
 mod aws_s3;
 mod aws_sqs;
 mod aws_watch;
+mod medusa;
+mod medusa_catalogue;
+mod medusa_engines;
+mod medusa_outages;
+mod medusa_refusals;
 mod page;
 mod pim;
+mod process;
 #[path = "../../examples/products/product.rs"]
 mod product;
 mod redis;

@@ -84,6 +84,12 @@ pub(crate) fn new_run(id: RunId) -> Run {
     Run::queued(id, "simulated", "simulated.yaml", "d", Timestamp(1_000))
 }
 
+impl Drop for Case {
+    fn drop(&mut self) {
+        self.world.part();
+    }
+}
+
 impl Case {
     /// The case of this seed; `items` asks for another number of items than its own.
     pub(crate) fn new(seed: u64, items: Option<u64>) -> Self {

@@ -97,7 +97,11 @@ pub(crate) fn step(name: &str, role: Role, needs: Vec<usize>, settle: SettleBy) 
         settle,
         keyed: false,
         tolerant: false,
-        messages: if role == Role::Receive { Messages::About } else { Messages::None },
+        messages: match role {
+            Role::Receive => Messages::About,
+            Role::Listen => Messages::Signals,
+            _ => Messages::None,
+        },
         delete_after: DeleteAfter::Taken,
         revision: 0,
     }

@@ -18,6 +18,7 @@ mod mailbox;
 mod open;
 mod planned;
 mod rivals;
+mod signals;
 mod stories;
 mod world;
 

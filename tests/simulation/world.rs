@@ -105,6 +105,11 @@ impl World {
         *self.life.lock().unwrap() = Some(life);
     }
 
+    /// The last life is over. Its inbox knows this world, so without this neither would ever be freed.
+    pub(crate) fn part(&self) {
+        *self.life.lock().unwrap() = None;
+    }
+
     pub(crate) fn queue(&self) -> Option<Arc<dyn OwnQueue>> {
         self.life.lock().unwrap().as_ref().map(|life| Arc::clone(&life.queue))
     }

@@ -128,3 +128,8 @@ async fn a_state_of_format_1_is_read() {
 async fn a_state_of_format_2_is_read() {
     reads("format-2").await;
 }
+
+#[tokio::test]
+async fn a_state_of_format_3_is_read() {
+    reads("format-3").await;
+}

@@ -10,7 +10,7 @@ use crate::core::id::RunId;
 use crate::core::resume::{Doubt, ResumePlan, Share};
 use crate::core::run::Status;
 use crate::server::{self, Operator};
-use crate::view::{Acted, Order, Problem, ResumeTerms};
+use crate::view::{Acted, Order, Problem, ResumeTerms, Sent, SignalView, Signalled};
 
 pub(super) struct FakeEngine;
 
@@ -22,6 +22,14 @@ impl Operator for FakeEngine {
 
     async fn act(&self, run: RunId, order: Order) -> Result<Acted, Problem> {
         Ok(acted(run, order))
+    }
+
+    async fn signal(&self, _sent: Sent) -> Result<Signalled, Problem> {
+        Err(server::ending())
+    }
+
+    fn signals(&self) -> Result<Vec<SignalView>, Problem> {
+        Ok(Vec::new())
     }
 
     async fn backup(&self, _file: PathBuf) -> Result<Backup, Problem> {

@@ -5,4 +5,5 @@ pub mod delay;
 pub mod fail;
 pub mod map;
 pub mod nothing;
+pub mod signal;
 pub mod source;

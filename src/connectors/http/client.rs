@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method};
 use serde_json::Value;
 
@@ -22,8 +23,9 @@ impl Caller {
         Ok(Self { client: wire::client(timeout, redirects)? })
     }
 
-    /// Sends one prepared request. A body that is text is sent as it is, any other as JSON.
-    pub(super) async fn send(&self, request: &Value) -> Result<Answer, Broken> {
+    /// Sends one prepared request, with these headers beside its own, which win. A body that is text
+    /// is sent as it is, any other as JSON.
+    pub(super) async fn send(&self, request: &Value, beside: &HeaderMap) -> Result<Answer, Broken> {
         let method = request["method"].as_str().unwrap_or_default();
         let method = Method::from_bytes(method.as_bytes())
             .map_err(|_| unsendable(&format!("'{method}' is not an HTTP method")))?;
@@ -32,22 +34,23 @@ impl Caller {
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https"))
             .ok_or_else(|| unsendable("'url' must begin with http:// or https://"))?;
-        let mut builder = self.client.request(method, url);
-        match request.get("body") {
-            None => {}
-            Some(Value::String(text)) => builder = builder.body(text.clone()),
-            Some(body) => builder = builder.json(body),
-        }
+        let mut headers = beside.clone();
         for (header, value) in request["headers"].as_object().into_iter().flatten() {
             let value = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
-            let valid = reqwest::header::HeaderName::from_bytes(header.as_bytes())
-                .ok()
-                .zip(reqwest::header::HeaderValue::from_str(&value).ok());
+            let valid =
+                HeaderName::from_bytes(header.as_bytes()).ok().zip(HeaderValue::from_str(&value).ok());
             let (header, value) =
                 valid.ok_or_else(|| unsendable(&format!("the header '{header}' is wrong")))?;
-            builder = builder.header(header, value);
+            headers.insert(header, value);
         }
-        wire::send(builder).await
+        // The headers first: JSON says what it is only where they do not.
+        let builder = self.client.request(method, url).headers(headers);
+        wire::send(match request.get("body") {
+            None => builder,
+            Some(Value::String(text)) => builder.body(text.clone()),
+            Some(body) => builder.json(body),
+        })
+        .await
     }
 }
 

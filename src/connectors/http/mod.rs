@@ -1,12 +1,16 @@
-//! `http.request`: one request of any kind, for systems that have no connector of their own.
+//! Systems that have no connector of their own: `http.request` is one request of any kind,
+//! `http.upsert` looks up and then creates or updates.
 
 mod client;
+mod connection;
 mod request;
+pub mod upsert;
 mod verdict;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use reqwest::header::HeaderMap;
 use serde_json::{Map, Value, json};
 
 use super::examine::{self, Diagnosis};
@@ -17,6 +21,7 @@ use crate::core::retry::Probed;
 use crate::core::scope::Scope;
 use crate::ports::{Call, Effect, Prepare, Verdicts, Worker};
 use client::Caller;
+pub use connection::CONNECTION;
 use request::Request;
 
 /// What `http.request` is.
@@ -69,7 +74,7 @@ pub(crate) async fn examine(site: &Site<'_>) -> Diagnosis {
     };
     let request = json!({ "method": "HEAD", "url": url });
     let answered = match Caller::new(site.step.timeout, true) {
-        Ok(caller) => caller.send(&request).await.map_err(|broken| broken.fault().message),
+        Ok(caller) => caller.send(&request, &HeaderMap::new()).await.map_err(|broken| broken.fault().message),
         Err(fault) => Err(fault.message),
     };
     match answered {
@@ -95,7 +100,7 @@ impl Effect for HttpRequest {
     async fn call(&self, calls: &[Call]) -> Verdicts {
         let mut outcomes = Vec::with_capacity(calls.len());
         for call in calls {
-            let answer = self.caller.send(&call.request).await;
+            let answer = self.caller.send(&call.request, &HeaderMap::new()).await;
             outcomes.push(verdict::of(&self.request, answer));
         }
         Verdicts { outcomes, calls: calls.len() as u64 }

@@ -1,247 +1,400 @@
 //! The upsert of a batch: one lookup, one all-or-nothing write, and a verdict for each product.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicU64;
 
 use serde_json::{Value, json};
 
 use super::client::Shop;
-use super::request::{self, text};
-use super::variants;
+use super::group::{self, Group};
+use super::plan::{self, Change, Plan};
+use super::reads::{self, Reads};
+use super::references::{self, References};
+use super::request::text;
+use super::storefront::Storefront;
+use super::variants::Surplus;
 use super::verdict::{self, Trouble};
+use super::{culprit, lookup, orphans, stock};
 use crate::core::cell::Facts;
 use crate::core::fault::{Fault, name};
 use crate::core::retry::{Again, Outcome, Probed};
 use crate::ports::{Call, Verdicts};
 
-/// Products in one write at the second attempt. See [`groups`].
-const SECOND_ATTEMPT_MAX: usize = 5;
 /// The parts of the answer that are needed: small answers cost the server less.
 const ANSWER: &[(&str, &str)] = &[("fields", "id,handle,external_id")];
 
-/// What the shop holds, by external ID.
-type Held = HashMap<String, Vec<Value>>;
+/// What a step works with.
+pub(super) struct Trade {
+    pub(super) shop: Shop,
+    pub(super) references: References,
+    pub(super) reads: Reads,
+    pub(super) surplus: Surplus,
+    /// Where products that were written are looked for as buyers see them.
+    pub(super) storefront: Option<Storefront>,
+}
 
 /// Carries out one attempt for each product.
-pub(super) async fn upsert(shop: &Shop, calls: &[Call]) -> Verdicts {
-    let mut work = Work { shop, calls, sent: AtomicU64::new(0), outcomes: vec![None; calls.len()] };
-    match lookup(shop, calls.iter().map(|call| &call.request), &work.sent).await {
-        Ok(mut held) => {
-            let mut waiting = groups(calls);
-            while let Some(units) = waiting.pop() {
-                waiting.extend(work.write(units, &mut held).await);
-            }
-        }
-        Err(trouble) => work.outcomes.fill(Some(trouble.outcome())),
+pub(super) async fn upsert(trade: &Trade, calls: &[Call]) -> Verdicts {
+    let mut work = Work {
+        trade,
+        calls,
+        bodies: vec![Value::Null; calls.len()],
+        plans: HashMap::new(),
+        tried: HashSet::new(),
+        sent: AtomicU64::new(0),
+        outcomes: vec![None; calls.len()],
+    };
+    let units = work.resolve((0..calls.len()).collect()).await;
+    for units in group::rounds(&units, &work.bodies) {
+        work.round(units).await;
     }
     let missed = || Outcome::Unclear(Fault::new(name::NO_ANSWER, "the product is not in the answer"));
-    let outcomes = work.outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(missed)).collect();
+    let outcomes: Vec<Outcome> =
+        work.outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(missed)).collect();
+    let ended = calls.iter().zip(&outcomes).filter(|(_, outcome)| !matches!(outcome, Outcome::Unclear(_)));
+    trade.reads.forget(ended.map(|(call, _)| text(&call.request, "external_id")));
     Verdicts { outcomes, calls: work.sent.into_inner() }
 }
 
-/// Looks whether an earlier attempt was carried out.
-pub(super) async fn probe(shop: &Shop, wanted: &Value) -> Probed {
-    let held = match lookup(shop, std::iter::once(wanted), &AtomicU64::new(0)).await {
-        Ok(held) => held,
+/// Looks whether an earlier attempt was carried out. Done is only what is complete: all that the
+/// request names is there and as it says. Anything less is "absent": the next attempt finds what is
+/// there and makes it whole.
+pub(super) async fn probe(trade: &Trade, request: &Value) -> Probed {
+    let sent = AtomicU64::new(0);
+    let body = match trade.references.look(&trade.shop, request, &sent).await {
+        Ok(Some(body)) => body,
+        // What it names is not there, so it cannot be whole. The next attempt says what is wrong.
+        Ok(None) => return Probed::Absent,
         Err(trouble) => return Probed::Unknown(trouble.fault()),
     };
-    match held.get(text(wanted, "external_id")).map(Vec::as_slice) {
-        None | Some([]) => Probed::Absent,
-        Some([product]) if variants::is_complete(product, wanted) => Probed::Done(facts(product, "found")),
-        Some([_]) => Probed::Absent,
-        Some(_) => Probed::Unknown(ambiguous(wanted)),
-    }
-}
-
-/// How the products are grouped into writes. After an unclear end nobody knows which product of
-/// many was to blame, and a record that the server cannot take answers 500 for all that are with
-/// it. So later attempts go in smaller company, and the last ones alone.
-fn groups(calls: &[Call]) -> Vec<Vec<usize>> {
-    let of_attempt = |fits: fn(u32) -> bool| {
-        let chosen = calls.iter().enumerate().filter(move |(_, call)| fits(call.attempt));
-        chosen.map(|(at, _)| at).collect::<Vec<usize>>()
+    let named = match trade.reads.agreed(&trade.shop, &[text(request, "external_id")], &sent).await {
+        Ok(Some(named)) => named.concat(),
+        Ok(None) => return Probed::Unknown(reads::unsettled()),
+        Err(trouble) => return Probed::Unknown(trouble.fault()),
     };
-    let first = of_attempt(|attempt| attempt <= 1);
-    let second = of_attempt(|attempt| attempt == 2);
-    let late = of_attempt(|attempt| attempt > 2);
-    let split =
-        |units: &[usize], size: usize| units.chunks(size.max(1)).map(<[usize]>::to_vec).collect::<Vec<_>>();
-    [split(&first, first.len()), split(&second, SECOND_ATTEMPT_MAX), split(&late, 1)].concat()
-}
-
-/// Reads what the shop holds of these products. Answers are taken by the key in them, never by
-/// their place: a server that does not know the filter answers with any products.
-async fn lookup<'a>(
-    shop: &Shop,
-    wanted: impl Iterator<Item = &'a Value> + Clone,
-    sent: &AtomicU64,
-) -> Result<Held, Trouble> {
-    let fields = variants::fields(wanted.clone());
-    let keys: Vec<&str> = wanted.map(|product| text(product, "external_id")).collect();
-    // External IDs are not unique, so there may be more products than keys.
-    let limit = (keys.len() * 2 + 10).to_string();
-    let mut query = vec![("limit", limit.as_str()), ("fields", fields.as_str())];
-    query.extend(keys.iter().map(|key| ("external_id[]", *key)));
-    let answer = shop.get("admin/products", &query, sent).await?;
-    let mut held = Held::new();
-    for product in answer["products"].as_array().into_iter().flatten() {
-        let key = text(product, "external_id");
-        if keys.contains(&key) {
-            held.entry(key.to_owned()).or_default().push(product.clone());
+    let body = references::left_to_people(request, &named, &body);
+    match plan::of(&named, None, &body, trade.surplus) {
+        Plan::Create | Plan::Change(_) => Probed::Absent,
+        Plan::Refuse(fault) => Probed::Unknown(fault),
+        Plan::Nothing(mut facts) => {
+            facts.insert("action".to_owned(), Value::from("found"));
+            match stock::is_settled(&trade.shop, &trade.references, request, &sent).await {
+                Ok(true) => Probed::Done(facts),
+                Ok(false) => Probed::Absent,
+                Err(trouble) => Probed::Unknown(trouble.fault()),
+            }
         }
     }
-    Ok(held)
 }
 
 /// A batch at work.
 struct Work<'a> {
-    shop: &'a Shop,
+    trade: &'a Trade,
     calls: &'a [Call],
+    /// What is wanted, with ids in place of names.
+    bodies: Vec<Value>,
+    plans: HashMap<usize, Plan>,
+    /// What was refused alone and is tried once more.
+    tried: HashSet<usize>,
     sent: AtomicU64,
     outcomes: Vec<Option<Outcome>>,
 }
 
 impl Work<'_> {
-    /// Writes these products in one call. Returns what is still to be written: the halves of what
-    /// was refused, or a product that turned out to be there.
-    async fn write(&mut self, mut units: Vec<usize>, held: &mut Held) -> Vec<Vec<usize>> {
-        units.retain(|unit| {
-            let wanted = &self.calls[*unit].request;
-            let several = held.get(text(wanted, "external_id")).is_some_and(|found| found.len() > 1);
-            if several {
-                let fault = ambiguous(wanted);
-                self.outcomes[*unit] = Some(Outcome::Refused { fault, again: Again::Never });
-            }
-            !several
-        });
-        if units.is_empty() {
-            return Vec::new();
-        }
-        let body = self.body(&units, held);
-        match self.shop.post("admin/products/batch", ANSWER, &body, &self.sent).await {
-            Ok(answer) => {
-                for unit in units {
-                    let outcome = self.accepted(unit, held, &answer).await;
-                    self.outcomes[unit] = Some(outcome);
+    /// Puts ids in place of names. Returns the units that have a body.
+    async fn resolve(&mut self, units: Vec<usize>) -> Vec<usize> {
+        let requests: Vec<&Value> = units.iter().map(|unit| &self.calls[*unit].request).collect();
+        let resolved = self.trade.references.resolve(&self.trade.shop, &requests, &self.sent).await;
+        let mut open = Vec::new();
+        for (unit, body) in units.into_iter().zip(resolved) {
+            match body {
+                Ok(body) => {
+                    self.bodies[unit] = body;
+                    open.push(unit);
                 }
-                Vec::new()
-            }
-            // All or nothing, so nothing was done: the culprit is in one of the halves.
-            Err(Trouble::Content(_)) if units.len() > 1 => {
-                let later = units.split_off(units.len() / 2);
-                vec![later, units]
-            }
-            Err(Trouble::Content(fault)) => self.refused(units[0], fault, held).await,
-            Err(trouble) => {
-                for unit in units {
-                    self.outcomes[unit] = Some(trouble.clone().outcome());
-                }
-                Vec::new()
+                Err(trouble) => self.end(unit, trouble),
             }
         }
+        open
     }
 
-    fn body(&self, units: &[usize], held: &Held) -> Value {
-        let (mut create, mut update) = (Vec::new(), Vec::new());
-        for unit in units {
-            let wanted = &self.calls[*unit].request;
-            match known(held, wanted) {
-                None => create.push(request::body(wanted)),
-                Some(product) => {
-                    let mut changed = request::body(wanted);
-                    if let Some(members) = changed.as_object_mut() {
-                        // Always refused in an update; and the list of variants deletes what it
-                        // does not name. Both have routes of their own.
-                        members.remove("options");
-                        members.remove("variants");
+    /// Deals with products of which no two are the same.
+    async fn round(&mut self, units: Vec<usize>) {
+        let open = self.look(units.clone()).await;
+        let mut waiting = group::groups(&open, self.calls, |unit| group::size(&self.bodies[unit]));
+        // The last is written first, and what failed before must not keep others from being written.
+        waiting.reverse();
+        while let Some(group) = waiting.pop() {
+            match self.write(group).await {
+                Ok(rest) => waiting.extend(rest),
+                Err(trouble) => {
+                    // Whoever comes now would only wait for the same; nothing of it was sent.
+                    let trouble = trouble.of_read();
+                    for unit in waiting.drain(..).flatten() {
+                        self.end(unit, trouble.clone());
                     }
-                    changed["id"] = product["id"].clone();
-                    update.push(changed);
                 }
             }
         }
-        json!({ "create": create, "update": update })
+        self.after(units).await;
     }
 
-    /// The verdict for a product of an accepted batch. `created` is not in our order.
-    async fn accepted(&self, unit: usize, held: &Held, answer: &Value) -> Outcome {
-        let wanted = &self.calls[unit].request;
-        let listed = |list: &str, key: &str, value: &str| {
-            let mut listed = answer[list].as_array().into_iter().flatten();
-            listed.find(|product| text(product, key) == value).cloned()
+    /// Reads what the shop holds and decides. Returns the units for which something is to be written.
+    async fn look(&mut self, units: Vec<usize>) -> Vec<usize> {
+        let keys: Vec<&str> = units.iter().map(|unit| text(&self.bodies[*unit], "external_id")).collect();
+        let named = match lookup::by_external_id(&self.trade.shop, &keys, &self.sent).await {
+            Ok(mut held) => keys.iter().map(|key| held.remove(*key).unwrap_or_default()).collect(),
+            Err(trouble) => return self.end_all(&units, &trouble),
         };
-        let Some(before) = known(held, wanted) else {
-            let key = text(wanted, "external_id");
-            return match listed("created", "external_id", key) {
-                Some(product) => Outcome::Done(facts(&product, "created")),
-                None => Outcome::Unclear(Fault::new(name::NO_ANSWER, "the product is not in the answer")),
-            };
+        let open = self.decide(&units, named).await;
+        // What may still be at work elsewhere is not to be judged by one look.
+        let is_moving = |unit: &usize| {
+            let is_torn = matches!(&self.plans[unit], Plan::Change(Change { is_torn: true, .. }));
+            is_torn || self.calls[*unit].attempt > 1
         };
-        let id = text(before, "id");
-        let Some(product) = listed("updated", "id", id) else {
-            return Outcome::Unclear(Fault::new(name::NO_ANSWER, "the product is not in the answer"));
+        let (moving, mut settled): (Vec<usize>, Vec<usize>) = open.into_iter().partition(is_moving);
+        settled.extend(self.look_twice(moving).await);
+        settled
+    }
+
+    /// The same for products that may be in the middle of a change.
+    async fn look_twice(&mut self, units: Vec<usize>) -> Vec<usize> {
+        if units.is_empty() {
+            return units;
+        }
+        let keys: Vec<&str> = units.iter().map(|unit| text(&self.bodies[*unit], "external_id")).collect();
+        match self.trade.reads.agreed(&self.trade.shop, &keys, &self.sent).await {
+            Ok(Some(named)) => self.decide(&units, named).await,
+            Ok(None) => {
+                self.end_all(&units, &Trouble::Sure { fault: reads::unsettled(), again: Again::Later })
+            }
+            Err(trouble) => self.end_all(&units, &trouble),
+        }
+    }
+
+    /// Decides about products that were looked up by their external IDs; the handles of those that
+    /// do not have theirs yet are looked up here.
+    async fn decide(&mut self, units: &[usize], named: Vec<Vec<Value>>) -> Vec<usize> {
+        let has_handle = |unit: usize, named: &[Value]| matches!(named, [one] if one["handle"] == self.bodies[unit]["handle"]);
+        let lacking = units.iter().zip(&named).filter(|(unit, named)| !has_handle(**unit, named));
+        let handles: Vec<&str> = lacking.map(|(unit, _)| text(&self.bodies[*unit], "handle")).collect();
+        let holders = match lookup::by_handle(&self.trade.shop, &handles, &self.sent).await {
+            Ok(holders) => holders,
+            Err(trouble) => return self.end_all(units, &trouble),
         };
-        for body in variants::writes(before, wanted) {
-            let path = format!("admin/products/{id}/variants/batch");
-            if let Err(trouble) = self.shop.post(&path, &[], &body, &self.sent).await {
-                return trouble.outcome();
+        let mut open = Vec::new();
+        for (unit, named) in units.iter().copied().zip(named) {
+            let body = &self.bodies[unit];
+            let holder = holders.get(text(body, "handle")).and_then(|holders| holders.first());
+            let wanted = references::left_to_people(&self.calls[unit].request, &named, body);
+            match plan::of(&named, holder, &wanted, self.trade.surplus) {
+                Plan::Nothing(facts) => self.outcomes[unit] = Some(Outcome::Done(facts)),
+                Plan::Refuse(fault) => {
+                    self.outcomes[unit] = Some(Outcome::Refused { fault, again: Again::Never });
+                }
+                plan => {
+                    self.plans.insert(unit, plan);
+                    open.push(unit);
+                }
             }
         }
-        Outcome::Done(facts(&product, "updated"))
+        open
     }
 
-    /// A product that was refused on its own. "Already exists" is not "done": what exists is read
-    /// back, and when it is ours it is brought up to what is wanted.
-    async fn refused(&mut self, unit: usize, fault: Fault, held: &mut Held) -> Vec<Vec<usize>> {
-        let wanted = &self.calls[unit].request;
-        let key = text(wanted, "external_id");
-        let outcome = if verdict::says_handle_taken(&fault) && known(held, wanted).is_none() {
-            match self.by_handle(wanted).await {
-                Ok(Some(product)) if text(&product, "external_id") == key => {
-                    held.insert(key.to_owned(), vec![product]);
-                    return vec![vec![unit]];
+    /// Writes these products in one call. Returns what is still to be written: the parts of what was
+    /// refused, or a product that is tried again.
+    ///
+    /// # Errors
+    /// The shop is not to be had; these products have their verdicts, and nobody should go on.
+    async fn write(&mut self, group: Group) -> Result<Vec<Group>, Trouble> {
+        let (mut create, mut update, mut order) = (Vec::new(), Vec::new(), Vec::new());
+        let mut changed = Vec::new();
+        for unit in &group {
+            match &self.plans[unit] {
+                Plan::Change(Change { id, product, .. }) if !product.is_empty() => {
+                    let mut body = product.clone();
+                    body.insert("id".to_owned(), Value::from(id.as_str()));
+                    update.push(Value::Object(body));
+                    changed.push(*unit);
                 }
-                Ok(Some(product)) => {
-                    let handle = text(wanted, "handle");
-                    let owner = &product["external_id"];
-                    let message =
-                        format!("the handle '{handle}' belongs to the product with external_id {owner}");
-                    Outcome::Refused { fault: Fault::new(name::REFUSED, message), again: Again::Never }
+                Plan::Create => {
+                    create.push(self.bodies[*unit].clone());
+                    order.push(*unit);
                 }
-                // It is taken and not there: another create is still at work, or failing.
-                Ok(None) => Outcome::Refused { fault, again: Again::Later },
-                Err(trouble) => trouble.outcome(),
+                _ => {}
             }
+        }
+        order.append(&mut changed);
+        let answer = if order.is_empty() {
+            Ok(Value::Null)
         } else {
-            Trouble::Content(fault).outcome()
+            let body = json!({ "create": create, "update": update });
+            self.trade.shop.post("admin/products/batch", ANSWER, &body, &self.sent).await
         };
-        self.outcomes[unit] = Some(outcome);
+        match answer {
+            Ok(answer) => {
+                self.accepted(&group, &answer).await?;
+                Ok(Vec::new())
+            }
+            Err(trouble @ (Trouble::Content(_) | Trouble::Stumbled(_))) if group.len() > 1 => {
+                // All or nothing, so nothing was done: somebody in here is to blame.
+                let named = culprit::named(&trouble.fault().message, &create, &update);
+                let named = named.into_iter().map(|place| order[place]).collect();
+                Ok(group::parts(group, &named))
+            }
+            Err(trouble @ (Trouble::Content(_) | Trouble::Stumbled(_))) => {
+                Ok(self.refused(group[0], trouble).await)
+            }
+            Err(trouble) => {
+                self.end_all(&group, &trouble);
+                Err(trouble)
+            }
+        }
+    }
+
+    /// The products of an accepted batch. `created` is not in our order. What has no place in the
+    /// batch follows, product by product.
+    async fn accepted(&mut self, group: &[usize], answer: &Value) -> Result<(), Trouble> {
+        let mut broken = None;
+        for unit in group {
+            let unit = *unit;
+            let ended = match (&self.plans[&unit], &broken) {
+                (Plan::Change(change), None) => {
+                    let change = change.clone();
+                    self.follow(unit, &change).await.map(|()| change.facts)
+                }
+                // Its first part may be written; what is missing is not sent any more.
+                (Plan::Change(_), Some(trouble)) => Err(Trouble::of_read(Trouble::clone(trouble))),
+                _ => created(&self.bodies[unit], answer),
+            };
+            match ended {
+                Ok(facts) => self.outcomes[unit] = Some(Outcome::Done(facts)),
+                Err(trouble) => {
+                    let is_outage = matches!(trouble, Trouble::Sure { .. } | Trouble::Unsure(_));
+                    self.end(unit, trouble.clone());
+                    if is_outage && matches!(self.plans[&unit], Plan::Change(_)) {
+                        broken = broken.or(Some(trouble));
+                    }
+                }
+            }
+        }
+        broken.map_or(Ok(()), Err)
+    }
+
+    /// The rest of a change: option values first, because the variants name them.
+    async fn follow(&self, unit: usize, change: &Change) -> Result<(), Trouble> {
+        let (shop, sent) = (&self.trade.shop, &self.sent);
+        let route = |part: &str| format!("admin/products/{}/{part}/batch", change.id);
+        if let Some(options) = &change.options {
+            shop.post(&route("options"), &[("fields", "id")], options, sent).await?;
+        }
+        for body in &change.variants {
+            match shop.post(&route("variants"), &[("fields", "id")], body, sent).await {
+                Err(Trouble::Content(fault)) if verdict::says_item_taken(&fault) => {
+                    if !orphans::remove(shop, &self.bodies[unit], sent).await? {
+                        return Err(Trouble::Content(fault));
+                    }
+                    shop.post(&route("variants"), &[("fields", "id")], body, sent).await?;
+                }
+                other => {
+                    other?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A product that was refused on its own; it is tried once more when something could be done
+    /// about the reason.
+    async fn refused(&mut self, unit: usize, trouble: Trouble) -> Vec<Group> {
+        let is_first = self.tried.insert(unit);
+        let open = if is_first { self.clear_the_way(unit, &trouble).await } else { Vec::new() };
+        if !open.is_empty() {
+            return vec![open];
+        }
+        if self.outcomes[unit].is_none() {
+            let fault = trouble.clone().fault();
+            // Its handle is taken, and two looks found nobody there: somebody's create is failing.
+            let is_passing = !is_first && verdict::says_handle_taken(&fault);
+            self.end(unit, if is_passing { Trouble::Sure { fault, again: Again::Later } } else { trouble });
+        }
         Vec::new()
     }
 
-    async fn by_handle(&self, wanted: &Value) -> Result<Option<Value>, Trouble> {
-        let handle = text(wanted, "handle");
-        let fields = variants::fields(std::iter::once(wanted));
-        let query = [("handle", handle), ("fields", fields.as_str())];
-        let answer = self.shop.get("admin/products", &query, &self.sent).await?;
-        let mut products = answer["products"].as_array().into_iter().flatten();
-        Ok(products.find(|product| text(product, "handle") == handle).cloned())
+    /// "Already exists" is not "done", and not the end either: what exists is looked at, and what
+    /// stands in the way is removed. Returns the product if it can be written now.
+    async fn clear_the_way(&mut self, unit: usize, trouble: &Trouble) -> Vec<usize> {
+        let fault = trouble.clone().fault();
+        if verdict::says_handle_taken(&fault) && self.plans[&unit] == Plan::Create {
+            // Another create was faster, and is perhaps still at work.
+            return self.look_twice(vec![unit]).await;
+        }
+        if verdict::says_item_taken(&fault) {
+            return match orphans::remove(&self.trade.shop, &self.bodies[unit], &self.sent).await {
+                Ok(true) => vec![unit],
+                Ok(false) => Vec::new(),
+                Err(trouble) => self.end_all(&[unit], &trouble),
+            };
+        }
+        if self.trade.references.forget(&fault).await {
+            let resolved = self.resolve(vec![unit]).await;
+            return if resolved.is_empty() { resolved } else { self.look(resolved).await };
+        }
+        Vec::new()
+    }
+
+    /// What hangs on products that are there: stock, and whether buyers see them.
+    async fn after(&mut self, mut units: Vec<usize>) {
+        units.retain(|unit| matches!(self.outcomes[*unit], Some(Outcome::Done(_))));
+        if units.is_empty() {
+            return;
+        }
+        let Trade { shop, references, storefront, .. } = self.trade;
+        let requests: Vec<&Value> = units.iter().map(|unit| &self.calls[*unit].request).collect();
+        let settled = stock::settle(shop, references, &requests, &self.sent).await;
+        for (unit, settled) in units.iter().zip(settled) {
+            match (settled, &mut self.outcomes[*unit]) {
+                (Ok(true), Some(Outcome::Done(facts))) if facts["action"] == "unchanged" => {
+                    facts.insert("action".to_owned(), Value::from("updated"));
+                }
+                (Ok(_), _) => {}
+                (Err(trouble), _) => self.end(*unit, trouble),
+            }
+        }
+        let Some(storefront) = storefront else { return };
+        units.retain(|unit| matches!(self.outcomes[*unit], Some(Outcome::Done(_))));
+        let id = |unit: &usize| match &self.outcomes[*unit] {
+            Some(Outcome::Done(facts)) => facts["id"].as_str().unwrap_or_default(),
+            _ => "",
+        };
+        let products: Vec<(&str, &Value)> =
+            units.iter().map(|unit| (id(unit), &self.calls[*unit].request)).collect();
+        let seen = storefront.verify(shop, &products, &self.sent).await;
+        for (unit, seen) in units.into_iter().zip(seen) {
+            if let Err(trouble) = seen {
+                self.end(unit, trouble);
+            }
+        }
+    }
+
+    fn end(&mut self, unit: usize, trouble: Trouble) {
+        self.outcomes[unit] = Some(trouble.outcome(self.calls[unit].attempt));
+    }
+
+    /// Ends all; returns those that are left, which are none.
+    fn end_all(&mut self, units: &[usize], trouble: &Trouble) -> Vec<usize> {
+        for unit in units {
+            self.end(*unit, trouble.clone());
+        }
+        Vec::new()
     }
 }
 
-fn known<'a>(held: &'a Held, wanted: &Value) -> Option<&'a Value> {
-    held.get(text(wanted, "external_id")).and_then(|found| found.first())
-}
-
-fn ambiguous(wanted: &Value) -> Fault {
-    let key = text(wanted, "external_id");
-    Fault::new(name::REFUSED, format!("several products have the external_id '{key}'"))
-}
-
-fn facts(product: &Value, action: &str) -> Facts {
-    Facts::from([
-        ("id".to_owned(), product["id"].clone()),
-        ("handle".to_owned(), product["handle"].clone()),
-        ("action".to_owned(), Value::from(action)),
-    ])
+/// What is told of a product that was created.
+fn created(wanted: &Value, answer: &Value) -> Result<Facts, Trouble> {
+    let mut listed = answer["created"].as_array().into_iter().flatten();
+    match listed.find(|product| product["external_id"] == wanted["external_id"]) {
+        Some(product) => Ok(plan::facts(product, "created")),
+        None => Err(Trouble::Unsure(Fault::new(name::NO_ANSWER, "the product is not in the answer"))),
+    }
 }

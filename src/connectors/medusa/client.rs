@@ -1,40 +1,40 @@
-//! One Medusa server: login, and requests with the login.
+//! One Medusa server: the way in, and requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use reqwest::{Client, Method, Url};
-use secrecy::{ExposeSecret, SecretString};
+use reqwest::{Client, Method, RequestBuilder, Url};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::BuildFault;
-use super::verdict::Trouble;
+use super::login::{Credentials, Token};
+use super::verdict::{self, Trouble};
 use crate::connectors::wire::{self, Answer, Redirects};
 use crate::core::fault::{Fault, name};
 use crate::core::retry::Again;
 
-/// What the login says when the credentials are wrong. Any other 401 there is an outage.
+/// What the login says when the credentials are wrong. Any other 401 there is an outage: with its
+/// database down Medusa answers 401 with the database's words.
 const WRONG_CREDENTIALS: &str = "Invalid email or password";
 
-/// A server with a login. The JWT is used rather than a secret key, because the key costs the
-/// server a password hash for every request.
+/// A server that lets us in.
 pub(super) struct Shop {
     client: Client,
     url: Url,
-    email: SecretString,
-    password: SecretString,
-    token: Mutex<Option<Arc<SecretString>>>,
+    credentials: Credentials,
+    token: Mutex<Option<Arc<Token>>>,
 }
 
 impl Shop {
-    pub(super) fn new(url: &str, email: &str, password: &str, timeout: Duration) -> Result<Self, BuildFault> {
+    pub(super) fn new(url: &str, credentials: Credentials, timeout: Duration) -> Result<Self, BuildFault> {
         Ok(Self {
             client: wire::client(timeout, Redirects::Refused)?,
             url: Url::parse(&format!("{url}/")).map_err(|_| BuildFault::field("url", "'url' is no URL"))?,
-            email: email.into(),
-            password: password.into(),
+            credentials,
             token: Mutex::new(None),
         })
     }
@@ -55,8 +55,7 @@ impl Shop {
         if answer.status != 200 {
             return Err(Trouble::Sure { fault: answer.fault(), again: answer.again_of_read() });
         }
-        let unreadable = || Trouble::Unsure(Fault::new(name::NO_ANSWER, "the answer is not JSON")).of_read();
-        answer.json().ok_or_else(unreadable)
+        answer.json().ok_or_else(|| unreadable().of_read())
     }
 
     /// A write.
@@ -67,11 +66,35 @@ impl Shop {
         body: &Value,
         sent: &AtomicU64,
     ) -> Result<Value, Trouble> {
-        let answer = self.send(Method::POST, path, query, Some(body), sent).await?;
-        if answer.status != 200 {
-            return Err(Trouble::of_status(&answer));
+        self.write(Method::POST, path, query, Some(body), sent).await
+    }
+
+    /// A removal. What is gone already is no error to Medusa.
+    pub(super) async fn delete(&self, path: &str, sent: &AtomicU64) -> Result<Value, Trouble> {
+        self.write(Method::DELETE, path, &[], None, sent).await
+    }
+
+    async fn write(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+        sent: &AtomicU64,
+    ) -> Result<Value, Trouble> {
+        let answer = self.send(method, path, query, body, sent).await?;
+        match answer.status {
+            200 => answer.json().ok_or_else(unreadable),
+            // An outage and a record that the server cannot take have the same answer, to the letter.
+            // Who else can be answered meanwhile tells them apart.
+            500 if self.is_well(sent).await => Err(Trouble::Stumbled(verdict::words(&answer))),
+            _ => Err(Trouble::of_status(&answer)),
         }
-        answer.json().ok_or_else(|| Trouble::Unsure(Fault::new(name::NO_ANSWER, "the answer is not JSON")))
+    }
+
+    /// Whether it answers a request that has nothing wrong with it, from its database.
+    async fn is_well(&self, sent: &AtomicU64) -> bool {
+        self.get("admin/products", &[("limit", "1"), ("fields", "id")], sent).await.is_ok()
     }
 
     /// Sends with the login. A 401 says that the login is over, and that nothing else was looked
@@ -84,66 +107,99 @@ impl Shop {
         body: Option<&Value>,
         sent: &AtomicU64,
     ) -> Result<Answer, Trouble> {
+        let mut url = self.address(path)?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let request = || {
+            let request = self.client.request(method.clone(), url.clone());
+            if let Some(body) = body { request.json(body) } else { request }
+        };
+        let (email, password) = match &self.credentials {
+            Credentials::Login { email, password } => (email.expose_secret(), password.expose_secret()),
+            Credentials::Key(key) => {
+                let answer = self.count(request().basic_auth(key.expose_secret(), Some("")), sent).await?;
+                return if answer.status == 401 { Err(verdict::shut_out(&answer)) } else { Ok(answer) };
+            }
+        };
         let mut stale = None;
         loop {
-            let token = self.login(stale.as_ref(), sent).await?;
-            let mut url = self.address(path)?;
-            if !query.is_empty() {
-                url.query_pairs_mut().extend_pairs(query);
+            let token = self.token(email, password, stale.as_ref(), sent).await?;
+            let answer = self.count(request().bearer_auth(token.text.expose_secret()), sent).await?;
+            match (answer.status, &stale) {
+                (401, None) => stale = Some(token),
+                (401, Some(_)) => return Err(verdict::shut_out(&answer)),
+                _ => return Ok(answer),
             }
-            let mut request = self.client.request(method.clone(), url).bearer_auth(token.expose_secret());
-            if let Some(body) = body {
-                request = request.json(body);
-            }
-            sent.fetch_add(1, Ordering::Relaxed);
-            let answer = wire::send(request).await.map_err(Trouble::of_broken)?;
-            if answer.status != 401 {
-                return Ok(answer);
-            }
-            if stale.is_some() {
-                return Err(Trouble::Sure { fault: answer.fault(), again: Again::Later });
-            }
-            stale = Some(token);
         }
     }
 
-    /// The token; a new one when there is none, or only the stale one.
-    async fn login(
+    /// A token that is good as far as we know; a new one when there is none, or only the stale one.
+    async fn token(
         &self,
-        stale: Option<&Arc<SecretString>>,
+        email: &str,
+        password: &str,
+        stale: Option<&Arc<Token>>,
         sent: &AtomicU64,
-    ) -> Result<Arc<SecretString>, Trouble> {
+    ) -> Result<Arc<Token>, Trouble> {
         let mut held = self.token.lock().await;
-        if let Some(token) = &*held
-            && !stale.is_some_and(|stale| Arc::ptr_eq(stale, token))
-        {
-            return Ok(Arc::clone(token));
-        }
-        *held = None;
-        let body = json!({ "email": self.email.expose_secret(), "password": self.password.expose_secret() });
-        sent.fetch_add(1, Ordering::Relaxed);
+        let known = held.take().filter(|known| !stale.is_some_and(|stale| Arc::ptr_eq(stale, known)));
+        let token = match known {
+            Some(token) if !token.is_old(Instant::now()) => token,
+            Some(token) => match self.renewed(&token, sent).await {
+                Some(token) => token,
+                None => self.login(email, password, sent).await?,
+            },
+            None => self.login(email, password, sent).await?,
+        };
+        *held = Some(Arc::clone(&token));
+        Ok(token)
+    }
+
+    /// A new token for an old one; `None`: the old one is good for nothing any more, or nobody answers.
+    async fn renewed(&self, old: &Token, sent: &AtomicU64) -> Option<Arc<Token>> {
+        let request = self.client.post(self.address("auth/token/refresh").ok()?);
+        let answer = self.count(request.bearer_auth(old.text.expose_secret()), sent).await.ok()?;
+        token_in(&answer)
+    }
+
+    async fn login(&self, email: &str, password: &str, sent: &AtomicU64) -> Result<Arc<Token>, Trouble> {
+        let body = json!({ "email": email, "password": password });
         let request = self.client.post(self.address("auth/user/emailpass")?).json(&body);
         // A login changes nothing, so whatever goes wrong, nothing was done.
-        let later = |fault| Trouble::Sure { fault, again: Again::Later };
-        let answer = wire::send(request).await.map_err(|broken| later(broken.fault()))?;
-        let json = answer.json().unwrap_or_default();
-        match (answer.status, json["token"].as_str()) {
-            (200, Some(token)) => {
-                let token = Arc::new(SecretString::from(token));
-                *held = Some(Arc::clone(&token));
-                Ok(token)
-            }
-            (401, _) if json["message"] == WRONG_CREDENTIALS => {
-                let fault = Fault::new(name::REFUSED, "the shop refuses the login: wrong email or password");
-                Err(Trouble::Sure { fault, again: Again::Never })
-            }
-            (401, _) => Err(later(answer.fault())),
-            _ => Err(Trouble::Sure { fault: answer.fault(), again: answer.again_of_read() }),
+        let answer = self.count(request, sent).await.map_err(Trouble::of_read)?;
+        if let Some(token) = token_in(&answer) {
+            return Ok(token);
         }
+        let json = answer.json().unwrap_or_default();
+        Err(match answer.status {
+            401 if json["message"] == WRONG_CREDENTIALS => {
+                // No product is at fault: the connection is held, with this reason, until a person
+                // has mended it. A million products are not a million logins.
+                let fault = Fault::new(name::REFUSED, "the shop refuses the login: wrong email or password");
+                Trouble::Sure { fault, again: Again::Later }
+            }
+            200 | 401 => Trouble::Sure { fault: answer.fault(), again: Again::Later },
+            _ => Trouble::Sure { fault: answer.fault(), again: answer.again_of_read() },
+        })
+    }
+
+    async fn count(&self, request: RequestBuilder, sent: &AtomicU64) -> Result<Answer, Trouble> {
+        sent.fetch_add(1, Ordering::Relaxed);
+        wire::send(request).await.map_err(Trouble::of_broken)
     }
 
     fn address(&self, path: &str) -> Result<Url, Trouble> {
         let wrong = |_| Trouble::Sure { fault: Fault::new(name::REFUSED, "no URL"), again: Again::Never };
         self.url.join(path).map_err(wrong)
     }
+}
+
+fn token_in(answer: &Answer) -> Option<Arc<Token>> {
+    let json = answer.json().filter(|_| answer.status == 200)?;
+    json["token"].as_str().map(|text| Arc::new(Token::new(text, Instant::now())))
+}
+
+fn unreadable() -> Trouble {
+    Trouble::Unsure(Fault::new(name::NO_ANSWER, "the answer is not JSON"))
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Number, Value};
 
+use super::refuse;
 use crate::core::fault::{Fault, name};
 
 /// Makes the request of a mapped item: the body of a create.
@@ -18,32 +19,31 @@ pub(super) fn of(mut product: Value) -> Result<Value, Fault> {
             return Err(Fault::new(name::MAPPING, format!("the mapping must give '{required}' as text")));
         }
     }
-    for variant in product["variants"].as_array_mut().into_iter().flatten() {
-        for price in variant["prices"].as_array_mut().into_iter().flatten() {
+    tidy(&mut product);
+    refuse::check(&product)?;
+    for variant in members(&mut product, "variants") {
+        for price in members(variant, "prices") {
             numbered(&mut price["amount"])?;
         }
-    }
-    // Medusa answers such text with a 500 for the whole batch, each time.
-    if has_nul(&product) {
-        return Err(Fault::new(name::REFUSED, "a text contains the character U+0000"));
     }
     Ok(product)
 }
 
-/// What is sent of a request: all of it, less what only an id can say. A category that the mapping
-/// names by its path stays in the request (so a change of it is a change) and is not sent: finding
-/// its id, or making it, is not done yet.
-pub(super) fn body(request: &Value) -> Value {
-    let mut body = request.clone();
-    let Some(members) = body.as_object_mut() else { return body };
-    if let Some(Value::Array(categories)) = members.get_mut("categories") {
-        categories.retain(|category| category.get("id").is_some());
-        // Sent empty, an update would take the product out of every category.
-        if categories.is_empty() {
-            members.remove("categories");
+/// What differs in form and not in meaning: an empty SKU is none (two of them would be duplicates to
+/// Medusa), and currencies are in lower case there.
+fn tidy(product: &mut Value) {
+    for variant in members(product, "variants") {
+        if let Some(variant) = variant.as_object_mut()
+            && variant.get("sku").is_some_and(|sku| sku == "")
+        {
+            variant.remove("sku");
+        }
+        for price in members(variant, "prices") {
+            if let Some(code) = price["currency_code"].as_str() {
+                price["currency_code"] = Value::from(code.trim().to_lowercase());
+            }
         }
     }
-    body
 }
 
 /// Money comes as decimal text so that nothing is lost on the way; Medusa takes a JSON number,
@@ -61,18 +61,14 @@ fn numbered(amount: &mut Value) -> Result<(), Fault> {
     Ok(())
 }
 
+/// The members of a list, if it is there.
+fn members<'a>(of: &'a mut Value, list: &str) -> impl Iterator<Item = &'a mut Value> {
+    of.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten()
+}
+
 /// A member that is text; empty when it is not.
 pub(super) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn has_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(members) => members.iter().any(has_nul),
-        Value::Object(members) => members.values().any(has_nul),
-        _ => false,
-    }
 }
 
 #[cfg(test)]
@@ -83,19 +79,13 @@ mod tests {
 
     #[test]
     fn amounts_become_numbers_with_the_same_digits() {
-        let product = |amount: Value| json!({ "external_id": 7, "handle": "h", "title": "t", "variants": [{ "prices": [{ "amount": amount }] }] });
+        let product = |amount: Value| json!({ "external_id": 7, "handle": "h", "title": "t", "variants": [{ "sku": "", "prices": [{ "currency_code": " EUR", "amount": amount }] }] });
         let made = of(product(json!("1234.50"))).unwrap();
         assert_eq!(made["variants"][0]["prices"][0]["amount"].to_string(), "1234.5");
         assert_eq!(made["external_id"], "7");
+        assert_eq!(made["variants"][0]["prices"][0]["currency_code"], "eur");
+        assert!(made["variants"][0].get("sku").is_none());
         assert!(of(product(json!("12,50"))).is_err());
-    }
-
-    #[test]
-    fn a_category_without_an_id_is_kept_and_not_sent() {
-        let request = json!({ "title": "t", "categories": [{ "path": "Home > Decor" }] });
-        assert_eq!(body(&request), json!({ "title": "t" }));
-        let request = json!({ "categories": [{ "path": "x" }, { "id": "pcat_1" }] });
-        assert_eq!(body(&request), json!({ "categories": [{ "id": "pcat_1" }] }));
     }
 
     #[test]

@@ -17,8 +17,11 @@ pub(super) enum Trouble {
     /// Surely nothing was done, because of something in what was sent: in a batch, perhaps one
     /// product of many.
     Content(Fault),
-    /// Perhaps something was done. A 500 cannot tell an outage from a record that the server
-    /// cannot take.
+    /// Answered with 500, while the server answers others well. What was begun was taken back.
+    /// Either it cannot take what was sent (a character that its database cannot hold, a text that
+    /// its index cannot), or it stumbled this once.
+    Stumbled(Fault),
+    /// Perhaps something was done.
     Unsure(Fault),
 }
 
@@ -49,8 +52,8 @@ impl Trouble {
         }
     }
 
-    /// For a single product.
-    pub(super) fn outcome(self) -> Outcome {
+    /// For a single product, at this attempt (from 1).
+    pub(super) fn outcome(self, attempt: u32) -> Outcome {
         match self {
             Self::Sure { fault, again } => Outcome::Refused { fault, again },
             Self::Content(fault) => {
@@ -58,6 +61,13 @@ impl Trouble {
                 let is_stale =
                     fault.message.contains("Product with id") && fault.message.contains("not found");
                 Outcome::Refused { fault, again: if is_stale { Again::Later } else { Again::Never } }
+            }
+            Self::Stumbled(fault) => {
+                let message =
+                    format!("the shop answers others, and this product with 500: {}", fault.message);
+                // Once may be chance (a delete that met an update); twice is the product.
+                let again = if attempt > 1 { Again::Never } else { Again::Later };
+                Outcome::Refused { fault: Fault::new(name::REFUSED, message), again }
             }
             Self::Unsure(fault) => Outcome::Unclear(fault),
         }
@@ -68,24 +78,34 @@ impl Trouble {
         match self {
             Self::Sure { fault, again } => (fault, again),
             Self::Content(fault) => (fault, Again::Never),
-            Self::Unsure(fault) => (fault, Again::Later),
+            Self::Unsure(fault) | Self::Stumbled(fault) => (fault, Again::Later),
         }
     }
 
     pub(super) fn fault(self) -> Fault {
-        match self {
-            Self::Sure { fault, .. } | Self::Content(fault) | Self::Unsure(fault) => fault,
-        }
+        self.told().0
     }
 }
 
 /// Medusa's own words.
-fn words(answer: &Answer) -> Fault {
+pub(super) fn words(answer: &Answer) -> Fault {
     let json = answer.json().unwrap_or_default();
     json["message"].as_str().map_or_else(|| answer.fault(), |message| Fault::new(name::REFUSED, message))
+}
+
+/// A 401 to credentials that were just taken, or to a key. The same words stand for a key that is
+/// wrong and for one that is revoked, so another attempt is left to the policy.
+pub(super) fn shut_out(answer: &Answer) -> Trouble {
+    let message = format!("the shop does not let us in: {}", words(answer).message);
+    Trouble::Sure { fault: Fault::new(name::REFUSED, message), again: Again::Later }
 }
 
 /// Whether the text says that the handle is taken.
 pub(super) fn says_handle_taken(fault: &Fault) -> bool {
     fault.message.contains("Product with handle:") && fault.message.contains("already exists")
+}
+
+/// Whether the text says that an inventory item stands in the way of a SKU.
+pub(super) fn says_item_taken(fault: &Fault) -> bool {
+    fault.message.contains("Inventory item with sku:") && fault.message.contains("already exists")
 }

@@ -1,109 +1,174 @@
 //! The idempotent upsert of one object, and the look whether it was done.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::client::{Found, Hub};
-use super::verdict::Trouble;
+use super::document::{self, Pass};
+use super::request;
+use super::verdict::{self, Trouble};
 use crate::core::cell::Facts;
 use crate::core::fault::Fault;
-use crate::core::retry::{Outcome, Probed};
+use crate::core::retry::{Again, Outcome, Probed};
 
 /// Carries out one attempt; returns how many requests it took.
 pub(super) async fn one(hub: &Hub, wanted: &Value) -> (Outcome, u64) {
-    let mut sent = 0;
-    let result = write(hub, wanted, &mut sent).await;
-    (result.map_or_else(Trouble::outcome, Outcome::Done), sent)
+    let mut attempt = Attempt { hub, wanted, sent: 0 };
+    let result = attempt.write().await;
+    (result.map_or_else(Trouble::outcome, Outcome::Done), attempt.sent)
 }
 
-async fn write(hub: &Hub, wanted: &Value, sent: &mut u64) -> Result<Facts, Trouble> {
-    *sent += 2;
-    let first = match hub.find(sku(wanted), &[]).await {
-        Ok(Found::One(id, _)) => hub.update(id, wanted).await,
-        Ok(Found::Nothing) => hub.create(wanted).await,
-        Err(trouble) => {
-            *sent -= 1;
-            return Err(trouble);
+/// One attempt for one object. Its operations go one after the other: a save writes the whole row,
+/// so two at once could lose one.
+struct Attempt<'a> {
+    hub: &'a Hub,
+    wanted: &'a Value,
+    /// How many requests went out.
+    sent: u64,
+}
+
+impl Attempt<'_> {
+    async fn write(&mut self) -> Result<Facts, Trouble> {
+        match self.find().await? {
+            Found::One(id, _) => match self.update(id).await {
+                // It went away in between. What is wrong still after that, is wrong for this attempt.
+                Err(Trouble::Stale(_)) => match self.find().await? {
+                    Found::One(id, _) => self.update(id).await,
+                    Found::Nothing | Found::Alike(_) => self.create().await,
+                },
+                other => other,
+            },
+            Found::Nothing | Found::Alike(_) => match self.create().await {
+                // Somebody was faster, or somebody else has the key.
+                Err(Trouble::Conflict(fault)) => {
+                    let id = self.holder(fault).await?;
+                    self.update(id).await
+                }
+                // A create saves twice: perhaps the first save is there.
+                Err(Trouble::Half(fault)) => match self.find().await? {
+                    Found::One(id, _) => self.update(id).await,
+                    Found::Nothing | Found::Alike(_) => Err(Trouble::Sure { fault, again: Again::Later }),
+                },
+                other => other,
+            },
         }
-    };
-    match first {
-        // Somebody was faster, or the object went away in between: look once more. What is wrong
-        // still after that, is wrong for this attempt.
-        Err(Trouble::Conflict(fault)) => {
-            let id = holder(hub, wanted, &fault, sent).await?;
-            *sent += 1;
-            hub.update(id, wanted).await
+    }
+
+    async fn find(&mut self) -> Result<Found, Trouble> {
+        self.sent += 1;
+        self.hub.find(text(self.wanted, "sku")).await
+    }
+
+    /// Who stands in the way of a create: the object with our SKU, wherever it is. An object with
+    /// another SKU at our path, or with one that only differs in case, is a mistake that only
+    /// people can mend.
+    async fn holder(&mut self, conflict: Fault) -> Result<i64, Trouble> {
+        let (sku, key) = (text(self.wanted, "sku"), text(self.wanted, "key"));
+        let found = self.find().await?;
+        if let Found::One(id, _) = found {
+            return Ok(id);
         }
-        Err(Trouble::Stale(_)) => {
-            *sent += 2;
-            match hub.find(sku(wanted), &[]).await? {
-                Found::One(id, _) => hub.update(id, wanted).await,
-                Found::Nothing => hub.create(wanted).await,
+        self.sent += 1;
+        match (self.hub.at_key(key).await?, found) {
+            (Found::One(id, node), _) if node["sku"] == sku => Ok(id),
+            (Found::One(_, node), _) => Err(Trouble::never(format!(
+                "the key '{key}' belongs to the object with SKU {}: give '{sku}' another 'key' in the mapping",
+                node["sku"],
+            ))),
+            (_, Found::Alike(other)) => Err(Trouble::never(format!(
+                "the SKU '{sku}' is taken by the object with SKU '{other}': Pimcore's database compares without case"
+            ))),
+            _ => Err(Trouble::Conflict(conflict)),
+        }
+    }
+
+    async fn create(&mut self) -> Result<Facts, Trouble> {
+        let passes = passes(self.hub, self.wanted);
+        let Some((first, others)) = passes.split_first() else { return Err(Trouble::Absent) };
+        self.sent += 1;
+        let created = self.hub.create(text(self.wanted, "key"), first).await?;
+        let id = created.get("id").and_then(Value::as_str).and_then(|id| id.parse().ok());
+        match (others, id) {
+            ([], _) => Ok(created),
+            (_, None) => Err(Trouble::never("the create does not say which object it made")),
+            (_, Some(id)) => {
+                let mut facts = self.passes(id, others).await?;
+                facts.insert("action".to_owned(), Value::from("created"));
+                Ok(facts)
             }
         }
-        other => other,
     }
-}
 
-/// Who stands in the way of a create: the object with our SKU, wherever it is. An object with
-/// another SKU at our path is a mistake that only people can mend.
-async fn holder(hub: &Hub, wanted: &Value, conflict: &Fault, sent: &mut u64) -> Result<i64, Trouble> {
-    *sent += 1;
-    if let Found::One(id, _) = hub.find(sku(wanted), &[]).await? {
-        return Ok(id);
+    async fn update(&mut self, id: i64) -> Result<Facts, Trouble> {
+        self.passes(id, &passes(self.hub, self.wanted)).await
     }
-    *sent += 1;
-    match hub.at_key(wanted["key"].as_str().unwrap_or_default()).await? {
-        Found::One(id, node) if node["sku"] == wanted["sku"] => Ok(id),
-        Found::One(_, node) => Err(Trouble::never(format!(
-            "the key '{}' belongs to the object with SKU {}",
-            wanted["key"].as_str().unwrap_or_default(),
-            node["sku"],
-        ))),
-        Found::Nothing => Err(Trouble::Conflict(conflict.clone())),
-    }
-}
 
-/// Looks whether an earlier attempt was carried out.
-pub(super) async fn probe(hub: &Hub, wanted: &Value) -> Probed {
-    let plain: Vec<&str> = wanted["input"]
-        .as_object()
-        .into_iter()
-        .flatten()
-        // Objects need a selection that only the site's schema tells; `sku` is asked for anyway.
-        .filter(|(name, value)| !value.is_object() && !has_objects(value) && *name != "sku")
-        .map(|(name, _)| name.as_str())
-        .collect();
-    let asked: Vec<&str> = plain.iter().copied().chain(["version", "modificationDate"]).collect();
-    match hub.find(sku(wanted), &asked).await {
-        Ok(Found::Nothing) => Probed::Absent,
-        Ok(Found::One(id, node)) if plain.iter().all(|name| same(&node[*name], &wanted["input"][*name])) => {
-            Probed::Done(Facts::from([
-                ("id".to_owned(), Value::from(id.to_string())),
-                ("version".to_owned(), node["version"].clone()),
-                ("modified".to_owned(), node["modificationDate"].clone()),
-                ("action".to_owned(), Value::from("found")),
-            ]))
+    async fn passes(&mut self, id: i64, passes: &[Pass]) -> Result<Facts, Trouble> {
+        let mut facts = Facts::new();
+        for pass in passes {
+            self.sent += 1;
+            facts = self.hub.update(id, pass).await?;
         }
-        Ok(Found::One(..)) => Probed::Absent,
-        Err(trouble) => Probed::Unknown(trouble.fault()),
+        Ok(facts)
     }
 }
 
-fn has_objects(value: &Value) -> bool {
-    value.as_array().is_some_and(|members| members.iter().any(Value::is_object))
+/// The writing operations of a request: one, or without a locale collector one per language. An
+/// object that is to be published is so with the last of them, when everything is there; one that
+/// is taken back is so with the first.
+fn passes(hub: &Hub, wanted: &Value) -> Vec<Pass> {
+    let plain = wanted["input"].as_object().cloned().unwrap_or_default();
+    let localized = wanted["localized"].as_object();
+    let languages = request::languages(wanted, &hub.terms);
+    let first = languages.first().map(|language| (*language).to_owned());
+    let mut passes = vec![Pass { language: first, input: plain, published: None }];
+    if let Some((before, after)) = &hub.collector {
+        let collected = localized.into_iter().flatten();
+        let collected = collected.map(|(field, texts)| (format!("{before}{field}{after}"), texts.clone()));
+        passes[0].input.extend(collected);
+    } else {
+        let of = |language: &str| -> Map<String, Value> {
+            let fields = localized.into_iter().flatten();
+            fields.filter_map(|(field, texts)| Some((field.clone(), texts.get(language)?.clone()))).collect()
+        };
+        for (at, language) in languages.iter().enumerate() {
+            if at == 0 {
+                passes[0].input.extend(of(language));
+            } else {
+                let language = Some((*language).to_owned());
+                passes.push(Pass {
+                    input: of(language.as_deref().unwrap_or_default()),
+                    language,
+                    published: None,
+                });
+            }
+        }
+    }
+    let published = wanted["published"].as_bool();
+    let bearer = if published == Some(true) { passes.last_mut() } else { passes.first_mut() };
+    if let Some(bearer) = bearer {
+        bearer.published = published;
+    }
+    passes
 }
 
-/// 5 and 5.0 are the same number to a server that has only one kind; nothing and an empty text
-/// are the same to one that stores no empty texts.
-fn same(held: &Value, wanted: &Value) -> bool {
-    match (held, wanted) {
-        (Value::Number(held), Value::Number(wanted)) => held.as_f64() == wanted.as_f64(),
-        (Value::Null, Value::String(wanted)) => wanted.is_empty(),
-        (Value::Null, Value::Array(wanted)) => wanted.is_empty(),
-        (held, wanted) => held == wanted,
+/// Looks whether an earlier attempt was carried out. What the schema of the site does not let us
+/// compare is "absent": the repeat is an update that sets the same.
+pub(super) async fn probe(hub: &Hub, wanted: &Value) -> Probed {
+    match hub.compare(wanted).await {
+        Ok((Found::One(_, node), shown)) => {
+            let published = wanted["published"].as_bool().is_none_or(|published| published == shown);
+            if !published || !document::same(&node, wanted) {
+                return Probed::Absent;
+            }
+            let mut facts = verdict::facts_of(&node);
+            facts.insert("action".to_owned(), Value::from("found"));
+            Probed::Done(facts)
+        }
+        Ok((Found::Nothing | Found::Alike(_), _)) | Err(Trouble::Schema(_)) => Probed::Absent,
+        Err(trouble) => Probed::Unknown(trouble.told().0),
     }
 }
 
-fn sku(wanted: &Value) -> &str {
-    wanted["sku"].as_str().unwrap_or_default()
+fn text<'a>(wanted: &'a Value, name: &str) -> &'a str {
+    wanted[name].as_str().unwrap_or_default()
 }

@@ -25,6 +25,8 @@ pub struct Faults {
     pub retry_after_s: Option<u64>,
     /// Keys (SKU, external ID) whose writes are refused, as content that is at fault.
     pub refuse: Vec<String>,
+    /// SKUs whose create the PIM does by half: the object is saved, and the answer says it failed.
+    pub half: Vec<String>,
     /// Share of writing calls (0 to 1) that are done, but whose answer is dropped.
     pub drops: f64,
     /// The answers of the next so many writing calls are dropped, after the work is done.

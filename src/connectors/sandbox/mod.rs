@@ -14,6 +14,7 @@
 //! | `POST /sandbox/faults` | replaces them; `{}` heals |
 //! | `GET /sandbox/journal` | every [`Entry`] so far, one JSON line each |
 //! | `GET /sandbox/contents` | what it holds, as [`Holdings`] |
+//! | `GET /sandbox/events?after=N` | what the PIM would tell listeners: `[{number, event}]` |
 //! | `POST /sandbox/logout` | forgets every login (the shop then answers 401) |
 
 mod faults;
@@ -34,6 +35,7 @@ use tokio::task::JoinHandle;
 use crate::core::catalog::{ConnectionKind, Field, Kind};
 pub use faults::Faults;
 pub use journal::Entry;
+pub use pim::PimProfile;
 use server::Desk;
 use standin::Standin;
 pub use standin::{Held, Holdings};
@@ -44,6 +46,8 @@ pub const API_KEY: &str = "sandbox-key";
 pub const ENDPOINT: &str = "products";
 /// The login that the shop stand-in takes.
 pub const EMAIL: &str = "sandbox@milepost.invalid";
+/// The key that the shop stand-in's store API takes.
+pub const PUBLISHABLE_KEY: &str = "pk_sandbox";
 /// The password that the shop stand-in takes.
 pub const PASSWORD: &str = "sandbox";
 
@@ -96,6 +100,8 @@ pub struct Options {
     pub pim_port: u16,
     /// The port of the shop; 0: any free one.
     pub shop_port: u16,
+    /// Which Data Hub the PIM plays.
+    pub pim_profile: PimProfile,
     /// How the PIM fails from the start.
     pub pim: Faults,
     /// How the shop fails from the start.
@@ -105,7 +111,14 @@ pub struct Options {
 impl Options {
     /// Healthy stand-ins on free ports.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), pim_port: 0, shop_port: 0, pim: Faults::default(), shop: Faults::default() }
+        Self {
+            dir: dir.into(),
+            pim_port: 0,
+            shop_port: 0,
+            pim_profile: PimProfile::default(),
+            pim: Faults::default(),
+            shop: Faults::default(),
+        }
     }
 }
 
@@ -161,7 +174,8 @@ pub async fn serve(options: &Options) -> Result<Sandbox, SandboxError> {
     std::fs::create_dir_all(&options.dir)
         .map_err(SandboxError::io(format!("make {}", options.dir.display())))?;
     let (stop, ending) = watch::channel(());
-    let pim = Desk::open(&journal_path(&options.dir, "pim"), Box::new(pim::Pim::new()), &options.pim)?;
+    let pim = Box::new(pim::Pim::new(options.pim_profile));
+    let pim = Desk::open(&journal_path(&options.dir, "pim"), pim, &options.pim)?;
     let storefront =
         Desk::open(&journal_path(&options.dir, "shop"), Box::new(shop::Shop::new()), &options.shop)?;
     let (pim_seed, shop_seed) = (pim.seed(), storefront.seed());
@@ -181,7 +195,7 @@ pub async fn serve(options: &Options) -> Result<Sandbox, SandboxError> {
 /// A journal is damaged, or the disk refuses.
 pub fn contents(dir: &Path) -> Result<Contents, SandboxError> {
     Ok(Contents {
-        pim: holdings(&journal_path(dir, "pim"), &mut pim::Pim::new())?,
+        pim: holdings(&journal_path(dir, "pim"), &mut pim::Pim::new(PimProfile::default()))?,
         shop: holdings(&journal_path(dir, "shop"), &mut shop::Shop::new())?,
     })
 }

@@ -12,11 +12,12 @@ use std::task::{Context, Poll};
 use axum::Router;
 use axum::body::{Body as HttpBody, to_bytes};
 use axum::extract::connect_info::Connected;
-use axum::extract::{ConnectInfo, Json, Request, State};
+use axum::extract::{ConnectInfo, Json, Query, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::serve::{IncomingStream, Listener};
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
@@ -54,6 +55,7 @@ impl Desk {
             writes.add(&entry.wrote);
             entry.changes.iter().for_each(|change| standin.replay(change));
         })?;
+        standin.heed(faults);
         let inner = Inner { standin, writes, weather: Weather::new(faults), journal };
         Ok(Arc::new(Self { inner: Mutex::new(inner), path: path.to_owned() }))
     }
@@ -104,6 +106,7 @@ pub(super) async fn run(listener: TcpListener, desk: Arc<Desk>, mut stop: watch:
         .route("/sandbox/faults", get(show_faults).post(set_faults))
         .route("/sandbox/journal", get(show_journal))
         .route("/sandbox/contents", get(show_contents))
+        .route("/sandbox/events", get(show_events))
         .route("/sandbox/logout", post(logout))
         .fallback(any(answer))
         .with_state(desk);
@@ -120,7 +123,7 @@ async fn answer(
     ConnectInfo(peer): ConnectInfo<Peer>,
     request: Request,
 ) -> Response {
-    let Some(incoming) = read(request).await else {
+    let Some(mut incoming) = read(request).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
     let (strike, latency, retry_after) = {
@@ -130,6 +133,7 @@ async fn answer(
     if !latency.is_zero() {
         tokio::time::sleep(latency).await;
     }
+    incoming.now = now();
     let (reply, dropped, on_disk) = desk.work(&incoming, strike);
     if on_disk.await.is_err() || dropped {
         peer.cut();
@@ -148,13 +152,13 @@ async fn answer(
 }
 
 async fn read(request: Request) -> Option<Incoming> {
-    // jiff reads the system's clock; the stand-ins are outside of what the Clock port is for.
-    let at = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0);
+    let at = now();
     let (head, body) = request.into_parts();
     let decoded = reqwest::Url::parse(&format!("http://sandbox{}", head.uri)).ok()?;
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     Some(Incoming {
         at,
+        now: at,
         method: head.method.to_string(),
         path: head.uri.path().to_owned(),
         query: decoded.query_pairs().into_owned().collect(),
@@ -167,18 +171,38 @@ async fn read(request: Request) -> Option<Incoming> {
     })
 }
 
+/// Milliseconds since 1970.
+fn now() -> u64 {
+    // jiff reads the system's clock; the stand-ins are outside of what the Clock port is for.
+    u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0)
+}
+
 async fn show_faults(State(desk): State<Arc<Desk>>) -> Json<Faults> {
     Json(desk.lock().weather.faults().clone())
 }
 
 async fn set_faults(State(desk): State<Arc<Desk>>, Json(faults): Json<Faults>) -> StatusCode {
-    desk.lock().weather.set(faults);
+    let inner = &mut *desk.lock();
+    inner.standin.heed(&faults);
+    inner.weather.set(faults);
     StatusCode::NO_CONTENT
 }
 
 async fn show_contents(State(desk): State<Arc<Desk>>) -> Json<Holdings> {
     let inner = desk.lock();
     Json(inner.writes.holdings(&*inner.standin))
+}
+
+/// Which events are asked for.
+#[derive(serde::Deserialize)]
+struct Behind {
+    /// The number of the last one that is known.
+    #[serde(default)]
+    after: u64,
+}
+
+async fn show_events(State(desk): State<Arc<Desk>>, Query(behind): Query<Behind>) -> Json<Vec<Value>> {
+    Json(desk.lock().standin.events(behind.after))
 }
 
 async fn logout(State(desk): State<Arc<Desk>>) -> StatusCode {

@@ -5,11 +5,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::faults::Faults;
+
 /// A call as it arrived.
 #[derive(Debug)]
 pub(super) struct Incoming {
-    /// When, in milliseconds since 1970.
+    /// When it arrived, in milliseconds since 1970.
     pub(super) at: u64,
+    /// When its work began, in milliseconds since 1970.
+    pub(super) now: u64,
     /// The method, in capitals.
     pub(super) method: String,
     /// The path without the query.
@@ -82,6 +86,15 @@ pub(super) trait Standin: Send {
 
     /// The keys that are held now, each with its state in the other system's words.
     fn keys(&self) -> Vec<(String, String)>;
+
+    /// Takes note of the faults that only this stand-in knows how to have.
+    fn heed(&mut self, _faults: &Faults) {}
+
+    /// What it would tell listeners, `{number, event}` of each behind the number `after`, oldest
+    /// first. The numbers begin with 1 and survive a restart.
+    fn events(&self, _after: u64) -> Vec<Value> {
+        Vec::new()
+    }
 
     /// Forgets every login.
     fn logout(&mut self) {}

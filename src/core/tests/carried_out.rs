@@ -26,10 +26,11 @@ fn track(rng: &mut StdRng) -> Track {
         let needs: Vec<usize> = (0..at).filter(|_| rng.random_bool(0.45)).collect();
         let settle = [SettleBy::Probe, SettleBy::Repeat, SettleBy::Person][rng.random_range(0..3)];
         let name = format!("s{at}");
-        let known = match rng.random_range(0..6) {
+        let known = match rng.random_range(0..7) {
             0 | 1 => step(&name, Role::Pure, &needs),
             2 => step(&name, Role::Receive, &needs),
             3 => step(&name, Role::Timer, &needs),
+            4 => step(&name, Role::Listen, &needs),
             _ => effect(&name, &needs, settle),
         };
         PlanStep { revision: u32::from(rng.random_bool(0.3)), ..known }
@@ -42,7 +43,9 @@ fn state(rng: &mut StdRng, role: Role) -> S {
     let any = match role {
         Role::Pure | Role::Source => vec![S::Pending, S::Succeeded, S::Succeeded, S::DeadLettered],
         Role::Timer => vec![S::Pending, S::Waiting(AT), S::Succeeded, S::Cancelled],
-        Role::Receive => vec![S::Pending, S::Waiting(AT), S::Succeeded, S::Succeeded, S::DeadLettered],
+        Role::Receive | Role::Listen => {
+            vec![S::Pending, S::Waiting(AT), S::Succeeded, S::Succeeded, S::DeadLettered]
+        }
         Role::Effect { .. } => vec![
             S::Pending,
             S::Running,
@@ -107,8 +110,8 @@ fn carry_out(track: &Track, progress: &mut Progress, mut found: impl FnMut() -> 
                 let absent = Kind::Absent { until: Some(AT) };
                 record(track, progress, at, if found() { done() } else { absent });
             }
-            (S::Pending, Role::Timer | Role::Receive) => {
-                record(track, progress, at, Kind::Parked { until: AT });
+            (S::Pending, Role::Timer | Role::Receive | Role::Listen) => {
+                record(track, progress, at, Kind::Parked { until: AT, facts: Facts::new() });
             }
             (S::Pending | S::Backoff(_), Role::Effect { .. }) => {
                 record(track, progress, at, Kind::Intended);

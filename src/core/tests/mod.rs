@@ -42,6 +42,7 @@ pub(super) fn step(name: &str, role: Role, needs: &[usize]) -> PlanStep {
         tolerant: false,
         messages: match role {
             Role::Receive => crate::core::plan::Messages::About,
+            Role::Listen => crate::core::plan::Messages::Signals,
             _ => crate::core::plan::Messages::None,
         },
         delete_after: crate::core::plan::DeleteAfter::Taken,

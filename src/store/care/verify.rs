@@ -14,6 +14,7 @@ use crate::core::id::RunId;
 use crate::core::plan::Plan;
 use crate::core::progress::Progress;
 use crate::core::run::Run;
+use crate::core::signal::{Awaiting, Kept};
 use crate::core::start::StartKey;
 use crate::core::tally::{StepTally, Tally};
 
@@ -175,6 +176,8 @@ impl Check<'_> {
             Some(b'S') => self.spilled(key, &payload)?,
             Some(b'D') => drop(kept::decode(&payload).map_err(at)?),
             Some(b'P') => drop(cells::from_json::<StartKey>(&payload).map_err(at)?),
+            Some(b'E') => drop(cells::from_json::<Kept>(&payload).map_err(at)?),
+            Some(b'H') => drop(cells::from_json::<Awaiting>(&payload).map_err(at)?),
             Some(b'K') => drop(claims::row(&payload).map_err(at)?),
             Some(b'G') => {}
             _ => {

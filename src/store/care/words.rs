@@ -11,7 +11,9 @@ const KINDS: &[(u8, &str)] = &[
     (b'A', "entrants"),
     (b'B', "bodies of items"),
     (b'D', "dead letters kept"),
+    (b'E', "signals kept"),
     (b'G', "removals under way"),
+    (b'H', "items that wait for signals"),
     (b'I', "items"),
     (b'K', "idempotency keys"),
     (b'M', "format"),
@@ -36,7 +38,7 @@ pub(super) fn kind(key: &[u8]) -> Option<&'static str> {
 pub(super) fn run_of(key: &[u8]) -> Option<RunId> {
     match key.first()? {
         b'S' => run_of(key.get(1..)?),
-        b'M' | b'N' | b'D' | b'K' | b'P' => None,
+        b'M' | b'N' | b'D' | b'K' | b'P' | b'E' | b'H' => None,
         _ => run_in(key).filter(|run| *run != SHARED),
     }
 }
@@ -54,6 +56,8 @@ pub(super) fn place(key: &[u8]) -> String {
         Some(b'M') => "the format of the store".to_owned(),
         Some(b'N') => "the number of batches".to_owned(),
         Some(b'K') => format!("the idempotency key {:032x}", run_in(key).map_or(0, |id| id.0)),
+        Some(b'E') => "a signal that is kept".to_owned(),
+        Some(b'H') => "who waits for a signal".to_owned(),
         Some(b'R') => format!("the record of {run}"),
         Some(b'W') => format!("the watermark of {run}"),
         Some(b'V') => format!("event {number} of {run}"),

@@ -92,9 +92,10 @@ fn cells() -> impl Strategy<Value = Cell> {
     );
     let fault = prop::option::weighted(0.1, ".{0,300}".prop_map(|text| Fault::new("Refused", text)));
     let rare = prop_oneof![4 => Just((0, 0)), 1 => (0..3u32, 0..300u32)];
-    let rare = (rare, prop_oneof![9 => Just(0u32), 1 => 0..3u32]);
+    let began = prop::option::weighted(0.2, (0..100_000u64).prop_map(Timestamp));
+    let rare = (rare, (prop_oneof![9 => Just(0u32), 1 => 0..3u32], began));
     (state, 0..4u32, 0..3u32, 0..3u32, rare, at, facts, fault).prop_map(
-        |(state, attempts, spent, looks, ((doubts, revision), redone), at, facts, fault)| Cell {
+        |(state, attempts, spent, looks, ((doubts, revision), (redone, began)), at, facts, fault)| Cell {
             state,
             attempts,
             spent,
@@ -103,6 +104,7 @@ fn cells() -> impl Strategy<Value = Cell> {
             redone,
             revision,
             at,
+            began,
             facts,
             fault,
         },

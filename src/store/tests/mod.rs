@@ -7,6 +7,7 @@ mod format;
 mod open_runs;
 mod power;
 mod queues;
+mod signals;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -26,13 +27,13 @@ use crate::core::progress::Progress;
 use crate::core::queue::{Only, Receive};
 use crate::core::run::{Run, Status};
 use crate::core::time::Timestamp;
-use crate::ports::{Clock, Journal, OwnQueue, Pins};
+use crate::ports::{Clock, Journal, OwnQueue, Pins, Signals};
 
 use super::{MemoryStore, Store};
 
 /// All ports of a store.
-pub(super) trait Ports: Journal + OwnQueue + Pins {}
-impl<T: Journal + OwnQueue + Pins> Ports for T {}
+pub(super) trait Ports: Journal + OwnQueue + Pins + Signals {}
+impl<T: Journal + OwnQueue + Pins + Signals> Ports for T {}
 
 pub(super) const START: u64 = 1_767_225_600_000;
 

@@ -1,15 +1,15 @@
 //! A server of the AWS API that belongs to one test, which may kill it and start it anew. It holds
 //! everything in memory: one started anew knows nothing.
 
-use std::fs::File;
-use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use super::Aws;
+use crate::process::{free_port, script, spawn};
 
 /// Longest time that a start may take on a busy machine; alone it takes 2 to 5 s.
 const START_MAX: Duration = Duration::from_mins(2);
@@ -25,11 +25,9 @@ pub(crate) struct Server {
 impl Server {
     /// Returns once it answers.
     pub(crate) fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
+        let port = free_port();
         let dir = tempfile::tempdir().unwrap();
-        let child = spawn(port, &dir.path().join("0"));
+        let child = start(port, &dir.path().join("0"));
         let mut server = Self { port, starts: 0, dir, child };
         server.until_ready();
         server
@@ -49,7 +47,7 @@ impl Server {
     /// Starts it at the same address, empty. It was killed before.
     pub(crate) fn start_anew(&mut self) {
         self.starts += 1;
-        self.child = spawn(self.port, &self.dir.path().join(self.starts.to_string()));
+        self.child = start(self.port, &self.dir.path().join(self.starts.to_string()));
         self.until_ready();
     }
 
@@ -72,9 +70,8 @@ impl Drop for Server {
     }
 }
 
-fn spawn(port: u16, folder: &PathBuf) -> Child {
-    let log = File::create(folder.with_extension("log")).unwrap();
-    let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/services/aws/serve"));
-    command.arg(port.to_string()).arg(folder).stdin(Stdio::null());
-    command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
+fn start(port: u16, folder: &Path) -> Child {
+    let mut command = script("aws/serve");
+    command.arg(port.to_string()).arg(folder);
+    spawn(command, &folder.with_extension("log"))
 }

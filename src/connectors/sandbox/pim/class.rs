@@ -2,8 +2,6 @@
 //! from. Operation names and system fields are Data Hub's; the fields of the class are what one
 //! plausible site has.
 
-use serde_json::Value;
-
 /// What a field of the class takes and gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -15,36 +13,71 @@ pub(super) enum Kind {
     Bool,
     /// A list of texts (a multiselect).
     Texts,
+    /// Unix seconds as text, or a date as text; shown as a text.
+    Date,
     /// `{value, unit | unitId}`.
     Quantity,
-    /// One text per language.
+    /// One text per language; an input sets that of `defaultLanguage`.
     Localized,
-    /// One text per name, set as a whole.
+    /// The site's locale collector: an input sets the languages that it names of another field.
+    Collector(&'static str),
+    /// One text per name, set as a whole: a data type of the site's own.
     Named,
+    /// `{id}` of an asset.
+    Image,
+    /// `{replace, images: [{id}]}`: without `replace` the images are appended.
+    Gallery,
     /// One reference to another element.
-    Reference,
-    /// References to other elements.
-    References,
+    Relation,
+    /// References to other elements, set as a whole.
+    Relations,
     /// What the stand-in takes and forgets.
-    Ignored,
+    Tags,
+    /// A system column that the site has added to the mutation schema.
+    Column(&'static str),
 }
 
-/// The fields that a mutation may set, system columns that the site has added included.
-pub(super) const INPUT: &[(&str, Kind)] = &[
+impl Kind {
+    /// The type of what an input gives, and of what a query shows; `None`: queries do not have it.
+    pub(super) fn types(self) -> (&'static str, Option<&'static str>) {
+        match self {
+            Self::Text | Self::Date | Self::Localized => ("String", Some("String")),
+            Self::Number => ("Float", Some("Float")),
+            Self::Bool => ("Boolean", Some("Boolean")),
+            Self::Texts => ("[String]", Some("[String]")),
+            Self::Quantity => ("QuantityValueInput", Some("QuantityValue")),
+            Self::Collector(_) => ("LocalizedString", None),
+            Self::Named => ("NamedTexts", Some("NamedTexts")),
+            Self::Image => ("ImageInput", Some("asset")),
+            Self::Gallery => ("ImageGalleryInput", Some("[hotspotimage]")),
+            Self::Relation => ("ElementDescriptorInput", Some("object_Category")),
+            Self::Relations => ("[ElementDescriptorInput]", Some("[object_Category]")),
+            Self::Tags => ("[ElementTag]", None),
+            // The system columns of queries are not fields of the class.
+            Self::Column(of) => (of, None),
+        }
+    }
+}
+
+/// The fields that a mutation may set.
+pub(super) const FIELDS: &[(&str, Kind)] = &[
     ("sku", Kind::Text),
     ("ean", Kind::Text),
     ("status", Kind::Text),
     ("price", Kind::Number),
     ("weight", Kind::Quantity),
-    ("name", Kind::Text),
-    ("description", Kind::Text),
-    ("name_translated", Kind::Localized),
-    ("mainImage", Kind::Reference),
-    ("categories", Kind::References),
-    ("published", Kind::Bool),
-    ("key", Kind::Text),
-    ("tags", Kind::Ignored),
-    // What this site has beside the example of the facts.
+    ("name", Kind::Localized),
+    ("description", Kind::Localized),
+    ("name_translated", Kind::Collector("name")),
+    ("description_translated", Kind::Collector("description")),
+    ("availableFrom", Kind::Date),
+    ("mainImage", Kind::Image),
+    ("gallery", Kind::Gallery),
+    ("mainCategory", Kind::Relation),
+    ("categories", Kind::Relations),
+    ("published", Kind::Column("Boolean")),
+    ("key", Kind::Column("String")),
+    ("tags", Kind::Tags),
     ("urlKey", Kind::Text),
     ("brand", Kind::Text),
     ("currency", Kind::Text),
@@ -58,37 +91,7 @@ pub(super) const INPUT: &[(&str, Kind)] = &[
     ("contentHash", Kind::Text),
 ];
 
-/// The system fields that a query may ask for.
-pub(super) const SYSTEM: &[&str] =
-    &["id", "creationDate", "modificationDate", "version", "objectType", "classname", "index", "fullpath"];
-
 /// What a field takes, if the class has it.
 pub(super) fn kind(name: &str) -> Option<Kind> {
-    INPUT.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind)
-}
-
-/// Checks one value of an input against its field. The error is the text of a GraphQL error.
-pub(super) fn check(name: &str, value: &Value) -> Result<(), String> {
-    let Some(kind) = kind(name) else {
-        return Err(format!("Field \"{name}\" is not defined by type \"UpdateProductInput\"."));
-    };
-    let fits = match (kind, value) {
-        (_, Value::Null) | (Kind::Ignored, _) => true,
-        (Kind::Text, value) => value.is_string(),
-        (Kind::Number, value) => value.is_number(),
-        (Kind::Bool, value) => value.is_boolean(),
-        (Kind::Texts, value) => value.as_array().is_some_and(|texts| texts.iter().all(Value::is_string)),
-        (Kind::Quantity | Kind::Localized | Kind::Named | Kind::Reference, value) => value.is_object(),
-        (Kind::References, value) => {
-            value.as_array().is_some_and(|members| members.iter().all(Value::is_object))
-        }
-    };
-    if fits {
-        return Ok(());
-    }
-    Err(match kind {
-        Kind::Number => format!("Float cannot represent non numeric value: {value}"),
-        Kind::Bool => format!("Boolean cannot represent a non boolean value: {value}"),
-        _ => format!("String cannot represent a non string value: {value}"),
-    })
+    FIELDS.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind)
 }

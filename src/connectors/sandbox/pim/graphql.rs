@@ -139,7 +139,8 @@ impl Parser<'_> {
                 "true" => Value::Bool(true),
                 "false" => Value::Bool(false),
                 "null" => Value::Null,
-                word => Value::String(word.to_owned()),
+                // No type of the schema is an enumeration.
+                word => return Err(format!("String cannot represent a non string value: {word}")),
             },
             Some(found) => return Err(unexpected(found)),
             None => return Err(ended()),

@@ -1,26 +1,48 @@
-//! The PIM stand-in: one Data Hub GraphQL endpoint (profile 1.8) for a class `Product` whose SKU
-//! is marked unique. Everything that Data Hub would understand is HTTP 200, failures included.
+//! The PIM stand-in: one Data Hub GraphQL endpoint for a class `Product` whose SKU is marked
+//! unique. Everything that Data Hub would understand is HTTP 200, failures included.
+//!
+//! It is written from what Data Hub's source says, and was never compared with a real Pimcore.
+//! Read in this order: `class` and `site` (what the site has), `schema` (what may be asked),
+//! `query`, `filter`, `mutation`, `input` (what is done), `events` (what listeners would hear),
+//! `cache` (Data Hub's output cache), `profile` (which Data Hub it plays).
 
+mod cache;
 mod class;
+mod events;
+mod filter;
 mod graphql;
+mod input;
 mod mutation;
 mod object;
+mod profile;
 mod query;
+mod schema;
+mod site;
 
 use serde_json::{Map, Value, json};
 
+use super::faults::Faults;
 use super::standin::{Body, Incoming, Reply, Standin};
 use super::{API_KEY, ENDPOINT};
+use cache::Cache;
+use events::Events;
 use graphql::{Field, Operation};
 use object::{Object, Objects};
+pub use profile::PimProfile;
+use query::View;
 
 /// Where Data Hub serves its endpoints.
 const ROUTE: &str = "/pimcore-graphql-webservices/";
 
 /// The PIM stand-in.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pim {
+    profile: PimProfile,
     objects: Objects,
+    events: Events,
+    cache: Cache,
+    /// SKUs whose create fails at its second save.
+    halves: Vec<String>,
 }
 
 /// What carrying out one field came to: its value, and what it touched and changed.
@@ -32,14 +54,36 @@ struct Done {
     keys: Vec<String>,
     wrote: Vec<String>,
     changes: Vec<Value>,
+    /// Names of events, and the object as it then was.
+    events: Vec<(&'static [&'static str], Object)>,
 }
 
 impl Pim {
-    pub(super) fn new() -> Self {
-        Self::default()
+    pub(super) fn new(profile: PimProfile) -> Self {
+        Self {
+            profile,
+            objects: Objects::default(),
+            events: Events::default(),
+            cache: Cache::default(),
+            halves: Vec::new(),
+        }
     }
 
     fn execute(&mut self, incoming: &Incoming, refuses: &dyn Fn(&str) -> bool) -> Reply {
+        let key = cache::key(&incoming.body);
+        if let Some(answer) = self.cache.get(&key, incoming.now) {
+            return Reply::json("cached", 200, answer.clone());
+        }
+        let reply = self.fresh(incoming, refuses);
+        if !reply.wrote.is_empty() {
+            self.cache.clear();
+        } else if let Body::Json(answer) = &reply.body {
+            self.cache.put(key, incoming.now, answer.clone());
+        }
+        reply
+    }
+
+    fn fresh(&mut self, incoming: &Incoming, refuses: &dyn Fn(&str) -> bool) -> Reply {
         let failed =
             |message: String| Reply::json("graphql", 200, json!({ "errors": [{ "message": message }] }));
         let Ok(Value::Object(request)) = serde_json::from_slice(&incoming.body) else {
@@ -52,26 +96,48 @@ impl Pim {
             Ok(operation) => operation,
             Err(message) => return failed(message),
         };
-        // The whole operation is validated before any of it is carried out.
-        if let Err(message) = operation.fields.iter().try_for_each(|field| validate(&operation, field)) {
+        // The whole operation is checked before any of it is carried out.
+        if let Err(message) = schema::check(&operation, self.profile) {
             return failed(message);
         }
-        self.carry_out(&operation, incoming.at / 1000, refuses)
+        self.carry_out(&operation, incoming, refuses)
     }
 
-    fn carry_out(&mut self, operation: &Operation, now: u64, refuses: &dyn Fn(&str) -> bool) -> Reply {
+    fn carry_out(
+        &mut self,
+        operation: &Operation,
+        incoming: &Incoming,
+        refuses: &dyn Fn(&str) -> bool,
+    ) -> Reply {
         let mut data = Map::new();
         let mut errors = Vec::new();
         let names: Vec<&str> = operation.fields.iter().map(|field| field.name.as_str()).collect();
         let mut reply = Reply::json(&names.join(" "), 200, Value::Null);
         for field in &operation.fields {
-            let done = match field.name.as_str() {
-                "getProduct" => query::one(&self.objects, field),
-                "getProductListing" => query::listing(&self.objects, field),
-                "createProduct" => mutation::create(&mut self.objects, field, now, refuses),
-                "updateProduct" => mutation::update(&mut self.objects, field, now, refuses),
-                _ => mutation::delete(&mut self.objects, field),
+            let view = View::of(self.profile, field);
+            let mut desk = mutation::Desk {
+                objects: &mut self.objects,
+                view,
+                arrived: incoming.at,
+                now: incoming.now,
+                refuses,
+                halves: &self.halves,
             };
+            let done = match field.name.as_str() {
+                "__typename" => {
+                    let root = if operation.mutation { "Mutations" } else { "Query" };
+                    Done { value: Value::from(root), ..Done::default() }
+                }
+                "getProduct" => query::one(desk.objects, field, view),
+                "getProductListing" => query::listing(desk.objects, field, view),
+                "getAsset" => query::asset(field),
+                "createProduct" => mutation::create(&mut desk, field),
+                "updateProduct" => mutation::update(&mut desk, field),
+                _ => mutation::delete(&mut desk, field),
+            };
+            for (names, object) in &done.events {
+                self.events.add(names, object);
+            }
             errors.extend(done.error.map(|message| json!({ "message": message, "path": [field.alias] })));
             data.insert(field.alias.clone(), done.value);
             reply.keys.extend(done.keys);
@@ -84,10 +150,13 @@ impl Pim {
         }
         Reply { body: Body::Json(body), ..reply }
     }
-}
 
-fn validate(operation: &Operation, field: &Field) -> Result<(), String> {
-    if operation.mutation { mutation::validate(field) } else { query::validate(field) }
+    /// The events that a change in the journal stands for.
+    fn remember(&mut self, change: &Value, object: &Object) {
+        let names = change.get("events").and_then(Value::as_array).into_iter().flatten();
+        let names: Vec<&str> = names.filter_map(Value::as_str).collect();
+        self.events.add(&names, object);
+    }
 }
 
 impl Standin for Pim {
@@ -117,10 +186,21 @@ impl Standin for Pim {
         if let Some(object) =
             change.get("put").and_then(|put| serde_json::from_value::<Object>(put.clone()).ok())
         {
+            self.remember(change, &object);
             self.objects.put(object);
-        } else if let Some(id) = change.get("gone").and_then(Value::as_u64) {
-            self.objects.remove(id);
+        } else if let Some(id) = change.get("gone").and_then(Value::as_u64)
+            && let Some(object) = self.objects.remove(id)
+        {
+            self.events.add(events::DELETED, &object);
         }
+    }
+
+    fn heed(&mut self, faults: &Faults) {
+        self.halves.clone_from(&faults.half);
+    }
+
+    fn events(&self, after: u64) -> Vec<Value> {
+        self.events.after(after)
     }
 
     fn keys(&self) -> Vec<(String, String)> {
@@ -132,37 +212,4 @@ impl Standin for Pim {
 /// The value of an argument that may be left out.
 fn argument<'a>(field: &'a Field, name: &str) -> Option<&'a Value> {
     field.arguments.get(name).filter(|value| !value.is_null())
-}
-
-/// Checks that every argument is known and of its type. `known` names them with the type that the
-/// schema gives.
-fn check_arguments(field: &Field, root: &str, known: &[(&str, &str)]) -> Result<(), String> {
-    for (name, value) in &field.arguments {
-        let Some((_, kind)) = known.iter().find(|(known, _)| known == name) else {
-            return Err(format!(
-                "Unknown argument \"{name}\" on field \"{}\" of type \"{root}\".",
-                field.name
-            ));
-        };
-        let fits = match (*kind, value) {
-            (kind, Value::Null) => !kind.ends_with('!'),
-            ("Int", value) => value.is_i64() || value.is_u64(),
-            ("Boolean", value) => value.is_boolean(),
-            ("[String]", value) => value.is_string() || value.is_array(),
-            ("UpdateProductInput", value) => value.is_object(),
-            (_, value) => value.is_string(),
-        };
-        if !fits {
-            let kind = kind.trim_end_matches('!');
-            return Err(format!("{kind} cannot represent this value of argument \"{name}\": {value}"));
-        }
-    }
-    let missing =
-        known.iter().find(|(name, kind)| kind.ends_with('!') && !field.arguments.contains_key(*name));
-    missing.map_or(Ok(()), |(name, kind)| {
-        Err(format!(
-            "Field \"{}\" argument \"{name}\" of type \"{kind}\" is required but not provided.",
-            field.name
-        ))
-    })
 }

@@ -37,6 +37,29 @@ impl Object {
         self.fields.get("sku").and_then(Value::as_str).filter(|sku| !sku.is_empty())
     }
 
+    /// A localized text; null when there is none in that language.
+    pub(super) fn text(&self, name: &str, language: &str) -> Value {
+        match self.fields.get(name) {
+            Some(Value::Object(texts)) => texts.get(language).cloned().unwrap_or_default(),
+            // A journal of before languages: the text is in the first one.
+            Some(text) if language == super::site::LANGUAGES[0] => text.clone(),
+            _ => Value::Null,
+        }
+    }
+
+    /// Sets a localized text.
+    pub(super) fn set_text(&mut self, name: &str, language: &str, text: Value) {
+        let first = super::site::LANGUAGES[0];
+        let texts = match self.fields.remove(name) {
+            Some(Value::Object(texts)) => texts,
+            Some(old) => Map::from_iter([(first.to_owned(), old)]),
+            None => Map::new(),
+        };
+        let entry = texts.into_iter().filter(|(known, _)| known != language);
+        let texts = entry.chain([(language.to_owned(), text)]).collect();
+        self.fields.insert(name.to_owned(), Value::Object(texts));
+    }
+
     /// What the journal calls it.
     pub(super) fn name(&self) -> String {
         self.sku().map_or_else(|| self.fullpath(), ToOwned::to_owned)
@@ -52,6 +75,10 @@ pub(super) struct Objects {
     paths: HashMap<String, u64>,
     /// Ids by SKU. The column's collation is case-insensitive, and so is its unique index.
     skus: HashMap<String, u64>,
+    /// The highest ID that was ever given: none is given twice.
+    last: u64,
+    /// When each was first saved by this process, in milliseconds since 1970.
+    saved: HashMap<u64, u64>,
 }
 
 impl Objects {
@@ -73,22 +100,33 @@ impl Objects {
     }
 
     pub(super) fn next_id(&self) -> u64 {
-        self.all.keys().next_back().map_or(FOLDER_ID + 1, |last| last + 1)
+        self.last.max(FOLDER_ID) + 1
     }
 
     /// What the database would say against writing this object, if anything: the check of the
-    /// path comes first, the unique index of the SKU last.
-    pub(super) fn conflict(&self, object: &Object) -> Option<String> {
+    /// path comes first, the unique indexes last. Who arrived before the other was saved passed
+    /// the check, which takes no lock, and met the index.
+    pub(super) fn conflict(&self, object: &Object, arrived: u64) -> Option<String> {
+        const TAKEN: &str = "unique constraint violation";
         let path = object.fullpath();
-        if self.at(&path).is_some_and(|other| other.id != object.id) {
-            return Some(format!("Duplicate full path [ {path} ] - cannot save object"));
+        if let Some(other) = self.at(&path).filter(|other| other.id != object.id) {
+            let raced = self.saved.get(&other.id).is_some_and(|saved| arrived <= *saved);
+            let seen = format!("Duplicate full path [ {path} ] - cannot save object");
+            return Some(if raced { TAKEN.to_owned() } else { seen });
         }
         let taken = object.sku().and_then(|sku| self.with_sku(sku));
-        taken.filter(|other| other.id != object.id).map(|_| "unique constraint violation".to_owned())
+        taken.filter(|other| other.id != object.id).map(|_| TAKEN.to_owned())
+    }
+
+    /// Writes an object at a moment, in milliseconds since 1970.
+    pub(super) fn save(&mut self, object: Object, now: u64) {
+        self.saved.entry(object.id).or_insert(now);
+        self.put(object);
     }
 
     pub(super) fn put(&mut self, object: Object) {
         self.remove(object.id);
+        self.last = self.last.max(object.id);
         self.paths.insert(object.fullpath(), object.id);
         if let Some(sku) = object.sku() {
             self.skus.insert(sku.to_lowercase(), object.id);

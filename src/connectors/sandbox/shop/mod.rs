@@ -1,10 +1,13 @@
 //! The shop stand-in: the part of Medusa's admin API that products go through. Bodies are strict,
 //! batches are all or nothing, `created` is not in the order of the request.
 
+mod around;
 mod product;
 mod routes;
 mod shelf;
+mod store;
 mod strict;
+mod tree;
 mod variants;
 
 use std::collections::HashSet;
@@ -13,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::standin::{Body, Incoming, Reply, Standin};
 use super::{EMAIL, PASSWORD};
+use around::Around;
 use shelf::Shelf;
 
 /// Longest body of an ordinary route.
@@ -24,6 +28,7 @@ const BATCH_BYTES_MAX: usize = 2 * 1024 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct Shop {
     shelf: Shelf,
+    around: Around,
     /// Logins that are good. They do not survive a restart, so a client meets a 401 then.
     tokens: HashSet<String>,
 }
@@ -51,7 +56,7 @@ impl Refusal {
     }
 
     fn body(&self) -> Value {
-        if self.status == 500 {
+        if self.kind == "unknown_error" {
             return json!({ "code": self.kind, "type": self.kind, "message": self.message });
         }
         json!({ "type": self.kind, "message": self.message })
@@ -63,6 +68,7 @@ struct Ask<'a> {
     /// Milliseconds since 1970.
     at: u64,
     body: &'a Value,
+    around: &'a Around,
     refuses: &'a dyn Fn(&str) -> bool,
 }
 
@@ -78,6 +84,11 @@ impl Shop {
             let body = json!({ "type": "unauthorized", "message": "Invalid email or password" });
             return Reply::json(call, 401, body);
         }
+        self.renewed(call)
+    }
+
+    /// A new token.
+    fn renewed(&mut self, call: &str) -> Reply {
         let token = format!("stand-in.{}", uuid::Uuid::now_v7().simple());
         self.tokens.insert(token.clone());
         Reply::json(call, 200, json!({ "token": token }))
@@ -96,7 +107,13 @@ impl Standin for Shop {
         match (incoming.method.as_str(), segments.as_slice()) {
             ("GET", ["health"]) => return Reply::page(&call, 200, "OK"),
             ("POST", ["auth", "user", "emailpass"]) => return self.login(incoming),
+            ("POST", ["auth", "token", "refresh"]) if self.is_logged_in(incoming) => {
+                return self.renewed(&call);
+            }
             _ => {}
+        }
+        if segments.as_slice() == ["store", "products"] && incoming.method == "GET" {
+            return store::list(&self.shelf, incoming);
         }
         // Authentication runs before everything else.
         if segments.first() == Some(&"admin") && !self.is_logged_in(incoming) {
@@ -108,22 +125,36 @@ impl Standin for Shop {
             return Reply::json(&call, 413, body);
         }
         if incoming.method == "GET" {
+            if let Some(reply) = self.around.read(&segments, incoming) {
+                return reply;
+            }
             return match segments.as_slice() {
                 ["admin", "products"] => routes::list(&self.shelf, incoming),
                 ["admin", "products", id] => routes::one(&self.shelf, id),
+                ["admin", "inventory-items"] => routes::items(&self.shelf, &self.around, incoming),
                 _ => Reply::page(&call, 404, "Cannot find this route"),
             };
+        }
+        if let ("DELETE", ["admin", "inventory-items", id]) = (incoming.method.as_str(), segments.as_slice())
+        {
+            return routes::remove_item(&mut self.shelf, id);
         }
         let json_sent = incoming.headers.get("content-type").is_some_and(|kind| kind.contains("json"));
         let body = match serde_json::from_slice::<Value>(&incoming.body) {
             Ok(body) if json_sent => body,
             _ => return Reply::json(&call, 400, Refusal::invalid("Invalid request: malformed JSON").body()),
         };
-        let ask = Ask { at: incoming.at, body: &body, refuses };
+        if let Some(reply) = self.around.write(&segments, &body, &self.shelf) {
+            return reply;
+        }
+        let ask = Ask { at: incoming.at, body: &body, around: &self.around, refuses };
         match (incoming.method.as_str(), segments.as_slice()) {
             ("POST", ["admin", "products"]) => routes::create(&mut self.shelf, &ask),
             ("POST", ["admin", "products", "batch"]) => routes::batch(&mut self.shelf, &ask),
             ("POST", ["admin", "products", id]) => routes::update(&mut self.shelf, id, &ask),
+            ("POST", ["admin", "products", id, "options", "batch"]) => {
+                routes::options(&mut self.shelf, id, &ask)
+            }
             ("POST", ["admin", "products", id, "variants", "batch"]) => {
                 routes::variants(&mut self.shelf, id, &ask)
             }
@@ -141,6 +172,7 @@ impl Standin for Shop {
 
     fn replay(&mut self, change: &Value) {
         self.shelf.replay(change);
+        self.around.replay(change);
     }
 
     fn keys(&self) -> Vec<(String, String)> {

@@ -1,10 +1,9 @@
 //! Creating and updating one product of the shop stand-in, with the defaults and traps of the
 //! real one.
 
-use std::collections::HashSet;
-
 use serde_json::{Map, Value, json};
 
+use super::around::Around;
 use super::shelf::{Shelf, name, text};
 use super::{Ask, Refusal, variants};
 
@@ -65,11 +64,13 @@ pub(super) fn create(shelf: &mut Shelf, body: &Value, ask: &Ask<'_>) -> Result<S
         product["thumbnail"] = body["images"][0]["url"].clone();
     }
     apply(shelf, &mut product, body, ask)?;
+    let mut new = Vec::new();
     for variant in body["variants"].as_array().into_iter().flatten() {
         let made = variants::made(shelf, &product, variant)?;
+        new.push(made["id"].clone());
         push(&mut product["variants"], made);
     }
-    shelf.put(product)?;
+    variants::put(shelf, product, &new)?;
     Ok(id)
 }
 
@@ -92,7 +93,7 @@ pub(super) fn update(shelf: &mut Shelf, id: &str, body: &Value, ask: &Ask<'_>) -
 
 /// Sets what the body names, for both.
 fn apply(shelf: &mut Shelf, product: &mut Value, body: &Value, ask: &Ask<'_>) -> Result<(), Refusal> {
-    check_references(body)?;
+    check_references(body, ask.around)?;
     if let Some(status) = body["status"].as_str()
         && !STATUSES.contains(&status)
     {
@@ -117,8 +118,10 @@ fn apply(shelf: &mut Shelf, product: &mut Value, body: &Value, ask: &Ask<'_>) ->
         product["shipping_profile"] = if id.is_null() { Value::Null } else { json!({ "id": id }) };
     }
     if let Some(images) = body.get("images").and_then(Value::as_array) {
-        product["images"] =
-            images.iter().map(|image| json!({ "id": shelf.next("img"), "url": image["url"] })).collect();
+        product["images"] = (0..)
+            .zip(images)
+            .map(|(rank, image)| json!({ "id": shelf.next("img"), "url": image["url"], "rank": rank }))
+            .collect();
     }
     if let Some(metadata) = body.get("metadata") {
         product["metadata"] = merged(&product["metadata"], metadata);
@@ -131,24 +134,30 @@ fn apply(shelf: &mut Shelf, product: &mut Value, body: &Value, ask: &Ask<'_>) ->
     Ok(())
 }
 
-/// The stand-in has no categories, tags, types and collections, so every id of one is unknown;
-/// channels and profiles are not looked at by the real one either.
-fn check_references(body: &Value) -> Result<(), Refusal> {
+/// Unknown categories, tags, types and collections are refused; channels and profiles are not looked at
+/// by the real one either.
+fn check_references(body: &Value, around: &Around) -> Result<(), Refusal> {
     let unknown = |relation: &str, id: &str| {
         let message =
             format!("You tried to set relationship {relation}: {id}, but such entity does not exist");
         Err(Refusal::not_found(message))
     };
-    if let Some(id) = body["categories"][0]["id"].as_str() {
+    let missing = |list: &str| {
+        let mut ids = body[list].as_array().into_iter().flatten().map(|entry| text(entry, "id"));
+        ids.find(|id| !around.has(id))
+    };
+    if let Some(id) = missing("categories") {
         return unknown("product_category_id", id);
     }
     for relation in ["type_id", "collection_id"] {
-        if let Some(id) = body[relation].as_str() {
+        if let Some(id) = body[relation].as_str().filter(|id| !around.has(id)) {
             return unknown(relation, id);
         }
     }
-    match body["tags"][0]["id"].as_str() {
-        Some(id) => Err(Refusal::invalid(format!("Tag with id {id} not found. "))),
+    match missing("tags") {
+        Some(id) => Err(Refusal::invalid(format!(
+            "Tag with id {id} not found. Please create the tag before associating it with the product."
+        ))),
         None => Ok(()),
     }
 }
@@ -166,7 +175,7 @@ fn check_handle(handle: &str) -> Result<(), Refusal> {
 
 /// Metadata is merged at the top level: `""` removes a key, null as a value stays null, null
 /// instead of all clears all.
-fn merged(held: &Value, given: &Value) -> Value {
+pub(super) fn merged(held: &Value, given: &Value) -> Value {
     let Some(given) = given.as_object() else { return Value::Null };
     let mut merged: Map<String, Value> = held.as_object().cloned().unwrap_or_default();
     for (key, value) in given {
@@ -180,13 +189,43 @@ fn merged(held: &Value, given: &Value) -> Value {
 }
 
 fn made_option(shelf: &mut Shelf, option: &Value) -> Value {
-    let mut seen = HashSet::new();
     let values = option["values"].as_array().into_iter().flatten();
-    let values: Vec<Value> = values
-        .filter(|value| seen.insert(value.as_str().unwrap_or_default()))
-        .map(|value| json!({ "id": shelf.next("optval"), "value": value }))
-        .collect();
-    json!({ "id": shelf.next("opt"), "title": option["title"], "values": values })
+    let mut made = json!({ "id": shelf.next("opt"), "title": option["title"], "values": [] });
+    for value in values {
+        add_value(shelf, &mut made, value);
+    }
+    made
+}
+
+/// Gives an option a value; one that it has already is no error.
+fn add_value(shelf: &mut Shelf, option: &mut Value, value: &Value) {
+    let mut known = option["values"].as_array().into_iter().flatten();
+    if !known.any(|known| known["value"] == *value) {
+        let value = json!({ "id": shelf.next("optval"), "value": value });
+        push(&mut option["values"], value);
+    }
+}
+
+/// `POST /admin/products/:id/options/batch` with a checked body: only adds.
+pub(super) fn options(shelf: &mut Shelf, id: &str, body: &Value) -> Result<(), Refusal> {
+    let Some(mut product) = shelf.get(id).cloned() else {
+        return Err(Refusal::not_found(format!("Product with id \"{id}\" not found")));
+    };
+    for entry in body["add"].as_array().into_iter().flatten() {
+        let option = made_option(shelf, entry);
+        push(&mut product["options"], option);
+    }
+    for entry in body["update"].as_array().into_iter().flatten() {
+        let wanted = text(entry, "product_option_id");
+        let mut options = product["options"].as_array_mut().into_iter().flatten();
+        let Some(option) = options.find(|option| text(option, "id") == wanted) else {
+            return Err(Refusal::not_found(format!("Product option with id: {wanted} was not found")));
+        };
+        for value in entry["add"].as_array().into_iter().flatten() {
+            add_value(shelf, option, &value["value"]);
+        }
+    }
+    shelf.put(product)
 }
 
 /// Appends to a member that is a list.
@@ -197,7 +236,7 @@ pub(super) fn push(list: &mut Value, member: Value) {
 }
 
 /// The handle that a title gives; letters of all languages are kept.
-fn slug(title: &str) -> String {
+pub(super) fn slug(title: &str) -> String {
     let lower = title.to_lowercase();
     let words: Vec<&str> =
         lower.split(|found: char| !found.is_alphanumeric()).filter(|word| !word.is_empty()).collect();

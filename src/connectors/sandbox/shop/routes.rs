@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::around::Around;
 use super::shelf::{Shelf, name, text};
-use super::strict::{self, BATCH, CREATE, UPDATE, VARIANTS};
+use super::strict::{self, BATCH, CREATE, OPTIONS, UPDATE, VARIANTS};
 use super::{Ask, Refusal, product, variants};
 use crate::connectors::sandbox::standin::{Incoming, Reply};
 
@@ -108,6 +109,46 @@ pub(super) fn variants(shelf: &mut Shelf, id: &str, ask: &Ask<'_>) -> Reply {
     let done = strict::check(ask.body, VARIANTS).and_then(|()| variants::batch(shelf, id, ask));
     let answer = done.map(|body| (body, written(shelf, &[id.to_owned()])));
     end(shelf, "POST /admin/products/:id/variants/batch", keys, answer)
+}
+
+/// `POST /admin/products/:id/options/batch`.
+pub(super) fn options(shelf: &mut Shelf, id: &str, ask: &Ask<'_>) -> Reply {
+    let keys = shelf.get(id).map(name).into_iter().collect();
+    let done = strict::check(ask.body, OPTIONS).and_then(|()| product::options(shelf, id, ask.body));
+    let answer = done.map(|()| (json!({ "product": shelf.get(id) }), written(shelf, &[id.to_owned()])));
+    end(shelf, "POST /admin/products/:id/options/batch", keys, answer)
+}
+
+/// `GET /admin/inventory-items`.
+pub(super) fn items(shelf: &Shelf, around: &Around, incoming: &Incoming) -> Reply {
+    let of = |name: &str| name == "sku" || name == "sku[]";
+    let wanted: Vec<&str> =
+        incoming.query.iter().filter(|(name, _)| of(name)).map(|(_, value)| value.as_str()).collect();
+    let fits = |item: &&Value| wanted.is_empty() || wanted.contains(&text(item, "sku"));
+    let shown: Vec<Value> =
+        shelf.items().filter(fits).map(|item| around.with_levels(with_variants(shelf, item))).collect();
+    let body = json!({ "inventory_items": shown, "count": shown.len(), "offset": 0, "limit": 1000 });
+    Reply::json("GET /admin/inventory-items", 200, body)
+}
+
+/// `DELETE /admin/inventory-items/:id`.
+pub(super) fn remove_item(shelf: &mut Shelf, id: &str) -> Reply {
+    shelf.remove_item(id);
+    let body = json!({ "id": id, "object": "inventory-item", "deleted": true });
+    end(shelf, "DELETE /admin/inventory-items/:id", Vec::new(), Ok((body, Vec::new())))
+}
+
+/// An item as it is shown, with the variants that are counted on it.
+fn with_variants(shelf: &Shelf, item: &Value) -> Value {
+    let counts_on = |variant: &&Value| {
+        let mut items = variant["inventory_items"].as_array().into_iter().flatten();
+        items.any(|link| link["inventory_item_id"] == item["id"])
+    };
+    let variants = shelf.iter().flat_map(|product| product["variants"].as_array().into_iter().flatten());
+    let ids: Vec<Value> = variants.filter(counts_on).map(|variant| json!({ "id": variant["id"] })).collect();
+    let mut item = item.clone();
+    item["variants"] = Value::Array(ids);
+    item
 }
 
 fn written(shelf: &Shelf, ids: &[String]) -> Vec<String> {

@@ -15,8 +15,9 @@ pub(super) struct Shelf {
     /// Not unique: two products may have one external ID.
     by_external_id: HashMap<String, Vec<String>>,
     by_sku: HashMap<String, String>,
-    /// SKUs of inventory items whose variant was dropped by a product update.
-    orphans: HashSet<String>,
+    /// Inventory items, by id. Their variants know them; they do not know their variants.
+    items: BTreeMap<String, Value>,
+    item_by_sku: HashMap<String, String>,
     made: u64,
     /// What the call at work has done, newest last.
     open: Vec<Step>,
@@ -26,7 +27,7 @@ pub(super) struct Shelf {
 #[derive(Debug)]
 enum Step {
     Put { id: String, before: Option<Value> },
-    Orphaned(String),
+    Item { id: String, before: Option<Value> },
 }
 
 impl Shelf {
@@ -64,27 +65,39 @@ impl Shelf {
             if self.by_sku.get(sku).is_some_and(|other| *other != id) || !seen.insert(sku) {
                 return Err(Refusal::invalid(format!("Product variant with sku: {sku}, already exists.")));
             }
-            if self.orphans.contains(sku) {
-                return Err(Refusal::invalid(format!("Inventory item with sku: {sku}, already exists.")));
-            }
         }
         let before = self.place(&id, Some(product));
         self.open.push(Step::Put { id, before });
         Ok(())
     }
 
-    /// Keeps the SKU of a variant that a product update dropped.
-    pub(super) fn orphan(&mut self, sku: &str) {
-        if self.orphans.insert(sku.to_owned()) {
-            self.open.push(Step::Orphaned(sku.to_owned()));
+    pub(super) fn items(&self) -> impl Iterator<Item = &Value> {
+        self.items.values()
+    }
+
+    /// Puts an inventory item, if its SKU is free.
+    pub(super) fn put_item(&mut self, item: Value) -> Result<(), Refusal> {
+        let id = text(&item, "id").to_owned();
+        let sku = text(&item, "sku");
+        if self.item_by_sku.get(sku).is_some_and(|other| *other != id) {
+            return Err(Refusal::invalid(format!("Inventory item with sku: {sku}, already exists.")));
         }
+        let before = self.place_item(&id, Some(item));
+        self.open.push(Step::Item { id, before });
+        Ok(())
+    }
+
+    /// Removes an inventory item. One that is gone is no error.
+    pub(super) fn remove_item(&mut self, id: &str) {
+        let before = self.place_item(id, None);
+        self.open.push(Step::Item { id: id.to_owned(), before });
     }
 
     /// Ends the call at work: everything stays. Returns what to replay.
     pub(super) fn keep(&mut self) -> Vec<Value> {
         let change = |step: Step| match step {
             Step::Put { id, .. } => json!({ "put": self.by_id.get(&id), "made": self.made }),
-            Step::Orphaned(sku) => json!({ "orphan": sku }),
+            Step::Item { id, .. } => json!({ "item": id, "is": self.items.get(&id), "made": self.made }),
         };
         std::mem::take(&mut self.open).into_iter().map(change).collect()
     }
@@ -96,8 +109,8 @@ impl Shelf {
                 Step::Put { id, before } => {
                     self.place(&id, before);
                 }
-                Step::Orphaned(sku) => {
-                    self.orphans.remove(&sku);
+                Step::Item { id, before } => {
+                    self.place_item(&id, before);
                 }
             }
         }
@@ -105,12 +118,33 @@ impl Shelf {
 
     /// Applies what [`Shelf::keep`] returned.
     pub(super) fn replay(&mut self, change: &Value) {
+        self.made = self.made.max(change["made"].as_u64().unwrap_or(0));
         if let Some(product) = change.get("put") {
-            self.made = self.made.max(change["made"].as_u64().unwrap_or(0));
             self.place(text(product, "id"), Some(product.clone()));
+        } else if let Some(id) = change.get("item").and_then(Value::as_str) {
+            self.place_item(id, change.get("is").filter(|item| !item.is_null()).cloned());
         } else if let Some(sku) = change.get("orphan").and_then(Value::as_str) {
-            self.orphans.insert(sku.to_owned());
+            // The journals of older builds say it like this.
+            self.place_item(
+                &format!("iitem_{sku}"),
+                Some(json!({ "id": format!("iitem_{sku}"), "sku": sku })),
+            );
         }
+    }
+
+    /// Puts or removes an item without a question; returns what was there.
+    fn place_item(&mut self, id: &str, item: Option<Value>) -> Option<Value> {
+        let before = self.items.remove(id);
+        if let Some(sku) = before.as_ref().and_then(|before| before["sku"].as_str()) {
+            self.item_by_sku.remove(sku);
+        }
+        if let Some(item) = item {
+            if let Some(sku) = item["sku"].as_str() {
+                self.item_by_sku.insert(sku.to_owned(), id.to_owned());
+            }
+            self.items.insert(id.to_owned(), item);
+        }
+        before
     }
 
     /// Puts or removes without a question; returns what was there.

@@ -122,6 +122,19 @@ pub(super) const VARIANTS: &[Key] = &[
     ("delete", Kind::Texts, false),
 ];
 
+const VALUE: &[Key] = &[("value", Kind::Text, true)];
+const MORE_VALUES: &[Key] = &[
+    ("product_option_id", Kind::Text, true),
+    ("add", Kind::List(VALUE), false),
+    ("remove", Kind::Texts, false),
+];
+/// `POST /admin/products/:id/options/batch`.
+pub(super) const OPTIONS: &[Key] = &[
+    ("add", Kind::List(OPTION), false),
+    ("update", Kind::List(MORE_VALUES), false),
+    ("remove", Kind::Texts, false),
+];
+
 /// Checks a body against its shape. Text with NUL is what the database cannot take: a 500.
 pub(super) fn check(body: &Value, shape: &[Key]) -> Result<(), Refusal> {
     if has_nul(body) {

@@ -2,20 +2,44 @@
 
 use serde_json::{Value, json};
 
-use super::product::push;
+use super::product::{merged, push};
 use super::shelf::{Shelf, skus, text};
 use super::{Ask, Refusal};
 
-/// Makes a variant of a checked entry.
+/// Makes a variant of a checked entry, without the inventory item that its stock is counted on.
 pub(super) fn made(shelf: &mut Shelf, product: &Value, entry: &Value) -> Result<Value, Refusal> {
-    check_options(product, entry)?;
     let mut variant = entry.clone();
+    variant["options"] = chosen(product, &entry["options"])?;
     variant["id"] = Value::from(shelf.next("variant"));
     if entry.get("manage_inventory").is_none() {
         variant["manage_inventory"] = Value::Bool(true);
     }
+    variant["inventory_items"] = json!([]);
     variant["prices"] = priced(shelf, &entry["prices"]);
     Ok(variant)
+}
+
+/// Puts a product, and then an inventory item for each of these variants whose stock is counted.
+pub(super) fn put(shelf: &mut Shelf, mut product: Value, new: &[Value]) -> Result<(), Refusal> {
+    shelf.put(product.clone())?;
+    for variant in product["variants"].as_array_mut().into_iter().flatten() {
+        if new.contains(&variant["id"]) {
+            stocked(shelf, variant)?;
+        }
+    }
+    shelf.put(product)
+}
+
+/// Gives a variant whose stock is counted an inventory item, if it has none.
+fn stocked(shelf: &mut Shelf, variant: &mut Value) -> Result<(), Refusal> {
+    let has_item = variant["inventory_items"].as_array().is_some_and(|items| !items.is_empty());
+    if variant["manage_inventory"] != true || has_item {
+        return Ok(());
+    }
+    let id = shelf.next("iitem");
+    shelf.put_item(json!({ "id": id, "sku": variant["sku"], "location_levels": [] }))?;
+    variant["inventory_items"] = json!([{ "inventory_item_id": id, "required_quantity": 1 }]);
+    Ok(())
 }
 
 /// A product update with `variants`: the full list. What is not listed goes, and leaves its
@@ -34,16 +58,6 @@ pub(super) fn replace(shelf: &mut Shelf, product: &mut Value, listed: &[Value]) 
         };
         push(&mut after, variant);
     }
-    let dropped = |variant: &&Value| {
-        let stays =
-            after.as_array().is_some_and(|after| after.iter().any(|other| other["id"] == variant["id"]));
-        !stays && variant["manage_inventory"] == true
-    };
-    for variant in held.iter().filter(dropped) {
-        if let Some(sku) = variant["sku"].as_str() {
-            shelf.orphan(sku);
-        }
-    }
     product["variants"] = after;
     Ok(())
 }
@@ -58,7 +72,11 @@ pub(super) fn batch(shelf: &mut Shelf, id: &str, ask: &Ask<'_>) -> Result<Value,
     }
     let gone = ask.body["delete"].as_array().cloned().unwrap_or_default();
     let mut kept = product["variants"].as_array().cloned().unwrap_or_default();
-    kept.retain(|variant| !gone.contains(&variant["id"]));
+    for variant in kept.extract_if(.., |variant| gone.contains(&variant["id"])) {
+        for item in variant["inventory_items"].as_array().into_iter().flatten() {
+            shelf.remove_item(text(item, "inventory_item_id"));
+        }
+    }
     let mut updated = Vec::new();
     for entry in ask.body["update"].as_array().into_iter().flatten() {
         let Some(variant) = kept.iter_mut().find(|variant| variant["id"] == entry["id"]) else {
@@ -70,26 +88,31 @@ pub(super) fn batch(shelf: &mut Shelf, id: &str, ask: &Ask<'_>) -> Result<Value,
     }
     let mut created = Vec::new();
     for entry in ask.body["create"].as_array().into_iter().flatten() {
-        let variant = made(shelf, &product, entry)?;
-        if skus(&json!({ "variants": kept })).any(|sku| Some(sku) == variant["sku"].as_str()) {
-            let message = format!("Product variant with sku: {}, already exists.", text(&variant, "sku"));
+        if skus(&json!({ "variants": kept })).any(|sku| Some(sku) == entry["sku"].as_str()) {
+            let message = format!("Product variant with sku: {}, already exists.", text(entry, "sku"));
             return Err(Refusal::invalid(message));
         }
+        let variant = made(shelf, &product, entry)?;
         kept.push(variant.clone());
         created.push(variant);
     }
     product["variants"] = Value::Array(kept);
-    shelf.put(product)?;
+    let ids: Vec<Value> = created.iter().map(|variant: &Value| variant["id"].clone()).collect();
+    put(shelf, product, &ids)?;
     let deleted = json!({ "ids": gone, "object": "variant", "deleted": true });
     Ok(json!({ "created": created, "updated": updated, "deleted": deleted }))
 }
 
 fn changed(shelf: &mut Shelf, product: &Value, held: &Value, entry: &Value) -> Result<Value, Refusal> {
-    check_options(product, entry)?;
     let mut variant = held.clone();
     for (key, value) in entry.as_object().into_iter().flatten() {
-        variant[key.as_str()] = value.clone();
+        variant[key.as_str()] = match key.as_str() {
+            "options" => chosen(product, value)?,
+            "metadata" => merged(&held["metadata"], value),
+            _ => value.clone(),
+        };
     }
+    stocked(shelf, &mut variant)?;
     // Prices cannot be set where the create died before it made any: taken, and ignored.
     let has_prices = held["prices"].as_array().is_some_and(|prices| !prices.is_empty());
     variant["prices"] = match entry.get("prices") {
@@ -114,17 +137,20 @@ fn priced(shelf: &mut Shelf, prices: &Value) -> Value {
     Value::Array(after)
 }
 
-fn check_options(product: &Value, entry: &Value) -> Result<(), Refusal> {
-    for (title, value) in entry["options"].as_object().into_iter().flatten() {
+/// The options that an entry chooses, as they are shown.
+fn chosen(product: &Value, entry: &Value) -> Result<Value, Refusal> {
+    let mut chosen = Vec::new();
+    for (title, value) in entry.as_object().into_iter().flatten() {
         let value = value.as_str().unwrap_or_default();
         let options = product["options"].as_array().into_iter().flatten();
-        let declared = options.filter(|option| text(option, "title") == title).any(|option| {
-            option["values"].as_array().into_iter().flatten().any(|known| text(known, "value") == value)
+        let declared = options.filter(|option| text(option, "title") == title).find_map(|option| {
+            option["values"].as_array().into_iter().flatten().find(|known| text(known, "value") == value)
         });
-        if !declared {
+        let Some(declared) = declared else {
             let message = format!("Option value {value} does not exist for option {title}");
             return Err(Refusal::invalid(message));
-        }
+        };
+        chosen.push(json!({ "id": declared["id"], "value": value, "option": { "title": title } }));
     }
-    Ok(())
+    Ok(Value::Array(chosen))
 }

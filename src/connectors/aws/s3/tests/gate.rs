@@ -80,6 +80,8 @@ fn step(source: &str, endpoint: Option<&str>) -> Result<Arc<dyn Source>, Vec<Bui
         files: &BTreeMap::new(),
         base: Path::new("/"),
         queue: Arc::new(store()),
+        signals: Arc::new(store()),
+        clock: Arc::new(Stopped),
     };
     let made = match endpoint {
         Some(endpoint) => {

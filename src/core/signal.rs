@@ -1,0 +1,273 @@
+//! Signals: what somebody outside says about a key, and who waits for it (rule R7).
+//!
+//! A signal becomes a message for each item that waits for it, in the commit that takes it in; one
+//! that came before the wait is found by the item in the commit in which it begins to wait. Which
+//! signal counts for whom is decided here and nowhere else.
+
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::catalog::Role;
+use super::cell::{Facts, SkipReason, State};
+use super::change::Message;
+use super::id::RunId;
+use super::plan::{Messages, Track};
+use super::progress::Progress;
+use super::queue::Carried;
+use super::time::Timestamp;
+use super::version::Version;
+
+/// How long a signal is kept when nothing is said: as long as idempotency keys, the longest
+/// redelivery of those who send them.
+pub const KEEP: Duration = Duration::from_hours(14 * 24);
+/// How long an item waits when the step does not say.
+pub const TIMEOUT: Duration = Duration::from_hours(1);
+/// Longest name, key or ID, in bytes.
+const TEXT_BYTES_MAX: usize = 512;
+/// Longest payload as JSON, in bytes: it is kept with every item that it wakes.
+const PAYLOAD_BYTES_MAX: usize = 16 * 1024;
+
+/// What somebody outside says about a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signal {
+    /// What happened, for example `product.published`.
+    pub name: String,
+    /// What it is about.
+    pub key: String,
+    /// What the sender calls it. One that came before under this name and key is the same signal.
+    pub id: String,
+    /// When it was taken in.
+    pub at: Timestamp,
+    /// How new what it tells of is, if the sender says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Only items of this workflow are meant; `None`: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<String>,
+    /// What else the sender says.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub payload: Value,
+    /// Kept until then, for those who begin to wait later. Not after `at`: what can be asked for again
+    /// is not kept.
+    pub until: Timestamp,
+}
+
+/// A signal that is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The signal.
+    pub signal: Signal,
+    /// How many waiting items it has woken.
+    pub woke: u64,
+}
+
+/// What became of a signal that was taken in. It is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenIn {
+    /// It came before, under the same ID: nothing was done.
+    pub known: bool,
+    /// How many waiting items it has woken by now.
+    pub woke: u64,
+    /// How many items wait for it, and have done what it is about since it was true.
+    pub too_old_for: u64,
+    /// Kept until then.
+    pub until: Timestamp,
+}
+
+/// What a step waits for, as it was prepared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// The signal's name.
+    pub signal: String,
+    /// What it is to be about.
+    pub key: String,
+    /// What it tells of must be at least as new as this, if it says how new that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+/// An item that waits for a signal. Its record says so too, and that is what counts: this says where
+/// the item is found by what it waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Awaiting {
+    /// The run.
+    pub run: RunId,
+    /// The item's position.
+    pub item: u64,
+    /// The step's place on the item track.
+    pub step: u32,
+    /// Where its message goes.
+    pub queue: String,
+    /// The run's workflow.
+    pub workflow: String,
+    /// What it waits for.
+    pub subject: Subject,
+    /// Its own effect began then: what was said before is about something else.
+    pub since: Timestamp,
+    /// When it gives up.
+    pub until: Timestamp,
+}
+
+/// A signal's name and key, as few bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Topic(pub u128);
+
+impl Topic {
+    /// The topic of a name and a key.
+    pub fn of(name: &str, key: &str) -> Self {
+        Self(half_of(&[name, key]))
+    }
+}
+
+impl Signal {
+    /// What it is about.
+    pub fn topic(&self) -> Topic {
+        Topic::of(&self.name, &self.key)
+    }
+
+    /// Its ID, as few bytes.
+    pub fn digest(&self) -> u128 {
+        half_of(&[&self.id])
+    }
+
+    /// Whether it is newer than the effect of the item that waits. Where both sides say how new the
+    /// content is, that decides, because it is one clock's word; else the time at which it was taken in,
+    /// against the time at which the effect began.
+    pub fn counts_for(&self, subject: &Subject, since: Timestamp) -> bool {
+        match (&self.version, &subject.after) {
+            (Some(version), Some(after)) => {
+                Version(version.clone()).compare(&Version(after.clone())) != Ordering::Less
+            }
+            _ => self.at >= since,
+        }
+    }
+
+    /// Whether it is meant for items of this workflow.
+    pub fn is_for(&self, workflow: &str) -> bool {
+        self.workflow.as_ref().is_none_or(|wanted| wanted == workflow)
+    }
+
+    /// Whether it ends the wait of an item.
+    pub fn wakes(&self, awaiting: &Awaiting) -> bool {
+        self.is_for(&awaiting.workflow) && self.counts_for(&awaiting.subject, awaiting.since)
+    }
+
+    /// The message for an item that waits.
+    pub fn message(&self, awaiting: &Awaiting) -> (Message, Carried) {
+        let message = Message {
+            queue: awaiting.queue.clone(),
+            run: awaiting.run,
+            item: Some(awaiting.item),
+            event_id: half_of(&[&self.name, &self.key, &self.id, &awaiting.item.to_string()]),
+            detail_type: self.name.clone(),
+            digest: String::new(),
+        };
+        let content = serde_json::to_value(self).unwrap_or_default();
+        let (key, version) = (Some(self.key.clone()), self.version.clone());
+        (message, Carried { key, version, content: Arc::new(content) })
+    }
+
+    /// The signal that a message carries.
+    pub fn carried(carried: Option<&Carried>) -> Option<Self> {
+        serde_json::from_value((*carried?.content).clone()).ok()
+    }
+
+    /// What the step that waited for it returns.
+    pub fn facts(&self) -> Facts {
+        let mut facts = Facts::from([
+            ("signal".to_owned(), Value::from(self.name.as_str())),
+            ("key".to_owned(), Value::from(self.key.as_str())),
+            ("id".to_owned(), Value::from(self.id.as_str())),
+        ]);
+        let version = self.version.as_ref().map_or(Value::Null, |version| json!(version));
+        for (name, value) in [("version", version), ("payload", self.payload.clone())] {
+            if !value.is_null() {
+                facts.insert(name.to_owned(), value);
+            }
+        }
+        facts
+    }
+
+    /// What is wrong with it, if it cannot be taken in.
+    pub fn wrong(&self) -> Option<String> {
+        for (what, text) in [("name", &self.name), ("key", &self.key), ("id", &self.id)] {
+            if text.is_empty() || text.len() > TEXT_BYTES_MAX {
+                return Some(format!("a signal's {what} has 1 to {TEXT_BYTES_MAX} bytes"));
+            }
+        }
+        let is_long = self.payload.to_string().len() > PAYLOAD_BYTES_MAX;
+        is_long.then(|| format!("a signal's payload has at most {PAYLOAD_BYTES_MAX} bytes as JSON"))
+    }
+}
+
+impl Subject {
+    /// The topic that it waits for.
+    pub fn topic(&self) -> Topic {
+        Topic::of(&self.signal, &self.key)
+    }
+
+    /// What the record of the item says while it waits.
+    pub fn facts(&self) -> Facts {
+        Facts::from([
+            ("signal".to_owned(), Value::from(self.signal.as_str())),
+            ("key".to_owned(), Value::from(self.key.as_str())),
+        ])
+    }
+}
+
+/// The queue of the engine's own that messages for a waiting step lie in.
+pub fn queue(step: &str) -> String {
+    format!("signal.wait/{step}")
+}
+
+/// The effects that a signal for a step must be newer than: the nearest ones before it.
+pub fn follows(track: &Track, step: usize) -> BTreeSet<usize> {
+    let mut found = BTreeSet::new();
+    if track.steps[step].messages != Messages::Signals {
+        return found;
+    }
+    let mut todo = track.steps[step].needs.clone();
+    while let Some(need) = todo.pop() {
+        match track.steps[need].role {
+            Role::Effect { .. } => drop(found.insert(need)),
+            _ => todo.extend(&track.steps[need].needs),
+        }
+    }
+    found
+}
+
+/// Whether a step waits for a signal that must be newer than the effect of `step`.
+pub fn is_followed(track: &Track, step: usize) -> bool {
+    let waits = (0..track.steps.len()).filter(|wait| track.steps[*wait].messages == Messages::Signals);
+    waits.into_iter().any(|wait| follows(track, wait).contains(&step))
+}
+
+/// Since when a signal counts for a unit at this progress; `None`: it had no effect.
+pub fn since(track: &Track, progress: &Progress, step: usize) -> Option<Timestamp> {
+    let began = |at: usize| {
+        let cell = &progress.cells[at];
+        match cell.state {
+            State::Skipped(SkipReason::Condition) => None,
+            State::Skipped(SkipReason::AlreadyApplied | SkipReason::Stale) => Some(cell.at),
+            _ => cell.began.or(Some(cell.at)),
+        }
+    };
+    follows(track, step).into_iter().filter_map(began).max()
+}
+
+/// Half of a digest of texts: two of a trillion signals meet by chance once in 10^14 tries.
+fn half_of(texts: &[&str]) -> u128 {
+    let mut digest = Sha256::new();
+    for text in texts {
+        digest.update((text.len() as u64).to_be_bytes());
+        digest.update(text);
+    }
+    let digest = digest.finalize();
+    digest[..16].iter().fold(0, |half, byte| half << 8 | u128::from(*byte))
+}

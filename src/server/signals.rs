@@ -1,0 +1,23 @@
+//! Signals: sent to the engine, and those that it keeps.
+
+use axum::Json;
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use axum::response::Response;
+
+use super::{Service, acts, reads};
+use crate::view::Sent;
+
+pub(super) async fn send(
+    State(service): State<Service>,
+    sent: Result<Json<Sent>, JsonRejection>,
+) -> Response {
+    acts::answer(match acts::read(sent) {
+        Ok(sent) => service.operator.signal(sent).await,
+        Err(problem) => Err(problem),
+    })
+}
+
+pub(super) async fn kept(State(service): State<Service>) -> Response {
+    acts::answer(reads::waiting(move || service.operator.signals()).await)
+}

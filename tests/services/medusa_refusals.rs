@@ -1,0 +1,140 @@
+//! What a real shop refuses: one product of a batch, or the login.
+
+use serde_json::{Value, json};
+
+use crate::aws::until;
+use crate::medusa::catalogue::{self, assert_whole};
+use crate::medusa::server::Server;
+use crate::medusa::{RUN, WORKFLOW, site};
+use crate::site::Site;
+
+/// One batch.
+const BATCH: u64 = 50;
+/// The product that the shop does not take.
+const POISON: usize = 17;
+
+/// What makes a product of the shop.
+const SHOP: &str = "product-sync/medusa.yaml";
+
+/// The only dead letter of the last run: its item and its error.
+fn dead_letter(site: &Site) -> (String, String) {
+    let items = site.json(&["items", "@latest", "--json"]);
+    let dead: Vec<&Value> = items.iter().filter(|item| item["status"] == "dead_lettered").collect();
+    let [dead] = dead[..] else { panic!("{} dead letters: {dead:#?}", dead.len()) };
+    (dead["item"].as_str().unwrap().to_owned(), dead["error"].to_string())
+}
+
+/// Runs a batch with one poisonous product through a mapping of its own. 49 are there afterwards,
+/// and the words about the fiftieth are given back.
+fn forty_nine(products: &[Value], (mapping, edits): (&str, &[(&str, &str)])) -> String {
+    let server = Server::start();
+    let site = site(&server.url(), products);
+    site.edit(mapping, edits);
+    let told = site.milepost(RUN);
+    // One of 50 is as many dead letters as the workflow tolerates.
+    assert_eq!(told.code, Some(0), "{}\n{}", told.stdout, told.stderr);
+    let (item, words) = dead_letter(&site);
+    println!("{item}: {words}");
+    assert_eq!(item, products[POISON]["product_id"], "{words}");
+    let mut others = products.to_vec();
+    others.remove(POISON);
+    assert_whole(&server.shop().products(), &others, false);
+    words
+}
+
+#[test]
+#[ignore = "needs Medusa; tests/services/run medusa installs and starts it"]
+fn a_text_with_a_nul_costs_nothing_or_one_product_of_fifty() {
+    let mut products = catalogue::some(BATCH, 21);
+    products[POISON]["brand"] = json!("a\u{0}b");
+    // Medusa answers it with a 500 for the whole batch; so it never gets there.
+    let server = Server::start();
+    let cleaned = site(&server.url(), &products);
+    assert_eq!(cleaned.milepost(RUN).code, Some(0));
+    let held = server.shop().products();
+    assert_eq!(held.iter().filter(|product| product["metadata"]["brand"] == "ab").count(), 1);
+    assert_eq!(held.len(), products.len());
+    // One shop at a time.
+    drop(server);
+
+    let about = "about: Shein catalogue to canonical product\n";
+    let refusing = format!("{about}control: refuse\n");
+    let words = forty_nine(&products, ("product-sync/mapping.yaml", &[(about, &refusing)]));
+    assert!(words.contains("U+0000"), "{words}");
+}
+
+#[test]
+#[ignore = "needs Medusa; tests/services/run medusa installs and starts it"]
+fn an_unknown_collection_costs_one_product_of_fifty() {
+    let mut products = catalogue::some(BATCH, 22);
+    products[POISON]["model_number"] = json!("bad");
+    let unknown =
+        "type_id: { lookup: source.model, table: { bad: ptyp_unknown }, default: null }\n  thumbnail:";
+    let words = forty_nine(&products, (SHOP, &[("thumbnail:", unknown)]));
+    assert!(words.contains("ptyp_unknown"), "{words}");
+}
+
+#[test]
+#[ignore = "needs Medusa; tests/services/run medusa installs and starts it"]
+fn an_sku_of_another_product_costs_one_product_of_fifty() {
+    let mut products = catalogue::some(BATCH, 23);
+    // In one size, so that the model is its only SKU.
+    for product in &mut products {
+        product["all_available_sizes"] = json!(["one-size"]);
+        product["size"] = json!("one-size");
+        product["model_number"] = json!(format!("SHEIN-{}", product["product_id"].as_str().unwrap()));
+    }
+    products[POISON]["model_number"] = products[3]["model_number"].clone();
+    let words = forty_nine(&products, (SHOP, &[("sku: sku\n", "sku: item.source.model\n")]));
+    let sku = products[3]["model_number"].as_str().unwrap();
+    assert!(words.contains(sku) && words.contains("already exists"), "Medusa's own words: {words}");
+}
+
+#[test]
+#[ignore = "needs Medusa; tests/services/run medusa installs and starts it"]
+fn a_wrong_password_pauses_the_run_says_so_and_costs_no_product() {
+    let server = Server::start();
+    let products = catalogue::some(BATCH * 4, 24);
+    let mut site = site(&server.url(), &products);
+    site.env.push(("MEDUSA_PASSWORD", "wrong".to_owned()));
+    let working = site.start(RUN);
+    let show = || site.json(&["show", "@latest", "--json"]).remove(0);
+    let paused = until("the run", show, |shown| shown["status"] == "paused");
+    assert!(paused["paused"].to_string().contains("wrong email or password"), "{paused}");
+    working.signal("INT");
+    let told = working.wait();
+    assert_eq!(told.code, Some(3), "{told:?}");
+    assert_eq!(show()["items"]["dead_lettered"], 0);
+    let requests = server.requests();
+    let logins = requests.iter().filter(|request| request.path == "/auth/user/emailpass").count();
+    assert!(logins < 10, "{logins} logins");
+    assert_eq!(server.shop().products(), [] as [Value; 0]);
+
+    let doctor = site.milepost(&["doctor", WORKFLOW]);
+    assert!(doctor.stdout.contains("wrong email or password"), "{doctor:?}");
+    // With the right one, the same run goes on to its end.
+    site.env.pop();
+    let told = site.milepost(&["resume", "@latest"]);
+    assert_eq!(told.code, Some(0), "{}\n{}", told.stdout, told.stderr);
+    assert_whole(&server.shop().products(), &products, false);
+}
+
+#[test]
+#[ignore = "needs Medusa; tests/services/run medusa installs and starts it"]
+fn logins_that_last_five_seconds_are_renewed_while_a_run_goes_on() {
+    let server = Server::with_logins_of("5s");
+    let products = catalogue::all(25);
+    let site = site(&server.url(), &products);
+    let told = site.milepost(RUN);
+    assert_eq!(told.code, Some(0), "{}\n{}", told.stdout, told.stderr);
+    let requests = server.requests();
+    let count = |path: &str, status: u64| {
+        requests.iter().filter(|request| request.path.starts_with(path) && request.status == status).count()
+    };
+    let (logins, expired) = (count("/auth/", 200), count("/admin/", 401));
+    println!("{logins} logins, {expired} requests with one that had ended");
+    // The first is that of the test's own start.
+    assert!(logins > 2, "the run was over before a login ended: {logins}");
+    assert!(expired < logins, "{expired} requests with a login that had ended, {logins} logins");
+    assert_whole(&server.shop().products(), &products, false);
+}
