@@ -39,6 +39,8 @@ pub enum Does {
     Effect,
     /// Waits for a message or for time.
     Waits,
+    /// Waits until somebody outside says so.
+    Listens,
 }
 
 /// One step of a run.
@@ -173,6 +175,7 @@ fn does(role: Role) -> Does {
         Role::Pure => Does::Computes,
         Role::Effect { .. } => Does::Effect,
         Role::Timer | Role::Receive => Does::Waits,
+        Role::Listen => Does::Listens,
     }
 }
 

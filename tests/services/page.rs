@@ -102,7 +102,7 @@ fn page_a_run_is_started_watched_and_understood_planned_resumed_and_redriven() {
     let told = browser.text();
     assert!(told.contains("ToleranceExceeded") && told.contains("InvalidRecord"), "{told}");
     assert!(told.contains("Refused"), "errors stand there by cause: {told}");
-    browser.until("document.querySelectorAll('.graph.across .node').length >= 6");
+    browser.until("document.querySelectorAll('.graph.across .node').length === 7");
     browser.shots("run");
 
     browser.press(&["p"]);
@@ -129,7 +129,7 @@ fn page_a_run_is_started_watched_and_understood_planned_resumed_and_redriven() {
     browser.shots("redriven");
     stage.open(&format!("/runs/{run}/items/31000009"));
     let story = stage.browser.text();
-    assert!(story.contains("succeeded"), "{story}");
+    assert!(story.contains("succeeded") && story.contains("product.published"), "{story}");
     stage.browser.shots("redriven-item");
     stage.open(&format!("/runs/{run}/events"));
     let events = stage.browser.text();

@@ -10,9 +10,9 @@ use super::events::told;
 use super::json::json;
 use super::run::{Tab, about};
 use super::visit::Visit;
-use super::words::{at, badge, fault, instant, number, query};
+use super::words::{Awaited, at, badge, commands, fault, instant, number, query};
 use crate::core::ledger::Verdict;
-use crate::view::{Archive, EffectView, ItemStep, LetterStory, Problem, RunView, UnitStatus};
+use crate::view::{Archive, Does, EffectView, ItemStep, LetterStory, Problem, RunView, UnitStatus, argument};
 
 pub(super) async fn show(visit: Visit, Path((run, item)): Path<(String, String)>) -> Response {
     visit.shows(move |archive, caller| page(archive, &run, &item, caller)).await
@@ -24,7 +24,7 @@ fn page(archive: &Archive, reference: &str, item: &str, caller: &Caller) -> Resu
     let content = html! {
         div #story data-live {
             (head(&run, &story))
-            ol.story { @for step in &story.story.steps { (chapter(step, effect(&story, step))) } }
+            ol.story { @for step in &story.story.steps { (chapter(step, effect(&story, step), listens(&run, step))) } }
         }
         (contents(&story))
         @if !story.events.is_empty() {
@@ -58,7 +58,12 @@ fn effect<'a>(story: &'a LetterStory, step: &ItemStep) -> Option<&'a EffectView>
     story.effects.iter().find(|effect| effect.step == step.step)
 }
 
-fn chapter(step: &ItemStep, effect: Option<&EffectView>) -> Markup {
+fn listens<'a>(run: &RunView, step: &'a ItemStep) -> Option<Awaited<'a>> {
+    let known = run.steps.iter().find(|known| known.step == step.step)?;
+    Awaited::of(&step.facts).filter(|_| known.does == Does::Listens)
+}
+
+fn chapter(step: &ItemStep, effect: Option<&EffectView>, awaited: Option<Awaited<'_>>) -> Markup {
     html! {
         li.(format!("s-{}", step.status.word())) {
             div.line {
@@ -66,14 +71,29 @@ fn chapter(step: &ItemStep, effect: Option<&EffectView>) -> Markup {
                 @if let Some(reason) = step.reason.as_ref().filter(|_| step.status == UnitStatus::Skipped) { span.small { (reason.replace('_', " ")) } }
                 @if let Some(at) = step.at { span.small.time { (instant(at)) } }
                 @if step.attempts > 0 { span.small { (number(step.attempts.into())) @if step.attempts == 1 { " attempt" } @else { " attempts" } } }
-                @if let Some(until) = step.until { span.small { "again at " (instant(until)) } }
+                @if let Some(until) = step.until { span.small { @if step.status == UnitStatus::Waiting { "until " } @else { "again at " } (instant(until)) } }
             }
             @if let Some(effect) = effect { (known(effect)) }
+            @if let Some(awaited) = &awaited { (heard(step, awaited)) }
             @if let Some(error) = &step.error {
                 @if step.status == UnitStatus::Succeeded { p.small { "Before it succeeded:" } }
                 (fault(error))
             }
-            (returned(&step.facts))
+            @if awaited.is_none_or(|_| step.status == UnitStatus::Succeeded) { (returned(&step.facts)) }
+        }
+    }
+}
+
+/// The signal that the step waits for, or that it got.
+fn heard(step: &ItemStep, awaited: &Awaited<'_>) -> Markup {
+    let Awaited { signal, key } = awaited;
+    let (signal, key) = (argument(signal), argument(key));
+    html! {
+        @if step.status == UnitStatus::Succeeded {
+            p.known { "It got the signal " b { (awaited.signal) } " of " code { (awaited.key) } "." }
+        } @else {
+            p.known { @if step.status == UnitStatus::Waiting { "It waits" } @else { "It waited" } " for the signal " b { (awaited.signal) } " of " code { (awaited.key) } "." }
+            @if step.status == UnitStatus::Waiting { (commands(&[format!("milepost signal {signal} --key {key}")])) }
         }
     }
 }

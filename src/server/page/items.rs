@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::super::gate::Caller;
 use super::run::{Tab, about};
 use super::visit::{Visit, asked};
-use super::words::{at, badge, fault_line, instant, item_path, number, query, some};
+use super::words::{Awaited, at, badge, fault_line, instant, item_path, number, query, some};
 use crate::core::id::RunId;
 use crate::view::{Archive, Facts, ItemFilter, ItemPage, ItemView, Problem, RunView, StepTrack, UnitStatus};
 
@@ -152,11 +152,19 @@ fn row(run: RunId, item: &ItemView) -> Markup {
             td { (item.step) }
             td.num data-name="attempts" { (some(item.attempts.into())) }
             td.wide {
-                @if let Some(error) = &item.error { (fault_line(error)) } @else { span.small.line { (facts(&item.facts)) } }
+                @if let Some(error) = &item.error { (fault_line(error)) }
+                @else if let Some(awaited) = awaited(item) { span.small { "waits for " (awaited.signal) " of " code { (awaited.key) } } }
+                @else { span.small.line { (facts(&item.facts)) } }
                 @if let Some(until) = item.until { " " span.small { "until " (instant(until)) } }
             }
         }
     }
+}
+
+/// The signal that it waits for now.
+fn awaited(item: &ItemView) -> Option<Awaited<'_>> {
+    let facts = item.facts.get(&item.step).filter(|_| item.status == UnitStatus::Waiting)?;
+    Awaited::of(facts.as_object()?)
 }
 
 /// What the last effect returned, on one line; the story has all of it.

@@ -129,10 +129,11 @@ fn does(does: Does) -> &'static str {
         Does::Computes => "computes",
         Does::Effect => "effect",
         Does::Waits => "waits",
+        Does::Listens => "waits for a signal",
     }
 }
 
-/// A sign of twelve by twelve: an arrow, a ring, a disc, a clock.
+/// A sign of twelve by twelve: an arrow, a ring, a disc, an hourglass, a bell.
 fn mark(does: Does) -> &'static str {
     match does {
         Does::Source => "M2.5 1.5 L10.5 6 L2.5 10.5 Z",
@@ -141,6 +142,9 @@ fn mark(does: Does) -> &'static str {
         }
         Does::Effect => "M6 1.5 a4.5 4.5 0 1 1 0 9 a4.5 4.5 0 1 1 0 -9 Z",
         Does::Waits => "M1.5 1 h9 v1.6 l-3.4 3.4 3.4 3.4 v1.6 h-9 v-1.6 l3.4 -3.4 -3.4 -3.4 Z",
+        Does::Listens => {
+            "M6 1 a3.6 3.6 0 0 0 -3.6 3.6 v2.4 l-1.2 1.9 h9.6 l-1.2 -1.9 v-2.4 a3.6 3.6 0 0 0 -3.6 -3.6 Z M4.6 9.8 a1.4 1.4 0 0 0 2.8 0 Z"
+        }
     }
 }
 
@@ -304,7 +308,7 @@ impl Layout {
 pub(super) fn legend() -> Markup {
     html! {
         p.legend {
-            @for kind in [Does::Source, Does::Computes, Does::Effect, Does::Waits] {
+            @for kind in [Does::Source, Does::Computes, Does::Effect, Does::Waits, Does::Listens] {
                 span { svg viewBox="0 0 12 12" width="10" height="10" aria-hidden="true" { path.mark d=(mark(kind)) {} } (does(kind)) }
             }
             @for status in [UnitStatus::Succeeded, UnitStatus::Running, UnitStatus::InDoubt, UnitStatus::DeadLettered] {

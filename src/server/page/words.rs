@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use crate::core::fault::Fault;
 use crate::core::run::Status;
-use crate::view::{ItemCounts, UnitStatus, When};
+use crate::view::{Facts, ItemCounts, UnitStatus, When};
 
 /// Characters of an error on one line of a table.
 const LINE_MAX: usize = 160;
@@ -118,6 +118,21 @@ pub(super) fn fault_line(fault: &Fault) -> Markup {
 /// What went wrong, all of it.
 pub(super) fn fault(fault: &Fault) -> Markup {
     html! { p.fault { b { (fault.name) } " " (fault.message) } }
+}
+
+/// The signal that an item waits for at a step, or that it got there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Awaited<'a> {
+    pub(super) signal: &'a str,
+    pub(super) key: &'a str,
+}
+
+impl<'a> Awaited<'a> {
+    /// As the facts of that step tell it; none of a step that has nothing to do with signals.
+    pub(super) fn of(facts: &'a Facts) -> Option<Self> {
+        let text = |name: &str| facts.get(name)?.as_str();
+        Some(Self { signal: text("signal")?, key: text("key")? })
+    }
 }
 
 /// Counts as a line of words: `197 succeeded, 3 dead lettered`.

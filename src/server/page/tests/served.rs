@@ -16,8 +16,8 @@ use crate::core::token::{Scope, Token};
 use crate::server::{Operator, Way, ending};
 use crate::view::{
     Acted, Admitted, ConnectionView, Examination, ExaminedView, FindingView, HealthView, InputView, LaneView,
-    Order, Problem, QueueView, ResumeOrder, ResumeTerms, ServedView, StartOrder, Unhold, WaitingView, When,
-    fake,
+    Order, Problem, QueueView, ResumeOrder, ResumeTerms, Sent, ServedView, SignalView, Signalled, StartOrder,
+    Unhold, WaitingView, When, fake,
 };
 
 /// What was asked for.
@@ -68,6 +68,14 @@ impl Operator for Served {
 
     async fn backup(&self, _: PathBuf) -> Result<Backup, Problem> {
         Err(ending())
+    }
+
+    async fn signal(&self, _: Sent) -> Result<Signalled, Problem> {
+        Err(ending())
+    }
+
+    fn signals(&self) -> Result<Vec<SignalView>, Problem> {
+        Ok(Vec::new())
     }
 
     async fn start(&self, order: StartOrder, key: Option<String>, _: Way) -> Result<Admitted, Problem> {
