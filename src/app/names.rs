@@ -48,7 +48,7 @@ pub(super) struct PinnedNames {
 }
 
 /// The keys of items by the run and the index they were read from, the last read first.
-type Keys = VecDeque<((RunId, String), Arc<ItemKeys>)>;
+type Keys = VecDeque<((RunId, String), Arc<OnceLock<Arc<ItemKeys>>>)>;
 
 impl PinnedNames {
     pub(super) fn new(store: Store) -> Self {
@@ -83,26 +83,25 @@ impl PinnedNames {
         Some(records)
     }
 
-    /// The keys of all items. Those of a pinned source never change, and are kept once they were read; an
-    /// open run's are read anew.
+    /// The keys of all items. Those of a pinned source never change, and are kept once they were read, by
+    /// whoever comes first; an open run's are read anew.
     fn keys(&self, run: &Run) -> Arc<ItemKeys> {
         let (Some(records), Some(source)) = (self.records(run), &run.source) else { return Arc::default() };
+        let read = || Arc::new(ItemKeys::read(records.as_ref(), source.count));
         if run.is_open_run() {
-            return Arc::new(ItemKeys::read(records.as_ref(), source.count));
+            return read();
         }
         let key = (run.id, source.index.clone());
-        let known =
-            |kept: &Keys| kept.iter().find(|(known, _)| *known == key).map(|(_, keys)| Arc::clone(keys));
-        let kept = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(keys) = known(&kept) {
-            return keys;
-        }
-        drop(kept);
-        let keys = Arc::new(ItemKeys::read(records.as_ref(), source.count));
         let mut kept = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.truncate(KEYS_MAX - 1);
-        kept.push_front((key, Arc::clone(&keys)));
-        keys
+        let known = kept.iter().find(|(known, _)| *known == key).map(|(_, keys)| Arc::clone(keys));
+        let keys = known.unwrap_or_else(|| {
+            kept.truncate(KEYS_MAX - 1);
+            let keys = Arc::default();
+            kept.push_front((key, Arc::clone(&keys)));
+            keys
+        });
+        drop(kept);
+        Arc::clone(keys.get_or_init(read))
     }
 
     fn surroundings(&self) -> Surroundings<'static> {

@@ -70,9 +70,11 @@ impl Stage {
     }
 }
 
-/// The head of a run's page says this, by itself.
+/// The head of a run's page says this, loaded or by itself.
 fn says(word: &str) -> String {
-    format!("document.querySelector('h1')?.innerText.includes('{word}')")
+    format!(
+        "document.readyState === 'complete' && document.querySelector('h1')?.innerText.includes('{word}')"
+    )
 }
 
 /// Five of 200 products are dead letters, two of them because the shop refuses them; at most four may be.
@@ -253,12 +255,12 @@ fn page_everything_is_done_without_the_script_too() {
     );
 }
 
-/// Times are those of the build that is tested; what a person waits for is told, and held to what was promised
-/// of a release build.
+/// What a person waits for is told. A release build is held to what is promised, another one to five times that.
 #[test]
 #[ignore = "needs Chromium"]
 fn page_a_hundred_thousand_items_are_painted_and_filtered_at_once() {
     const ITEMS: usize = 100_000;
+    let slower = if cfg!(debug_assertions) { 5.0 } else { 1.0 };
     let mut stage = Stage::entered(&[("many.yaml", MANY)]);
     let mut records = String::new();
     for at in 0..ITEMS {
@@ -274,7 +276,7 @@ fn page_a_hundred_thousand_items_are_painted_and_filtered_at_once() {
             stage.browser.value("performance.getEntriesByName('first-contentful-paint')[0].startTime");
         let answer = stage.browser.value("performance.getEntriesByType('navigation')[0].responseEnd");
         eprintln!("{ITEMS} items, {place:10} first paint {paint:.0} ms, whole answer {answer:.0} ms");
-        assert!(paint.as_f64().unwrap() < 1_000.0 || place == "/timeline", "{place}");
+        assert!(paint.as_f64().unwrap() < 1_000.0 * slower, "{place}");
     }
     stage.open(&format!("/runs/{run}/items"));
     for (typed, found) in [("0999", 110), ("777", 100), ("S099999", 1), ("nothing", 0)] {
@@ -287,7 +289,8 @@ fn page_a_hundred_thousand_items_are_painted_and_filtered_at_once() {
         let rows = stage.browser.value("document.querySelectorAll('#items tbody tr').length");
         eprintln!("{ITEMS} items, filter {typed:8} {took:.0} ms, {rows} rows");
         assert_eq!(rows, found.min(100), "{typed}");
-        assert!(took.as_f64().unwrap() < 1_000.0, "{typed}");
+        // The first one may come while the keys are still read.
+        assert!(took.as_f64().unwrap() < 200.0 * slower || typed == "0999", "{typed}");
     }
 }
 

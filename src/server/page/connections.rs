@@ -7,7 +7,7 @@ use super::super::gate::Caller;
 use super::super::reads::waiting;
 use super::shell::{Frame, Here};
 use super::visit::{Visit, trouble};
-use super::words::{at, badge, fault_line, instant, number, segment};
+use super::words::{at, badge, fault_line, instant, segment, trials};
 use crate::view::{
     ConnectionView, ExaminedView, FindingView, HealthView, HeldConnection, Problem, ServedView,
 };
@@ -58,8 +58,8 @@ fn of(served: &ServedView, held: &[HeldConnection], caller: &Caller) -> Markup {
             }
             @if !served.mistakes.is_empty() { div.box.bad { ul { @for mistake in &served.mistakes { li { (mistake) } } } } }
             @else if served.connections.is_empty() { p.quiet { "It names none." } }
-            @else { div.scroll { table.rows {
-                thead { tr { th { "Connection" } th { "Kind" } th { "Calls" } th { "Health" } th.wide { "Which" } th { "Steps" } } }
+            @else { div.scroll { table.rows.health {
+                thead { tr { th { "Connection" } th { "Calls" } th.wide { "Health" } th { "Steps" } } }
                 tbody { @for connection in &served.connections {
                     (row(connection, found(&connection.connection), &holds(served, connection, held)))
                 } }
@@ -86,22 +86,21 @@ fn holds<'a>(
 fn row(connection: &ConnectionView, examined: Option<&ExaminedView>, held: &[&HeldConnection]) -> Markup {
     html! {
         tr {
-            td { b { (connection.connection) } }
-            td { (connection.kind) }
+            td { b { (connection.connection) } " " span.small { (connection.kind) } (identity(connection)) }
             td { @if held.is_empty() { span.small { (LETS_THROUGH) } } @else { (badge(HELD)) } }
-            td { @if let Some(examined) = examined { (health(examined.health())) } @else { span.none { "not examined" } } }
-            td.wide { (identity(connection)) }
-            td { span.small { (connection.steps.join(", ")) } }
+            td.wide {
+                @if let Some(examined) = examined { (findings(&examined.found)) } @else { span.none { "not examined" } }
+                @for held in held { (why(held)) }
+            }
+            td { @for step in &connection.steps { span.pair.small { (step) } } }
         }
-        @if !held.is_empty() { tr.under { td colspan="6" { @for held in held { (why(held)) } } } }
-        @if let Some(examined) = examined { tr.under { td colspan="6" { (findings(&examined.found)) } } }
     }
 }
 
 fn identity(connection: &ConnectionView) -> Markup {
     let fields = connection.identity.iter().filter(|(name, _)| *name != "use");
     html! {
-        @for (name, value) in fields { span.pair { span.small { (name) } " " code { (value.as_str().map_or_else(|| value.to_string(), str::to_owned)) } } " " }
+        @for (name, value) in fields { div.small { (name) " " code { (value.as_str().map_or_else(|| value.to_string(), str::to_owned)) } } }
     }
 }
 
@@ -110,7 +109,7 @@ fn why(held: &HeldConnection) -> Markup {
     html! {
         p.small {
             a.id href=(at(held.run, "")) { (held.run) } " holds it since " (instant(held.hold.since)) "; "
-            (number(held.hold.trials.into())) " trials failed, the next is at " (instant(held.hold.next)) ". "
+            (trials(&held.hold)) ". "
             (fault_line(&held.hold.error))
         }
     }

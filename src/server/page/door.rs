@@ -11,7 +11,8 @@ use serde::Deserialize;
 
 use super::super::gate::{Manner, Refusal};
 use super::super::{Service, problem, session};
-use super::visit::{Visit, refused, whole};
+use super::shell::{Frame, Here};
+use super::visit::{refused, whole};
 use super::words::query;
 
 /// How a page is asked for, and its forms are sent.
@@ -42,15 +43,15 @@ fn refuse(parts: &Parts, refusal: &Refusal) -> Response {
             let to = parts.uri.path_and_query().map_or(HOME, |path| path.as_str());
             Redirect::to(&format!("/login{}", query(&[("to", Some(to.to_owned()))]))).into_response()
         }
-        Refusal::Unknown => whole(StatusCode::UNAUTHORIZED, None, "Log in", &form(HOME, Said::LoggedOut)),
+        Refusal::Unknown => whole(StatusCode::UNAUTHORIZED, &form(HOME, Said::LoggedOut)),
         Refusal::NotEnough(problem) => refused(None, problem),
         Refusal::TooMuch(_) => refused(None, &problem::too_much()),
     }
 }
 
-pub(super) async fn show(visit: Visit, asked: Result<Query<Asked>, QueryRejection>) -> Response {
+pub(super) async fn show(asked: Result<Query<Asked>, QueryRejection>) -> Response {
     let to = asked.map(|Query(asked)| asked.to).unwrap_or_default();
-    whole(StatusCode::OK, Some(&visit.caller), "Log in", &form(own(&to), Said::Nothing))
+    whole(StatusCode::OK, &form(own(&to), Said::Nothing))
 }
 
 pub(super) async fn enter(
@@ -59,11 +60,11 @@ pub(super) async fn enter(
     presented: Result<Form<Presented>, FormRejection>,
 ) -> Response {
     let Ok(Form(Presented { token, to })) = presented else {
-        return whole(StatusCode::BAD_REQUEST, None, "Log in", &form(HOME, Said::Nothing));
+        return whole(StatusCode::BAD_REQUEST, &form(HOME, Said::Nothing));
     };
     let token = token.trim();
     if service.operator.token(token).is_none() {
-        return whole(StatusCode::UNAUTHORIZED, None, "Log in", &form(own(&to), Said::Unknown));
+        return whole(StatusCode::UNAUTHORIZED, &form(own(&to), Said::Unknown));
     }
     (session::kept(&headers, token), Redirect::to(own(&to))).into_response()
 }
@@ -90,7 +91,7 @@ enum Said {
 }
 
 fn form(to: &str, said: Said) -> Markup {
-    html! {
+    let content = html! {
         div.door data-to=(to) {
             h1 { "Log in" }
             p.quiet { "With a token of this server. Whoever runs it makes one:" }
@@ -104,7 +105,8 @@ fn form(to: &str, said: Said) -> Markup {
             }
             p.small { a href=(to) { "I am logged in already" } }
         }
-    }
+    };
+    Frame::new("Log in", Here::Door, None).around(&content)
 }
 
 #[cfg(test)]

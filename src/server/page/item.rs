@@ -79,7 +79,7 @@ fn chapter(step: &ItemStep, effect: Option<&EffectView>, awaited: Option<Awaited
                 @if step.status == UnitStatus::Succeeded { p.small { "Before it succeeded:" } }
                 (fault(error))
             }
-            @if awaited.is_none_or(|_| step.status == UnitStatus::Succeeded) { (returned(&step.facts)) }
+            (returned(&step.facts, awaited.is_some()))
         }
     }
 }
@@ -118,7 +118,10 @@ fn known(effect: &EffectView) -> Markup {
     }
 }
 
-fn returned(facts: &Map<String, Value>) -> Markup {
+/// What an effect returned; of a signal what was not said yet.
+fn returned(facts: &Map<String, Value>, is_signal: bool) -> Markup {
+    let facts: Vec<_> =
+        facts.iter().filter(|(name, _)| !is_signal || !["signal", "key"].contains(&name.as_str())).collect();
     html! {
         @if !facts.is_empty() {
             dl.returned { @for (name, value) in facts {

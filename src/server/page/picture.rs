@@ -3,18 +3,18 @@
 
 use maud::{Markup, html};
 
-use super::words::{at, number, parts, query};
+use super::words::{at, counted, number, parts, query};
 use crate::core::graph::Graph;
 use crate::core::id::RunId;
 use crate::view::{Does, StepTrack, StepView, UnitStatus};
 
 /// A step's box.
-const WIDE: f64 = 158.0;
+const WIDE: f64 = 156.0;
 const HIGH: f64 = 62.0;
 /// What an edge takes that passes a layer.
 const PASSING: f64 = 14.0;
 /// Between layers, and between what stands beside each other.
-const BETWEEN: f64 = 38.0;
+const BETWEEN: f64 = 26.0;
 const BESIDE: f64 = 18.0;
 /// Around all of it.
 const MARGIN: f64 = 8.0;
@@ -74,9 +74,9 @@ fn node(run: RunId, step: &StepView, x: f64, y: f64) -> Markup {
         StepTrack::Items => at(run, &format!("/items{}", query(&[("step", Some(step.step.clone()))]))),
         StepTrack::Run | StepTrack::OnFailure => at(run, "/timeline"),
     };
-    let told = told(step);
+    let (told, exact) = (told(step), counted(&step.items));
     let over = step.connection.as_ref().map(|name| format!(" over {name}")).unwrap_or_default();
-    let about = format!("{} ({}{over}): {told}", step.step, does(step.does));
+    let about = format!("{} ({}{over}): {}, {exact}", step.step, does(step.does), step.status.word());
     html! {
         a.node.(format!("s-{}", step.status.word())) href=(place) transform=(format!("translate({x:.1} {y:.1})")) {
             title { (about) }
@@ -111,16 +111,25 @@ fn told(step: &StepView) -> String {
     let others = [
         (items.dead_lettered, "dead"),
         (items.in_doubt, "in doubt"),
-        (items.backoff, "again later"),
+        (items.backoff, "later"),
         (items.waiting, "wait"),
         (items.running, "out"),
         (items.cancelled, "cancelled"),
     ];
-    let mut words = vec![format!("{} of {}", number(items.passed()), number(items.total))];
+    let mut words = vec![format!("{} of {}", brief(items.passed()), brief(items.total))];
     words.extend(
-        others.iter().find(|(count, _)| *count > 0).map(|(count, word)| format!("{} {word}", number(*count))),
+        others.iter().find(|(count, _)| *count > 0).map(|(count, word)| format!("{} {word}", brief(*count))),
     );
     words.join(" · ")
+}
+
+/// A number that fits beside another one: exact below ten thousand, then cut, never rounded up.
+fn brief(count: u64) -> String {
+    match count {
+        0..10_000 => number(count),
+        10_000..1_000_000 => format!("{}.{}k", count / 1_000, count % 1_000 / 100),
+        _ => format!("{}.{:02}m", count / 1_000_000, count % 1_000_000 / 10_000),
+    }
 }
 
 fn does(does: Does) -> &'static str {
@@ -348,6 +357,12 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_number_in_the_picture_is_never_more_than_there_is() {
+        let told = [0, 9_999, 10_000, 99_999, 100_000, 999_999, 1_000_000, 12_345_678].map(brief);
+        assert_eq!(told, ["0", "9,999", "10.0k", "99.9k", "100.0k", "999.9k", "1.00m", "12.34m"]);
     }
 
     #[test]

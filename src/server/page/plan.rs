@@ -91,7 +91,7 @@ async fn planned(service: &Service, run: &RunView, terms: &ResumeTerms) -> Resul
 fn terms(run: &RunView, asked: &Terms) -> Markup {
     let changed = !asked.items.is_empty() || !asked.definition.is_empty() || !asked.accept.is_empty();
     html! {
-        details.terms #terms open[changed] {
+        details.terms #terms {
             summary { "On which terms" @if changed { ": " code { (asked.read().command(run.run)) } } }
             form method="get" action=(at(run.run, "/plan")) {
                 label { "Items" textarea name="items" rows="2" placeholder="all; or keys, one on a line" { (asked.items) } }

@@ -10,7 +10,7 @@ use super::shell::{Frame, Here};
 use super::visit::Visit;
 use super::words::{
     at, badge, bar, commands, counted, fault, fault_line, instant, is_live, item_path, number, query,
-    run_state, some, took,
+    run_state, some, took, trials,
 };
 use crate::core::run::Status;
 use crate::view::{Archive, Causes, Problem, RunView, StepTrack, StepView};
@@ -96,17 +96,25 @@ fn head(run: &RunView, caller: &Caller) -> Markup {
             (actions(run, caller))
         }
         dl.facts {
+            div.all { dt { "Items" } dd.barred { (bar(&run.items)) (counted(&run.items)) } }
             div { dt { "Started" } dd { (instant(run.started_at)) } }
-            div { dt { "Took" } dd { (lasted(run)) } }
-            @if let Some(source) = &run.source { div { dt { "Source" } dd.uri title=(source.uri) { (source.uri) } } }
+            div { dt { @if run.duration_ms.is_none() && is_live(run.status) { "So far" } @else { "Took" } } dd { (lasted(run)) } }
+            @if let Some(source) = &run.source { div { dt { "Source" } dd.uri title=(source.uri) { (tail(&source.uri)) } } }
             @if let Some(profile) = &run.profile { div { dt { "Profile" } dd { (profile) } } }
             @if run.resumes > 0 { div { dt { "Resumed" } dd { (number(run.resumes.into())) @if run.resumes == 1 { " time" } @else { " times" } } } }
             @if run.strays > 0 { div { dt { "Strays" } dd { (number(run.strays)) } } }
-            div.all { dt { "Items" } dd.barred { (bar(&run.items)) (counted(&run.items)) } }
         }
         @if let Some(error) = &run.error { div.box.bad { (fault(error)) } }
         @if let Some(alert) = &run.alert { div.box.doubt { p { (alert) } } }
         (stands_still(run))
+    }
+}
+
+/// The last two parts of a path: what tells it from others. All of it is in the tooltip.
+fn tail(uri: &str) -> String {
+    match uri.rmatch_indices('/').nth(1) {
+        Some((at, _)) if at > 0 => format!("…{}", &uri[at..]),
+        _ => uri.to_owned(),
     }
 }
 
@@ -126,7 +134,7 @@ fn stands_still(run: &RunView) -> Markup {
             div.box.doubt {
                 p { "Paused since " (instant(paused.since)) @if let Some(by) = &paused.by { " by " (by) } "." }
                 @for hold in &paused.connections {
-                    p { b { (hold.connection) } " does not answer; " (number(hold.trials.into())) " trials failed, the next is at " (instant(hold.next)) }
+                    p { b { (hold.connection) } " does not answer; " (trials(hold)) }
                     (fault(&hold.error))
                 }
             }
@@ -166,7 +174,7 @@ fn reasons(run: &RunView, causes: &Causes) -> Markup {
     html! {
         @if !causes.causes.is_empty() {
             h2 { "What went wrong" }
-            div.scroll { table.rows {
+            div.scroll { table.rows.causes {
                 thead { tr { th.num { "Items" } th { "Step" } th { "State" } th.wide { "Cause" } th { "First" } } }
                 tbody { @for cause in &causes.causes {
                     @let status = cause.status.word().to_owned();

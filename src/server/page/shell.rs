@@ -12,6 +12,8 @@ pub(super) enum Here {
     DeadLetters,
     Connections,
     Elsewhere,
+    /// Before the login.
+    Door,
 }
 
 /// The pages that every page leads to.
@@ -98,11 +100,11 @@ impl<'a> Frame<'a> {
         html! {
             header.top {
                 a.brand href="/" { img src="/page/icon.svg" alt="" width="18" height="18"; "Milepost" }
-                nav aria-label="Pages" {
+                @if self.here != Here::Door { nav aria-label="Pages" {
                     @for (here, path, name) in PLACES { a href=(path) aria-current=[(self.here == here).then_some("page")] { (name) } }
-                }
+                } }
                 p.pulse #pulse role="status" hidden {}
-                @if let Some(caller) = self.caller { (who(caller)) }
+                @if let Some(caller) = self.caller.filter(|_| self.here != Here::Door) { (who(caller)) }
             }
         }
     }

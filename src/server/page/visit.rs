@@ -101,13 +101,13 @@ pub(super) fn asked<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Pro
 
 /// A page that says what is wrong.
 pub(super) fn refused(caller: Option<&Caller>, problem: &Problem) -> Response {
-    whole(status(problem.kind), caller, "Not possible", &trouble(problem))
+    let frame = Frame::new("Not possible", Here::Elsewhere, caller);
+    whole(status(problem.kind), &frame.around(&trouble(problem)))
 }
 
 /// A page as it is, known to the browser or not.
-pub(super) fn whole(status: StatusCode, caller: Option<&Caller>, title: &str, content: &Markup) -> Response {
-    let page = Frame::new(title, Here::Elsewhere, caller).around(content);
-    (status, headers(), page.into_string()).into_response()
+pub(super) fn whole(status: StatusCode, page: &Markup) -> Response {
+    (status, headers(), page.0.clone()).into_response()
 }
 
 fn headers() -> [(header::HeaderName, &'static str); 5] {

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use crate::core::fault::Fault;
 use crate::core::run::Status;
-use crate::view::{Facts, ItemCounts, UnitStatus, When};
+use crate::view::{Facts, HoldView, ItemCounts, UnitStatus, When};
 
 /// Characters of an error on one line of a table.
 const LINE_MAX: usize = 160;
@@ -94,6 +94,18 @@ pub(super) fn of_day(text: &str) -> Markup {
 /// A state in words, with its colour.
 pub(super) fn badge(word: &str) -> Markup {
     html! { span.state.(format!("s-{word}")) { (word.replace('_', " ")) } }
+}
+
+/// How often a connection that is held was tried, and when it is next.
+pub(super) fn trials(hold: &HoldView) -> Markup {
+    html! {
+        @match hold.trials {
+            0 => "the first trial is at ",
+            1 => "one trial failed, the next is at ",
+            trials => { (number(trials.into())) " trials failed, the next is at " }
+        }
+        (instant(hold.next))
+    }
 }
 
 /// A run's state.

@@ -53,7 +53,7 @@ fn card(served: &ServedView, lane: Option<&LaneView>, caller: &Caller) -> Markup
                 }
                 div.actions {
                     @if let Some(lane) = lane { p.small.standing {
-                        (number(lane.at_work.len() as u64)) " at work"
+                        @if lane.at_work.is_empty() { "at rest" } @else { (number(lane.at_work.len() as u64)) " at work" }
                         @if !lane.waiting.is_empty() { ", " (number(lane.waiting.len() as u64)) " wait" }
                     } }
                     a.button href=(runs) { "Its runs" }
