@@ -1,6 +1,7 @@
 //! The page in a real browser, served by the real binary: what a person clicks, types and reads.
 
 mod browser;
+mod lossy;
 mod served;
 
 use std::fmt::Write as _;
@@ -10,6 +11,7 @@ use serde_json::json;
 use crate::site::Site;
 use crate::site::outside::{Outside, faults};
 use browser::Browser;
+use lossy::Lossy;
 use served::Served;
 
 const PRODUCTS: &str = "workflows/product-sync.yaml";
@@ -204,6 +206,49 @@ fn page_a_system_that_does_not_answer_is_seen_examined_and_seen_to_recover() {
     stage.browser.until(&says("succeeded"));
 }
 
+/// Two charges were perhaps made, and nobody can look them up: a person asks, and says so.
+#[test]
+#[ignore = "needs Chromium"]
+fn page_what_only_a_person_can_tell_is_settled_with_buttons_and_the_plan_says_what_follows() {
+    let shop = Lossy::start();
+    let charges = CHARGES.replace("SHOP", &shop.url);
+    let mut stage = Stage::entered(&[("charges.yaml", &charges)]);
+    let orders = "{\"order\":\"A-001\"}\n{\"order\":\"A-002\"}\n{\"order\":\"A-003\"}\n";
+    std::fs::write(stage.site.path("workflows/charges.ndjson"), orders).unwrap();
+    let run = stage.served.run("charges", &[]);
+    stage.served.ended(&run);
+    stage.open(&format!("/runs/{run}"));
+    let browser = &mut stage.browser;
+    browser.press(&["3"]);
+    browser.until("location.pathname.endsWith('/effects') && document.readyState === 'complete'");
+    browser.click("a", "Look at them");
+    browser.until("document.querySelectorAll('form.settle').length === 2");
+    browser.shots("doubts");
+    browser.click("tr:has(a[href$='A-002']) button", "It was done");
+    browser.until("document.body?.innerText.includes('E1042')");
+    stage.open(&format!("/runs/{run}/effects?known=person"));
+    let browser = &mut stage.browser;
+    browser.click("tr:has(a[href$='A-002']) input[name=facts]", "");
+    browser.write("status=299");
+    browser.click("tr:has(a[href$='A-002']) button", "It was done");
+    browser.until(&format!("location.pathname === '/runs/{run}' && document.readyState === 'complete'"));
+    stage.open(&format!("/runs/{run}/effects?known=person"));
+    let browser = &mut stage.browser;
+    browser.until("document.querySelectorAll('form.settle').length === 1");
+    browser.click("tr:has(a[href$='A-003']) button", "It was not done");
+    browser.until(&format!("location.pathname === '/runs/{run}' && document.readyState === 'complete'"));
+    browser.press(&["p"]);
+    browser.until("document.querySelector('.plan')?.innerText.includes('Nothing is in doubt')");
+    browser.shots("doubts-plan");
+    browser.click("button", "Resume by this plan");
+    browser.until(&says("succeeded"));
+    let charged = |order: &str| {
+        let calls = shop.calls.lock().unwrap();
+        calls.iter().filter(|path| **path == format!("/charge/{order}")).count()
+    };
+    assert_eq!(["A-001", "A-002", "A-003"].map(charged), [1, 1, 2]);
+}
+
 #[test]
 #[ignore = "needs Chromium"]
 fn page_a_working_run_is_followed_paused_and_cancelled_without_loading_it_again() {
@@ -306,3 +351,24 @@ steps:
       source: many.ndjson
       item_key: ${{ item.sku }}
 ";
+
+const CHARGES: &str = r#"
+workflow: charges
+connections:
+  files: { use: local }
+steps:
+  orders:
+    uses: json.validate
+    connection: files
+    with: { source: charges.ndjson, item_key: "${{ item.order }}", required: [order] }
+  charge:
+    needs: [orders]
+    uses: http.request
+    retry: { attempts: 1 }
+    with: { method: POST, url: "SHOP/charge/${{ item.order }}" }
+  tell:
+    needs: [charge]
+    uses: http.request
+    repeat: safe
+    with: { method: PUT, url: "SHOP/told/${{ item.order & '/' & $string(steps.charge.status) }}" }
+"#;
