@@ -87,7 +87,7 @@ pub(super) async fn effects(
 }
 
 pub(super) async fn held_connections(State(service): State<Service>) -> Response {
-    answer(service, |archive| archive.held_connections()).await
+    answer(service, Archive::held_connections).await
 }
 
 pub(super) async fn timeline(State(service): State<Service>, Path(run): Path<String>) -> Response {

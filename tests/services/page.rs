@@ -211,8 +211,8 @@ fn page_a_system_that_does_not_answer_is_seen_examined_and_seen_to_recover() {
 #[ignore = "needs Chromium"]
 fn page_what_only_a_person_can_tell_is_settled_with_buttons_and_the_plan_says_what_follows() {
     let shop = Lossy::start();
-    let charges = CHARGES.replace("SHOP", &shop.url);
-    let mut stage = Stage::entered(&[("charges.yaml", &charges)]);
+    let workflow = CHARGES.replace("SHOP", &shop.url);
+    let mut stage = Stage::entered(&[("charges.yaml", &workflow)]);
     let orders = "{\"order\":\"A-001\"}\n{\"order\":\"A-002\"}\n{\"order\":\"A-003\"}\n";
     std::fs::write(stage.site.path("workflows/charges.ndjson"), orders).unwrap();
     let run = stage.served.run("charges", &[]);

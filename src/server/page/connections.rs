@@ -19,15 +19,15 @@ const HELD: &str = "held";
 pub(super) async fn show(visit: Visit) -> Response {
     let (operator, archive) = (visit.service.operator.clone(), visit.service.archive.clone());
     let read = waiting(move || Ok((operator.workflows(), archive.held_connections()?))).await;
-    let made = read.map(|(served, held)| page(served, &held, &visit.caller));
+    let made = read.map(|(served, held)| page(&served, &held, &visit.caller));
     visit.answer(made)
 }
 
-fn page(served: Result<Vec<ServedView>, Problem>, held: &[HeldConnection], caller: &Caller) -> Markup {
+fn page(served: &Result<Vec<ServedView>, Problem>, held: &[HeldConnection], caller: &Caller) -> Markup {
     let content = html! {
         div.head { h1 { "Connections" } p.quiet { "What the served workflows name outside." } }
         div #connections data-live {
-            @match &served {
+            @match served {
                 Err(problem) => (trouble(problem)),
                 Ok(served) => {
                     @if served.is_empty() { div.empty { p { "No workflow is served." } } }

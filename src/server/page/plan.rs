@@ -181,7 +181,7 @@ fn work(plan: &PlanView) -> Markup {
         div.scroll { table {
             thead { tr { th { "Step" } th { "What" } th.num { "Items" } th.wide { "Why" } } }
             tbody {
-                @for work in &plan.execute { (row(&work.step, "to do", "running", work.items, &work.reason)) }
+                @for work in &plan.execute { (row(&work.step, "to do", "waiting", work.items, &work.reason)) }
                 @for left in &plan.left { (row(&left.step, "stays", "cancelled", left.items, &left.reason)) }
                 @for kept in &plan.reuse { (row(&kept.step, "kept", "succeeded", kept.items, "done before")) }
             }

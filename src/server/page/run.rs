@@ -13,7 +13,9 @@ use super::words::{
     run_state, some, took, trials,
 };
 use crate::core::run::Status;
-use crate::view::{Archive, Causes, Problem, RunView, StepTrack, StepView};
+use crate::view::{
+    Archive, Cause, Causes, Does, ITEMS_DEAD_LETTERED, Problem, RunView, StepTrack, StepView, UnitStatus,
+};
 
 /// Groups of causes on the page.
 const CAUSES: usize = 12;
@@ -65,7 +67,7 @@ fn page(archive: &Archive, reference: &str, caller: &Caller) -> Result<Markup, P
 pub(super) fn about(run: &RunView, tab: Tab, caller: &Caller, content: &Markup) -> Markup {
     let content = html! {
         div #head data-live { (head(run, caller)) }
-        nav.tabs aria-label="About this run" {
+        nav.tabs #tabs data-live aria-label="About this run" {
             @for (other, place, name) in Tab::ALL {
                 @if other != Tab::Plan || is_resumable(run) || tab == Tab::Plan {
                     a href=(at(run.run, place)) aria-current=[(other == tab).then_some("page")] { (name) }
@@ -175,7 +177,7 @@ fn reasons(run: &RunView, causes: &Causes) -> Markup {
         @if !causes.causes.is_empty() {
             h2 { "What went wrong" }
             div.scroll { table.rows.causes {
-                thead { tr { th.num { "Items" } th { "Step" } th { "State" } th.wide { "Cause" } th { "First" } } }
+                thead { tr { th.num { "Items" } th { "Step" } th { "State" } th.wide { "Cause" } th { "First" } th {} } }
                 tbody { @for cause in &causes.causes {
                     @let status = cause.status.word().to_owned();
                     tr data-href=(at(run.run, &format!("/items{}", query(&[("status", Some(status)), ("step", Some(cause.step.clone()))])))) {
@@ -184,12 +186,25 @@ fn reasons(run: &RunView, causes: &Causes) -> Markup {
                         td { (badge(cause.status.word())) }
                         td.wide { (fault_line(&cause.error)) }
                         td { a.id href=(item_path(run.run, &cause.example)) { (cause.example) } }
+                        td { @if can_be_redriven(run, cause) { a.small href=(redrive(run, cause)) { "plan a redrive" } } }
                     }
                 } }
             } }
             @if causes.others > 0 { p.quiet { (number(causes.others)) " items more, with other causes" } }
         }
     }
+}
+
+/// Content that was refused at the source is refused again.
+fn can_be_redriven(run: &RunView, cause: &Cause) -> bool {
+    let is_source = |step: &StepView| step.step == cause.step && step.does == Does::Source;
+    cause.status == UnitStatus::DeadLettered && is_resumable(run) && !run.steps.iter().any(is_source)
+}
+
+fn redrive(run: &RunView, cause: &Cause) -> String {
+    let fields =
+        [("items", ITEMS_DEAD_LETTERED), ("step", cause.step.as_str()), ("error", cause.error.name.as_str())];
+    at(run.run, &format!("/plan{}", query(&fields.map(|(name, value)| (name, Some(value.to_owned()))))))
 }
 
 fn steps(run: &RunView) -> Markup {

@@ -56,8 +56,8 @@ impl Visit {
         make: impl FnOnce(&Archive, &Caller) -> Result<Markup, Problem> + Send + 'static,
     ) -> Response {
         let (archive, caller) = (self.service.archive.clone(), self.caller.clone());
-        let made = waiting(move || make(&archive, &caller)).await;
-        self.answer(made)
+        let page = waiting(move || make(&archive, &caller)).await;
+        self.answer(page)
     }
 
     /// Answers with a page that was made, or with what hindered it.

@@ -18,13 +18,13 @@ pub(super) async fn show(visit: Visit) -> Response {
         Ok(read) => read,
         Err(problem) => return visit.answer(Err(problem)),
     };
-    let made = page(served, &queue.unwrap_or_default(), &visit.caller);
+    let made = page(&served, &queue.unwrap_or_default(), &visit.caller);
     visit.answer(Ok(made))
 }
 
-fn page(served: Result<Vec<ServedView>, Problem>, queue: &QueueView, caller: &Caller) -> Markup {
+fn page(served: &Result<Vec<ServedView>, Problem>, queue: &QueueView, caller: &Caller) -> Markup {
     let content = html! {
-        @match &served {
+        @match served {
             Err(problem) => (trouble(problem)),
             Ok(served) => {
                 div.head { h1 { "Workflows" } p.quiet { "Those that this server starts by name." } }
