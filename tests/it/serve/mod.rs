@@ -2,6 +2,7 @@
 //! for, and lets in whom it should.
 
 mod server;
+mod triggers;
 
 use std::time::{Duration, Instant};
 
