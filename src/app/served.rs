@@ -4,9 +4,9 @@ use std::path::Path;
 
 use crate::connectors;
 use crate::core::identity::identity;
-use crate::core::workflow::{InputKind, Workflow};
+use crate::core::workflow::{InputKind, Trigger, Workflow};
 use crate::spec::{Report, Severity};
-use crate::view::{ConnectionView, Examination, InputView, ServedView, When};
+use crate::view::{ConnectionView, Examination, InputView, ServedView, TriggerView, When};
 
 use super::clock::now;
 use super::{Engine, doctor};
@@ -23,6 +23,7 @@ pub(super) fn view(workflow: &str, file: &Path, profile: Option<&str>) -> Served
         Ok(checked) => ServedView {
             description: checked.workflow.description.clone(),
             input: inputs(&checked.workflow),
+            triggers: checked.workflow.triggers.iter().map(trigger).collect(),
             connections: connections(&checked.workflow),
             ..known
         },
@@ -52,6 +53,11 @@ fn inputs(workflow: &Workflow) -> Vec<InputView> {
         default: input.default.clone(),
     });
     inputs.collect()
+}
+
+fn trigger(trigger: &Trigger) -> TriggerView {
+    let Trigger { name, uses, connection, .. } = trigger.clone();
+    TriggerView { trigger: name, uses, connection }
 }
 
 fn connections(workflow: &Workflow) -> Vec<ConnectionView> {

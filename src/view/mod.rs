@@ -54,7 +54,8 @@ pub use queue::{Admitted, LaneView, QueueView, ResumeOrder, StartOrder, Unhold, 
 pub use ruling::{Dropping, Settling};
 pub use run::{RunFilter, RunList, RunSummary, RunView, SourceView};
 pub use served::{
-    ConnectionView, Examination, ExaminedView, FindingView, HealthView, HeldConnection, InputView, ServedView,
+    ConnectionView, Examination, ExaminedView, FindingView, HealthView, HeldConnection, InputView,
+    ServedView, TriggerView,
 };
 pub use signal::{Sent, SignalView, Signalled};
 pub use status::UnitStatus;

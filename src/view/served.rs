@@ -26,6 +26,9 @@ pub struct ServedView {
     /// What a start may be given.
     #[serde(default)]
     pub input: Vec<InputView>,
+    /// What starts runs of it by itself.
+    #[serde(default)]
+    pub triggers: Vec<TriggerView>,
     /// What its steps work over.
     #[serde(default)]
     pub connections: Vec<ConnectionView>,
@@ -46,6 +49,17 @@ pub struct InputView {
     pub kind: String,
     /// What it is when nothing is given; `null`: something must be.
     pub default: Option<Value>,
+}
+
+/// What starts runs of a workflow by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TriggerView {
+    /// Its name.
+    pub trigger: String,
+    /// Its kind, for example `schedule`.
+    pub uses: String,
+    /// The connection over which it hears of what happens; `null`: none is needed.
+    pub connection: Option<String>,
 }
 
 /// A configured outside system, as a workflow file names it.

@@ -3,74 +3,16 @@
 mod browser;
 mod lossy;
 mod served;
+mod stage;
 
 use std::fmt::Write as _;
 
+use milepost::connectors::sandbox::Entry;
 use serde_json::json;
 
-use crate::site::Site;
-use crate::site::outside::{Outside, faults};
-use browser::Browser;
+use crate::site::outside::faults;
 use lossy::Lossy;
-use served::Served;
-
-const PRODUCTS: &str = "workflows/product-sync.yaml";
-
-/// A site with its server and a browser, and the systems outside.
-struct Stage {
-    served: Served,
-    browser: Browser,
-    outside: Outside,
-    site: Site,
-}
-
-impl Stage {
-    /// A server with the product workflow and others of the site, and a browser that nobody has logged in with.
-    fn new(others: &[(&str, &str)]) -> Self {
-        let outside = Outside::start();
-        let site = Site::reaching(&outside.pim, &outside.shop);
-        let mut files = vec![PRODUCTS.to_owned()];
-        for (name, text) in others {
-            std::fs::write(site.path(&format!("workflows/{name}")), text).unwrap();
-            files.push(format!("workflows/{name}"));
-        }
-        let files: Vec<&str> = files.iter().map(String::as_str).collect();
-        Self { served: Served::start(&site, &files), browser: Browser::start(), outside, site }
-    }
-
-    /// The same, with a person who has logged in.
-    fn entered(others: &[(&str, &str)]) -> Self {
-        let mut stage = Self::new(others);
-        stage.open("/");
-        stage.enter();
-        stage
-    }
-
-    fn open(&mut self, path: &str) {
-        self.browser.open(&format!("{}{path}", self.served.url));
-    }
-
-    /// Logs in where the browser was led to.
-    fn enter(&mut self) {
-        let browser = &mut self.browser;
-        browser.until("location.pathname === '/login' && document.readyState === 'complete'");
-        browser.click("input[name=token]", "");
-        browser.write(&self.served.token);
-        browser.click("main button", "Log in");
-        browser.until("location.pathname !== '/login' && document.readyState === 'complete'");
-    }
-
-    /// Starts a run of the product workflow by clicking, and says which.
-    fn started(&mut self) -> String {
-        self.browser.press(&["g", "w"]);
-        self.browser.until("location.pathname === '/workflows' && document.readyState === 'complete'");
-        self.browser.click("form[action='/workflows/product-sync/start'] button", "Start a run");
-        self.browser
-            .until("location.pathname.startsWith('/runs/run_') && document.readyState === 'complete'");
-        let path = self.browser.value("location.pathname");
-        path.as_str().unwrap().trim_start_matches("/runs/").to_owned()
-    }
-}
+use stage::Stage;
 
 /// The head of a run's page says this, loaded or by itself.
 fn says(word: &str) -> String {
@@ -138,6 +80,30 @@ fn page_a_run_is_started_watched_and_understood_planned_resumed_and_redriven() {
     stage.open(&format!("/runs/{run}/events"));
     let events = stage.browser.text();
     assert!(events.contains("started by token:ana") && events.contains("resumed by token:ana"), "{events}");
+}
+
+#[test]
+#[ignore = "needs Chromium"]
+fn page_a_file_appears_and_its_run_is_seen_to_start_and_to_fill_the_shop() {
+    let mut stage = Stage::entered(&[]);
+    let browser = &mut stage.browser;
+    browser.value("(window.first = true, 0)");
+    browser.until("document.querySelector('#runs .empty') !== null");
+    let mut products = Vec::new();
+    crate::product::Products::new(150, 11, 0).write_array(&mut products).unwrap();
+    std::fs::create_dir_all(stage.site.path("workflows/product-sync/incoming")).unwrap();
+    std::fs::write(stage.site.path("workflows/product-sync/incoming/monday.json"), products).unwrap();
+    let browser = &mut stage.browser;
+    browser.until("window.first && document.querySelectorAll('#runs tbody tr').length === 1");
+    browser.shots("appeared");
+    browser.press(&["j", "Enter"]);
+    browser.until(&says("succeeded"));
+    assert!(browser.text().contains("incoming/monday.json"), "{}", browser.text());
+    browser.press(&["g", "w"]);
+    browser.until("document.body?.innerText.includes('file.created')");
+    let (pim, shop) = stage.outside.calls();
+    let written = |calls: &[Entry]| calls.iter().map(|call| call.wrote.len()).sum::<usize>();
+    assert_eq!((written(&pim), written(&shop)), (150, 150), "each product once");
 }
 
 #[test]

@@ -49,6 +49,9 @@ fn card(served: &ServedView, lane: Option<&LaneView>, caller: &Caller) -> Markup
                 div {
                     h2.item { (served.workflow) }
                     @if let Some(description) = &served.description { p { (description) } }
+                    @for trigger in &served.triggers {
+                        p.small { "Started by " b { (trigger.trigger) } " " (trigger.uses) @if let Some(connection) = &trigger.connection { " over " (connection) } }
+                    }
                     p.small.uri { (served.file) @if let Some(profile) = &served.profile { " --profile " (profile) } }
                 }
                 div.actions {

@@ -156,7 +156,8 @@ impl Browser {
             json!(selector),
             json!(says)
         );
-        self.until(&format!("Boolean({find})"));
+        // Before all of a page is there, things still move.
+        self.until(&format!("document.readyState === 'complete' && Boolean({find})"));
         let place = self.value(&format!(
             "(() => {{ const e = {find}; e.scrollIntoView({{block: 'center'}}); const r = e.getBoundingClientRect(); \
              return [r.x + r.width / 2, r.y + r.height / 2]; }})()"

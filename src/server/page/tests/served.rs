@@ -17,7 +17,7 @@ use crate::server::{Operator, Way, ending};
 use crate::view::{
     Acted, Admitted, ConnectionView, Examination, ExaminedView, FindingView, HealthView, InputView, LaneView,
     Order, Problem, QueueView, ResumeOrder, ResumeTerms, Sent, ServedView, SignalView, Signalled, StartOrder,
-    Unhold, WaitingView, When, fake,
+    TriggerView, Unhold, WaitingView, When, fake,
 };
 
 /// What was asked for.
@@ -137,6 +137,11 @@ impl Operator for Served {
                 input("count", "number", None),
                 input("dry", "bool", Some(json!(true))),
             ],
+            triggers: vec![TriggerView {
+                trigger: HOSTILE.to_owned(),
+                uses: "schedule".to_owned(),
+                connection: Some(HOSTILE.to_owned()),
+            }],
             connections: vec![connection],
             examined: Some(Examination {
                 at: When(fake::START),
