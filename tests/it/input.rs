@@ -115,7 +115,7 @@ fn every_variable_that_a_profile_lacks_is_named_at_once() {
     let site = Site::new();
     insta::assert_snapshot!(answer(&site, &["run", WORKFLOW, "--profile", "production"]), @r#"
     exit 2
-    error[E801]: step 'pim': the environment variable PIMCORE_URL is not set
+    error[E801]: connection 'pim': the environment variable PIMCORE_URL is not set
       --> workflows/product-sync.yaml:22:12
        |
     22 |       url: "${env:PIMCORE_URL}"
@@ -123,15 +123,7 @@ fn every_variable_that_a_profile_lacks_is_named_at_once() {
        |
        = help: export PIMCORE_URL=… and start again
 
-    error[E801]: step 'published': the environment variable PIMCORE_URL is not set
-      --> workflows/product-sync.yaml:22:12
-       |
-    22 |       url: "${env:PIMCORE_URL}"
-       |            ^^^^^^^^^^^^^^^^^^^^
-       |
-       = help: export PIMCORE_URL=… and start again
-
-    error[E801]: step 'pim': the environment variable PIMCORE_API_KEY is not set
+    error[E801]: connection 'pim': the environment variable PIMCORE_API_KEY is not set
       --> workflows/product-sync.yaml:24:16
        |
     24 |       api_key: "${env:PIMCORE_API_KEY}"
@@ -139,15 +131,7 @@ fn every_variable_that_a_profile_lacks_is_named_at_once() {
        |
        = help: export PIMCORE_API_KEY=… and start again
 
-    error[E801]: step 'published': the environment variable PIMCORE_API_KEY is not set
-      --> workflows/product-sync.yaml:24:16
-       |
-    24 |       api_key: "${env:PIMCORE_API_KEY}"
-       |                ^^^^^^^^^^^^^^^^^^^^^^^^
-       |
-       = help: export PIMCORE_API_KEY=… and start again
-
-    error[E801]: step 'medusa': the environment variable MEDUSA_URL is not set
+    error[E801]: connection 'shop': the environment variable MEDUSA_URL is not set
       --> workflows/product-sync.yaml:27:12
        |
     27 |       url: "${env:MEDUSA_URL}"
@@ -155,7 +139,7 @@ fn every_variable_that_a_profile_lacks_is_named_at_once() {
        |
        = help: export MEDUSA_URL=… and start again
 
-    error[E801]: step 'medusa': the environment variable MEDUSA_EMAIL is not set
+    error[E801]: connection 'shop': the environment variable MEDUSA_EMAIL is not set
       --> workflows/product-sync.yaml:28:14
        |
     28 |       email: "${env:MEDUSA_EMAIL}"
@@ -163,7 +147,7 @@ fn every_variable_that_a_profile_lacks_is_named_at_once() {
        |
        = help: export MEDUSA_EMAIL=… and start again
 
-    error[E801]: step 'medusa': the environment variable MEDUSA_PASSWORD is not set
+    error[E801]: connection 'shop': the environment variable MEDUSA_PASSWORD is not set
       --> workflows/product-sync.yaml:29:17
        |
     29 |       password: "${env:MEDUSA_PASSWORD}"
@@ -171,7 +155,7 @@ fn every_variable_that_a_profile_lacks_is_named_at_once() {
        |
        = help: export MEDUSA_PASSWORD=… and start again
 
-    workflows/product-sync.yaml: 7 mistakes
+    workflows/product-sync.yaml: 5 mistakes
     next: milepost check workflows/product-sync.yaml --profile production
     "#);
     assert!(!site.path("state/sandbox").exists(), "something was started");

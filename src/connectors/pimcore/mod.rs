@@ -143,7 +143,7 @@ pub fn announcer(site: &Site<'_>) -> Result<Arc<dyn Announcer>, Vec<BuildFault>>
     let alone = |fault| vec![fault];
     if is_rest(site).map_err(alone)? {
         let hint = "leave the connection of this step out, and let the PIM send signals".to_owned();
-        let fault = BuildFault::field("mode", "with mode: rest nobody can be asked what is published");
+        let fault = BuildFault::field("connection", "with mode: rest nobody can be asked what is published");
         return Err(vec![BuildFault { hint: Some(hint), ..fault }]);
     }
     let hub = hub(site, ASKING).map_err(alone)?;
