@@ -62,10 +62,12 @@ pub(super) async fn to_end(
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let id = running.id.to_string();
+    // Whoever reads the ID may stop the run by it.
+    let signals = Signals::listen()?;
     // Nobody reading our data is no reason to stop a run.
     let _ = output.line(&id).and_then(|()| output.flush());
     let archive = engine.archive();
-    let ended = until_rest(&mut running, &archive, &id, context, output).await?;
+    let ended = until_rest(&mut running, signals, &archive, context, output).await?;
     let exit = Exit::of_run(ended.status);
     match sum_up(&archive, &id, json, context, output) {
         // The exit code of the run is worth more than its summary to nobody.
@@ -116,12 +118,12 @@ fn sum_up(
 /// Waits for the end, shows the progress, and hands on requests to stop.
 async fn until_rest(
     running: &mut Running,
+    mut signals: Signals,
     archive: &Archive,
-    id: &str,
     context: &Context,
     output: &mut Output,
 ) -> Result<Run, Failure> {
-    let mut signals = Signals::listen()?;
+    let id = &running.id.to_string();
     let mut progress = Progress::new(output);
     let mut herald = Herald::default();
     let mut ticks = tokio::time::interval(progress.period());

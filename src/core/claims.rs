@@ -162,6 +162,11 @@ pub struct Applied {
     pub keep: Duration,
     /// What the effect returned.
     pub facts: Facts,
+    /// Somebody was allowed to send other content since, and was not heard to have carried it out. An
+    /// effect that is refused, or found absent, may still be there in part; so this content is not
+    /// taken for what is there, and is sent again when it is wanted again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub overwritten: bool,
 }
 
 /// All that is known of a key. An empty row is none.
@@ -223,7 +228,7 @@ fn judge(next: &mut KeyRow, claim: &Claim, now: Timestamp) -> Claimed {
     if let Some(applied) = &mut next.applied
         && !(claim.repeats_own && applied.owner == claim.owner)
     {
-        if applied.fingerprint == claim.fingerprint {
+        if applied.fingerprint == claim.fingerprint && !applied.overwritten {
             let version = claim.version.after(&applied.version);
             if version != applied.version && !once {
                 applied.version = version;
@@ -238,6 +243,9 @@ fn judge(next: &mut KeyRow, claim: &Claim, now: Timestamp) -> Claimed {
         }
     }
     let (owner, fence, fingerprint) = (claim.owner, claim.fence, claim.fingerprint);
+    if let Some(applied) = next.applied.as_mut().filter(|_| !once) {
+        applied.overwritten |= applied.fingerprint != fingerprint;
+    }
     next.held = Some(Held { owner, fence, fingerprint, until: now.after(claim.claim) });
     Claimed::Granted
 }
@@ -279,6 +287,7 @@ fn close(next: &mut KeyRow, claim: &Claim, end: &End, now: Timestamp) -> Settled
         at: now,
         keep: claim.keep,
         facts,
+        overwritten: false,
     });
     Settled::Kept
 }
@@ -358,6 +367,7 @@ mod tests {
             at: Timestamp(1_000),
             keep: Duration::from_millis(500),
             facts: Facts::new(),
+            overwritten: false,
         };
         let row = KeyRow { held: None, applied: Some(applied) };
         assert!(!is_expired(&row, Timestamp(1_499)));

@@ -153,6 +153,7 @@ pub(super) fn ids(changes: &[Change]) -> Vec<KeyId> {
 
 const APPLIED: u8 = 1;
 const HELD: u8 = 2;
+const OVERWRITTEN: u8 = 4;
 const NUMBER: u8 = 0;
 const TEXT: u8 = 1;
 
@@ -160,8 +161,9 @@ const TEXT: u8 = 1;
 pub(super) fn put_row(row: &KeyRow) -> Vec<u8> {
     let mut words = Words::default();
     let mut body = Vec::with_capacity(96);
-    let parts = u8::from(row.applied.is_some()) * APPLIED + u8::from(row.held.is_some()) * HELD;
-    body.push(parts);
+    let overwritten = row.applied.as_ref().is_some_and(|applied| applied.overwritten);
+    let parts = [(row.applied.is_some(), APPLIED), (row.held.is_some(), HELD), (overwritten, OVERWRITTEN)];
+    body.push(parts.iter().map(|(is_there, part)| u8::from(*is_there) * part).sum());
     if let Some(applied) = &row.applied {
         put_effect(&mut body, applied.owner, applied.fence, applied.fingerprint);
         put_version(&mut body, &applied.version);
@@ -188,7 +190,7 @@ pub(super) fn row(payload: &[u8]) -> Result<KeyRow, Damage> {
     let mut input = Input::new(payload);
     let words = Words::read(&mut input)?;
     let parts = input.byte()?;
-    if parts & !(APPLIED | HELD) != 0 {
+    if parts & !(APPLIED | HELD | OVERWRITTEN) != 0 {
         return Err(Damage("a key has an unknown part"));
     }
     let mut row = KeyRow::default();
@@ -202,7 +204,8 @@ pub(super) fn row(payload: &[u8]) -> Result<KeyRow, Damage> {
             let name = words.get(&mut input)?;
             facts.insert(name, pack::value(&mut input, &words)?);
         }
-        row.applied = Some(Applied { owner, fence, fingerprint, version, at, keep, facts });
+        let overwritten = parts & OVERWRITTEN != 0;
+        row.applied = Some(Applied { owner, fence, fingerprint, version, at, keep, facts, overwritten });
     }
     if parts & HELD != 0 {
         let (owner, fence, fingerprint) = effect(&mut input)?;
@@ -265,6 +268,7 @@ mod tests {
                 ("id".to_owned(), json!("prod_01K9ZQ3M4N5P6Q7R8S9T0V1W2X")),
                 ("action".to_owned(), json!("created")),
             ]),
+            overwritten: false,
         }
     }
 
@@ -283,6 +287,7 @@ mod tests {
             KeyRow { held: None, applied: Some(typical.clone()) },
             KeyRow { held: Some(held), applied: Some(applied("2026-01-01T00:00:00Z")) },
             KeyRow { held: None, applied: Some(applied("007")) },
+            KeyRow { held: None, applied: Some(Applied { overwritten: true, ..applied("1") }) },
         ] {
             assert_eq!(row(&put_row(&known)), Ok(known));
         }
@@ -296,6 +301,6 @@ mod tests {
         for end in 0..whole.len() {
             assert!(row(&whole[..end]).is_err(), "cut at {end}");
         }
-        assert!(row(&[0, 4]).is_err());
+        assert!(row(&[0, 8]).is_err());
     }
 }

@@ -42,7 +42,8 @@
 //!            after 14, format 4)], [distance (until, from when)],
 //!            [attempts spent looks [doubts revision redone]], [number, (word value) each], [word bytes]
 //!            counters: 0 none | 1 one attempt, spent | 2 the first three | 3 all six (format 2)
-//! key      = words head(1: 1 applied, 2 held, 3 both), [effect version number (when, in ms) number
+//! key      = words head(1: 1 applied, 2 held, 4 applied may be overwritten),
+//!            [effect version number (when, in ms) number
 //!            (kept for, in ms) number (facts), (word value) each], [effect number (until, in ms)]
 //! effect   = owner(16) number (epoch) number (attempt) fingerprint(16)
 //! entrant  = event(16) said(1: 1 key, 2 version, 4 fault), [text] [text] [word bytes]

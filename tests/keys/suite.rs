@@ -155,6 +155,18 @@ pub(crate) async fn a_to_b_to_a_is_applied_three_times(bench: &Bench) {
     assert!(matches!(bench.apply(&again).await, Claimed::AlreadyApplied { .. }));
 }
 
+pub(crate) async fn what_may_be_overwritten_is_applied_again(bench: &Bench) {
+    let (old, new) = (bench.claim(Latest, "k", 1, "a", 1), bench.claim(Latest, "k", 2, "b", 2));
+    assert_eq!(bench.apply(&old).await, Claimed::Granted);
+    assert_eq!(bench.ask(&new).await, Claimed::Granted);
+    // Refused, or found absent: a part of it may be there.
+    bench.end(&new, End::Undone).await;
+    let back = bench.claim(Latest, "k", 3, "a", 3);
+    assert_eq!(bench.apply(&back).await, Claimed::Granted);
+    let again = bench.claim(Latest, "k", 4, "a", 4);
+    assert!(matches!(bench.ask(&again).await, Claimed::AlreadyApplied { .. }), "it was made whole");
+}
+
 pub(crate) async fn an_older_version_never_comes_after_a_newer_one(bench: &Bench) {
     let new = bench.claim(Latest, "k", 1, "new", 20);
     let old = bench.claim(Latest, "k", 2, "old", 9);
@@ -332,6 +344,7 @@ macro_rules! stories {
         story!($mark $run one_of_many_wins);
         story!($mark $run two_of_one_batch_do_not_both_win);
         story!($mark $run a_to_b_to_a_is_applied_three_times);
+        story!($mark $run what_may_be_overwritten_is_applied_again);
         story!($mark $run an_older_version_never_comes_after_a_newer_one);
         story!($mark $run once_is_once_and_other_content_is_a_conflict);
         story!($mark $run a_claim_that_is_let_go_is_free_at_once);

@@ -17,7 +17,8 @@ const FENCE: Fence = Fence { epoch: 1, attempt: 1 };
 
 fn applied(at: u64, keep: Duration) -> Applied {
     let (fingerprint, version) = (Fingerprint(1), Version("1".to_owned()));
-    Applied { owner: 1, fence: FENCE, fingerprint, version, at: Timestamp(at), keep, facts: Facts::new() }
+    let (at, facts, overwritten) = (Timestamp(at), Facts::new(), false);
+    Applied { owner: 1, fence: FENCE, fingerprint, version, at, keep, facts, overwritten }
 }
 
 fn held(until: u64) -> Held {
