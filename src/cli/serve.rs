@@ -29,6 +29,7 @@ use crate::view::{Problem, ProblemKind, code};
 #[command(after_help = "\
 Examples:
   milepost serve workflows/product-sync.yaml
+  milepost serve workflows/product-sync.yaml workflows/product-deliver.yaml
   milepost serve --paused                         look first; then milepost unpause --all
   milepost serve *.yaml --listen 127.0.0.1:8080 --concurrency 2
   curl -s http://127.0.0.1:7300/readyz

@@ -14,14 +14,16 @@ use crate::view::{Problem, ProblemKind, argument, code};
 /// Start runs of a workflow file as its triggers hear of something
 ///
 /// Stays until Ctrl-C. Each run is told on stdout when it begins and when it ends, its ID first; all
-/// else goes to stderr. One run is started for each version of an object, however often it is told,
-/// and a message leaves its queue only when its run is recorded. What was interrupted goes on first;
-/// a run that failed or was paused is told with the next command, and waits for a person. Ctrl-C interrupts the
-/// runs that are at work; the next watch goes on with them.
+/// else goes to stderr. One run is started for each version of an object or file, and for each time of
+/// a schedule, however often it is told; a message leaves its queue only when its run is recorded. A
+/// workflow whose source is a queue has one open run after the other. What was interrupted goes on
+/// first; a run that failed or was paused is told with the next command, and waits for a person. Ctrl-C
+/// interrupts the runs that are at work; the next watch goes on with them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   milepost watch workflows/product-ingest.yaml --profile production
+  milepost watch workflows/product-sync.yaml  a file put into its folder starts a run
   milepost watch uploads.yaml --concurrency 4
   milepost watch uploads.yaml --json        a line of JSON for each start and end
 
