@@ -199,7 +199,7 @@ fn finding(definition: &Definition, step: &Step, fault: &BuildFault) -> Finding 
     definition.checked.fault(&step.name, &complaint(fault))
 }
 
-fn complaint(fault: &BuildFault) -> Complaint {
+pub(super) fn complaint(fault: &BuildFault) -> Complaint {
     Complaint {
         field: fault.field.clone(),
         place: fault.place.clone(),

@@ -12,6 +12,7 @@ mod doing;
 mod environment;
 mod error;
 mod ground;
+mod hooks;
 mod input;
 mod keys;
 mod live;
@@ -45,6 +46,7 @@ use crate::ports::Clock;
 use crate::spec::Report;
 use crate::store::{self, MemoryStore, Store};
 use crate::view::Archive;
+use crate::webhook::Secret;
 
 use assemble::Surroundings;
 use clock::SystemClock;
@@ -59,6 +61,7 @@ pub use care::{Care, restore};
 pub use clock::now;
 pub use doctor::{Examined, doctor};
 pub use error::{BackupError, EngineError, OpenError, ResumeError, StartError};
+pub use hooks::{HookError, Hooks};
 pub use rehearsal::rehearse;
 pub use start::Started;
 pub use watch::{Hindrance, Listener, News, Watched, Watching};
@@ -77,6 +80,8 @@ pub struct Engine {
     names: Arc<PinnedNames>,
     live: Live,
     sandbox: OnceCell<Sandbox>,
+    /// What the stand-in of the PIM signs with what it sends to hooks.
+    stand_in_secret: Secret,
     /// Held from the look at a start key to the commit of its run.
     starting: Mutex<()>,
 }
@@ -147,6 +152,8 @@ impl Engine {
             compute: Arc::new(crew),
         };
         let names = Arc::new(PinnedNames::new(store.clone()));
+        let stand_in_secret = Secret::of(&rand::random::<[u8; 32]>())
+            .map_err(|fault| OpenError::Broken(format!("no secret for the stand-ins: {fault}")))?;
         Ok(Self {
             options: options.clone(),
             store,
@@ -154,6 +161,7 @@ impl Engine {
             names,
             live: Live::default(),
             sandbox: OnceCell::new(),
+            stand_in_secret,
             starting: Mutex::new(()),
         })
     }
@@ -184,7 +192,8 @@ impl Engine {
         let surroundings = Surroundings::of(&Environment::Absent, nobody, Arc::new(SystemClock), stand_ins);
         let triggers = assemble::triggers(definition, catalog, surroundings.environment);
         let steps = assemble::assemble(definition, catalog, &surroundings);
-        triggers.map(drop).and(steps.map(drop)).map_err(|report| *report)
+        let hooks = hooks::try_out(definition);
+        triggers.map(drop).and(steps.map(drop)).and(hooks).map_err(|report| *report)
     }
 
     async fn assemble(&self, definition: &Definition) -> Result<Arc<Assembly>, AssembleError> {

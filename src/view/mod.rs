@@ -16,6 +16,7 @@ mod event;
 #[cfg(test)]
 pub(crate) mod fake;
 pub mod graph;
+mod hook;
 mod item;
 mod letters;
 mod pause;
@@ -38,6 +39,7 @@ pub use cause::{Cause, Causes};
 pub use counts::ItemCounts;
 pub use effects::{Doubtful, EffectCounts, EffectFilter, EffectPage, EffectView};
 pub use event::{EventPage, EventView};
+pub use hook::Delivered;
 pub use item::{Facts, ItemFilter, ItemPage, ItemStep, ItemStory, ItemView};
 pub use letters::{LetterPage, LetterQuery, LetterStory, LetterView};
 pub use pause::{HoldView, PauseView};

@@ -183,5 +183,7 @@ pub(crate) fn catalog() -> Catalog {
         connections: CONNECTIONS.to_vec(),
         key_stores: vec!["embedded", "redis"],
         triggers: TRIGGERS.to_vec(),
+        senders: vec!["webhook", "sandbox"],
+        announcers: vec!["pimcore", "sandbox"],
     }
 }

@@ -219,6 +219,7 @@ pub(crate) fn scope(item: Value) -> Scope {
         item: Arc::new(item),
         digest: Arc::default(),
         steps: Arc::new(json!({})),
+        sent: None,
     }
 }
 

@@ -51,6 +51,7 @@ fn scope() -> Scope {
         item: Arc::clone(&nothing),
         digest: Arc::default(),
         steps: nothing,
+        sent: None,
     }
 }
 
