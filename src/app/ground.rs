@@ -145,8 +145,7 @@ pub(super) fn identities(definition: &Definition, catalog: &Catalog) -> Identiti
     let of = |name: &String| {
         let connection = workflow.connections.get(name)?;
         let kind = catalog.connection(&connection.kind)?;
-        let secret =
-            |name: &str| kind.fields.iter().any(|field| field.name == name && is_secret(field.kind));
+        let secret = |name: &str| kind.fields.iter().any(|field| field.name == name && is_secret(field.kind));
         let fields = connection.fields.iter().filter(|(name, _)| !secret(name));
         let fields: Map<String, Value> = fields.map(|(name, value)| (name.clone(), value.clone())).collect();
         let fields = environment::resolve(&fields, &Environment::Process).ok()?;

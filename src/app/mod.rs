@@ -34,7 +34,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::Options;
 use crate::connectors;
-use crate::connectors::sandbox::{self, Faults, Sandbox};
+use crate::connectors::sandbox::{self, Faults, Sandbox, SandboxError};
 use crate::core::catalog::Catalog;
 use crate::core::desk::Limits;
 use crate::core::id::RunId;
@@ -82,6 +82,8 @@ pub struct Engine {
     sandbox: OnceCell<Sandbox>,
     /// What the stand-in of the PIM signs with what it sends to hooks.
     stand_in_secret: Secret,
+    /// Whom it sends that to.
+    told: tokio::sync::watch::Sender<Vec<sandbox::Listener>>,
     /// Held from the look at a start key to the commit of its run.
     starting: Mutex<()>,
 }
@@ -162,6 +164,7 @@ impl Engine {
             live: Live::default(),
             sandbox: OnceCell::new(),
             stand_in_secret,
+            told: tokio::sync::watch::Sender::default(),
             starting: Mutex::new(()),
         })
     }
@@ -214,8 +217,11 @@ impl Engine {
     /// The stand-ins of this process; started when the first run wants them.
     async fn sandbox(&self) -> Result<&Sandbox, AssembleError> {
         let dir = self.options.state.join("sandbox");
-        let started =
-            self.sandbox.get_or_try_init(|| async move { sandbox::start(&dir, &Faults::default()).await });
+        let started = self.sandbox.get_or_try_init(|| async move {
+            let sandbox = sandbox::start(&dir, &Faults::default()).await?;
+            sandbox.tell(self.told.subscribe());
+            Ok::<_, SandboxError>(sandbox)
+        });
         started.await.map_err(|error| AssembleError::Sandbox(error.to_string()))
     }
 

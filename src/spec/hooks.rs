@@ -59,7 +59,8 @@ fn hook(
     let signal = node.and_then(|node| plain(node, "signal", notes));
     let node = section.require("key", "say what it is about: key: \"${{ body.sku }}\"", notes);
     let about = node.and_then(|node| written(node, "key", notes));
-    let texts = ["id", "version"].map(|field| section.get(field).and_then(|node| written(node, field, notes)));
+    let texts =
+        ["id", "version"].map(|field| section.get(field).and_then(|node| written(node, field, notes)));
     let when = section.get("when").and_then(|node| condition(node, notes));
     let payload = section.get("payload").map(Node::json);
     if let Some(node) = section.get("payload") {

@@ -30,6 +30,8 @@ impl Headers {
             always.into_iter().chain(hidden.iter().copied()).any(|hidden| hidden.eq_ignore_ascii_case(name))
         };
         let shown = self.0.iter().filter(|(name, _)| !is_hidden(name) && self.one(name).is_some());
-        Value::Object(shown.map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect::<Map<_, _>>())
+        Value::Object(
+            shown.map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect::<Map<_, _>>(),
+        )
     }
 }

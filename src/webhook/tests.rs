@@ -89,7 +89,8 @@ fn every() -> Vec<(Source, Pairs<'static>)> {
 #[test]
 fn the_vectors_of_others_are_believed() {
     let reference = source(Scheme::Standard, &[WHSEC], None);
-    let (id, body) = ("msg_27UH4WbU6Z5A5EzD8u03UvzRbpk", br#"{"email":"test@example.com","username":"test_user"}"#);
+    let (id, body) =
+        ("msg_27UH4WbU6Z5A5EzD8u03UvzRbpk", br#"{"email":"test@example.com","username":"test_user"}"#);
     let pairs = standard(id, "1649367553", "v1,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw=");
     assert_eq!(verified(&reference, &pairs, body, 1_649_367_553), Ok(Proven { id: id.to_owned() }));
     let documented = github(&["It's a Secret to Everybody"]);
@@ -119,11 +120,15 @@ fn a_time_that_is_signed_holds_for_300_seconds_both_ways() {
         assert_eq!(told(late), Err(Refused::Stale), "{late}");
     }
     let secret = Secret::standard(WHSEC).unwrap();
-    for time in ["", "-1790000000", "+1790000000", "1790000000.0", " 1790000000x", "17900000000000", "1.79e9"] {
+    for time in ["", "-1790000000", "+1790000000", "1790000000.0", " 1790000000x", "17900000000000", "1.79e9"]
+    {
         // Signed as it stands: only a time of ours is one.
         let tag = secret.tag(&[b"id.", time.as_bytes(), b".", BODY.as_bytes()]);
         let pairs = standard("id", time, &format!("v1,{}", STANDARD.encode(tag)));
-        assert_eq!(verified(&source, &pairs, BODY.as_bytes(), AT), Err(Refused::Unsigned("webhook-timestamp")));
+        assert_eq!(
+            verified(&source, &pairs, BODY.as_bytes(), AT),
+            Err(Refused::Unsigned("webhook-timestamp"))
+        );
     }
 }
 
@@ -183,7 +188,8 @@ fn a_header_that_is_missing_or_came_twice_proves_nothing() {
 #[test]
 fn in_symfony_s_scheme_letters_that_move_make_no_other_delivery() {
     let (source, _) = every().remove(3);
-    let id = |event: &str, id: &str| verified(&source, &symfony(event, id), BODY.as_bytes(), AT).map(|p| p.id);
+    let id =
+        |event: &str, id: &str| verified(&source, &symfony(event, id), BODY.as_bytes(), AT).map(|p| p.id);
     let whole = id("product.published", "msg_pim_0001");
     assert!(whole.is_ok());
     assert_eq!(whole, id("product.publish", "edmsg_pim_0001"), "the same bytes are signed");

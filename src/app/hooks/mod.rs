@@ -8,6 +8,8 @@
 //! the sender calls it is the signal's ID, so that what comes again changes nothing.
 
 mod make;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -25,7 +27,6 @@ use crate::view::Delivered;
 use crate::webhook::{Delivery, Headers, Proven, Reading, Source, Told};
 
 use super::Engine;
-use super::error::StartError;
 use super::signal::signalled;
 
 pub(super) use make::try_out;
@@ -103,17 +104,13 @@ impl Hook {
 }
 
 impl Engine {
-    /// From now on the stand-in of this process sends its events to the hooks that hear from it, at the
-    /// address of our server, for example `http://127.0.0.1:7300`.
-    ///
-    /// # Errors
-    /// The stand-ins cannot work.
-    pub async fn stand_in_tells(&self, hooks: &Hooks, server: &str) -> Result<(), StartError> {
+    /// From now on the stand-in of this process, once a run wants it, sends its events to the hooks that
+    /// hear from it, at the address of our server, for example `http://127.0.0.1:7300`.
+    pub fn stand_in_tells(&self, hooks: &Hooks, server: &str) {
         for name in hooks.of_stand_in() {
             let (url, secret) = (format!("{server}/hooks/{name}"), self.stand_in_secret.clone());
-            self.sandbox().await?.tell(Listener { url, secret });
+            self.told.send_modify(|told| told.push(Listener { url, secret }));
         }
-        Ok(())
     }
 
     /// Takes what somebody sent to a hook. When it returns, what it became is durable, and so is whom it
@@ -138,7 +135,8 @@ impl Engine {
         let reader = Arc::clone(hook);
         // Expressions compute, and bodies are long: not on a thread that others wait for.
         let reading = tokio::task::spawn_blocking(move || reader.read(&headers, &body, now));
-        let told = reading.await.map_err(|error| HookError::Content(format!("it cannot be read: {error}")))?;
+        let told =
+            reading.await.map_err(|error| HookError::Content(format!("it cannot be read: {error}")))?;
         let told = told.inspect_err(|error| {
             tracing::warn!(hook = name, "what was sent is no signal: {error}");
         })?;
@@ -150,7 +148,9 @@ impl Engine {
                 // seen here is durable.
                 Some(kept) => signal = kept.signal,
                 None => match asked(announcer.as_ref(), &signal.key).await? {
-                    Some(announced) => (signal.version, signal.payload) = (announced.version, announced.payload),
+                    Some(announced) => {
+                        (signal.version, signal.payload) = (announced.version, announced.payload)
+                    }
                     None => return Ok(nothing(name)),
                 },
             }

@@ -31,26 +31,33 @@ pub struct Listener {
 }
 
 /// Sends every event from now on, until the stand-in or whoever holds the other end of `stop` is gone.
-pub(super) async fn run(desk: Weak<Desk>, listener: Listener, mut stop: watch::Receiver<()>) {
+pub(super) async fn run(
+    desk: Weak<Desk>,
+    listeners: watch::Receiver<Vec<Listener>>,
+    mut stop: watch::Receiver<()>,
+) {
     // An error says that another connector was first, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let Ok(client) = Client::builder().timeout(ANSWER_MAX).build() else { return };
     let of_now = desk.upgrade().map(|desk| (desk.events_so_far(), desk.changes()));
-    let Some((mut told, mut changed)) = of_now else { return };
+    let Some((mut number, mut changed)) = of_now else { return };
     let places = Arc::new(Semaphore::new(UNDER_WAY_MAX));
     // They end with this task.
     let mut under_way = JoinSet::new();
     loop {
-        let events = desk.upgrade().map(|desk| desk.events_after(told));
+        let events = desk.upgrade().map(|desk| desk.events_after(number));
         for event in events.unwrap_or_default() {
-            told = event["number"].as_u64().unwrap_or(told);
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-            while under_way.try_join_next().is_some() {}
-            let (client, listener) = (client.clone(), listener.clone());
-            under_way.spawn(async move {
-                tell(&client, &listener, &event).await;
-                drop(place);
-            });
+            number = event["number"].as_u64().unwrap_or(number);
+            let told = listeners.borrow().clone();
+            for listener in told {
+                let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+                while under_way.try_join_next().is_some() {}
+                let (client, event) = (client.clone(), event.clone());
+                under_way.spawn(async move {
+                    tell(&client, &listener, &event).await;
+                    drop(place);
+                });
+            }
         }
         tokio::select! {
             _ = stop.changed() => return,
@@ -76,7 +83,9 @@ async fn tell(client: &Client, listener: &Listener, event: &Value) {
             .body(body.clone());
         match request.send().await {
             Ok(answer) if answer.status().is_success() => return,
-            Ok(answer) if answer.status().is_client_error() && ![408, 429].contains(&answer.status().as_u16()) => {
+            Ok(answer)
+                if answer.status().is_client_error() && ![408, 429].contains(&answer.status().as_u16()) =>
+            {
                 tracing::warn!(status = answer.status().as_u16(), "a hook refuses what the stand-in tells");
                 return;
             }

@@ -143,9 +143,9 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// From now on the PIM sends its events there, until the stand-ins stop.
-    pub fn tell(&self, listener: Listener) {
-        tokio::spawn(messenger::run(Weak::clone(&self.pim), listener, self.stop.subscribe()));
+    /// From now on the PIM sends its events to whoever is in that list, until the stand-ins stop.
+    pub fn tell(&self, listeners: watch::Receiver<Vec<Listener>>) {
+        tokio::spawn(messenger::run(Weak::clone(&self.pim), listeners, self.stop.subscribe()));
     }
 
     /// Ends open calls and stops. When it returns, the directory may be opened again.

@@ -59,7 +59,11 @@ impl Desk {
         })?;
         standin.heed(faults);
         let inner = Inner { standin, writes, weather: Weather::new(faults), journal };
-        Ok(Arc::new(Self { inner: Mutex::new(inner), changed: watch::Sender::new(()), path: path.to_owned() }))
+        Ok(Arc::new(Self {
+            inner: Mutex::new(inner),
+            changed: watch::Sender::new(()),
+            path: path.to_owned(),
+        }))
     }
 
     /// Rings when there may be new events, which are then on disk.

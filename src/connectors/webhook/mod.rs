@@ -23,7 +23,11 @@ pub const CONNECTION: ConnectionKind = ConnectionKind {
     name: "webhook",
     summary: "somebody who sends to a hook, and how they prove who they are",
     fields: &[
-        Field { name: "scheme", kind: Kind::OneOf(&["standard", "hmac", "symfony", "token"]), required: true },
+        Field {
+            name: "scheme",
+            kind: Kind::OneOf(&["standard", "hmac", "symfony", "token"]),
+            required: true,
+        },
         Field { name: "secrets", kind: Kind::Secrets, required: true },
         optional("header", Kind::Plain),
         optional("prefix", Kind::Plain),
