@@ -90,7 +90,7 @@ fn ask(
 ) -> Option<String> {
     let node = section.get("ask")?;
     let (kinds, lacks) = (&catalog.announcers, "cannot be asked what it announces");
-    let able = Able { key: "ask", kinds, lacks, by: "asked can be" };
+    let able = Able { key: "ask", kinds, lacks, by: "what can be asked is" };
     for needless in ["version", "payload"] {
         if let Some(other) = section.get(needless) {
             let message = format!("{} asks, so '{needless}' of what was sent does not count", section.what);

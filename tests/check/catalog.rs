@@ -153,6 +153,11 @@ const CONNECTIONS: &[ConnectionKind] = &[
     },
     ConnectionKind { name: "sandbox", summary: "", fields: &[] },
     ConnectionKind {
+        name: "webhook",
+        summary: "",
+        fields: &[needed("scheme", Kind::OneOf(&["standard", "token"])), needed("secrets", Kind::Secrets)],
+    },
+    ConnectionKind {
         name: "pimcore",
         summary: "",
         fields: &[
