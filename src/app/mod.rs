@@ -22,6 +22,7 @@ mod resume;
 mod ruling;
 mod signal;
 mod start;
+mod tokens;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -44,7 +45,7 @@ use crate::engine::assembly::Assembly;
 use crate::engine::{self, Control, Handle, Ports, Resumption};
 use crate::ports::Clock;
 use crate::spec::Report;
-use crate::store::{self, MemoryStore, Store};
+use crate::store::{self, MemoryStore, Store, Tokens};
 use crate::view::Archive;
 use crate::webhook::Secret;
 
@@ -63,8 +64,9 @@ pub use doctor::{Examined, doctor};
 pub use error::{BackupError, EngineError, OpenError, ResumeError, StartError};
 pub use hooks::{HookError, Hooks};
 pub use rehearsal::rehearse;
+pub use resume::Asked;
 pub use start::Started;
-pub use watch::{Hindrance, Listener, News, Watched, Watching};
+pub use watch::{Begins, Desk, Finds, Hindrance, Listener, News, Pace, Watched, Watching};
 
 /// Items of a run in memory at once. The store gains little beyond some hundreds in flight, and an
 /// item takes up to 50 KB with its record, its product and its requests.
@@ -79,6 +81,7 @@ pub struct Engine {
     ports: Ports,
     names: Arc<PinnedNames>,
     live: Live,
+    tokens: Tokens,
     sandbox: OnceCell<Sandbox>,
     /// What the stand-in of the PIM signs with what it sends to hooks.
     stand_in_secret: Secret,
@@ -97,6 +100,8 @@ pub struct Start {
     pub input: Vec<(String, String)>,
     /// The profile.
     pub profile: Option<String>,
+    /// Who asks for it; `None`: a trigger.
+    pub by: Option<String>,
 }
 
 /// A workflow that passed `check`.
@@ -162,6 +167,7 @@ impl Engine {
             ports,
             names,
             live: Live::default(),
+            tokens: Tokens::open(&options.state).map_err(|error| OpenError::Broken(error.to_string()))?,
             sandbox: OnceCell::new(),
             stand_in_secret,
             told: tokio::sync::watch::Sender::default(),

@@ -46,6 +46,7 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
     let filter = RunFilter {
         status: args.status.and_then(status),
         workflow: args.workflow,
+        after: None,
         limit: args.limit.or((!args.json).then_some(LIMIT_DEFAULT)),
     };
     let list = reader.runs(&filter).await?;

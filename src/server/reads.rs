@@ -117,7 +117,7 @@ pub(super) async fn plan(
         move || archive.find(&run)
     });
     let planned = match found.await {
-        Ok(run) => (service.planner)(run.id, terms).await,
+        Ok(run) => service.operator.plan(run.id, terms).await,
         Err(problem) => Err(problem),
     };
     match planned {

@@ -22,6 +22,7 @@ mod letters;
 mod pause;
 mod plan;
 mod problem;
+mod queue;
 mod reference;
 mod ruling;
 mod run;
@@ -31,6 +32,7 @@ mod step;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod token;
 mod when;
 
 pub use action::{Acted, Action, Order};
@@ -45,10 +47,12 @@ pub use letters::{LetterPage, LetterQuery, LetterStory, LetterView};
 pub use pause::{HoldView, PauseView};
 pub use plan::{PlanConnection, PlanDoubt, PlanExecute, PlanLeft, PlanReuse, PlanVerdict, PlanView};
 pub use problem::{Problem, ProblemKind, code};
+pub use queue::{Admitted, LaneView, QueueView, ResumeOrder, StartOrder, Unhold, UnholdOrder, WaitingView};
 pub use ruling::{Dropping, Settling};
 pub use run::{RunFilter, RunList, RunSummary, RunView, SourceView};
 pub use signal::{Sent, SignalView, Signalled};
 pub use status::UnitStatus;
 pub use step::{StepTrack, StepView};
 pub use terms::{Acceptance, DefinitionChoice, ITEMS_DEAD_LETTERED, ITEMS_FAILED, ResumeTerms, argument};
+pub use token::{NewToken, TokenOrder, TokenView};
 pub use when::When;

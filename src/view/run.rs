@@ -1,5 +1,7 @@
 //! Runs: the list, and one run with its steps.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -25,6 +27,9 @@ pub struct RunFilter {
     /// Only runs of this workflow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workflow: Option<String>,
+    /// Only runs that are older than this one: where the page before ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<RunId>,
     /// At most this many.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
@@ -37,6 +42,9 @@ pub struct RunList {
     pub runs: Vec<RunSummary>,
     /// How many runs match, listed or not.
     pub total: usize,
+    /// Where the next page begins; left out on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<RunId>,
 }
 
 /// One run in a list.
@@ -140,9 +148,13 @@ impl Archive {
                 && filter.workflow.as_ref().is_none_or(|workflow| *workflow == run.workflow)
         });
         let total = runs.len();
-        runs.truncate(filter.limit.unwrap_or(usize::MAX));
+        runs.retain(|run| filter.after.is_none_or(|after| run.id < after));
+        let limit = filter.limit.unwrap_or(usize::MAX);
+        let more = runs.len() > limit;
+        runs.truncate(limit);
+        let next = runs.last().filter(|_| more).map(|run| run.id);
         let runs = runs.iter().map(|run| self.summary(run)).collect::<Result<_, _>>()?;
-        Ok(RunList { runs, total })
+        Ok(RunList { runs, total, next })
     }
 
     /// One run with its steps.
@@ -181,6 +193,17 @@ impl Archive {
             input: run.input,
             error: run.fault,
         })
+    }
+
+    /// The summaries of these runs, the newest first; those that are gone are left out.
+    pub fn summaries(&self, runs: &BTreeSet<RunId>) -> Result<Vec<RunSummary>, Problem> {
+        let mut found = Vec::with_capacity(runs.len());
+        for id in runs.iter().rev() {
+            if let Some(run) = self.journal().run(*id)? {
+                found.push(self.summary(&run)?);
+            }
+        }
+        Ok(found)
     }
 
     fn summary(&self, run: &Run) -> Result<RunSummary, Problem> {

@@ -106,6 +106,7 @@ fn two_runs_at_once_write_each_product_once() {
         file: site.path(WORKFLOW),
         input: vec![("source".to_owned(), site.path("products.json").to_string_lossy().into_owned())],
         profile: None,
+        by: None,
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {

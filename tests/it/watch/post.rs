@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use milepost::app::{Engine, Hindrance, Listener, News, Watched, Watching};
+use milepost::app::{Begins, Engine, Finds, Hindrance, Listener, News, Pace, Watched, Watching};
 use milepost::config::Options;
 use milepost::core::fault::Fault;
 use milepost::core::id::RunId;
@@ -43,6 +43,10 @@ steps:
 ";
 /// No test waits longer for one piece of news.
 pub(crate) const SOON: Duration = Duration::from_mins(1);
+
+/// One run at a time, as `watch` does when nothing else is asked for.
+pub(crate) const PACE: Pace =
+    Pace { concurrency: 1, waiting_max: 100, finds: Finds::ItsOwn, begins: Begins::AtOnce };
 
 /// A queue of the test's own, with the rules of the real one: what is received is hidden, and shows
 /// again when whoever received it is gone.
@@ -230,7 +234,7 @@ impl Post {
             trigger: Arc::clone(&self.fake) as Arc<dyn Trigger>,
         };
         let watched = Watched::read(&self.file(), profile).unwrap();
-        let watching = Watching::begin(&engine, Watched { listeners: vec![listener], ..watched }, 1);
+        let watching = Watching::begin(&engine, vec![Watched { listeners: vec![listener], ..watched }], PACE);
         Loop { engine, watching, told: Vec::new() }
     }
 }
