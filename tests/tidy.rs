@@ -24,7 +24,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("store", &["core", "ports", "store"]),
     ("webhook", &["core", "expr", "webhook"]),
     ("connectors", &["core", "ports", "expr", "mapping", "webhook", "connectors"]),
-    ("server", &["core", "ports", "view", "config", "server"]),
+    ("server", &["core", "ports", "view", "config", "webhook", "server"]),
     ("client", &["core", "ports", "view", "config", "client", "server"]),
 ];
 

@@ -7,6 +7,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use bytes::Bytes;
 
 use super::{Service, problem};
 use crate::core::token::{Scope, Token};
@@ -16,6 +17,17 @@ use crate::view::{Problem, ProblemKind, code};
 pub(super) const BODY_MAX: usize = 1 << 20;
 /// Longest wait for all of a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// What the body of most requests keeps.
+const BOUNDS: Bounds = Bounds { bytes: BODY_MAX, time: BODY_TIMEOUT };
+
+/// What a body must keep.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// The most bytes.
+    pub(super) bytes: usize,
+    /// The longest wait for all of them.
+    pub(super) time: Duration,
+}
 /// The cookie in which a browser keeps a token.
 pub(super) const COOKIE: &str = "milepost_token";
 
@@ -33,6 +45,9 @@ pub enum Way {
 pub enum Access {
     /// Nothing.
     Open,
+    /// That what is sent proves from whom it is. It decides itself how much of it is read, and no page of a
+    /// browser can make such a proof.
+    Proof,
     /// A token; none for looking, when the server was told so.
     Read,
     /// A token that is good for acting.
@@ -67,6 +82,9 @@ pub(super) async fn pass(
     request: Request,
     next: Next,
 ) -> Response {
+    if access == Access::Proof {
+        return next.run(request).await;
+    }
     let way = request.extensions().get::<Way>().copied().unwrap_or(Way::Network);
     let (mut parts, body) = request.into_parts();
     if changes(&parts.method)
@@ -78,9 +96,9 @@ pub(super) async fn pass(
         Ok(token) => token,
         Err(refusal) => return refusal.into_response(),
     };
-    let body = match whole(&parts.headers, body).await {
-        Ok(body) => body,
-        Err(status) => return problem::limit(status),
+    let body = match whole(&parts.headers, body, BOUNDS).await {
+        Ok(body) => Body::from(body),
+        Err(status) => return problem::limit(status, BOUNDS),
     };
     parts.extensions.insert(Caller { way, token: token.map(|token| token.name) });
     next.run(Request::from_parts(parts, body)).await
@@ -109,7 +127,7 @@ fn admitted(
     way: Way,
     headers: &HeaderMap,
 ) -> Result<Option<Token>, Refusal> {
-    if way == Way::Socket || access == Access::Open {
+    if way == Way::Socket || matches!(access, Access::Open | Access::Proof) {
         return Ok(None);
     }
     if access == Access::Local {
@@ -190,13 +208,13 @@ fn names_this_machine(headers: &HeaderMap) -> bool {
 }
 
 /// The body as a whole, within its bounds of size and time.
-async fn whole(headers: &HeaderMap, body: Body) -> Result<Body, StatusCode> {
+pub(super) async fn whole(headers: &HeaderMap, body: Body, bounds: Bounds) -> Result<Bytes, StatusCode> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|length: u64| length > BODY_MAX as u64) {
+    if announced.is_some_and(|length: u64| length > bounds.bytes as u64) {
         return Err(StatusCode::PAYLOAD_TOO_LARGE);
     }
-    match tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, BODY_MAX)).await {
-        Ok(Ok(bytes)) => Ok(Body::from(bytes)),
+    match tokio::time::timeout(bounds.time, to_bytes(body, bounds.bytes)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(_)) => Err(StatusCode::PAYLOAD_TOO_LARGE),
         Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
     }
