@@ -204,7 +204,8 @@ impl Operator for EngineOperator {
     }
 
     fn measures(&self) -> Measures {
-        self.engine.upgrade().map(|engine| engine.measures()).unwrap_or_default()
+        let measures = self.engine.upgrade().map(|engine| engine.measures()).unwrap_or_default();
+        Measures { received: self.entrance.hooks.received(), ..measures }
     }
 }
 

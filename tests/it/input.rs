@@ -116,57 +116,57 @@ fn every_variable_that_a_profile_lacks_is_named_at_once() {
     insta::assert_snapshot!(answer(&site, &["run", WORKFLOW, "--profile", "production"]), @r#"
     exit 2
     error[E801]: step 'pim': the environment variable PIMCORE_URL is not set
-      --> workflows/product-sync.yaml:22:12
+      --> workflows/product-sync.yaml:23:12
        |
-    22 |       url: "${env:PIMCORE_URL}"
+    23 |       url: "${env:PIMCORE_URL}"
        |            ^^^^^^^^^^^^^^^^^^^^
        |
        = help: export PIMCORE_URL=… and start again
 
     error[E801]: step 'published': the environment variable PIMCORE_URL is not set
-      --> workflows/product-sync.yaml:22:12
+      --> workflows/product-sync.yaml:23:12
        |
-    22 |       url: "${env:PIMCORE_URL}"
+    23 |       url: "${env:PIMCORE_URL}"
        |            ^^^^^^^^^^^^^^^^^^^^
        |
        = help: export PIMCORE_URL=… and start again
 
     error[E801]: step 'pim': the environment variable PIMCORE_API_KEY is not set
-      --> workflows/product-sync.yaml:24:16
+      --> workflows/product-sync.yaml:25:16
        |
-    24 |       api_key: "${env:PIMCORE_API_KEY}"
+    25 |       api_key: "${env:PIMCORE_API_KEY}"
        |                ^^^^^^^^^^^^^^^^^^^^^^^^
        |
        = help: export PIMCORE_API_KEY=… and start again
 
     error[E801]: step 'published': the environment variable PIMCORE_API_KEY is not set
-      --> workflows/product-sync.yaml:24:16
+      --> workflows/product-sync.yaml:25:16
        |
-    24 |       api_key: "${env:PIMCORE_API_KEY}"
+    25 |       api_key: "${env:PIMCORE_API_KEY}"
        |                ^^^^^^^^^^^^^^^^^^^^^^^^
        |
        = help: export PIMCORE_API_KEY=… and start again
 
     error[E801]: step 'medusa': the environment variable MEDUSA_URL is not set
-      --> workflows/product-sync.yaml:27:12
+      --> workflows/product-sync.yaml:28:12
        |
-    27 |       url: "${env:MEDUSA_URL}"
+    28 |       url: "${env:MEDUSA_URL}"
        |            ^^^^^^^^^^^^^^^^^^^
        |
        = help: export MEDUSA_URL=… and start again
 
     error[E801]: step 'medusa': the environment variable MEDUSA_EMAIL is not set
-      --> workflows/product-sync.yaml:28:14
+      --> workflows/product-sync.yaml:29:14
        |
-    28 |       email: "${env:MEDUSA_EMAIL}"
+    29 |       email: "${env:MEDUSA_EMAIL}"
        |              ^^^^^^^^^^^^^^^^^^^^^
        |
        = help: export MEDUSA_EMAIL=… and start again
 
     error[E801]: step 'medusa': the environment variable MEDUSA_PASSWORD is not set
-      --> workflows/product-sync.yaml:29:17
+      --> workflows/product-sync.yaml:30:17
        |
-    29 |       password: "${env:MEDUSA_PASSWORD}"
+    30 |       password: "${env:MEDUSA_PASSWORD}"
        |                 ^^^^^^^^^^^^^^^^^^^^^^^^
        |
        = help: export MEDUSA_PASSWORD=… and start again

@@ -13,13 +13,14 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::connectors::sandbox::Listener;
 use crate::core::fault::Fault;
+use crate::core::measures::Reception;
 use crate::core::signal::{KEEP, Signal, TakenIn};
 use crate::core::time::Timestamp;
 use crate::ports::{Announced, Announcer, Signals as _, StoreError};
@@ -38,6 +39,7 @@ const ASKING_MAX: Duration = Duration::from_secs(10);
 #[derive(Default)]
 pub struct Hooks {
     by_name: BTreeMap<String, Arc<Hook>>,
+    received: Mutex<BTreeMap<(String, Reception), u64>>,
 }
 
 /// One hook.
@@ -87,6 +89,29 @@ impl Hooks {
         self.by_name.keys().map(String::as_str)
     }
 
+    /// What was sent to each of them since they were made, by what came of it.
+    pub fn received(&self) -> BTreeMap<(String, Reception), u64> {
+        self.lock().clone()
+    }
+
+    fn count(&self, hook: &str, result: &Result<Delivered, HookError>) {
+        let reception = match result {
+            Ok(Delivered { signalled: Some(signalled), .. }) if signalled.known => Reception::Known,
+            Ok(Delivered { signalled: Some(_), .. }) => Reception::Signal,
+            Ok(Delivered { signalled: None, .. }) => Reception::Nothing,
+            Err(HookError::Unproven) => Reception::Unproven,
+            Err(HookError::Content(_)) => Reception::Unreadable,
+            Err(HookError::Later(_)) => Reception::Later,
+            // Whoever sends to what is not there could make up names without an end.
+            Err(HookError::Unknown(_)) => return,
+        };
+        *self.lock().entry((hook.to_owned(), reception)).or_default() += 1;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, Reception), u64>> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Those that the stand-in of this process sends to.
     pub(super) fn of_stand_in(&self) -> impl Iterator<Item = &str> {
         self.by_name.iter().filter(|(_, hook)| hook.stands_in).map(|(name, _)| name.as_str())
@@ -119,6 +144,18 @@ impl Engine {
     /// # Errors
     /// [`HookError`]: nothing was kept.
     pub async fn deliver(
+        &self,
+        hooks: &Hooks,
+        name: &str,
+        headers: Headers,
+        body: Bytes,
+    ) -> Result<Delivered, HookError> {
+        let result = self.dealt_with(hooks, name, headers, body).await;
+        hooks.count(name, &result);
+        result
+    }
+
+    async fn dealt_with(
         &self,
         hooks: &Hooks,
         name: &str,

@@ -56,6 +56,13 @@ fn send(address: &str, id: &str, body: &Value) -> Option<(u16, String)> {
     Some((status, answer))
 }
 
+/// How many send, and how much each: `HOOKS=16x625` for more.
+fn load() -> (usize, usize) {
+    let said = std::env::var("HOOKS").unwrap_or_else(|_| "4x60".to_owned());
+    let (senders, each) = said.split_once('x').unwrap();
+    (senders.parse().unwrap(), each.parse().unwrap())
+}
+
 fn signals(server: &Server) -> Vec<(String, String)> {
     let listed = server.read("/v1/signals");
     let text = |signal: &Value, name: &str| signal[name].as_str().unwrap().to_owned();
@@ -84,20 +91,19 @@ fn the_shipped_workflow_goes_on_by_what_the_stand_in_of_the_pim_sends() {
 
 #[test]
 fn what_senders_are_told_is_durable_outlives_every_kill_and_is_one_signal_each() {
-    const SENDERS: usize = 4;
-    const EACH: usize = 60;
+    let (senders, each) = load();
     let site = told_site();
     let first = Server::start(&site, &[FILE]);
     let address = RwLock::new(first.address.clone());
     let (acknowledged, tries) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let new = Mutex::new(Vec::new());
     let server = std::thread::scope(|scope| {
-        for sender in 0..SENDERS {
+        for sender in 0..senders {
             let (address, acknowledged, tries, new) = (&address, &acknowledged, &tries, &new);
             scope.spawn(move || {
-                for at in 0..EACH {
+                for at in 0..each {
                     // Neighbours send the same half of it.
-                    let id = format!("msg_{}", (sender / 2) * EACH + at);
+                    let id = format!("msg_{}", (sender / 2) * each + at);
                     let body = json!({ "about": id });
                     let answer = until(|| {
                         tries.fetch_add(1, Ordering::Relaxed);
@@ -113,16 +119,16 @@ fn what_senders_are_told_is_durable_outlives_every_kill_and_is_one_signal_each()
         }
         let mut server = first;
         for part in 1..=3 {
-            until(|| (acknowledged.load(Ordering::Relaxed) > part * SENDERS * EACH / 4).then_some(()));
+            until(|| (acknowledged.load(Ordering::Relaxed) > part * senders * each / 4).then_some(()));
             server.kill();
             server = Server::start(&site, &[FILE]);
             server.address.clone_into(&mut address.write().unwrap());
         }
         server
     });
-    println!("{} tries for {} deliveries", tries.load(Ordering::Relaxed), SENDERS * EACH);
+    println!("{} tries for {} deliveries", tries.load(Ordering::Relaxed), senders * each);
     let kept = signals(&server);
-    assert_eq!(kept.len(), SENDERS / 2 * EACH, "each once, and none is lost");
+    assert_eq!(kept.len(), senders / 2 * each, "each once, and none is lost");
     let mut new = new.into_inner().unwrap();
     let answered = new.len();
     new.sort();
@@ -143,10 +149,14 @@ fn who_proves_nothing_is_told_nothing_and_the_secret_is_nowhere() {
     assert_eq!(answer["detail"], "it is not proven from whom this is");
     assert_eq!(server.ask("POST", "/hooks/other", Some(&body)).0, 404);
     assert_eq!(signals(&server).len(), 1);
-    let listed = server.read("/v1/signals").to_string() + &server.text("/metrics");
+    let metrics = server.text("/metrics");
+    for (outcome, count) in [("signal", 1), ("unproven", 1)] {
+        let line = format!("milepost_hook_deliveries_total{{hook=\"told\",outcome=\"{outcome}\"}} {count}\n");
+        assert!(metrics.contains(&line), "whoever runs it can see it: {metrics}");
+    }
+    let listed = server.read("/v1/signals").to_string() + &metrics;
     let told = server.stop();
     assert!(!told.stderr.contains("whsec_") && !listed.contains("whsec_"));
-    assert!(told.stderr.contains("what was sent is refused"), "whoever runs it is told: {told:?}");
     let secret = SECRET.trim_start_matches("whsec_").as_bytes();
     let mut open = vec![site.path("state")];
     while let Some(path) = open.pop() {
