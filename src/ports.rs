@@ -1,7 +1,9 @@
 //! Every boundary of the engine. A trait is here only when it has two implementations, and its
 //! doc comment says what is true when it returns.
 
+mod interest;
 mod signals;
+mod source;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,17 +20,19 @@ use crate::core::id::{RunId, Unit};
 use crate::core::inflow::{Entrant, Rotation};
 use crate::core::progress::Progress;
 use crate::core::queue::{Carried, Delivery, Receive, Received, Ticket};
-use crate::core::retry::{Again, Outcome, Probed};
+use crate::core::retry::{Outcome, Probed};
 use crate::core::run::Run;
 use crate::core::scope::Scope;
 use crate::core::start::StartKey;
-use crate::core::survey::{Remark, Survey};
+use crate::core::survey::Survey;
 use crate::core::tally::Tally;
 use crate::core::time::Timestamp;
 use crate::core::trigger::Heard;
 use crate::core::version::Version;
 
+pub use interest::{Interest, Waiting};
 pub use signals::{Announced, Announcer, Signals};
+pub use source::{Pinned, Record, Records, Source, SurveyOf, Unread};
 
 /// The store failed. After an error of a write nothing more is accepted: stop the engine.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -315,73 +319,6 @@ pub trait Stream: Receiver {
     /// The item that a message brings: where it came from, with the fault that makes it a dead
     /// letter, and its body. Pure; runs on a computing thread.
     fn item(&self, delivery: &Delivery) -> (Entrant, Vec<u8>);
-}
-
-/// A received source: what the gate needs from a step that yields items.
-pub trait Source: Prepare {
-    /// Reads the whole source once, keeps its records under content addresses, and checks each.
-    /// `survey` says what the steps behind it know of a record. Runs on a computing thread.
-    ///
-    /// # Errors
-    /// [`Unread`]: nothing was kept, and no item exists.
-    fn pin(&self, scope: &Scope, pins: &dyn Pins, survey: &SurveyOf<'_>) -> Result<Pinned, Unread>;
-
-    /// The source opened again for reading single records.
-    fn open(&self, source: &crate::core::run::Source, pins: &dyn Pins) -> Result<Arc<dyn Records>, Fault>;
-}
-
-/// Why a source was not read to its end.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{fault}")]
-pub struct Unread {
-    /// What went wrong.
-    pub fault: Fault,
-    /// Whether reading it again may help: not when its content is at fault.
-    pub again: Again,
-}
-
-impl From<Fault> for Unread {
-    fn from(fault: Fault) -> Self {
-        Self { fault, again: Again::Never }
-    }
-}
-
-/// Says what is known of the record at a position.
-pub type SurveyOf<'a> = dyn Fn(u64, &Arc<Value>) -> Survey + Sync + 'a;
-
-/// What pinning came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pinned {
-    /// The pinned source.
-    pub source: crate::core::run::Source,
-    /// Records that are dead letters from the start.
-    pub rejected: u64,
-    /// What a person may want to mend, the most frequent first.
-    pub remarks: Vec<Remark>,
-}
-
-/// The records of a pinned source. Reads are pure: the bytes never change.
-pub trait Records: Send + Sync {
-    /// The record at a position, with its item key, or the fault that makes it a dead letter.
-    fn record(&self, position: u64) -> Record;
-
-    /// The position of the item with this key.
-    fn find(&self, key: &str) -> Option<u64>;
-
-    /// The bytes of the record at a position as they stand in the source, valid or not; `None` when
-    /// there are none.
-    fn content(&self, position: u64) -> Option<Vec<u8>>;
-}
-
-/// One record.
-#[derive(Clone, Debug)]
-pub struct Record {
-    /// The item key as far as it is known.
-    pub key: Option<String>,
-    /// The record itself, or why it is a dead letter.
-    pub value: Result<Arc<Value>, Fault>,
-    /// How new it is, when it says more than its run (rule R6).
-    pub version: Option<String>,
 }
 
 /// What a step is, ready to work.

@@ -11,18 +11,23 @@
 //! flight as the engine has, full batches, nothing recorded, nothing checked.
 
 mod bare;
+#[path = "../parts/number.rs"]
+mod number;
 #[path = "../../examples/products/product.rs"]
 mod product;
 mod site;
+#[path = "../parts/turns.rs"]
+mod turns;
 
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
+use number::number;
 use product::Products;
 use site::Site;
+use turns::rate;
 
 const ITEMS_DEFAULT: u64 = 2_000;
 const RUNS_DEFAULT: u64 = 3;
@@ -74,11 +79,7 @@ async fn main() -> anyhow::Result<()> {
             let site = Site::new(&endpoint).await?;
             engine.push(milepost(&site, case, dir.path(), &source)?);
         }
-        let rate = |times: &mut Vec<Duration>| {
-            times.sort_unstable();
-            count / times[times.len() / 2].as_secs_f64()
-        };
-        let (bare, engine) = (rate(&mut bare), rate(&mut engine));
+        let (bare, engine) = (rate(count, &mut bare), rate(count, &mut engine));
         writeln!(
             out,
             "{:<18} {items:>9} {bare:>13.0} {engine:>13.0} {:>7.0}% {TARGET:>7}%",
@@ -89,24 +90,10 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn number(variable: &str, default: u64) -> anyhow::Result<u64> {
-    match std::env::var(variable) {
-        Ok(text) => text.replace(['_', ','], "").parse().with_context(|| format!("{variable}={text}")),
-        Err(_) => Ok(default),
-    }
-}
-
 /// One run of the binary, from its start to its end.
 fn milepost(site: &Site, case: Case, dir: &Path, source: &Path) -> anyhow::Result<Duration> {
     let work = tempfile::tempdir_in(dir)?;
     let file = work.path().join("bench.yaml");
     std::fs::write(&file, site.workflow(case, source))?;
-    let begun = Instant::now();
-    let ended = Command::new(env!("CARGO_BIN_EXE_milepost"))
-        .args(["run".as_ref(), file.as_os_str(), "--state".as_ref(), work.path().join("state").as_os_str()])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .output()?;
-    ensure!(ended.status.success(), "{}: {}", case.name(), String::from_utf8_lossy(&ended.stderr));
-    Ok(begun.elapsed())
+    turns::milepost(&file).context(case.name())
 }

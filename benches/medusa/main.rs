@@ -12,9 +12,13 @@
 //! again byte by byte over one connection: the same lookups, the same batches of 50, and between two
 //! calls nothing at all.
 
+#[path = "../parts/number.rs"]
+mod number;
 #[path = "../../examples/products/product.rs"]
 mod product;
 mod tape;
+#[path = "../parts/turns.rs"]
+mod turns;
 
 use std::io::Write;
 use std::path::Path;
@@ -22,8 +26,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use number::number;
 use product::Products;
 use tape::Recorder;
+use turns::rate;
 
 const ITEMS_DEFAULT: u64 = 1_000;
 const RUNS_DEFAULT: u64 = 5;
@@ -68,11 +74,7 @@ fn main() -> anyhow::Result<()> {
         engine.push(milepost(&shop.url, dir.path(), &source)?);
         ensure!(shop.products()? == items, "the engine left other products");
     }
-    let rate = |times: &mut Vec<Duration>| {
-        times.sort_unstable();
-        count / times[times.len() / 2].as_secs_f64()
-    };
-    let (bare, engine) = (rate(&mut bare), rate(&mut engine));
+    let (bare, engine) = (rate(count, &mut bare), rate(count, &mut engine));
     writeln!(
         std::io::stdout(),
         "{:<18} {:>9} {:>7} {:>13} {:>13} {:>8} {:>8}\n{:<18} {items:>9} {:>7} {bare:>13.1} {engine:>13.1} {:>7.0}% {TARGET:>7}%",
@@ -92,13 +94,6 @@ fn main() -> anyhow::Result<()> {
 
 fn needed(variable: &str) -> anyhow::Result<String> {
     std::env::var(variable).with_context(|| format!("{variable} is not set; run: tests/services/run bench"))
-}
-
-fn number(variable: &str, default: u64) -> anyhow::Result<u64> {
-    match std::env::var(variable) {
-        Ok(text) => text.replace(['_', ','], "").parse().with_context(|| format!("{variable}={text}")),
-        Err(_) => Ok(default),
-    }
 }
 
 impl Shop {
@@ -128,14 +123,7 @@ fn milepost(url: &str, dir: &Path, source: &Path) -> anyhow::Result<Duration> {
     let made = Command::new("cp").arg("-r").arg(&shipped).arg(work.path()).status()?;
     ensure!(made.success(), "failed to copy {}", shipped.display());
     std::fs::write(&file, workflow(url, source))?;
-    let begun = Instant::now();
-    let ended = Command::new(env!("CARGO_BIN_EXE_milepost"))
-        .args(["run".as_ref(), file.as_os_str(), "--state".as_ref(), work.path().join("state").as_os_str()])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .output()?;
-    ensure!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
-    Ok(begun.elapsed())
+    turns::milepost(&file)
 }
 
 fn workflow(url: &str, source: &Path) -> String {

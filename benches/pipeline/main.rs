@@ -13,6 +13,8 @@
 mod case;
 mod child;
 mod floor;
+#[path = "../parts/number.rs"]
+mod number;
 #[path = "../../examples/products/product.rs"]
 mod product;
 
@@ -25,6 +27,7 @@ use anyhow::{Context, ensure};
 use case::{CASES, Case};
 use child::Figures;
 use floor::Floor;
+use number::number;
 use product::Products;
 
 /// The allocator of the binary.
@@ -73,13 +76,6 @@ fn main() -> anyhow::Result<()> {
         std::fs::write(path, serde_json::to_vec_pretty(&all)?)?;
     }
     Ok(())
-}
-
-fn number(variable: &str, default: u64) -> anyhow::Result<u64> {
-    match std::env::var(variable) {
-        Ok(text) => text.replace(['_', ','], "").parse().with_context(|| format!("{variable}={text}")),
-        Err(_) => Ok(default),
-    }
 }
 
 /// Writes so many products, none invalid; once.

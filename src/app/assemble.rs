@@ -57,22 +57,20 @@ pub(super) fn assemble(
 ) -> Result<Assembly, Box<Report>> {
     let workflow = &definition.checked.workflow;
     let plan = definition.plan(catalog);
-    let mut findings = Vec::new();
+    let mut mistakes = Mistakes::default();
     let mut workers = BTreeMap::new();
     for step in workflow.steps.iter().chain(&workflow.on_failure) {
         match worker(definition, step, surroundings) {
             Ok(worker) => drop(workers.insert(step.name.clone(), worker)),
-            Err(faults) => findings.extend(faults.iter().map(|fault| finding(definition, step, fault))),
+            Err(faults) => mistakes.add(faults.iter().map(|fault| finding(definition, step, fault))),
         }
     }
     let key_store = keys::store(definition, surroundings).unwrap_or_else(|wrong| {
         let place = |fault| definition.checked.connection_fault(&wrong.connection, &complaint(fault));
-        findings.extend(wrong.faults.iter().map(place));
+        mistakes.add(wrong.faults.iter().map(place));
         None
     });
-    if !findings.is_empty() {
-        return Err(Box::new(definition.checked.report(findings)));
-    }
+    mistakes.none(definition)?;
     let stations = |unit: Unit| -> Vec<Station> {
         let track = plan.track(unit);
         track
@@ -105,7 +103,7 @@ pub(super) fn triggers<'d>(
     environment: &Environment,
 ) -> Result<Vec<Listening<'d>>, Box<Report>> {
     let workflow = &definition.checked.workflow;
-    let mut findings = Vec::new();
+    let mut mistakes = Mistakes::default();
     let mut made = Vec::new();
     for trigger in &workflow.triggers {
         let kind = catalog.trigger(&trigger.uses);
@@ -119,12 +117,31 @@ pub(super) fn triggers<'d>(
         let settings = environment::resolve(&connection.fields, environment);
         match settings.and_then(|settings| connectors::trigger(&Post { trigger, settings })) {
             Ok(listens) => made.push((trigger, Some(listens))),
-            Err(faults) => findings.extend(
+            Err(faults) => mistakes.add(
                 faults.iter().map(|fault| definition.checked.trigger_fault(&trigger.name, &complaint(fault))),
             ),
         }
     }
-    if findings.is_empty() { Ok(made) } else { Err(Box::new(definition.checked.report(findings))) }
+    mistakes.none(definition)?;
+    Ok(made)
+}
+
+/// What connectors complain about. Several may see one mistake: it is said once.
+#[derive(Default)]
+pub(super) struct Mistakes(Vec<Finding>);
+
+impl Mistakes {
+    pub(super) fn add(&mut self, findings: impl Iterator<Item = Finding>) {
+        for finding in findings {
+            if !self.0.contains(&finding) {
+                self.0.push(finding);
+            }
+        }
+    }
+
+    pub(super) fn none(self, definition: &Definition) -> Result<(), Box<Report>> {
+        if self.0.is_empty() { Ok(()) } else { Err(Box::new(definition.checked.report(self.0))) }
+    }
 }
 
 /// Makes only the source of a definition, for reading its records.

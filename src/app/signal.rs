@@ -36,7 +36,7 @@ impl Engine {
     pub fn signals(&self) -> Result<Vec<SignalView>, Problem> {
         let now = self.ports.clock.now();
         let mut kept = self.store.kept_signals()?;
-        kept.retain(|kept| kept.signal.until > now);
+        kept.retain(|kept| !kept.is_expired(now));
         kept.sort_by_key(|kept| std::cmp::Reverse(kept.signal.at));
         Ok(kept.into_iter().map(SignalView::from).collect())
     }

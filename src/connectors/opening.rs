@@ -5,7 +5,7 @@ use std::io::Read;
 
 use crate::core::fault::Fault;
 use crate::core::run::Origin;
-use crate::ports::Unread;
+use crate::ports::{Interest, Unread};
 
 /// Where sources are read from. Implemented for the files of this machine and for S3.
 pub(crate) trait Opener: Send + Sync {
@@ -16,11 +16,12 @@ pub(crate) trait Opener: Send + Sync {
     fn accepts(&self, uri: &str) -> Result<(), Fault>;
 
     /// Opens a source for reading it once, from its beginning. Blocks, so only computing threads call
-    /// it and read what it returns.
+    /// it and read what it returns. Neither this nor a later read waits for the other side once nobody
+    /// is interested any more.
     ///
     /// # Errors
     /// [`Unread`]; also as the cause of the error of a later read.
-    fn open(&self, uri: &str) -> Result<Opened, Unread>;
+    fn open(&self, uri: &str, interest: &Interest) -> Result<Opened, Unread>;
 }
 
 /// An open source.

@@ -87,6 +87,8 @@ pub(crate) struct Answer {
 /// No answer.
 #[derive(Clone, Debug)]
 pub(crate) enum Broken {
+    /// The request can not even be made: its address or a header is wrong. It never will be.
+    Unsendable(Fault),
     /// No connection came about, so nothing was sent.
     Unsent(Fault),
     /// Something was sent, and nobody knows what became of it.
@@ -121,7 +123,9 @@ fn broken(error: reqwest::Error) -> Broken {
         reason = inner.to_string();
         source = inner.source();
     }
-    if error.is_connect() || error.is_builder() {
+    if error.is_builder() {
+        Broken::unsendable(&format!("the request can not be made: {reason}"))
+    } else if error.is_connect() {
         Broken::Unsent(Fault::new(name::UNREACHABLE, format!("failed to connect: {reason}")))
     } else if error.is_timeout() {
         Broken::Silent(Fault::new(name::TIMEOUT, "no answer within the step's timeout"))
@@ -131,19 +135,38 @@ fn broken(error: reqwest::Error) -> Broken {
 }
 
 impl Broken {
-    /// What it means for a call that changes something.
-    pub(crate) fn of_write(self) -> Outcome {
+    /// A request that can not be made, for this reason.
+    pub(crate) fn unsendable(reason: &str) -> Self {
+        Self::Unsendable(Fault::new(name::REFUSED, reason))
+    }
+
+    /// What went wrong, and, when surely nothing was sent, whether another attempt makes sense; `None`:
+    /// perhaps the other side did what it was asked for.
+    pub(crate) fn known(self) -> (Fault, Option<Again>) {
         match self {
-            Self::Unsent(fault) => Outcome::Refused { fault, again: Again::Later },
-            Self::Silent(fault) => Outcome::Unclear(fault),
+            Self::Unsendable(fault) => (fault, Some(Again::Never)),
+            Self::Unsent(fault) => (fault, Some(Again::Later)),
+            Self::Silent(fault) => (fault, None),
         }
     }
 
-    /// The fault alone, for a call that changes nothing.
-    pub(crate) fn fault(self) -> Fault {
-        match self {
-            Self::Unsent(fault) | Self::Silent(fault) => fault,
+    /// What it means for a call that changes something.
+    pub(crate) fn of_write(self) -> Outcome {
+        match self.known() {
+            (fault, Some(again)) => Outcome::Refused { fault, again },
+            (fault, None) => Outcome::Unclear(fault),
         }
+    }
+
+    /// What it means for a call that changes nothing: surely nothing was done.
+    pub(crate) fn of_read(self) -> Outcome {
+        let (fault, again) = self.known();
+        Outcome::Refused { fault, again: again.unwrap_or(Again::Later) }
+    }
+
+    /// The fault alone.
+    pub(crate) fn fault(self) -> Fault {
+        self.known().0
     }
 }
 
@@ -215,5 +238,16 @@ mod tests {
         let Broken::Unsent(fault) = broken else { panic!("{broken:?}") };
         assert_eq!(fault.name, name::UNREACHABLE);
         assert!(!fault.message.contains("secret-path"), "{fault}");
+    }
+
+    #[tokio::test]
+    async fn a_request_that_can_not_be_made_is_not_tried_again() {
+        let client = client(Duration::from_secs(5), Redirects::Refused).unwrap();
+        for request in [client.get("no address"), client.get("http://127.0.0.1:0").header("a\nb", "c")] {
+            let broken = send(request).await.unwrap_err();
+            assert!(matches!(broken, Broken::Unsendable(_)), "{broken:?}");
+            let (fault, again) = broken.known();
+            assert_eq!((fault.name.as_str(), again), (name::REFUSED, Some(Again::Never)));
+        }
     }
 }

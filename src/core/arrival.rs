@@ -56,6 +56,15 @@ pub enum Arrival {
         /// Each unit with its outcome.
         outcomes: Vec<(Unit, Outcome)>,
     },
+    /// The engine itself broke off a call that changes nothing outside: nobody waits for it any more.
+    BrokenOff {
+        /// The step.
+        step: usize,
+        /// The unit.
+        unit: Unit,
+        /// How it ended.
+        fault: Fault,
+    },
     /// A look at the other side ended.
     Looked {
         /// The step.

@@ -161,8 +161,8 @@ pub enum Kind {
         /// Why.
         fault: Fault,
     },
-    /// It failed for the sake of a connection that is held: surely not done, and nothing of the
-    /// budget is spent. From running; from in-doubt, when it was a look.
+    /// It failed for the sake of a connection that is held, or the engine broke it off: surely not
+    /// done, and nothing of the budget is spent. From running; from in-doubt, when it was a look.
     Postponed {
         /// Why.
         fault: Fault,

@@ -23,11 +23,11 @@ impl KeyId {
     /// The row of a key. `scope` identifies the outside system: the same key on another shop is
     /// another key.
     pub fn of(scope: &str, key: &str) -> Self {
-        let mut digest = Sha256::new();
-        digest.update((scope.len() as u64).to_be_bytes());
-        digest.update(scope);
-        digest.update(key);
-        Self(half(digest))
+        let mut named = Sha256::new();
+        named.update((scope.len() as u64).to_be_bytes());
+        named.update(scope);
+        named.update(key);
+        Self(digest::half(named))
     }
 }
 
@@ -39,7 +39,7 @@ pub struct Fingerprint(pub u128);
 impl Fingerprint {
     /// The fingerprint of a rendered request, which holds no secrets.
     pub fn of(request: &Value) -> Self {
-        Self(half(digest::of(request)))
+        Self(digest::half(digest::of(request)))
     }
 }
 
@@ -47,11 +47,6 @@ impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)
     }
-}
-
-fn half(digest: Sha256) -> u128 {
-    let bytes = digest.finalize();
-    bytes.iter().take(16).fold(0, |number, byte| number << 8 | u128::from(*byte))
 }
 
 /// Tells the attempts of one owner apart: only the newest one settles a claim.
@@ -303,6 +298,13 @@ mod tests {
         }
         assert_ne!(of(json!(["ab", ""])), of(json!(["a", "b"])));
         assert_ne!(of(json!("1")), of(json!(1)));
+    }
+
+    #[test]
+    fn what_is_stored_names_keys_and_requests_as_ever() {
+        assert_eq!(KeyId::of("shop", "SKU-1").0, 0xd63b_344a_c991_1574_00ba_d87b_0ba2_0f61);
+        let request = json!({ "a": 1, "b": [true, null] });
+        assert_eq!(Fingerprint::of(&request).0, 0x0612_0f3c_9476_3f40_ee51_5b55_8a5c_fe7e);
     }
 
     #[test]

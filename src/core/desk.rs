@@ -118,6 +118,8 @@ pub struct Listening {
     pub subject: Subject,
     /// Its own effect began then; `None`: it had none.
     pub since: Option<Timestamp>,
+    /// When it began to wait.
+    pub at: Timestamp,
     /// When it gives up.
     pub until: Timestamp,
 }

@@ -61,6 +61,8 @@ pub mod name {
     pub const SIGNAL_MISSING: &str = "SignalMissing";
     /// The engine died between the intent and the outcome.
     pub const LOST: &str = "EngineDied";
+    /// The engine broke off what changes nothing, because the run was to end.
+    pub const BROKEN_OFF: &str = "BrokenOff";
     /// A connector panicked, or gave no verdict: a defect, never of the content.
     pub const DEFECT: &str = "Defect";
     /// The run was longer at work than its `timeout` allows.

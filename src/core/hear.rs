@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::arrival::{Arrival, Ready, Request, Setback};
 use super::cell::{Facts, IllegalTransition, Kind, State};
 use super::desk::{Active, Desk, Listening, Slot, Stage};
+use super::fault::Fault;
 use super::id::Unit;
 use super::progress::Progress;
 use super::resume;
@@ -30,6 +31,7 @@ impl Desk {
                     .into_iter()
                     .try_for_each(|(unit, outcome)| self.ended(unit, step, outcome, now, chance))
             }
+            Arrival::BrokenOff { step, unit, fault } => self.broken_off(unit, step, fault, now),
             Arrival::Claimed { step, answers } => self.claimed(step, answers, now),
             Arrival::Unclaimed { step, units } => {
                 self.unanswered(step, &units, now);
@@ -131,7 +133,7 @@ impl Desk {
         let Some(active) = self.units.get(&unit) else { return Ok(()) };
         let since = signal::since(plan.track(unit), &active.progress, step);
         self.note(unit, step, Kind::Parked { until, facts: subject.facts() }, now)?;
-        self.listening.push(Listening { unit, step, subject, since, until });
+        self.listening.push(Listening { unit, step, subject, since, at: now, until });
         Ok(())
     }
 
@@ -180,6 +182,20 @@ impl Desk {
             judge(outcome, cell, terms, now, chance)
         };
         self.record(unit, step, kind, now)
+    }
+
+    /// What was broken off costs nothing, and says nothing about the connection.
+    fn broken_off(
+        &mut self,
+        unit: Unit,
+        step: usize,
+        fault: Fault,
+        now: Timestamp,
+    ) -> Result<(), IllegalTransition> {
+        self.line(unit, step).calling -= 1;
+        self.call_withdrawn(unit, step);
+        self.set_stage(unit, step, Stage::Idle);
+        self.record(unit, step, Kind::Postponed { fault, until: now }, now)
     }
 
     fn looked(

@@ -24,49 +24,51 @@ pub enum Disposition {
 /// Decides about a message that arrived for, or is held for, an item at this progress. `step` is
 /// the step that receives it.
 pub fn disposition(track: &Track, step: usize, progress: &Progress) -> Disposition {
-    let of_signals = track.steps[step].messages == Messages::Signals;
     match progress.state(track, step) {
         State::Waiting(_) => Disposition::Take,
-        State::Pending => {
-            // A signal says that something happened, not that we did it.
-            let doubtful = track.steps[step].needs.iter().copied().filter(|_| !of_signals).find(|need| {
-                matches!(track.steps[*need].role, Role::Effect { .. })
-                    && is_in_doubt(progress.cells[*need].state)
-            });
-            match doubtful {
-                Some(need) => Disposition::Proves(need),
-                None if progress.is_at_rest(track) && of_signals => Disposition::Delete,
-                None if progress.is_at_rest(track) => Disposition::Release,
-                None => Disposition::Keep,
-            }
-        }
-        // The signal itself is kept, for a resume.
-        State::DeadLettered | State::Cancelled if of_signals => Disposition::Delete,
-        State::DeadLettered | State::Cancelled => Disposition::Release,
-        State::Succeeded | State::Skipped(_) => served(track, step, progress),
+        State::Pending => match proven(track, step, progress) {
+            Some(need) => Disposition::Proves(need),
+            None if progress.is_at_rest(track) => unwanted(track, step, progress),
+            None => Disposition::Keep,
+        },
+        State::DeadLettered | State::Cancelled => unwanted(track, step, progress),
+        State::Succeeded | State::Skipped(_) if has_served(track, step, progress) => Disposition::Delete,
+        State::Succeeded | State::Skipped(_) if progress.is_at_rest(track) => unwanted(track, step, progress),
+        State::Succeeded | State::Skipped(_) => Disposition::Keep,
         State::Running | State::Backoff(_) | State::InDoubt(_) => Disposition::Keep,
     }
 }
 
-/// The message was taken: it goes when what `delete_after` names is passed.
-fn served(track: &Track, step: usize, progress: &Progress) -> Disposition {
+/// The effect in doubt that a message proves. Only one about the item says that we did something: a
+/// signal says that something happened, whoever did it.
+fn proven(track: &Track, step: usize, progress: &Progress) -> Option<usize> {
+    let known = &track.steps[step];
+    let is_doubtful = |need: &usize| {
+        matches!(track.steps[*need].role, Role::Effect { .. }) && is_in_doubt(progress.cells[*need].state)
+    };
+    known.needs.iter().copied().filter(|_| known.messages == Messages::About).find(is_doubtful)
+}
+
+/// Whether what `delete_after` names is passed, once the message was taken.
+fn has_served(track: &Track, step: usize, progress: &Progress) -> bool {
     let is_passed = |step: usize| progress.state(track, step).is_passed();
-    let has_served = match track.steps[step].delete_after {
+    match track.steps[step].delete_after {
         DeleteAfter::Taken => true,
         DeleteAfter::Step(after) => is_passed(after),
         DeleteAfter::Last => (0..track.steps.len()).all(is_passed),
-    };
-    if has_served {
-        Disposition::Delete
-    } else if !progress.is_at_rest(track) {
-        Disposition::Keep
-    } else if track.steps[step].messages == Messages::Bringing
-        && progress.cells.iter().any(|cell| is_in_doubt(cell.state))
-    {
+    }
+}
+
+/// What becomes of a message with which the item will do nothing any more.
+fn unwanted(track: &Track, step: usize, progress: &Progress) -> Disposition {
+    match track.steps[step].messages {
+        // The signal itself is kept, for a resume.
+        Messages::Signals => Disposition::Delete,
         // A person decides here; another engine that got the message would repeat the effect blindly.
-        Disposition::Delete
-    } else {
-        Disposition::Release
+        Messages::Bringing if progress.cells.iter().any(|cell| is_in_doubt(cell.state)) => {
+            Disposition::Delete
+        }
+        Messages::Bringing | Messages::About | Messages::None => Disposition::Release,
     }
 }
 

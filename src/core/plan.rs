@@ -5,7 +5,7 @@
 //! stands in two tracks: on the run track it pins the source (the gate, rule R1); on the item
 //! track it is a pure step that gives the item its record, or its dead letter.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -55,6 +55,8 @@ pub struct PlanStep {
     pub implied: Vec<usize>,
     /// A pure step that no step with a record follows, so it leaves one itself.
     pub leaves_record: bool,
+    /// For a step that waits for a signal: the nearest effects before it. The signal must be newer.
+    pub follows: Vec<usize>,
     /// What happens after a failed attempt.
     pub retry: Retry,
     /// The longest one call, or one wait, may take.
@@ -187,13 +189,15 @@ impl PlanStep {
 
 impl Track {
     /// A track of steps that stand in topological order; fills in what follows from which of them
-    /// are pure.
+    /// are pure, and which wait for signals.
     pub fn new(mut steps: Vec<PlanStep>) -> Self {
         let graph = Graph::new(&steps.iter().map(|step| step.needs.clone()).collect::<Vec<_>>());
         for at in 0..steps.len() {
             let pure = |position: &usize| steps[*position].role == Role::Pure;
             let implied = graph.ancestors(at).into_iter().filter(pure).collect();
             let leaves_record = pure(&at) && graph.descendants(at).iter().all(pure);
+            let waits = steps[at].messages == Messages::Signals;
+            steps[at].follows = if waits { nearest_effects(&steps, at) } else { Vec::new() };
             steps[at].implied = implied;
             steps[at].leaves_record = leaves_record;
         }
@@ -205,6 +209,11 @@ impl Track {
         self.steps.iter().position(|step| step.name == name)
     }
 
+    /// Whether a step waits for a signal that must be newer than the effect of `at`.
+    pub fn is_followed(&self, at: usize) -> bool {
+        self.steps.iter().any(|step| step.follows.contains(&at))
+    }
+
     /// The steps that need `at` directly.
     pub fn needed_by(&self, at: usize) -> impl Iterator<Item = usize> + '_ {
         self.steps
@@ -213,6 +222,19 @@ impl Track {
             .filter(move |(_, step)| step.needs.contains(&at))
             .map(|(later, _)| later)
     }
+}
+
+/// The effects before a step: the nearest one on each way back.
+fn nearest_effects(steps: &[PlanStep], at: usize) -> Vec<usize> {
+    let mut found = BTreeSet::new();
+    let mut todo = steps[at].needs.clone();
+    while let Some(need) = todo.pop() {
+        match steps[need].role {
+            Role::Effect { .. } => drop(found.insert(need)),
+            _ => todo.extend(&steps[need].needs),
+        }
+    }
+    found.into_iter().collect()
 }
 
 /// The chosen steps as a track sees them, in the order of `chosen`.
@@ -236,6 +258,7 @@ fn steps_of(
                 needs: graph.needs(*at).iter().filter_map(local).collect(),
                 implied: Vec::new(),
                 leaves_record: false,
+                follows: Vec::new(),
                 retry: step.retry,
                 timeout: step.timeout,
                 batch_max: step.batch.max.max(1) as usize,

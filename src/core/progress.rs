@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::cell::{Cell, IllegalTransition, Kind, SkipReason, State};
 use super::plan::Track;
-use super::signal;
 use super::time::Timestamp;
 
 /// All that is durable about one unit.
@@ -49,7 +48,7 @@ impl Progress {
         if matches!(before, State::Pending | State::Backoff(_)) {
             self.cells[step].revision = track.steps[step].revision;
         }
-        if begins && signal::is_followed(track, step) {
+        if begins && track.is_followed(step) {
             self.cells[step].began = Some(at);
         }
         // What begins anew implies nothing.

@@ -5,7 +5,6 @@
 //! signal counts for whom is decided here and nowhere else.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +12,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::catalog::Role;
 use super::cell::{Facts, SkipReason, State};
 use super::change::Message;
+use super::digest;
 use super::id::RunId;
-use super::plan::{Messages, Track};
+use super::plan::Track;
 use super::progress::Progress;
 use super::queue::Carried;
 use super::time::Timestamp;
@@ -110,6 +109,10 @@ pub struct Awaiting {
     pub subject: Subject,
     /// Its own effect began then: what was said before is about something else.
     pub since: Timestamp,
+    /// When it began to wait: what is kept no longer by then does not count. Waits of older builds do
+    /// not say; nothing is asked of them but by signals that come later.
+    #[serde(default)]
+    pub at: Timestamp,
     /// When it gives up.
     pub until: Timestamp,
 }
@@ -206,6 +209,18 @@ impl Signal {
     }
 }
 
+impl Kept {
+    /// Whether it is over: as if it had never come, whether or not it was removed by now.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        now >= self.signal.until
+    }
+
+    /// Whether it ends the wait of an item that begins to wait.
+    pub fn wakes(&self, awaiting: &Awaiting) -> bool {
+        !self.is_expired(awaiting.at) && self.signal.wakes(awaiting)
+    }
+}
+
 impl Subject {
     /// The topic that it waits for.
     pub fn topic(&self) -> Topic {
@@ -226,28 +241,6 @@ pub fn queue(step: &str) -> String {
     format!("signal.wait/{step}")
 }
 
-/// The effects that a signal for a step must be newer than: the nearest ones before it.
-pub fn follows(track: &Track, step: usize) -> BTreeSet<usize> {
-    let mut found = BTreeSet::new();
-    if track.steps[step].messages != Messages::Signals {
-        return found;
-    }
-    let mut todo = track.steps[step].needs.clone();
-    while let Some(need) = todo.pop() {
-        match track.steps[need].role {
-            Role::Effect { .. } => drop(found.insert(need)),
-            _ => todo.extend(&track.steps[need].needs),
-        }
-    }
-    found
-}
-
-/// Whether a step waits for a signal that must be newer than the effect of `step`.
-pub fn is_followed(track: &Track, step: usize) -> bool {
-    let waits = (0..track.steps.len()).filter(|wait| track.steps[*wait].messages == Messages::Signals);
-    waits.into_iter().any(|wait| follows(track, wait).contains(&step))
-}
-
 /// Since when a signal counts for a unit at this progress; `None`: it had no effect.
 pub fn since(track: &Track, progress: &Progress, step: usize) -> Option<Timestamp> {
     let began = |at: usize| {
@@ -258,16 +251,93 @@ pub fn since(track: &Track, progress: &Progress, step: usize) -> Option<Timestam
             _ => cell.began.or(Some(cell.at)),
         }
     };
-    follows(track, step).into_iter().filter_map(began).max()
+    track.steps[step].follows.iter().filter_map(|at| began(*at)).max()
 }
 
 /// Half of a digest of texts: two of a trillion signals meet by chance once in 10^14 tries.
 fn half_of(texts: &[&str]) -> u128 {
-    let mut digest = Sha256::new();
+    let mut said = Sha256::new();
     for text in texts {
-        digest.update((text.len() as u64).to_be_bytes());
-        digest.update(text);
+        said.update((text.len() as u64).to_be_bytes());
+        said.update(text);
     }
-    let digest = digest.finalize();
-    digest[..16].iter().fold(0, |half, byte| half << 8 | u128::from(*byte))
+    digest::half(said)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::catalog::Role;
+    use crate::core::cell::SettleBy;
+    use crate::core::tests::{effect, pure, step};
+
+    fn signal() -> Signal {
+        Signal {
+            name: "product.published".to_owned(),
+            key: "SKU-1".to_owned(),
+            id: "1".to_owned(),
+            at: Timestamp(20),
+            version: None,
+            workflow: None,
+            payload: Value::Null,
+            until: Timestamp(30),
+        }
+    }
+
+    fn awaiting() -> Awaiting {
+        let subject = Subject { signal: signal().name, key: signal().key, after: None };
+        Awaiting {
+            run: RunId(1),
+            item: 7,
+            step: 2,
+            queue: queue("published"),
+            workflow: "w".to_owned(),
+            subject,
+            since: Timestamp(10),
+            at: Timestamp(25),
+            until: Timestamp(100),
+        }
+    }
+
+    #[test]
+    fn a_signal_must_be_newer_than_the_nearest_effects_before_the_wait() {
+        let track = Track::new(vec![
+            effect("first", &[], SettleBy::Probe),
+            effect("pim", &[0], SettleBy::Probe),
+            pure("map", &[1]),
+            effect("search", &[0], SettleBy::Probe),
+            step("published", Role::Listen, &[2, 3]),
+        ]);
+        assert_eq!(track.steps[4].follows, [1, 3]);
+        let followed: Vec<usize> = (0..5).filter(|at| track.is_followed(*at)).collect();
+        assert_eq!(followed, [1, 3], "when these began is kept");
+    }
+
+    #[test]
+    fn one_that_is_over_wakes_nobody_who_begins_to_wait_then() {
+        let kept = Kept { signal: signal(), woke: 0 };
+        let wakes = |at: u64| kept.wakes(&Awaiting { at: Timestamp(at), ..awaiting() });
+        assert_eq!([20, 29, 30, 31].map(wakes), [true, true, false, false]);
+        let asked = Signal { until: signal().at, ..signal() };
+        assert!(asked.wakes(&awaiting()), "what is not kept wakes whoever waits already");
+    }
+
+    #[test]
+    fn a_wait_of_an_older_build_is_read() {
+        let mut row = serde_json::to_value(awaiting()).unwrap();
+        row.as_object_mut().unwrap().remove("at");
+        let read: Awaiting = serde_json::from_value(row).unwrap();
+        assert_eq!(read, Awaiting { at: Timestamp(0), ..awaiting() });
+        assert!(signal().wakes(&read), "a signal that comes now ends it");
+    }
+
+    #[test]
+    fn what_is_stored_names_topics_signals_and_their_messages_as_ever() {
+        let signal = signal();
+        assert_eq!(signal.topic().0, 0xcdf0_a6fb_ffdb_d898_803a_bc73_4341_65f1);
+        assert_eq!(awaiting().subject.topic(), signal.topic());
+        assert_eq!(signal.digest(), 0x031d_c88d_0ec0_c52d_518b_bc28_b322_da93);
+        let (message, _) = signal.message(&awaiting());
+        assert_eq!(message.event_id, 0x8139_02a3_1d67_0bc3_f738_519c_30a7_630b);
+    }
 }

@@ -15,7 +15,7 @@ use crate::core::progress::Progress;
 use crate::core::retry::{Outcome, Probed};
 use crate::core::survey::Survey;
 use crate::core::version::Version;
-use crate::ports::{Call, Clock, Record, Source, StoreError, SurveyOf, Unread, Worker};
+use crate::ports::{Call, Clock, Record, Source, StoreError, SurveyOf, Unread, Waiting, Worker};
 
 use super::claim::{self, Settlement, settle};
 use super::context::{Common, Context};
@@ -166,15 +166,16 @@ impl Drive {
     }
 
     /// Pins the source: the gate.
-    fn pin(&self, step: usize, source: Arc<dyn Source>) {
+    fn pin(&mut self, step: usize, source: Arc<dyn Source>) {
         let (common, pins) = (Arc::clone(&self.common), Arc::clone(&self.ports.pins));
+        let interest = self.steering.reading.insert(Waiting::default()).interest();
         self.compute(move || {
             let context = Context::new(&common, Unit::Run, content(&common, Unit::Run, None, None));
             let progress = Progress::new(&common.assembly.plan.run);
             let result = context.scope(&common, step, &progress).map_err(Unread::from).and_then(|scope| {
                 let survey = |position: u64, record: &Arc<Value>| survey(&common, position, record);
                 let survey: &SurveyOf<'_> = &survey;
-                source.pin(&scope, pins.as_ref(), survey)
+                source.pin(&scope, pins.as_ref(), survey, &interest)
             });
             Note::Pinned { step, result }
         });

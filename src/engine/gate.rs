@@ -38,6 +38,7 @@ impl Drive {
         result: Result<Pinned, Unread>,
         now: Timestamp,
     ) -> Result<(), Error> {
+        let is_waited_for = self.steering.reading.take().is_some();
         let mut opened = None;
         let outcome = match result {
             Ok(Pinned { source, rejected, remarks }) => {
@@ -50,6 +51,10 @@ impl Drive {
                     self.tell(RunEvent::Remarked { remark })?;
                 }
                 Outcome::Done(facts.into())
+            }
+            // Whatever ended it: it was to end, and a resume reads it again.
+            Err(Unread { fault, .. }) if !is_waited_for => {
+                return self.arrived(Arrival::BrokenOff { step, unit: Unit::Run, fault }, now);
             }
             Err(Unread { fault, again }) => Outcome::Refused { fault, again },
         };

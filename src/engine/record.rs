@@ -92,6 +92,7 @@ impl Drive {
                 subject: listening.subject,
                 // Without an effect of its own, an item begins with its run.
                 since: listening.since.unwrap_or(run.started_at),
+                at: listening.at,
                 until: listening.until,
             })))
         };

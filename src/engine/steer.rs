@@ -9,6 +9,7 @@ use crate::core::id::Unit;
 use crate::core::outlet::Notice;
 use crate::core::steer::{Halt, Relief};
 use crate::core::time::Timestamp;
+use crate::ports::Waiting;
 
 use super::control::{Answer, Asked, Declined, Request};
 use super::drive::{Drive, Error};
@@ -23,6 +24,8 @@ pub(super) struct Steering {
     deadline: Option<Timestamp>,
     /// Since when a person has paused it.
     paused_at: Option<Timestamp>,
+    /// The source is being read, and somebody waits for it.
+    pub(super) reading: Option<Waiting>,
     /// Items became dead letters since the last look at their number.
     pub(super) more_dead_letters: bool,
 }
@@ -103,6 +106,8 @@ impl Drive {
     /// No new attempt from now on.
     fn end(&mut self, end: End) {
         self.steering.end = Some(end);
+        // Nothing is lost by not reading on.
+        self.steering.reading = None;
         self.desk.stop();
         self.mail.stop();
         self.keyring.stop();

@@ -35,7 +35,7 @@ pub trait Signals: Send + Sync {
 }
 
 /// Something outside that does not tell by itself what it announces, and can be asked. Implemented by
-/// connectors, and by the simulation.
+/// connectors, and by a fake that the tests of `signal.wait` ask.
 #[async_trait]
 pub trait Announcer: Send + Sync {
     /// Most keys that are asked for at once.

@@ -187,8 +187,12 @@ fn build(
 }
 
 impl Checked {
-    /// Turns what a connector complains about into a finding with its place.
+    /// Turns what a connector complains about into a finding with its place. What is wrong with a
+    /// connection is said of the connection, so that every step which sees it says the same.
     pub fn fault(&self, step: &str, complaint: &Complaint) -> Finding {
+        if let Some(connection) = self.connection_meant(step, complaint) {
+            return self.connection_fault(connection, complaint);
+        }
         let message = format!("step '{step}': {}", complaint.message);
         if let Some((file, line, column)) = &complaint.place {
             let source = self.named(file);
@@ -246,16 +250,22 @@ impl Checked {
 
     fn place_of(&self, step: &str, complaint: &Complaint) -> Span {
         let Some(places) = self.places.steps.get(step) else { return Span::default() };
-        let named = complaint.field.as_ref().and_then(|field| {
-            let steps = self.workflow.steps.iter().chain(&self.workflow.on_failure);
-            let connection = steps
-                .filter(|known| known.name == step)
-                .find_map(|known| known.connection.as_ref())
-                .and_then(|name| self.places.connections.get(name));
-            let in_with = places.with.get(field).or_else(|| places.keys.get(field));
-            in_with.or_else(|| connection.and_then(|connection| connection.fields.get(field))).copied()
-        });
-        named.or_else(|| places.keys.get("uses").copied()).unwrap_or(places.name)
+        let named = complaint
+            .field
+            .as_ref()
+            .and_then(|field| places.with.get(field).or_else(|| places.keys.get(field)));
+        named.or_else(|| places.keys.get("uses")).copied().unwrap_or(places.name)
+    }
+
+    /// The connection that a complaint of a step is about: the step has no such field itself.
+    fn connection_meant(&self, step: &str, complaint: &Complaint) -> Option<&str> {
+        let field = complaint.field.as_ref().filter(|_| complaint.place.is_none())?;
+        let own = self.places.steps.get(step)?;
+        let mut steps = self.workflow.steps.iter().chain(&self.workflow.on_failure);
+        let name = steps.find(|known| known.name == step)?.connection.as_deref()?;
+        let is_own = own.with.contains_key(field) || own.keys.contains_key(field);
+        let has_it = |places: &ConnectionPlaces| places.fields.contains_key(field) && !is_own;
+        self.places.connections.get(name).filter(|places| has_it(places)).map(|_| name)
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) struct Mailroom {
 impl Kept {
     pub(super) fn signal(&mut self, signal: Signal) -> TakenIn {
         let key = (signal.topic(), signal.digest());
-        if let Some(kept) = self.signals.kept.get(&key) {
+        if let Some(kept) = self.signals.kept.get(&key).filter(|kept| !kept.is_expired(signal.at)) {
             return TakenIn { known: true, woke: kept.woke, too_old_for: 0, until: kept.signal.until };
         }
         let mut taken = TakenIn { known: false, woke: 0, too_old_for: 0, until: signal.until };
@@ -47,10 +47,11 @@ impl Kept {
     }
 
     pub(super) fn listen(&mut self, awaiting: Awaiting) {
-        let fits =
-            self.signals.kept.values_mut().filter(|kept| {
-                kept.signal.topic() == awaiting.subject.topic() && kept.signal.wakes(&awaiting)
-            });
+        let fits = self
+            .signals
+            .kept
+            .values_mut()
+            .filter(|kept| kept.signal.topic() == awaiting.subject.topic() && kept.wakes(&awaiting));
         let Some(kept) = fits.max_by_key(|kept| kept.signal.at) else {
             self.signals.awaiting.insert((awaiting.run, awaiting.item, awaiting.step), awaiting);
             return;

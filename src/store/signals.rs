@@ -29,7 +29,9 @@ impl Stage {
         let (until, mut woke, mut too_old_for) = (signal.until, 0, 0);
         if let Some(payload) = self.payload(&key)? {
             let kept: Kept = cells::from_json(&payload).map_err(codec::at(&key))?;
-            return Ok(TakenIn { known: true, woke: kept.woke, too_old_for, until: kept.signal.until });
+            if !kept.is_expired(signal.at) {
+                return Ok(TakenIn { known: true, woke: kept.woke, too_old_for, until: kept.signal.until });
+            }
         }
         for (row, awaiting) in self.awaiting(topic)? {
             if !self.is_waiting(&awaiting)? {
@@ -55,7 +57,7 @@ impl Stage {
         let mut newest: Option<(Vec<u8>, Kept)> = None;
         for (key, payload) in self.rows_below(&keys::signals(topic))? {
             let kept: Kept = cells::from_json(&payload).map_err(codec::at(&key))?;
-            let counts = kept.signal.wakes(awaiting);
+            let counts = kept.wakes(awaiting);
             if counts && newest.as_ref().is_none_or(|(_, other)| other.signal.at <= kept.signal.at) {
                 newest = Some((key, kept));
             }

@@ -192,6 +192,7 @@ fn step(name: &str, role: Role, needs: &[usize]) -> PlanStep {
         needs: needs.to_vec(),
         implied: Vec::new(),
         leaves_record: false,
+        follows: Vec::new(),
         retry: Retry::default(),
         timeout: Duration::from_secs(30),
         batch_max: 25,

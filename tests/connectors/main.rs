@@ -2,6 +2,8 @@
 //! waits: what has to happen at a certain moment is made to happen by a fault.
 
 #[cfg(test)]
+mod asked;
+#[cfg(test)]
 mod builtin;
 #[cfg(test)]
 mod datahub;

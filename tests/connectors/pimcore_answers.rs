@@ -28,9 +28,13 @@ fn raised(message: &str) -> Reply {
 
 /// What an upsert of the SKU `A` comes to, and what was asked for it.
 async fn upsert(replies: Vec<Reply>) -> (Outcome, Vec<Asked>) {
+    upsert_of(json!({ "sku": "A" }), replies).await
+}
+
+async fn upsert_of(product: Value, replies: Vec<Reply>) -> (Outcome, Vec<Asked>) {
     let desk = Desk::scripted(replies).await;
-    let settings = json!({ "url": desk.url, "endpoint": "e", "api_key": "k" });
-    let outcome = once(&*effect("pimcore.upsert", "pimcore", settings), &json!({ "sku": "A" })).await;
+    let settings = json!({ "url": desk.url, "endpoint": "e", "api_key": "k", "languages": ["en", "de"] });
+    let outcome = once(&*effect("pimcore.upsert", "pimcore", settings), &product).await;
     (outcome, desk.asked())
 }
 
@@ -125,6 +129,33 @@ async fn a_create_that_failed_half_way_is_looked_up_before_anything_else() {
     // An update that ended so is in doubt, and the probe settles it.
     let (outcome, _) = upsert(vec![listed(&ours), raised("Internal server error")]).await;
     assert!(matches!(outcome, Outcome::Unclear(_)), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn what_was_written_in_one_language_is_not_undone_by_a_refusal_of_the_other() {
+    let in_two = || json!({ "sku": "A", "localized": { "name": { "en": "Cup", "de": "Tasse" } } });
+    let ours = json!([{ "id": "5", "sku": "A" }]);
+    let never = "Validation failed: name";
+    // A create and an update; the look after the create's failure finds what it made.
+    let created = vec![
+        listed(&json!([])),
+        ended(true, "object created: 5"),
+        ended(false, never),
+        listed(&ours),
+        ended(true, "object 5 updated"),
+        ended(false, never),
+    ];
+    let updated = vec![listed(&ours), ended(true, "object 5 updated"), ended(false, never)];
+    // The look is answered by nobody: whether the create saved is not known.
+    let unseen = vec![listed(&json!([])), raised("Internal server error"), Some((503, String::new()))];
+    for replies in [created, updated, unseen] {
+        let (outcome, _) = upsert_of(in_two(), replies).await;
+        let Outcome::Unclear(fault) = &outcome else { panic!("{outcome:?}") };
+        assert!(fault.message.starts_with("a part of it may be written: "), "{fault}");
+    }
+    // In the first language nothing was written yet.
+    let (outcome, _) = upsert_of(in_two(), vec![listed(&ours), ended(false, never)]).await;
+    assert_eq!(refused(&outcome), (Again::Never, never));
 }
 
 #[tokio::test]

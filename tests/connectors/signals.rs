@@ -56,11 +56,11 @@ impl Wait {
     async fn begins(&self, item: u64, key: &str, after: Option<&Value>) {
         let after = after.map(|after| after.to_string().trim_matches('"').to_owned());
         let subject = Subject { signal: "product.published".to_owned(), key: key.to_owned(), after };
-        let (until, since) = (Timestamp(3_600_000), Timestamp(0));
+        let (until, since, at) = (Timestamp(3_600_000), Timestamp(0), Timestamp(0));
         let cell = Cell { state: State::Waiting(until), facts: subject.facts(), ..Cell::default() };
         let progress = Progress { cells: vec![cell] };
         let (queue, workflow) = (queue("it"), "w".to_owned());
-        let awaiting = Awaiting { run: RUN, item, step: 0, queue, workflow, subject, since, until };
+        let awaiting = Awaiting { run: RUN, item, step: 0, queue, workflow, subject, since, at, until };
         let changes =
             vec![Change::Progress(RUN, Unit::Item(item), progress), Change::Await(Box::new(awaiting))];
         self.store.commit(changes).await.unwrap();

@@ -14,7 +14,7 @@ use milepost::core::run;
 use milepost::core::scope::Scope;
 use milepost::core::time::Timestamp;
 use milepost::ports::{
-    Call, Clock, Effect, Pinned, Pins, Prepare, Record, Records, Source, SurveyOf, Unread, Verdicts,
+    Call, Clock, Effect, Interest, Pinned, Pins, Prepare, Record, Records, Source, SurveyOf, Unread, Verdicts,
 };
 use serde_json::{Value, json};
 
@@ -161,7 +161,7 @@ impl Prepare for Items {
 }
 
 impl Source for Items {
-    fn pin(&self, _: &Scope, _: &dyn Pins, _: &SurveyOf<'_>) -> Result<Pinned, Unread> {
+    fn pin(&self, _: &Scope, _: &dyn Pins, _: &SurveyOf<'_>, _: &Interest) -> Result<Pinned, Unread> {
         let source = run::Source {
             uri: "sim".into(),
             records: "r".into(),

@@ -115,7 +115,7 @@ fn every_variable_that_a_profile_lacks_is_named_at_once() {
     let site = Site::new();
     insta::assert_snapshot!(answer(&site, &["run", WORKFLOW, "--profile", "production"]), @r#"
     exit 2
-    error[E801]: step 'pim': the environment variable PIMCORE_URL is not set
+    error[E801]: connection 'pim': the environment variable PIMCORE_URL is not set
       --> workflows/product-sync.yaml:23:12
        |
     23 |       url: "${env:PIMCORE_URL}"
@@ -123,15 +123,7 @@ fn every_variable_that_a_profile_lacks_is_named_at_once() {
        |
        = help: export PIMCORE_URL=… and start again
 
-    error[E801]: step 'published': the environment variable PIMCORE_URL is not set
-      --> workflows/product-sync.yaml:23:12
-       |
-    23 |       url: "${env:PIMCORE_URL}"
-       |            ^^^^^^^^^^^^^^^^^^^^
-       |
-       = help: export PIMCORE_URL=… and start again
-
-    error[E801]: step 'pim': the environment variable PIMCORE_API_KEY is not set
+    error[E801]: connection 'pim': the environment variable PIMCORE_API_KEY is not set
       --> workflows/product-sync.yaml:25:16
        |
     25 |       api_key: "${env:PIMCORE_API_KEY}"
@@ -139,39 +131,31 @@ fn every_variable_that_a_profile_lacks_is_named_at_once() {
        |
        = help: export PIMCORE_API_KEY=… and start again
 
-    error[E801]: step 'published': the environment variable PIMCORE_API_KEY is not set
-      --> workflows/product-sync.yaml:25:16
+    error[E801]: connection 'shop': the environment variable MEDUSA_URL is not set
+      --> workflows/product-sync.yaml:29:12
        |
-    25 |       api_key: "${env:PIMCORE_API_KEY}"
-       |                ^^^^^^^^^^^^^^^^^^^^^^^^
-       |
-       = help: export PIMCORE_API_KEY=… and start again
-
-    error[E801]: step 'medusa': the environment variable MEDUSA_URL is not set
-      --> workflows/product-sync.yaml:28:12
-       |
-    28 |       url: "${env:MEDUSA_URL}"
+    29 |       url: "${env:MEDUSA_URL}"
        |            ^^^^^^^^^^^^^^^^^^^
        |
        = help: export MEDUSA_URL=… and start again
 
-    error[E801]: step 'medusa': the environment variable MEDUSA_EMAIL is not set
-      --> workflows/product-sync.yaml:29:14
+    error[E801]: connection 'shop': the environment variable MEDUSA_EMAIL is not set
+      --> workflows/product-sync.yaml:30:14
        |
-    29 |       email: "${env:MEDUSA_EMAIL}"
+    30 |       email: "${env:MEDUSA_EMAIL}"
        |              ^^^^^^^^^^^^^^^^^^^^^
        |
        = help: export MEDUSA_EMAIL=… and start again
 
-    error[E801]: step 'medusa': the environment variable MEDUSA_PASSWORD is not set
-      --> workflows/product-sync.yaml:30:17
+    error[E801]: connection 'shop': the environment variable MEDUSA_PASSWORD is not set
+      --> workflows/product-sync.yaml:31:17
        |
-    30 |       password: "${env:MEDUSA_PASSWORD}"
+    31 |       password: "${env:MEDUSA_PASSWORD}"
        |                 ^^^^^^^^^^^^^^^^^^^^^^^^
        |
        = help: export MEDUSA_PASSWORD=… and start again
 
-    workflows/product-sync.yaml: 7 mistakes
+    workflows/product-sync.yaml: 5 mistakes
     next: milepost check workflows/product-sync.yaml --profile production
     "#);
     assert!(!site.path("state/sandbox").exists(), "something was started");

@@ -1,12 +1,14 @@
-//! A source that cannot be read for a while.
+//! A source that cannot be read for a while, or not to its end.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Site;
 
@@ -47,13 +49,51 @@ impl Flaky {
     }
 }
 
-fn answer(mut stream: &TcpStream) {
+/// A server with one object, whose transfers end in the middle and stay open until it is mended.
+struct Stalling {
+    endpoint: String,
+    /// Each transfer that stalls.
+    stalled: Receiver<()>,
+    is_mended: Arc<AtomicBool>,
+}
+
+impl Stalling {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let (tell, stalled) = channel();
+        let is_mended = Arc::new(AtomicBool::new(false));
+        let mended = Arc::clone(&is_mended);
+        std::thread::spawn(move || {
+            let mut open = Vec::new();
+            for stream in listener.incoming().map_while(Result::ok) {
+                if mended.load(Ordering::SeqCst) {
+                    answer(&stream);
+                } else {
+                    send(&stream, OBJECT.len() / 2);
+                    tell.send(()).unwrap();
+                    open.push(stream);
+                }
+            }
+        });
+        Self { endpoint, stalled, is_mended }
+    }
+}
+
+const OBJECT: &str = "{\"id\":1}\n{\"id\":2}\n";
+
+fn answer(stream: &TcpStream) {
+    send(stream, OBJECT.len());
+}
+
+/// Answers with so many bytes of the object.
+fn send(mut stream: &TcpStream, bytes: usize) {
     let lines = BufReader::new(stream).lines().map_while(Result::ok);
     if lines.take_while(|line| !line.is_empty()).count() == 0 {
         return;
     }
-    let object = "{\"id\":1}\n{\"id\":2}\n";
-    let head = format!("etag: \"e1\"\r\nconnection: close\r\ncontent-length: {}", object.len());
+    let head = format!("etag: \"e1\"\r\nconnection: close\r\ncontent-length: {}", OBJECT.len());
+    let object = &OBJECT[..bytes];
     stream.write_all(format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n{object}").as_bytes()).unwrap();
 }
 
@@ -94,4 +134,26 @@ fn a_source_out_of_reach_is_tried_again_and_then_left_to_a_resume() {
     assert_eq!(shown["items"]["succeeded"], 2);
     assert_eq!(shown["source"]["origin"]["etag"], "e1");
     assert_eq!(step(&shown, "read")["attempts"], 6);
+}
+
+#[test]
+fn ctrl_c_does_not_wait_for_a_transfer_that_stalls_and_a_resume_reads_it_anew() {
+    let server = Stalling::start();
+    let site = site(&server.endpoint);
+    let working = site.start(&["run", "workflows/copies.yaml"]);
+    server.stalled.recv_timeout(Duration::from_mins(2)).unwrap();
+    let began = Instant::now();
+    working.signal("INT");
+    let told = working.wait();
+    assert_eq!(told.code, Some(3), "{told:?}");
+    assert!(began.elapsed() < Duration::from_secs(15), "half of what one read may wait: {told:?}");
+    let shown = site.json(&["show", "@latest", "--json"]).remove(0);
+    assert_eq!((&shown["status"], &shown["source"]), (&json!("interrupted"), &Value::Null));
+    assert_eq!(step(&shown, "read")["error"]["name"], "BrokenOff", "{shown:#}");
+    server.is_mended.store(true, Ordering::SeqCst);
+    let resumed = site.milepost(&["resume", "@latest"]);
+    assert_eq!(resumed.code, Some(0), "{resumed:?}");
+    let shown = site.json(&["show", "@latest", "--json"]).remove(0);
+    assert_eq!(shown["items"]["succeeded"], 2);
+    assert_eq!(step(&shown, "read")["attempts"], 2);
 }

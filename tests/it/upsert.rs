@@ -62,8 +62,7 @@ fn every_mistake_of_an_upsert_is_found_with_its_place() {
         "    connection: api\n    repeat: safe\n    with: { body",
     );
     insta::assert_snapshot!(mistakes(&checked(&mended)).join("\n"), @r#"
-    :6:58 error[E801]: step 'again': 'user' goes with 'password', which is not there
-    :6:58 error[E801]: step 'send': 'user' goes with 'password', which is not there
+    :6:58 error[E801]: connection 'api': 'user' goes with 'password', which is not there
     :17:22 error[E801]: step 'send': 'lookup.url' must begin with '/'
     :17:55 error[E801]: step 'send': "data" in 'at' is no JSON pointer
     :17:66 error[E801]: step 'send': 'key' goes with 'equals', which is not there

@@ -5,7 +5,7 @@ use std::fs;
 use std::sync::Arc;
 
 use milepost::core::run;
-use milepost::ports::Records;
+use milepost::ports::{Interest, Records};
 use serde_json::{Value, json};
 
 use crate::product::Products;
@@ -53,7 +53,7 @@ fn every_product_passes_the_gate() {
     let source = source(&with, &files, &workflows());
     let mapping = shipped("product-sync/mapping.yaml");
     let survey = |_: u64, item: &Arc<Value>| mapping.survey(&scope_of(Arc::clone(item)));
-    let pinned = source.pin(&scope(Value::Null), &folder, &survey).unwrap();
+    let pinned = source.pin(&scope(Value::Null), &folder, &survey, &Interest::default()).unwrap();
     assert_eq!((pinned.source.count, pinned.rejected), (products.len() as u64, 0));
     let records = source.open(&pinned.source, &folder).unwrap();
     for (position, product) in (0..).zip(&products) {
@@ -130,7 +130,7 @@ fn the_sample_has_three_invalid_products_and_two_of_one_title() {
     let source = source(&with, &files, &workflows());
     let mapping = shipped("product-sync/mapping.yaml");
     let survey = |_: u64, item: &Arc<Value>| mapping.survey(&scope_of(Arc::clone(item)));
-    let pinned = source.pin(&scope(Value::Null), &folder, &survey).unwrap();
+    let pinned = source.pin(&scope(Value::Null), &folder, &survey, &Interest::default()).unwrap();
     assert_eq!((pinned.source.count, pinned.rejected), (200, 3));
     let records = source.open(&pinned.source, &folder).unwrap();
     let reasons: Vec<String> = (0..200)

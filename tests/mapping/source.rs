@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::product::Products;
 use crate::stage::{Folder, Gate, pin, scope, source};
 use milepost::core::survey::{Remark, Survey};
+use milepost::ports::Interest;
 
 fn with() -> Value {
     json!({"item_key": "${{ item.id }}"})
@@ -73,7 +74,8 @@ fn bad_records_are_dead_letters_with_reasons() {
     let with =
         json!({"source": path, "schema": "s.json", "required": ["name"], "item_key": "${{ item.id }}"});
     let source = source(&with, &files, folder.path());
-    let pinned = source.pin(&scope(Value::Null), &folder, &|_, _| Survey::default()).unwrap();
+    let pinned =
+        source.pin(&scope(Value::Null), &folder, &|_, _| Survey::default(), &Interest::default()).unwrap();
     let gate = Gate { records: source.open(&pinned.source, &folder).unwrap(), pinned };
     assert_eq!(gate.pinned.rejected, 7);
     insta::assert_snapshot!(gate.verdicts().join("\n"), @r#"
@@ -119,7 +121,7 @@ fn the_first_of_equal_unique_values_wins() {
         unique: vec![("sku".to_owned(), item["s"].as_str().unwrap().to_owned())],
         remarks: vec!["odd".to_owned()],
     };
-    let pinned = source.pin(&scope(Value::Null), &folder, &survey).unwrap();
+    let pinned = source.pin(&scope(Value::Null), &folder, &survey, &Interest::default()).unwrap();
     let gate = Gate { records: source.open(&pinned.source, &folder).unwrap(), pinned };
     // The last one is no duplicate: the record that had its value before is a dead letter itself.
     insta::assert_snapshot!(gate.verdicts().join("\n"), @r"

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use milepost::core::survey::Survey;
-use milepost::ports::Worker;
+use milepost::ports::{Interest, Worker};
 use serde_json::{Value, json};
 
 use crate::stage::{Folder, pin, scope, source, worker};
@@ -93,7 +93,9 @@ fn what_cannot_be_opened_says_why() {
         let written = format!("${{{{ {path:?} }}}}");
         let with = json!({"source": written, "item_key": "${{ item.id }}"});
         let source = source(&with, &BTreeMap::new(), folder.path());
-        let fault = source.pin(&scope(Value::Null), &folder, &|_, _| Survey::default()).unwrap_err();
+        let fault = source
+            .pin(&scope(Value::Null), &folder, &|_, _| Survey::default(), &Interest::default())
+            .unwrap_err();
         fault.to_string().replace(&folder.path().display().to_string(), "DIR")
     };
     let faults = [open("missing.json"), open("sub"), open("s3://bucket/key"), open("")];

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use milepost::core::survey::Survey;
-use milepost::ports::SurveyOf;
+use milepost::ports::{Interest, SurveyOf};
 use serde_json::{Value, json};
 
 use crate::product::Products;
@@ -34,7 +34,7 @@ fn the_gate_and_the_mapping() {
     let mapping = shipped("product-sync/mapping.yaml");
     let pin = |name: &str, survey: &SurveyOf<'_>| {
         let begin = Watch::start();
-        let pinned = source.pin(&scope(Value::Null), &folder, survey).unwrap();
+        let pinned = source.pin(&scope(Value::Null), &folder, survey, &Interest::default()).unwrap();
         begin.stop(name, COUNT);
         assert_eq!((pinned.source.count, pinned.rejected), (COUNT, 0));
         pinned

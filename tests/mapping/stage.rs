@@ -21,7 +21,8 @@ use milepost::core::time::Timestamp;
 use milepost::core::workflow::{Batch, Step};
 use milepost::mapping::{self, Mapping};
 use milepost::ports::{
-    Clock, OwnQueue, PinWriter, Pinned, Pins, Queue, QueueError, Records, Source, StoreError, Worker,
+    Clock, Interest, OwnQueue, PinWriter, Pinned, Pins, Queue, QueueError, Records, Source, StoreError,
+    Worker,
 };
 use milepost::store::MemoryStore;
 use serde_json::{Map, Value};
@@ -227,8 +228,9 @@ pub(crate) fn pin(folder: &Folder, name: &str, bytes: impl AsRef<[u8]>, with: Va
     let mut with = with;
     with["source"] = Value::String(folder.write(name, bytes));
     let source = source(&with, &BTreeMap::new(), folder.path());
-    let pinned =
-        source.pin(&scope(Value::Null), folder, &|_, _| Survey::default()).map_err(|unread| unread.fault)?;
+    let pinned = source
+        .pin(&scope(Value::Null), folder, &|_, _| Survey::default(), &Interest::default())
+        .map_err(|unread| unread.fault)?;
     let records = source.open(&pinned.source, folder)?;
     Ok(Gate { pinned, records })
 }

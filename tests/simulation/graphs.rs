@@ -13,7 +13,7 @@ use milepost::core::scope::Scope;
 use milepost::core::workflow::{Bounds, IdempotencyMode, Tolerance};
 use milepost::engine::assembly::{Assembly, Keyed, Station};
 use milepost::expr::{Expression, Template};
-use milepost::ports::{Pinned, Pins, Prepare, Record, Records, Source, SurveyOf, Unread, Worker};
+use milepost::ports::{Interest, Pinned, Pins, Prepare, Record, Records, Source, SurveyOf, Unread, Worker};
 use rand::Rng;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ impl Prepare for SimSource {
 }
 
 impl Source for SimSource {
-    fn pin(&self, _: &Scope, _: &dyn Pins, _: &SurveyOf<'_>) -> Result<Pinned, Unread> {
+    fn pin(&self, _: &Scope, _: &dyn Pins, _: &SurveyOf<'_>, _: &Interest) -> Result<Pinned, Unread> {
         self.world.book().pinned += 1;
         let source = run::Source {
             uri: "sim".into(),
@@ -82,6 +82,7 @@ pub(crate) fn step(name: &str, role: Role, needs: Vec<usize>, settle: SettleBy) 
         needs,
         implied: Vec::new(),
         leaves_record: false,
+        follows: Vec::new(),
         retry: Retry {
             attempts: 3,
             initial: Duration::from_millis(100),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{Hook, Hooks};
-use crate::app::assemble::{self, complaint};
+use crate::app::assemble::{self, Mistakes, complaint};
 use crate::app::definition::Definition;
 use crate::app::environment::{self, Environment};
 use crate::app::error::{AssembleError, StartError};
@@ -20,16 +20,16 @@ use crate::webhook::{Reading, Scheme, Source};
 /// Says what is wrong with the hooks of a definition as far as that can be said without their secrets.
 pub(in crate::app) fn try_out(definition: &Definition) -> Result<(), Box<Report>> {
     let connections = &definition.checked.workflow.connections;
-    let mut findings = Vec::new();
+    let mut mistakes = Mistakes::default();
     for hook in &definition.checked.workflow.hooks {
         let sender = connections.get(&hook.connection).filter(|connection| !is_stand_in(connection));
         let Some(sender) = sender else { continue };
         if let Err(faults) = connectors::webhook::scheme(&sender.fields) {
             let place = |fault| definition.checked.connection_fault(&hook.connection, &complaint(fault));
-            findings.extend(faults.iter().map(place));
+            mistakes.add(faults.iter().map(place));
         }
     }
-    if findings.is_empty() { Ok(()) } else { Err(Box::new(definition.checked.report(findings))) }
+    mistakes.none(definition)
 }
 
 fn is_stand_in(connection: &Connection) -> bool {
@@ -49,7 +49,7 @@ impl Engine {
         for (file, profile) in files {
             let definition =
                 definition_of(file, profile, &connectors::catalog()).map_err(StartError::Mistakes)?;
-            let mut findings = Vec::new();
+            let mut mistakes = Mistakes::default();
             for hook in &definition.checked.workflow.hooks {
                 if let Some(other) = hooks.by_name.get(&hook.name) {
                     let (name, other) = (&hook.name, other.file.display());
@@ -61,12 +61,10 @@ impl Engine {
                         let made = Hook { file: file.to_owned(), ..made };
                         hooks.by_name.insert(hook.name.clone(), Arc::new(made));
                     }
-                    Err(wrong) => findings.extend(wrong),
+                    Err(wrong) => mistakes.add(wrong.into_iter()),
                 }
             }
-            if !findings.is_empty() {
-                return Err(StartError::Mistakes(definition.checked.report(findings)));
-            }
+            mistakes.none(&definition).map_err(|report| StartError::Mistakes(*report))?;
         }
         Ok(hooks)
     }

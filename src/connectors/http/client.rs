@@ -8,7 +8,6 @@ use serde_json::Value;
 
 use super::BuildFault;
 use crate::connectors::wire::{self, Answer, Broken, Redirects};
-use crate::core::fault::{Fault, name};
 
 /// An HTTP client with the step's timeout.
 pub(super) struct Caller {
@@ -16,10 +15,9 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// Redirects are followed only when the request changes nothing: after a redirected change
-    /// "nothing was sent" would no longer be known.
-    pub(super) fn new(timeout: Duration, reads_only: bool) -> Result<Self, BuildFault> {
-        let redirects = if reads_only { Redirects::Followed } else { Redirects::Refused };
+    /// Each request may take `timeout`. Redirects are to be followed only where requests change nothing:
+    /// after a redirected change "nothing was sent" would no longer be known.
+    pub(super) fn new(timeout: Duration, redirects: Redirects) -> Result<Self, BuildFault> {
         Ok(Self { client: wire::client(timeout, redirects)? })
     }
 
@@ -28,19 +26,19 @@ impl Caller {
     pub(super) async fn send(&self, request: &Value, beside: &HeaderMap) -> Result<Answer, Broken> {
         let method = request["method"].as_str().unwrap_or_default();
         let method = Method::from_bytes(method.as_bytes())
-            .map_err(|_| unsendable(&format!("'{method}' is not an HTTP method")))?;
+            .map_err(|_| Broken::unsendable(&format!("'{method}' is not an HTTP method")))?;
         let url = request["url"].as_str().unwrap_or_default();
         let url = reqwest::Url::parse(url)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https"))
-            .ok_or_else(|| unsendable("'url' must begin with http:// or https://"))?;
+            .ok_or_else(|| Broken::unsendable("'url' must begin with http:// or https://"))?;
         let mut headers = beside.clone();
         for (header, value) in request["headers"].as_object().into_iter().flatten() {
             let value = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
             let valid =
                 HeaderName::from_bytes(header.as_bytes()).ok().zip(HeaderValue::from_str(&value).ok());
             let (header, value) =
-                valid.ok_or_else(|| unsendable(&format!("the header '{header}' is wrong")))?;
+                valid.ok_or_else(|| Broken::unsendable(&format!("the header '{header}' is wrong")))?;
             headers.insert(header, value);
         }
         // The headers first: JSON says what it is only where they do not.
@@ -52,8 +50,4 @@ impl Caller {
         })
         .await
     }
-}
-
-fn unsendable(message: &str) -> Broken {
-    Broken::Unsent(Fault::new(name::REFUSED, message))
 }

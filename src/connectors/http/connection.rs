@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::BuildFault;
 use super::client::Caller;
-use crate::connectors::wire::{self, Answer, Broken};
+use crate::connectors::wire::{self, Answer, Broken, Redirects};
 use crate::connectors::{Site, settings};
 use crate::core::catalog::{ConnectionKind, Field, Kind};
 
@@ -46,7 +46,8 @@ impl Link {
         let is_sandbox = site.connection.is_some_and(|connection| connection.kind == "sandbox");
         let url = wire::base_url(&site.settings, is_sandbox)?;
         // Whatever answers elsewhere must not see the key, so no redirect is followed.
-        Ok(Self { url, headers: headers(&site.settings)?, caller: Caller::new(site.step.timeout, false)? })
+        let caller = Caller::new(site.step.timeout, Redirects::Refused)?;
+        Ok(Self { url, headers: headers(&site.settings)?, caller })
     }
 
     /// Sends `{method, path, headers?, body?}`; the path begins behind the connection's address.

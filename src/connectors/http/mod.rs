@@ -14,6 +14,7 @@ use reqwest::header::HeaderMap;
 use serde_json::{Map, Value, json};
 
 use super::examine::{self, Diagnosis};
+use super::wire::Redirects;
 use super::{BuildFault, Site, settings};
 use crate::core::catalog::{Descriptor, Field, Kind, Place, Role};
 use crate::core::fault::{Fault, name};
@@ -59,7 +60,8 @@ fn harmless(with: &Map<String, Value>) -> bool {
 /// # Errors
 /// A field is wrong, or an expression is not one.
 pub fn build(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
-    let caller = Caller::new(site.step.timeout, harmless(&site.step.with)).map_err(|fault| vec![fault]);
+    let redirects = if harmless(&site.step.with) { Redirects::Followed } else { Redirects::Refused };
+    let caller = Caller::new(site.step.timeout, redirects).map_err(|fault| vec![fault]);
     let (request, caller) = settings::both(Request::read(&site.step.with), caller)?;
     Ok(Worker::Effect(Arc::new(HttpRequest { request, caller })))
 }
@@ -73,7 +75,7 @@ pub(crate) async fn examine(site: &Site<'_>) -> Diagnosis {
         return Diagnosis::unknown(seen, "see that what it calls is there");
     };
     let request = json!({ "method": "HEAD", "url": url });
-    let answered = match Caller::new(site.step.timeout, true) {
+    let answered = match Caller::new(site.step.timeout, Redirects::Followed) {
         Ok(caller) => caller.send(&request, &HeaderMap::new()).await.map_err(|broken| broken.fault().message),
         Err(fault) => Err(fault.message),
     };

@@ -5,8 +5,7 @@ use serde_json::Value;
 use super::request::Request;
 use crate::connectors::wire::{Answer, Broken};
 use crate::core::cell::Facts;
-use crate::core::fault::name;
-use crate::core::retry::{Again, Outcome};
+use crate::core::retry::Outcome;
 
 /// Longest body kept as a fact. Facts live with the item in records of at most 4 KB; whoever
 /// needs more of an answer asks again.
@@ -20,12 +19,7 @@ pub(super) fn of(request: &Request, answer: Result<Answer, Broken>) -> Outcome {
             Outcome::Refused { fault: answer.fault(), again: answer.again_of_read() }
         }
         Ok(answer) => answer.of_write(),
-        Err(Broken::Unsent(fault)) if fault.name == name::REFUSED => {
-            Outcome::Refused { fault, again: Again::Never }
-        }
-        Err(broken) if request.reads_only() => {
-            Outcome::Refused { fault: broken.fault(), again: Again::Later }
-        }
+        Err(broken) if request.reads_only() => broken.of_read(),
         Err(broken) => broken.of_write(),
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use reqwest::{Client, Method, RequestBuilder, Url};
+use reqwest::{Client, RequestBuilder, Url};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -51,7 +51,8 @@ impl Shop {
         query: &[(&str, &str)],
         sent: &AtomicU64,
     ) -> Result<Value, Trouble> {
-        let answer = self.send(Method::GET, path, query, None, sent).await.map_err(Trouble::of_read)?;
+        let url = self.address(path, query)?;
+        let answer = self.send(|| self.client.get(url.clone()), sent).await.map_err(Trouble::of_read)?;
         if answer.status != 200 {
             return Err(Trouble::Sure { fault: answer.fault(), again: answer.again_of_read() });
         }
@@ -66,23 +67,18 @@ impl Shop {
         body: &Value,
         sent: &AtomicU64,
     ) -> Result<Value, Trouble> {
-        self.write(Method::POST, path, query, Some(body), sent).await
+        let url = self.address(path, query)?;
+        self.write(|| self.client.post(url.clone()).json(body), sent).await
     }
 
     /// A removal. What is gone already is no error to Medusa.
     pub(super) async fn delete(&self, path: &str, sent: &AtomicU64) -> Result<Value, Trouble> {
-        self.write(Method::DELETE, path, &[], None, sent).await
+        let url = self.address(path, &[])?;
+        self.write(|| self.client.delete(url.clone()), sent).await
     }
 
-    async fn write(
-        &self,
-        method: Method,
-        path: &str,
-        query: &[(&str, &str)],
-        body: Option<&Value>,
-        sent: &AtomicU64,
-    ) -> Result<Value, Trouble> {
-        let answer = self.send(method, path, query, body, sent).await?;
+    async fn write(&self, request: impl Fn() -> RequestBuilder, sent: &AtomicU64) -> Result<Value, Trouble> {
+        let answer = self.send(request, sent).await?;
         match answer.status {
             200 => answer.json().ok_or_else(unreadable),
             // An outage and a record that the server cannot take have the same answer, to the letter.
@@ -99,22 +95,7 @@ impl Shop {
 
     /// Sends with the login. A 401 says that the login is over, and that nothing else was looked
     /// at; so after a new login the same is sent once more.
-    async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        query: &[(&str, &str)],
-        body: Option<&Value>,
-        sent: &AtomicU64,
-    ) -> Result<Answer, Trouble> {
-        let mut url = self.address(path)?;
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        let request = || {
-            let request = self.client.request(method.clone(), url.clone());
-            if let Some(body) = body { request.json(body) } else { request }
-        };
+    async fn send(&self, request: impl Fn() -> RequestBuilder, sent: &AtomicU64) -> Result<Answer, Trouble> {
         let (email, password) = match &self.credentials {
             Credentials::Login { email, password } => (email.expose_secret(), password.expose_secret()),
             Credentials::Key(key) => {
@@ -158,14 +139,14 @@ impl Shop {
 
     /// A new token for an old one; `None`: the old one is good for nothing any more, or nobody answers.
     async fn renewed(&self, old: &Token, sent: &AtomicU64) -> Option<Arc<Token>> {
-        let request = self.client.post(self.address("auth/token/refresh").ok()?);
+        let request = self.client.post(self.address("auth/token/refresh", &[]).ok()?);
         let answer = self.count(request.bearer_auth(old.text.expose_secret()), sent).await.ok()?;
         token_in(&answer)
     }
 
     async fn login(&self, email: &str, password: &str, sent: &AtomicU64) -> Result<Arc<Token>, Trouble> {
         let body = json!({ "email": email, "password": password });
-        let request = self.client.post(self.address("auth/user/emailpass")?).json(&body);
+        let request = self.client.post(self.address("auth/user/emailpass", &[])?).json(&body);
         // A login changes nothing, so whatever goes wrong, nothing was done.
         let answer = self.count(request, sent).await.map_err(Trouble::of_read)?;
         if let Some(token) = token_in(&answer) {
@@ -189,9 +170,13 @@ impl Shop {
         wire::send(request).await.map_err(Trouble::of_broken)
     }
 
-    fn address(&self, path: &str) -> Result<Url, Trouble> {
+    fn address(&self, path: &str, query: &[(&str, &str)]) -> Result<Url, Trouble> {
         let wrong = |_| Trouble::Sure { fault: Fault::new(name::REFUSED, "no URL"), again: Again::Never };
-        self.url.join(path).map_err(wrong)
+        let mut url = self.url.join(path).map_err(wrong)?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        Ok(url)
     }
 }
 

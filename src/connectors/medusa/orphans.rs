@@ -10,21 +10,16 @@ use super::request::text;
 use super::variants;
 use super::verdict::Trouble;
 
-/// Removes the items with the SKUs of this product that no variant counts its stock on. Returns
-/// whether there was any. What was counted on them goes with them: nobody could sell it.
-pub(super) async fn remove(shop: &Shop, wanted: &Value, sent: &AtomicU64) -> Result<bool, Trouble> {
+/// The ids of the items with the SKUs of this product that no variant counts its stock on. What was
+/// counted on them may go with them: nobody could sell it.
+pub(super) async fn find(shop: &Shop, wanted: &Value, sent: &AtomicU64) -> Result<Vec<String>, Trouble> {
     let skus: Vec<&str> = variants::skus(wanted).collect();
     let mut query = vec![("limit", "1000"), ("fields", "id,sku,variants.id")];
     query.extend(skus.iter().map(|sku| ("sku[]", *sku)));
     let answer = shop.get("admin/inventory-items", &query, sent).await?;
-    let mut has_any = false;
-    for item in answer["inventory_items"].as_array().into_iter().flatten() {
-        if is_orphan(item, &skus) {
-            shop.delete(&format!("admin/inventory-items/{}", text(item, "id")), sent).await?;
-            has_any = true;
-        }
-    }
-    Ok(has_any)
+    let items = answer["inventory_items"].as_array().into_iter().flatten();
+    let orphans = items.filter(|item| is_orphan(item, &skus));
+    Ok(orphans.map(|item| text(item, "id").to_owned()).collect())
 }
 
 /// Only what says itself that it is ours, and says that it has no variant, is one.

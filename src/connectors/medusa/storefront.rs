@@ -165,9 +165,9 @@ fn by_id(answer: &Value) -> HashMap<String, Value> {
     products.map(|product| (text(product, "id").to_owned(), product.clone())).collect()
 }
 
-/// Written, and not seen: writing again would change nothing.
+/// It is there, and not seen: writing again would change nothing.
 fn unseen(reason: &str) -> Trouble {
-    let message = format!("written, but the storefront does not show it as it should: {reason}");
+    let message = format!("the storefront does not show it as it should: {reason}");
     Trouble::Content(Fault::new(name::REFUSED, message))
 }
 

@@ -147,7 +147,7 @@ pub fn announcer(
     let alone = |fault| vec![fault];
     if is_rest(fields).map_err(alone)? {
         let hint = "leave the connection of this step out, and let the PIM send signals".to_owned();
-        let fault = BuildFault::field("mode", "with mode: rest nobody can be asked what is published");
+        let fault = BuildFault::field("connection", "with mode: rest nobody can be asked what is published");
         return Err(vec![BuildFault { hint: Some(hint), ..fault }]);
     }
     let hub = hub(Some(connection), fields, ASKING, None).map_err(alone)?;

@@ -44,8 +44,8 @@ impl Attempt<'_> {
                     self.update(id).await
                 }
                 // A create saves twice: perhaps the first save is there.
-                Err(Trouble::Half(fault)) => match self.find().await? {
-                    Found::One(id, _) => self.update(id).await,
+                Err(Trouble::Half(fault)) => match self.find().await.map_err(Trouble::after_a_write)? {
+                    Found::One(id, _) => self.update(id).await.map_err(Trouble::after_a_write),
                     Found::Nothing | Found::Alike(_) => Err(Trouble::Sure { fault, again: Again::Later }),
                 },
                 other => other,
@@ -91,7 +91,7 @@ impl Attempt<'_> {
             ([], _) => Ok(created),
             (_, None) => Err(Trouble::never("the create does not say which object it made")),
             (_, Some(id)) => {
-                let mut facts = self.passes(id, others).await?;
+                let mut facts = self.passes(id, others).await.map_err(Trouble::after_a_write)?;
                 facts.insert("action".to_owned(), Value::from("created"));
                 Ok(facts)
             }
@@ -103,12 +103,17 @@ impl Attempt<'_> {
     }
 
     async fn passes(&mut self, id: i64, passes: &[Pass]) -> Result<Facts, Trouble> {
-        let mut facts = Facts::new();
-        for pass in passes {
-            self.sent += 1;
-            facts = self.hub.update(id, pass).await?;
+        let Some((first, others)) = passes.split_first() else { return Err(Trouble::Absent) };
+        let mut facts = self.pass(id, first).await?;
+        for pass in others {
+            facts = self.pass(id, pass).await.map_err(Trouble::after_a_write)?;
         }
         Ok(facts)
+    }
+
+    async fn pass(&mut self, id: i64, pass: &Pass) -> Result<Facts, Trouble> {
+        self.sent += 1;
+        self.hub.update(id, pass).await
     }
 }
 

@@ -103,9 +103,9 @@ impl Trouble {
     }
 
     pub(super) fn of_broken(broken: Broken) -> Self {
-        match broken {
-            Broken::Unsent(fault) => Self::Sure { fault, again: Again::Later },
-            Broken::Silent(fault) => Self::Unsure(fault),
+        match broken.known() {
+            (fault, Some(again)) => Self::Sure { fault, again },
+            (fault, None) => Self::Unsure(fault),
         }
     }
 
@@ -127,6 +127,19 @@ impl Trouble {
         match self {
             Self::Unsure(fault) | Self::Half(fault) => Self::Sure { fault, again: Again::Later },
             other => other,
+        }
+    }
+
+    /// The same when a write of this attempt was, or may have been, carried out: of that, "surely nothing was
+    /// done" is not true any more.
+    pub(super) fn after_a_write(self) -> Self {
+        match self {
+            Self::Unsure(fault) => Self::Unsure(fault),
+            Self::Half(fault) => Self::Half(fault),
+            other => {
+                let (fault, _) = other.told();
+                Self::Half(Fault::new(fault.name, format!("a part of it may be written: {}", fault.message)))
+            }
         }
     }
 

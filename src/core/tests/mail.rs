@@ -119,3 +119,34 @@ fn an_item_of_an_open_run_that_was_given_up_always_left_the_message_that_brought
     assert_eq!(left([S::Succeeded, S::InDoubt(None), S::Succeeded]), None, "it was deleted, too");
     assert_eq!(left([S::Succeeded, S::Backoff(AT), S::DeadLettered]), None, "it is hidden while it works");
 }
+
+#[test]
+fn the_message_of_a_signal_proves_nothing_and_goes_when_its_item_is_given_up() {
+    let published = step("published", Role::Listen, &[0]);
+    let track = Track::new(vec![
+        effect("pim", &[], SettleBy::Person),
+        published,
+        effect("shop", &[1], SettleBy::Probe),
+    ]);
+    let decided = |states: [S; 3]| disposition(&track, 1, &standing_at(&states));
+    assert_eq!(
+        decided([S::InDoubt(Some(AT)), S::Pending, S::Pending]),
+        D::Keep,
+        "somebody else published it"
+    );
+    assert_eq!(decided([S::Succeeded, S::Waiting(AT), S::Pending]), D::Take);
+    assert_eq!(decided([S::Succeeded, S::Succeeded, S::Running]), D::Delete, "it was taken");
+    for given_up in [S::DeadLettered, S::Cancelled] {
+        assert_eq!(
+            decided([S::Succeeded, given_up, S::Pending]),
+            D::Delete,
+            "{given_up:?}: the signal is kept"
+        );
+    }
+    assert_eq!(decided([S::DeadLettered, S::Pending, S::Pending]), D::Delete, "it is never asked for");
+    assert_eq!(
+        decided([S::InDoubt(None), S::Pending, S::Pending]),
+        D::Delete,
+        "a person decides, and it is kept"
+    );
+}

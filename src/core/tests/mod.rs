@@ -31,6 +31,7 @@ pub(super) fn step(name: &str, role: Role, needs: &[usize]) -> PlanStep {
         needs: needs.to_vec(),
         implied: Vec::new(),
         leaves_record: false,
+        follows: Vec::new(),
         retry: Retry { jitter: Jitter::None, ..Retry::default() },
         timeout: Duration::from_secs(30),
         batch_max: 1,

@@ -9,7 +9,7 @@ use crate::core::breaker::Patience;
 use crate::core::cell::{Facts, SettleBy, State as S};
 use crate::core::decide::{Decision, Dispatch, decide};
 use crate::core::desk::{Desk, Limits};
-use crate::core::fault::Fault;
+use crate::core::fault::{Fault, name};
 use crate::core::id::Unit;
 use crate::core::limits::Rate;
 use crate::core::outlet::{Notice, Terms};
@@ -177,4 +177,27 @@ fn a_pause_keeps_all_in_and_a_stop_lets_go_of_what_stands_in_line() {
     held.stop();
     at(&mut held, 5_001);
     assert!(held.is_finished(), "looks that are due do not keep it");
+}
+
+#[test]
+fn what_the_engine_breaks_off_costs_nothing_and_says_nothing_about_the_connection() {
+    let break_off = |desk: &mut Desk, unit: Unit, now: u64| {
+        let fault = Fault::new(name::BROKEN_OFF, "nobody waits for it");
+        hear(desk, Arrival::BrokenOff { step: 0, unit, fault }, now);
+    };
+    let (mut desk, _) = held(&down());
+    desk.take_notices();
+    let (trial, _) = leaving(&at(&mut desk, 11_000));
+    desk.stop();
+    break_off(&mut desk, trial[0], 11_500);
+    assert_eq!(desk.take_notices(), [], "it is neither held longer nor let go");
+    let cell = &desk.progress(trial[0]).unwrap().cells[0];
+    assert_eq!((cell.state, cell.attempts, cell.spent), (S::Backoff(Timestamp(11_500)), 1, 0));
+    assert_eq!(leaving(&at(&mut desk, 12_000)), (vec![], vec![]), "it is to end");
+    let mut desk = self::desk(held_after(1), 1);
+    let (calls, _) = leaving(&at(&mut desk, 0));
+    desk.stop();
+    break_off(&mut desk, calls[0], 1);
+    assert!(desk.is_finished(), "nothing is waited for");
+    assert_eq!(desk.take_notices(), []);
 }

@@ -20,7 +20,7 @@ pub(super) fn is_expired(key: &[u8], payload: &[u8], now: Timestamp) -> bool {
         return started.is_ok_and(|started| started.until.is_some_and(|until| now >= until));
     }
     if key.starts_with(keys::SIGNALS) {
-        return cells::from_json::<Kept>(payload).is_ok_and(|kept| now >= kept.signal.until);
+        return cells::from_json::<Kept>(payload).is_ok_and(|kept| kept.is_expired(now));
     }
     if key.starts_with(keys::AWAITING) {
         // Longer than the wait: it goes on while nobody could be asked.

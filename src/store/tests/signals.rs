@@ -22,6 +22,7 @@ on_both_stores!(
     versions_decide_where_both_sides_have_one,
     who_does_not_wait_any_more_is_not_woken,
     what_can_be_asked_for_again_is_not_kept,
+    one_that_is_over_is_as_if_it_never_came,
     who_waits_for_something_else_by_now_is_not_woken,
     everybody_who_waits_is_found_in_turn,
 );
@@ -51,6 +52,7 @@ fn awaiting(run: RunId, number: u64, key: &str, since: u64) -> Awaiting {
         workflow: "product-sync".to_owned(),
         subject: Subject { signal, key, after: None },
         since: Timestamp(START + since),
+        at: Timestamp(START + since),
         until: Timestamp(START + 3_600_000),
     }
 }
@@ -154,6 +156,19 @@ async fn what_can_be_asked_for_again_is_not_kept(store: Store, _: Arc<HandClock>
     take_in(&store, Signal { at, until: at, ..signal("A", "asked", 20) }).await;
     assert_eq!(woken(&store, RUN).await.len(), 1);
     assert_eq!(store.kept_signals().unwrap(), []);
+}
+
+async fn one_that_is_over_is_as_if_it_never_came(store: Store, _: Arc<HandClock>) {
+    take_in(&store, signal("A", "1", 20)).await;
+    let begins = |item: u64, at: u64| Awaiting { at: Timestamp(START + at), ..awaiting(RUN, item, "A", 10) };
+    waits(&store, begins(3, 60_020)).await;
+    waits(&store, begins(4, 60_019)).await;
+    assert_eq!(woken(&store, RUN).await, [(4, "1".to_owned())], "nobody has collected what is over");
+    assert_eq!(take_in(&store, signal("A", "1", 60_020)).await, (false, 1, 0), "nor is its ID known");
+    assert_eq!(woken(&store, RUN).await, [(3, "1".to_owned())]);
+    let kept = store.kept_signals().unwrap();
+    let kept: Vec<_> = kept.iter().map(|kept| (kept.signal.at, kept.woke)).collect();
+    assert_eq!(kept, [(Timestamp(START + 60_020), 1)], "it took the place of the one that was over");
 }
 
 async fn who_waits_for_something_else_by_now_is_not_woken(store: Store, _: Arc<HandClock>) {

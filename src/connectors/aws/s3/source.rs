@@ -11,7 +11,7 @@ use super::transfer::{Limits, Transfer};
 use crate::connectors::aws::session::Session;
 use crate::connectors::opening::{Opened, Opener};
 use crate::core::fault::{Fault, name};
-use crate::ports::Unread;
+use crate::ports::{Interest, Unread};
 
 /// The pause before a broken transfer is taken up again for the first time.
 pub(super) const PAUSE: Duration = Duration::from_millis(500);
@@ -45,16 +45,16 @@ impl Opener for Objects {
 
     /// Waits on the calling thread, with a runtime and connections of its own: computing threads have
     /// none, and nothing of it is left when the source is closed.
-    fn open(&self, uri: &str) -> Result<Opened, Unread> {
+    fn open(&self, uri: &str, interest: &Interest) -> Result<Opened, Unread> {
         let address = Address::parse(uri).map_err(|why| Fault::new(name::VALIDATION, why))?;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Fault::new(name::DEFECT, error.to_string()))?;
         let name = address.key.clone();
         let session = (self.session)();
-        let transfer =
-            runtime.block_on(async { Transfer::start(session.s3().await, address, self.limits).await })?;
-        let origin = Some(transfer.origin());
-        Ok(Opened { name, bytes: Box::new(Reading { runtime, transfer, rest: Bytes::new() }), origin })
+        let start = async { Transfer::start(session.s3().await, address, self.limits).await };
+        let transfer = runtime.block_on(wanted(interest, start))?;
+        let (origin, interest, rest) = (Some(transfer.origin()), interest.clone(), Bytes::new());
+        Ok(Opened { name, bytes: Box::new(Reading { transfer, rest, interest, runtime }), origin })
     }
 }
 
@@ -64,13 +64,25 @@ struct Reading {
     // Dropped before the runtime that it lives on.
     transfer: Transfer,
     rest: Bytes,
+    interest: Interest,
     runtime: Runtime,
+}
+
+/// What S3 answers, for as long as somebody waits for it.
+async fn wanted<T>(
+    interest: &Interest,
+    answer: impl Future<Output = Result<T, Unread>>,
+) -> Result<T, Unread> {
+    tokio::select! {
+        answer = answer => answer,
+        () = interest.lost() => Err(Unread::unwanted()),
+    }
 }
 
 impl Read for Reading {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         if self.rest.is_empty() {
-            let next = self.runtime.block_on(self.transfer.chunk());
+            let next = self.runtime.block_on(wanted(&self.interest, self.transfer.chunk()));
             self.rest = next.map_err(io::Error::other)?.unwrap_or_default();
         }
         let length = into.len().min(self.rest.len());

@@ -6,6 +6,8 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use sha2::{Digest, Sha256};
 
+use crate::core::digest;
+
 /// Bytes of an entry: offset 8, length 4, flags 4, key hash 8, each little-endian.
 pub(super) const ENTRY_BYTES: usize = 24;
 
@@ -80,7 +82,7 @@ pub(super) fn claim(field: &str, value: &str) -> u128 {
     hash.update(field.as_bytes());
     hash.update([0]);
     hash.update(value.as_bytes());
-    hash.finalize()[..16].iter().fold(0, |sum, byte| sum << 8 | u128::from(*byte))
+    digest::half(hash)
 }
 
 /// The hash of an item key as entries have it: never zero.
@@ -144,6 +146,12 @@ impl Hasher for Already {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pinned_index_names_keys_as_ever() {
+        assert_eq!(claim("sku", "SKU-1"), 0xbc96_e1db_1fe9_9010_35f6_6aac_24eb_86a4);
+        assert_eq!(key_hash("SKU-1"), 0xdeaa_f198_a77c_f093);
+    }
 
     #[test]
     fn entries_survive_their_bytes() {

@@ -20,7 +20,7 @@ mod table;
 mod text;
 
 use std::fmt;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ use crate::core::fault::{Fault, name};
 use crate::core::run;
 use crate::core::scope::Scope;
 use crate::expr::{Expression, Template};
-use crate::ports::{Pinned, Pins, Prepare, Records, Source, SurveyOf, Unread, Worker};
+use crate::ports::{Interest, Pinned, Pins, Prepare, Records, Source, SurveyOf, Unread, Worker};
 
 /// What `json.validate` declares.
 pub const DESCRIPTOR: Descriptor = Descriptor {
@@ -169,6 +169,21 @@ fn schema(with: &Map<String, Value>, site: &Site<'_>) -> Result<Option<jsonschem
     })
 }
 
+/// What is read for as long as somebody waits for it, however much there is.
+struct Wanted {
+    bytes: Box<dyn Read + Send>,
+    interest: Interest,
+}
+
+impl Read for Wanted {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.interest.is_lost() {
+            return Err(io::Error::other(Unread::unwanted()));
+        }
+        self.bytes.read(into)
+    }
+}
+
 struct Step {
     source: Template,
     opener: Arc<dyn Opener>,
@@ -196,12 +211,19 @@ impl Prepare for Step {
 }
 
 impl Source for Step {
-    fn pin(&self, scope: &Scope, pins: &dyn Pins, survey: &SurveyOf<'_>) -> Result<Pinned, Unread> {
+    fn pin(
+        &self,
+        scope: &Scope,
+        pins: &dyn Pins,
+        survey: &SurveyOf<'_>,
+        interest: &Interest,
+    ) -> Result<Pinned, Unread> {
         let uri = self.uri(scope)?;
         self.opener.accepts(&uri)?;
-        let opened = self.opener.open(&uri)?;
+        let opened = self.opener.open(&uri, interest)?;
         let format = self.format.or_else(|| is_csv(&opened.name).then_some(Format::Csv));
-        let text = text::text(opened.bytes, &opened.name).map_err(|unusable| unusable.unread(None))?;
+        let bytes = Box::new(Wanted { bytes: opened.bytes, interest: interest.clone() });
+        let text = text::text(bytes, &opened.name).map_err(|unusable| unusable.unread(None))?;
         let splitter =
             Splitter::new(text, format, self.delimiter).map_err(|unusable| unusable.unread(None))?;
         let pinned = pin::pin(splitter, &self.checker, survey, self.fail, pins)?;

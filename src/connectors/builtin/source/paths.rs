@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::connectors::Site;
 use crate::connectors::opening::{Opened, Opener};
 use crate::core::fault::{Fault, name};
-use crate::ports::Unread;
+use crate::ports::{Interest, Unread};
 
 /// Opens paths; relative ones begin at the workflow's folder.
 pub(crate) struct Paths {
@@ -39,7 +39,7 @@ impl Opener for Paths {
         Err(Fault::new(name::VALIDATION, message))
     }
 
-    fn open(&self, uri: &str) -> Result<Opened, Unread> {
+    fn open(&self, uri: &str, _interest: &Interest) -> Result<Opened, Unread> {
         let path = self.base.join(uri.strip_prefix("file://").unwrap_or(uri));
         let shown = path.display();
         let refuse = |error: &io::Error| {

@@ -27,6 +27,15 @@ pub(super) enum Means {
     Gone,
 }
 
+/// What a write was to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Write {
+    /// Make something, where nothing was found or nobody looked.
+    Create,
+    /// Change what was found.
+    Update,
+}
+
 /// The words of the file, in the order in which they are tried.
 const WORDS: &[(&str, Means)] = &[
     ("conflict", Means::Conflict),
@@ -77,10 +86,9 @@ impl Trouble {
     }
 
     pub(super) fn of_broken(broken: Broken) -> Self {
-        match broken {
-            Broken::Unsent(fault) if fault.name == name::REFUSED => Self::Sure { fault, again: Again::Never },
-            Broken::Unsent(fault) => Self::Sure { fault, again: Again::Later },
-            Broken::Silent(fault) => Self::Unsure(fault),
+        match broken.known() {
+            (fault, Some(again)) => Self::Sure { fault, again },
+            (fault, None) => Self::Unsure(fault),
         }
     }
 
@@ -144,7 +152,7 @@ impl Answers {
     }
 
     /// What the answer to a write means; `Ok` when it was carried out.
-    pub(super) fn of_write(&self, answer: Answer, is_update: bool) -> Result<Answer, Trouble> {
+    pub(super) fn of_write(&self, answer: Answer, write: Write) -> Result<Answer, Trouble> {
         let fault = self.fault(&answer);
         match self.means(&answer) {
             Some(Means::Done) => Ok(answer),
@@ -157,7 +165,7 @@ impl Answers {
             None => match (answer.status, answer.of_write()) {
                 (200..300, _) => Ok(answer),
                 (409, _) => Err(Trouble::Conflict(fault)),
-                (404 | 410, _) if is_update => Err(Trouble::Gone(fault)),
+                (404 | 410, _) if write == Write::Update => Err(Trouble::Gone(fault)),
                 (_, Outcome::Refused { again, .. }) => Err(Trouble::Sure { fault, again }),
                 _ => Err(Trouble::Unsure(fault)),
             },
@@ -245,10 +253,10 @@ mod tests {
 
     use super::*;
 
-    fn class(answers: &Answers, status: u16, body: &str, is_update: bool) -> &'static str {
+    fn class(answers: &Answers, status: u16, body: &str, write: Write) -> &'static str {
         let answer =
             Answer { status, retry_after: Some(Duration::from_secs(7)), body: body.as_bytes().to_vec() };
-        match answers.of_write(answer, is_update) {
+        match answers.of_write(answer, write) {
             Ok(_) => "done",
             Err(Trouble::Conflict(_)) => "conflict",
             Err(Trouble::Gone(_)) => "gone",
@@ -262,20 +270,20 @@ mod tests {
     #[test]
     fn a_status_means_what_the_file_says_and_else_what_http_says() {
         let plain = Answers::default();
-        for (status, is_update, expected) in [
-            (200, false, "done"),
-            (204, true, "done"),
-            (301, false, "never"),
-            (404, false, "never"),
-            (404, true, "gone"),
-            (410, true, "gone"),
-            (409, false, "conflict"),
-            (422, false, "never"),
-            (429, false, "after"),
-            (500, false, "unsure"),
-            (503, true, "after"),
+        for (status, write, expected) in [
+            (200, Write::Create, "done"),
+            (204, Write::Update, "done"),
+            (301, Write::Create, "never"),
+            (404, Write::Create, "never"),
+            (404, Write::Update, "gone"),
+            (410, Write::Update, "gone"),
+            (409, Write::Create, "conflict"),
+            (422, Write::Create, "never"),
+            (429, Write::Create, "after"),
+            (500, Write::Create, "unsure"),
+            (503, Write::Update, "after"),
         ] {
-            assert_eq!(class(&plain, status, "", is_update), expected, "{status}");
+            assert_eq!(class(&plain, status, "", write), expected, "{status}");
         }
         let with = json!({ "answers": {
             "conflict": [{ "status": 400, "says": "NOT_UNIQUE" }],
@@ -292,7 +300,7 @@ mod tests {
             (423, "", "after"),
             (304, "", "done"),
         ] {
-            assert_eq!(class(&answers, status, body, false), expected, "{status} {body}");
+            assert_eq!(class(&answers, status, body, Write::Create), expected, "{status} {body}");
         }
     }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::connection::Link;
-use super::answers::Trouble;
+use super::answers::{Trouble, Write};
 use super::lookup::{Found, Lookup};
 use super::operation::Operation;
 use super::plan::Plan;
@@ -67,7 +67,7 @@ impl Upsert {
             }
             (Found::One(held), Some(update)) => {
                 let answer = self.send(update, &wanted["update"], &held, &wanted["body"], sent).await?;
-                let answer = self.plan.answers.of_write(answer, true)?;
+                let answer = self.plan.answers.of_write(answer, Write::Update)?;
                 Ok(self.facts("updated", &held, Some(&answer)))
             }
             (Found::One(_), None) => self.create(wanted, "updated", sent).await,
@@ -77,7 +77,7 @@ impl Upsert {
 
     async fn create(&self, wanted: &Value, action: &str, sent: &mut u64) -> Result<Facts, Trouble> {
         let sending = self.send(&self.plan.create, &wanted["create"], &Value::Null, &wanted["body"], sent);
-        let answer = self.plan.answers.of_write(sending.await?, false)?;
+        let answer = self.plan.answers.of_write(sending.await?, Write::Create)?;
         Ok(self.facts(action, &Value::Null, Some(&answer)))
     }
 

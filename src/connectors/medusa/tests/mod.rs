@@ -1,6 +1,7 @@
 //! The connector against a server that lies, dies and dawdles as a test tells it to. What it says
 //! is what the real one was seen to say (2.21.2).
 
+mod half;
 mod liar;
 
 use std::sync::Arc;

@@ -56,6 +56,7 @@ fn step(name: &str, role: Role, needs: Vec<usize>) -> PlanStep {
         needs,
         implied: Vec::new(),
         leaves_record: false,
+        follows: Vec::new(),
         retry: Retry::default(),
         timeout: Duration::from_secs(30),
         batch_max: 1,

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::mpsc::sync_channel;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Map, Value, json};
 
-use super::server::{Answer, End, Server, Stored};
-use super::{limits, objects};
+use super::server::{Answer, End, Request, Server, Stored};
+use super::{HANGS, limits, objects};
 use crate::connectors::builtin::source::{Paths, build};
 use crate::connectors::{BuildFault, Site};
 use crate::core::id::{RunId, Unit};
@@ -21,7 +22,7 @@ use crate::core::scope::Scope;
 use crate::core::survey::Survey;
 use crate::core::time::Timestamp;
 use crate::core::workflow::{Batch, Connection, Step};
-use crate::ports::{Clock, Pinned, Source, Unread, Worker};
+use crate::ports::{Clock, Interest, Pinned, Source, Unread, Waiting, Worker};
 use crate::store::MemoryStore;
 
 /// Nobody here asks for the time.
@@ -101,7 +102,7 @@ fn step(source: &str, endpoint: Option<&str>) -> Result<Arc<dyn Source>, Vec<Bui
 /// Pins an object, and gives the keys of its items.
 fn pin(server: &Server, key: &str) -> Result<(Pinned, Vec<String>), Unread> {
     let (source, store) = (step(&format!("s3://shop-files/{key}"), Some(&server.endpoint)).unwrap(), store());
-    let pinned = source.pin(&scope(), &store, &|_, _| Survey::default())?;
+    let pinned = source.pin(&scope(), &store, &|_, _| Survey::default(), &Interest::default())?;
     let records = source.open(&pinned.source, &store).unwrap();
     let keys = (0..pinned.source.count).map(|position| records.record(position).key.unwrap_or_default());
     Ok((pinned.clone(), keys.collect()))
@@ -208,7 +209,47 @@ fn each_kind_of_connection_names_the_other_one() {
 #[test]
 fn an_expression_that_gives_the_other_kind_is_refused_by_the_run() {
     let source = step("${{ \"s3://shop-files/a.json\" }}", None).unwrap();
-    let unread = source.pin(&scope(), &store(), &|_, _| Survey::default()).unwrap_err();
+    let unread = source.pin(&scope(), &store(), &|_, _| Survey::default(), &Interest::default()).unwrap_err();
     assert!(unread.fault.message.contains("use: s3"), "{unread}");
     assert_eq!(json!(unread.fault.name), json!("ValidationError"));
+}
+
+#[test]
+fn a_source_that_stalls_is_not_waited_for_once_nobody_wants_it() {
+    let silent: fn(&Request) -> Answer = |_| loop {
+        std::thread::park();
+    };
+    let stalls: fn(&Request) -> Answer = |request| Stored::new(ARRAY, "e1").get(request).cut(5, End::Hold);
+    for way in [silent, stalls] {
+        let (asked, heard) = sync_channel(1);
+        let server = Server::start(move |_, request| {
+            asked.send(()).unwrap();
+            way(request)
+        });
+        let (waiting, began) = (Waiting::default(), Instant::now());
+        let interest = waiting.interest();
+        let source = step("s3://shop-files/in/a.json", Some(&server.endpoint)).unwrap();
+        let reading = std::thread::spawn(move || {
+            source.pin(&scope(), &store(), &|_, _| Survey::default(), &interest).unwrap_err()
+        });
+        heard.recv_timeout(HANGS).unwrap();
+        drop(waiting);
+        assert_eq!(reading.join().unwrap(), Unread::unwanted());
+        assert!(began.elapsed() < HANGS / 2, "it waited for S3 all the same");
+        assert_eq!(server.asked().len(), 1, "nor was S3 asked again");
+    }
+}
+
+#[test]
+fn a_file_that_nobody_wants_is_not_read_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("in.json");
+    std::fs::write(&file, ARRAY).unwrap();
+    let (source, store) = (step(file.to_str().unwrap(), None).unwrap(), store());
+    let waiting = Waiting::default();
+    let interest = waiting.interest();
+    let pin = |interest: &Interest| source.pin(&scope(), &store, &|_, _| Survey::default(), interest);
+    assert_eq!(pin(&interest).unwrap().source.count, 3);
+    drop(waiting);
+    assert_eq!(pin(&interest).unwrap_err(), Unread::unwanted());
 }

@@ -10,7 +10,7 @@ use crate::connectors::opening::Opener;
 use crate::core::fault::name;
 use crate::core::retry::Again;
 use crate::core::run::Origin;
-use crate::ports::Unread;
+use crate::ports::{Interest, Unread};
 
 const URI: &str = "s3://shop-files/in/products.json";
 const PLENTY: u64 = 1 << 30;
@@ -21,7 +21,7 @@ fn content() -> Vec<u8> {
 
 /// Everything that is read, with what S3 said of it.
 fn read(server: &Server, limits: Limits, uri: &str) -> Result<(Vec<u8>, Origin), Unread> {
-    let mut opened = objects(&server.endpoint, limits).open(uri)?;
+    let mut opened = objects(&server.endpoint, limits).open(uri, &Interest::default())?;
     let mut bytes = Vec::new();
     match opened.bytes.read_to_end(&mut bytes) {
         Ok(_) => Ok((bytes, opened.origin.unwrap())),
@@ -280,6 +280,6 @@ fn refusals_say_what_to_do() {
 #[test]
 fn nobody_there_may_be_tried_again() {
     // Port 0 accepts nobody.
-    let unread = objects("http://127.0.0.1:0", limits(PLENTY)).open(URI).err().unwrap();
+    let unread = objects("http://127.0.0.1:0", limits(PLENTY)).open(URI, &Interest::default()).err().unwrap();
     assert_eq!((unread.fault.name.as_str(), unread.again), (name::UNREACHABLE, Again::Later));
 }

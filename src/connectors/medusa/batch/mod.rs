@@ -1,4 +1,10 @@
 //! The upsert of a batch: one lookup, one all-or-nothing write, and a verdict for each product.
+//! `follow` writes what has no place in the batch, `after` what hangs on products that are there;
+//! `probe` is the look after an unclear end.
+
+mod after;
+mod follow;
+mod probe;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicU64;
@@ -14,11 +20,11 @@ use super::request::text;
 use super::storefront::Storefront;
 use super::variants::Surplus;
 use super::verdict::{self, Trouble};
-use super::{culprit, lookup, orphans, stock};
-use crate::core::cell::Facts;
+use super::{culprit, lookup};
 use crate::core::fault::{Fault, name};
-use crate::core::retry::{Again, Outcome, Probed};
+use crate::core::retry::{Again, Outcome};
 use crate::ports::{Call, Verdicts};
+pub(super) use probe::probe;
 
 /// The parts of the answer that are needed: small answers cost the server less.
 const ANSWER: &[(&str, &str)] = &[("fields", "id,handle,external_id")];
@@ -41,6 +47,7 @@ pub(super) async fn upsert(trade: &Trade, calls: &[Call]) -> Verdicts {
         bodies: vec![Value::Null; calls.len()],
         plans: HashMap::new(),
         tried: HashSet::new(),
+        begun: HashSet::new(),
         sent: AtomicU64::new(0),
         outcomes: vec![None; calls.len()],
     };
@@ -56,37 +63,6 @@ pub(super) async fn upsert(trade: &Trade, calls: &[Call]) -> Verdicts {
     Verdicts { outcomes, calls: work.sent.into_inner() }
 }
 
-/// Looks whether an earlier attempt was carried out. Done is only what is complete: all that the
-/// request names is there and as it says. Anything less is "absent": the next attempt finds what is
-/// there and makes it whole.
-pub(super) async fn probe(trade: &Trade, request: &Value) -> Probed {
-    let sent = AtomicU64::new(0);
-    let body = match trade.references.look(&trade.shop, request, &sent).await {
-        Ok(Some(body)) => body,
-        // What it names is not there, so it cannot be whole. The next attempt says what is wrong.
-        Ok(None) => return Probed::Absent,
-        Err(trouble) => return Probed::Unknown(trouble.fault()),
-    };
-    let named = match trade.reads.agreed(&trade.shop, &[text(request, "external_id")], &sent).await {
-        Ok(Some(named)) => named.concat(),
-        Ok(None) => return Probed::Unknown(reads::unsettled()),
-        Err(trouble) => return Probed::Unknown(trouble.fault()),
-    };
-    let body = references::left_to_people(request, &named, &body);
-    match plan::of(&named, None, &body, trade.surplus) {
-        Plan::Create | Plan::Change(_) => Probed::Absent,
-        Plan::Refuse(fault) => Probed::Unknown(fault),
-        Plan::Nothing(mut facts) => {
-            facts.insert("action".to_owned(), Value::from("found"));
-            match stock::is_settled(&trade.shop, &trade.references, request, &sent).await {
-                Ok(true) => Probed::Done(facts),
-                Ok(false) => Probed::Absent,
-                Err(trouble) => Probed::Unknown(trouble.fault()),
-            }
-        }
-    }
-}
-
 /// A batch at work.
 struct Work<'a> {
     trade: &'a Trade,
@@ -96,6 +72,8 @@ struct Work<'a> {
     plans: HashMap<usize, Plan>,
     /// What was refused alone and is tried once more.
     tried: HashSet<usize>,
+    /// Of what the shop took at least one write in this attempt.
+    begun: HashSet<usize>,
     sent: AtomicU64,
     outcomes: Vec<Option<Outcome>>,
 }
@@ -189,9 +167,7 @@ impl Work<'_> {
             let wanted = references::left_to_people(&self.calls[unit].request, &named, body);
             match plan::of(&named, holder, &wanted, self.trade.surplus) {
                 Plan::Nothing(facts) => self.outcomes[unit] = Some(Outcome::Done(facts)),
-                Plan::Refuse(fault) => {
-                    self.outcomes[unit] = Some(Outcome::Refused { fault, again: Again::Never });
-                }
+                Plan::Refuse(fault) => self.end(unit, Trouble::Sure { fault, again: Again::Never }),
                 plan => {
                     self.plans.insert(unit, plan);
                     open.push(unit);
@@ -252,58 +228,6 @@ impl Work<'_> {
         }
     }
 
-    /// The products of an accepted batch. `created` is not in our order. What has no place in the
-    /// batch follows, product by product.
-    async fn accepted(&mut self, group: &[usize], answer: &Value) -> Result<(), Trouble> {
-        let mut broken = None;
-        for unit in group {
-            let unit = *unit;
-            let ended = match (&self.plans[&unit], &broken) {
-                (Plan::Change(change), None) => {
-                    let change = change.clone();
-                    self.follow(unit, &change).await.map(|()| change.facts)
-                }
-                // Its first part may be written; what is missing is not sent any more.
-                (Plan::Change(_), Some(trouble)) => Err(Trouble::of_read(Trouble::clone(trouble))),
-                _ => created(&self.bodies[unit], answer),
-            };
-            match ended {
-                Ok(facts) => self.outcomes[unit] = Some(Outcome::Done(facts)),
-                Err(trouble) => {
-                    let is_outage = matches!(trouble, Trouble::Sure { .. } | Trouble::Unsure(_));
-                    self.end(unit, trouble.clone());
-                    if is_outage && matches!(self.plans[&unit], Plan::Change(_)) {
-                        broken = broken.or(Some(trouble));
-                    }
-                }
-            }
-        }
-        broken.map_or(Ok(()), Err)
-    }
-
-    /// The rest of a change: option values first, because the variants name them.
-    async fn follow(&self, unit: usize, change: &Change) -> Result<(), Trouble> {
-        let (shop, sent) = (&self.trade.shop, &self.sent);
-        let route = |part: &str| format!("admin/products/{}/{part}/batch", change.id);
-        if let Some(options) = &change.options {
-            shop.post(&route("options"), &[("fields", "id")], options, sent).await?;
-        }
-        for body in &change.variants {
-            match shop.post(&route("variants"), &[("fields", "id")], body, sent).await {
-                Err(Trouble::Content(fault)) if verdict::says_item_taken(&fault) => {
-                    if !orphans::remove(shop, &self.bodies[unit], sent).await? {
-                        return Err(Trouble::Content(fault));
-                    }
-                    shop.post(&route("variants"), &[("fields", "id")], body, sent).await?;
-                }
-                other => {
-                    other?;
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// A product that was refused on its own; it is tried once more when something could be done
     /// about the reason.
     async fn refused(&mut self, unit: usize, trouble: Trouble) -> Vec<Group> {
@@ -330,7 +254,7 @@ impl Work<'_> {
             return self.look_twice(vec![unit]).await;
         }
         if verdict::says_item_taken(&fault) {
-            return match orphans::remove(&self.trade.shop, &self.bodies[unit], &self.sent).await {
+            return match self.remove_orphans(unit).await {
                 Ok(true) => vec![unit],
                 Ok(false) => Vec::new(),
                 Err(trouble) => self.end_all(&[unit], &trouble),
@@ -343,42 +267,11 @@ impl Work<'_> {
         Vec::new()
     }
 
-    /// What hangs on products that are there: stock, and whether buyers see them.
-    async fn after(&mut self, mut units: Vec<usize>) {
-        units.retain(|unit| matches!(self.outcomes[*unit], Some(Outcome::Done(_))));
-        if units.is_empty() {
-            return;
-        }
-        let Trade { shop, references, storefront, .. } = self.trade;
-        let requests: Vec<&Value> = units.iter().map(|unit| &self.calls[*unit].request).collect();
-        let settled = stock::settle(shop, references, &requests, &self.sent).await;
-        for (unit, settled) in units.iter().zip(settled) {
-            match (settled, &mut self.outcomes[*unit]) {
-                (Ok(true), Some(Outcome::Done(facts))) if facts["action"] == "unchanged" => {
-                    facts.insert("action".to_owned(), Value::from("updated"));
-                }
-                (Ok(_), _) => {}
-                (Err(trouble), _) => self.end(*unit, trouble),
-            }
-        }
-        let Some(storefront) = storefront else { return };
-        units.retain(|unit| matches!(self.outcomes[*unit], Some(Outcome::Done(_))));
-        let id = |unit: &usize| match &self.outcomes[*unit] {
-            Some(Outcome::Done(facts)) => facts["id"].as_str().unwrap_or_default(),
-            _ => "",
-        };
-        let products: Vec<(&str, &Value)> =
-            units.iter().map(|unit| (id(unit), &self.calls[*unit].request)).collect();
-        let seen = storefront.verify(shop, &products, &self.sent).await;
-        for (unit, seen) in units.into_iter().zip(seen) {
-            if let Err(trouble) = seen {
-                self.end(unit, trouble);
-            }
-        }
-    }
-
+    /// Ends a product that is not as it should be. What the shop took of it is not forgotten here.
     fn end(&mut self, unit: usize, trouble: Trouble) {
-        self.outcomes[unit] = Some(trouble.outcome(self.calls[unit].attempt));
+        let outcome = trouble.outcome(self.calls[unit].attempt);
+        let is_begun = self.begun.contains(&unit);
+        self.outcomes[unit] = Some(if is_begun { verdict::in_part(outcome) } else { outcome });
     }
 
     /// Ends all; returns those that are left, which are none.
@@ -387,14 +280,5 @@ impl Work<'_> {
             self.end(*unit, trouble.clone());
         }
         Vec::new()
-    }
-}
-
-/// What is told of a product that was created.
-fn created(wanted: &Value, answer: &Value) -> Result<Facts, Trouble> {
-    let mut listed = answer["created"].as_array().into_iter().flatten();
-    match listed.find(|product| product["external_id"] == wanted["external_id"]) {
-        Some(product) => Ok(plan::facts(product, "created")),
-        None => Err(Trouble::Unsure(Fault::new(name::NO_ANSWER, "the product is not in the answer"))),
     }
 }
