@@ -120,6 +120,7 @@ const CONNECTORS: &[Entry] = &[
     entry(builtin::signal::DESCRIPTOR, &[(Over::Any, wait_for_signals)]),
     entry(builtin::fail::DESCRIPTOR, &[(Over::Any, builtin::fail::build)]),
     entry(builtin::alert::DESCRIPTOR, &[(Over::Any, builtin::alert::build)]),
+    entry(webhook::send::SEND, &[(Over::Any, webhook::send::build)]),
     entry(builtin::nothing::DESCRIPTOR, &[(Over::Any, builtin::nothing::build)]),
 ];
 
@@ -163,6 +164,7 @@ const CONNECTIONS: &[ConnectionKind] = &[
     redis::CONNECTION,
     aws::CONNECTION,
     webhook::CONNECTION,
+    webhook::send::RECEIVER,
 ];
 
 /// A source that is a file of this machine.
@@ -269,6 +271,7 @@ pub async fn examine(patient: &Patient<'_>) -> Vec<Diagnosis> {
                     ("medusa.upsert", _) => medusa::examine(&used.site).await,
                     ("http.request", _) => http::examine(&used.site).await,
                     ("http.upsert", _) => http::upsert::examine(&used.site).await,
+                    ("webhook.send", _) => webhook::send::examine(&used.site),
                     (_, Some(source)) => examine::file(source),
                     (_, None) => continue,
                 };

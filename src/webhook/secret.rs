@@ -73,7 +73,9 @@ impl Secret {
     /// The HMAC-SHA256 of these parts, one behind the other.
     pub(super) fn tag(&self, parts: &[&[u8]]) -> [u8; 32] {
         let mut mac = self.mac.clone();
-        parts.iter().for_each(|part| mac.update(part));
+        for part in parts {
+            mac.update(part);
+        }
         mac.finalize().into_bytes().into()
     }
 

@@ -222,7 +222,7 @@ fn a_secret_is_long_enough_and_is_never_shown() {
     assert!(!shown.contains(TEXT), "{shown}");
 }
 
-fn hook(fields: Value) -> Hook {
+fn hook(fields: &Value) -> Hook {
     let text = |name: &str| fields[name].as_str().map(str::to_owned);
     Hook {
         name: "pim".to_owned(),
@@ -237,7 +237,7 @@ fn hook(fields: Value) -> Hook {
     }
 }
 
-fn read(fields: Value, pairs: &Pairs<'_>) -> Result<Option<Told>, String> {
+fn read(fields: &Value, pairs: &Pairs<'_>) -> Result<Option<Told>, String> {
     let reading = Reading::of(&hook(fields)).unwrap();
     let body = serde_json::from_str(BODY).unwrap();
     let told = reading.read(&github(&[TEXT]), &headers(pairs), body, seconds(AT));
@@ -253,7 +253,7 @@ fn expressions_say_what_a_body_means() {
         "version": "${{ body.general.timestamp }}",
         "payload": { "event": "${{ body.general.eventName }}", "by": "the PIM" },
     });
-    let told = read(whole, &vec![("X-Delivery", "7".to_owned())]).unwrap().unwrap();
+    let told = read(&whole, &vec![("X-Delivery", "7".to_owned())]).unwrap().unwrap();
     let expected = Told {
         signal: "product.published".to_owned(),
         key: "SKU-1".to_owned(),
@@ -263,12 +263,12 @@ fn expressions_say_what_a_body_means() {
     };
     assert_eq!(told, expected);
     let draft = json!({ "when": "body.general.versionOnly", "key": "${{ body.subject.id }}" });
-    assert_eq!(read(draft, &Vec::new()), Ok(None));
+    assert_eq!(read(&draft, &Vec::new()), Ok(None));
 }
 
 #[test]
 fn what_a_body_does_not_say_is_said_to_be_missing() {
-    let wrong = |fields: Value| read(fields, &Vec::new()).unwrap_err();
+    let wrong = |fields: Value| read(&fields, &Vec::new()).unwrap_err();
     assert!(wrong(json!({ "key": "${{ body.subject.sku }}" })).contains("body.subject.sku"));
     assert!(wrong(json!({ "key": "${{ body.subject }}" })).contains("a text or a number"));
     assert!(wrong(json!({ "key": "x", "when": "body.subject.type" })).contains("true or false"));
@@ -283,7 +283,7 @@ fn what_proves_a_delivery_is_not_seen_by_expressions() {
         ("Cookie", "a=b".to_owned()),
         ("X-Kind", "update".to_owned()),
     ];
-    let told = read(json!({ "key": "k", "payload": "${{ headers }}" }), &pairs).unwrap().unwrap();
+    let told = read(&json!({ "key": "k", "payload": "${{ headers }}" }), &pairs).unwrap().unwrap();
     assert_eq!(told.payload, json!({ "x-kind": "update" }));
 }
 

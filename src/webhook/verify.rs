@@ -209,6 +209,8 @@ fn seconds(text: &str) -> Option<u64> {
 
 fn digest(parts: &[&[u8]]) -> String {
     let mut digest = Sha256::new();
-    parts.iter().for_each(|part| digest.update(part));
+    for part in parts {
+        digest.update(part);
+    }
     hex(&digest.finalize())
 }

@@ -173,9 +173,9 @@ next: milepost run --help
     insta::assert_snapshot!(told(&["run", WORKFLOW, "--profile", "prodction"]), @r#"
 exit 2
 error[E307]: there is no profile 'prodction'
-  --> workflows/product-sync.yaml:19:3
+  --> workflows/product-sync.yaml:20:3
    |
-19 |   production:
+20 |   production:
    |   ^^^^^^^^^^^
    |
    = help: did you mean 'production'?

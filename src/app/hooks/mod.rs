@@ -186,7 +186,7 @@ impl Engine {
                 Some(kept) => signal = kept.signal,
                 None => match asked(announcer.as_ref(), &signal.key).await? {
                     Some(announced) => {
-                        (signal.version, signal.payload) = (announced.version, announced.payload)
+                        (signal.version, signal.payload) = (announced.version, announced.payload);
                     }
                     None => return Ok(nothing(name)),
                 },
@@ -216,7 +216,7 @@ async fn asked(announcer: &dyn Announcer, key: &str) -> Result<Option<Announced>
     let keys = [key.to_owned()];
     let away = |fault: Fault| HookError::Later(format!("who is asked about it does not answer: {fault}"));
     match tokio::time::timeout(ASKING_MAX, announcer.announced(&keys)).await {
-        Ok(Ok(announced)) => Ok(announced.into_iter().find(|announced| announced.key == key)),
+        Ok(Ok(all)) => Ok(all.into_iter().find(|announced| announced.key == key)),
         Ok(Err(fault)) => Err(away(fault)),
         Err(_) => Err(HookError::Later("who is asked about it takes too long".to_owned())),
     }

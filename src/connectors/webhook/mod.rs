@@ -1,5 +1,8 @@
-//! Webhooks in: how those who send to a hook prove who they are. What is done with that is pure, and
-//! elsewhere ([`crate::webhook`]).
+//! Webhooks. In: how those who send to a hook prove who they are; what is done with that is pure, and
+//! elsewhere ([`crate::webhook`]). Out: `webhook.send` ([`send`]), and where it may go (`guard`).
+
+mod guard;
+pub mod send;
 
 use serde_json::{Map, Value};
 

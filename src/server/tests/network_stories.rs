@@ -40,7 +40,7 @@ async fn over_the_network_every_path_wants_what_its_row_says() {
         let found = (nobody, wrong, is_in(looks), is_in(acts));
         match route.access {
             Access::Open | Access::Proof => {
-                assert!(is_in(nobody) && is_in(wrong), "{method} {path}: {found:?}")
+                assert!(is_in(nobody) && is_in(wrong), "{method} {path}: {found:?}");
             }
             Access::Read => assert_eq!(found, (401, 401, true, true), "{method} {path}"),
             Access::Operate => assert_eq!(found, (401, 401, false, true), "{method} {path}"),
