@@ -107,7 +107,8 @@ impl<'a> Ward<'a> {
         };
         let over = self.steps().filter(|step| step.connection.as_deref() == Some(name));
         let uses = over.map(|step| self.used(step, Some(connection), &settings)).collect();
-        let triggers = self.workflow().triggers.iter().filter(|trigger| trigger.connection == name).collect();
+        let triggers = self.workflow().triggers.iter();
+        let triggers = triggers.filter(|trigger| trigger.connection.as_deref() == Some(name)).collect();
         let hooks = self.hooks(name).collect();
         let patient = Patient { kind: &connection.kind, settings: &settings, uses, triggers, hooks };
         connectors::examine(&patient).await

@@ -199,7 +199,7 @@ impl Engine {
         let nobody = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
         let stand_ins = stand_ins(ABSENT_STAND_IN, ABSENT_STAND_IN);
         let surroundings = Surroundings::of(&Environment::Absent, nobody, Arc::new(SystemClock), stand_ins);
-        let triggers = assemble::triggers(definition, catalog, surroundings.environment);
+        let triggers = assemble::triggers(definition, None, catalog, &surroundings);
         let steps = assemble::assemble(definition, catalog, &surroundings);
         let hooks = hooks::try_out(definition);
         triggers.map(drop).and(steps.map(drop)).and(hooks).map_err(|report| *report)

@@ -92,13 +92,14 @@ impl Args {
 
 pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) -> Result<Exit, Failure> {
     let anonymous = args.anonymous()?;
-    let mut watched = Vec::new();
+    let mistakes = |report| Failure::Mistakes(Box::new(report));
     for file in &args.files {
-        let file = Watched::read(file, args.profile.as_deref());
-        watched.push(file.map_err(|report| Failure::Mistakes(Box::new(report)))?);
+        Watched::foreseen(file, args.profile.as_deref()).map_err(mistakes)?;
     }
     let mut signals = Signals::listen()?;
     let engine = Arc::new(open_to_work(context).await?);
+    let read = |file: &PathBuf| Watched::read(&engine, file, args.profile.as_deref()).map_err(mistakes);
+    let watched = args.files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     for file in &watched {
         teller::say_what_is_watched(file, output);
     }

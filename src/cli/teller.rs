@@ -76,8 +76,9 @@ pub(super) fn say_what_is_watched(watched: &Watched, output: &mut Output) {
     let workflow = output.paint_talk(BOLD, &watched.workflow);
     for listener in &watched.listeners {
         let name = output.paint_talk(BOLD, &listener.name);
-        output
-            .say(&format!("watching for {workflow}: {name} ({}) gives '{}'", listener.about, listener.input));
+        let gives = listener.input.iter().map(|input| format!(" gives '{input}'"));
+        let gives: String = gives.collect();
+        output.say(&format!("watching for {workflow}: {name} ({}){gives}", listener.about));
     }
     for (name, kind) in &watched.silent {
         output.say(&format!("not watching {name}: it cannot listen over a connection of kind '{kind}'"));

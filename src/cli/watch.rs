@@ -44,13 +44,14 @@ pub(super) struct Args {
 }
 
 pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) -> Result<Exit, Failure> {
-    let watched = Watched::read(&args.file, args.profile.as_deref())
-        .map_err(|report| Failure::Mistakes(Box::new(report)))?;
-    if watched.listeners.is_empty() {
-        return Err(nothing_to_watch(&args, &watched).into());
+    let mistakes = |report| Failure::Mistakes(Box::new(report));
+    let foreseen = Watched::foreseen(&args.file, args.profile.as_deref()).map_err(mistakes)?;
+    if foreseen.listeners.is_empty() {
+        return Err(nothing_to_watch(&args, &foreseen).into());
     }
     let mut signals = Signals::listen()?;
     let (engine, _serving) = attend::open(context, output).await?;
+    let watched = Watched::read(&engine, &args.file, args.profile.as_deref()).map_err(mistakes)?;
     teller::say_what_is_watched(&watched, output);
     output.say("Ctrl-C ends it");
     let archive = engine.archive();

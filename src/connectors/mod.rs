@@ -26,7 +26,7 @@ pub use examine::{Diagnosis, Health, Patient, Use};
 
 use crate::core::catalog::{Catalog, ConnectionKind, Descriptor, TriggerKind};
 use crate::core::workflow::{self, Connection, Step};
-use crate::ports::{Announcer, Clock, Keys, OwnQueue, Queue, Signals, Trigger, Worker};
+use crate::ports::{Announcer, Clock, Keys, Marks, OwnQueue, Queue, Signals, Trigger, Worker};
 
 /// What a connector is made from.
 pub struct Site<'a> {
@@ -181,15 +181,27 @@ fn source_of_objects(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
 pub struct Post<'a> {
     /// The checked trigger.
     pub trigger: &'a workflow::Trigger,
-    /// The connection's fields with `${env:NAME}` replaced.
+    /// The connection's fields with `${env:NAME}` replaced; empty without a connection.
     pub settings: Map<String, Value>,
+    /// The name under which it remembers.
+    pub of: String,
+    /// The folder of the workflow file: relative paths begin there.
+    pub base: &'a Path,
+    /// What triggers remember.
+    pub marks: Arc<dyn Marks>,
+    /// The engine's time.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// Makes what listens for a trigger.
 type MakeTrigger = fn(&Post<'_>) -> Result<Arc<dyn Trigger>, Vec<BuildFault>>;
 
 /// Every kind of trigger of this binary.
-const TRIGGERS: &[(TriggerKind, MakeTrigger)] = &[(aws::S3_CREATED, aws::build_s3_created)];
+const TRIGGERS: &[(TriggerKind, MakeTrigger)] = &[
+    (aws::S3_CREATED, aws::build_s3_created),
+    (builtin::folder::FILE_CREATED, builtin::folder::build),
+    (builtin::schedule::SCHEDULE, builtin::schedule::build),
+];
 
 /// What a workflow file may name.
 pub fn catalog() -> Catalog {

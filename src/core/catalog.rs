@@ -149,8 +149,10 @@ pub struct TriggerKind {
     pub uses: &'static str,
     /// One line for help and errors.
     pub summary: &'static str,
-    /// The kinds of connection it works over.
+    /// The kinds of connection it works over; empty when it takes none.
     pub connections: &'static [&'static str],
+    /// Whether a run cannot do without being told what it is about.
+    pub needs_input: bool,
     /// The fields of `with`. Nothing in them is computed.
     pub fields: &'static [Field],
 }

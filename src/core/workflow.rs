@@ -41,6 +41,16 @@ pub struct Workflow {
     pub hooks: Vec<Hook>,
 }
 
+impl Workflow {
+    /// The step whose source is a queue, and that queue; `None`: items come from elsewhere.
+    pub fn queue_source(&self) -> Option<(&str, &str)> {
+        self.steps.iter().find_map(|step| {
+            let queue = step.with.get("source")?.get("queue")?.as_str()?;
+            Some((step.name.as_str(), queue))
+        })
+    }
+}
+
 /// What bounds a run as a whole.
 #[derive(Clone, Debug, Default)]
 pub struct Bounds {
@@ -106,12 +116,12 @@ pub struct Trigger {
     pub name: String,
     /// What kind of trigger it is, for example `s3.created`.
     pub uses: String,
-    /// The connection over which it hears of what happens.
-    pub connection: String,
+    /// The connection over which it hears of what happens; a clock needs none.
+    pub connection: Option<String>,
     /// Its parameters as written.
     pub with: Map<String, Value>,
-    /// The input that says what a run is about.
-    pub input: String,
+    /// The input that says what a run is about, where it wants to know.
+    pub input: Option<String>,
 }
 
 /// What others send to `POST /hooks/NAME`, and what it means: a signal. Texts are as written, with

@@ -151,7 +151,7 @@ fn build(
     if notes.is_empty() {
         // After a mistake in a name everything looks unused.
         let of_steps = every.iter().filter_map(|draft| draft.step.connection.as_deref());
-        let of_triggers = triggers.iter().map(|written| written.trigger.connection.as_str());
+        let of_triggers = triggers.iter().filter_map(|written| written.trigger.connection.as_deref());
         let of_hooks = hooks.iter().flat_map(|hook| [Some(hook.connection.as_str()), hook.ask.as_deref()]);
         let named = of_steps.chain(of_triggers).chain(of_hooks.flatten()).chain(key_store.as_deref());
         let named = named.collect();
@@ -212,7 +212,9 @@ impl Checked {
         let message = format!("trigger '{trigger}': {}", complaint.message);
         let places = self.places.triggers.get(trigger);
         let connection = self.workflow.triggers.iter().find(|known| known.name == trigger);
-        let connection = connection.and_then(|known| self.places.connections.get(&known.connection));
+        let connection = connection
+            .and_then(|known| known.connection.as_ref())
+            .and_then(|name| self.places.connections.get(name));
         let named = complaint.field.as_ref().and_then(|field| {
             let of_connection = || connection.and_then(|connection| connection.fields.get(field));
             places.and_then(|places| places.with.get(field)).or_else(of_connection).copied()

@@ -31,6 +31,7 @@ mod durable;
 mod error;
 mod intake;
 mod keys;
+mod marks;
 mod memory;
 mod memory_pins;
 mod memory_queue;

@@ -178,6 +178,7 @@ const TRIGGERS: &[TriggerKind] = &[TriggerKind {
     uses: "s3.created",
     summary: "",
     connections: &["aws"],
+    needs_input: true,
     fields: &[needed("queue", Kind::Plain), field("prefix", Kind::Plain), field("wait", Kind::Duration)],
 }];
 

@@ -15,7 +15,7 @@ use crate::core::run::Run;
 use crate::view::{Problem, ProblemKind, QueueView, ResumeTerms, Unhold, code};
 
 use super::news::News;
-use super::outcome::is_open;
+use super::outcome::is_unfinished;
 use super::roster::Next;
 use super::watched::Watched;
 use super::{Begun, Hall};
@@ -146,7 +146,7 @@ impl Desk {
         let mut is_freed = true;
         if let Unhold::Run(run) = what {
             let run = engine.recorded(*run)?;
-            is_freed = is_open(&run) && engine.live.handle(run.id).is_none();
+            is_freed = is_unfinished(&run) && engine.live.handle(run.id).is_none();
             if is_freed {
                 self.put(&engine, &run);
             }

@@ -12,6 +12,7 @@ mod news;
 mod outcome;
 mod post;
 mod roster;
+mod succession;
 mod watched;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,7 +22,7 @@ use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 use crate::core::id::RunId;
 use crate::core::run::Run;
-use crate::core::trigger::{Heard, Notice, Occasion, start_key};
+use crate::core::trigger::{Heard, Notice, Occasion, WhenBusy, start_key};
 use crate::ports::Journal;
 use crate::view::code;
 
@@ -31,7 +32,7 @@ use super::{Engine, Running, Start};
 
 pub use desk::Desk;
 pub use news::{Hindrance, News};
-use outcome::{Outcome, carried_out, is_open, stopped, until_over};
+use outcome::{Outcome, carried_out, is_unfinished, stopped, until_over};
 use post::{Listened, Post, listened};
 use roster::{Next, Roster};
 pub use watched::{Listener, Watched};
@@ -198,16 +199,10 @@ impl Watch {
     /// paused is theirs to go on with.
     fn find_open(&mut self, finds: Finds) -> Result<(), EngineError> {
         let runs = self.engine.store.runs().map_err(|error| EngineError::Broken(error.to_string()))?;
-        let is_ours = |run: &Run| {
-            finds == Finds::Everything
-                || self.posts.iter().any(|post| {
-                    run.trigger.as_ref() == Some(&post.listener.name)
-                        && run.workflow == post.workflow
-                        && run.profile == post.profile
-                })
-        };
+        let is_ours =
+            |run: &Run| finds == Finds::Everything || self.posts.iter().any(|post| post.has_started(run));
         // The oldest first.
-        let open = runs.iter().rev().filter(|run| is_ours(run) && is_open(run));
+        let open = runs.iter().rev().filter(|run| is_ours(run) && is_unfinished(run));
         let now = self.engine.ports.clock.now();
         let mut roster = self.hall.roster();
         for run in open {
@@ -262,7 +257,7 @@ impl Watch {
         let hall = Arc::clone(&self.hall);
         let roster = hall.roster();
         for (at, post) in self.posts.iter_mut().enumerate() {
-            if post.is_listening || !roster.has_room(&post.workflow) {
+            if post.is_listening || !roster.takes(&post.workflow, post.listener.trigger.when_busy()) {
                 continue;
             }
             post.is_listening = true;
@@ -314,6 +309,11 @@ impl Watch {
             self.tell(News::PassedOver { trigger: name.clone(), what });
         }
         for occasion in notice.occasions {
+            if let Some(run) = self.in_the_way(at)? {
+                let what = format!("{}, because {run} has not ended", occasion.subject);
+                self.tell(News::PassedOver { trigger: name.clone(), what });
+                continue;
+            }
             if let Some(error) = self.accept(at, occasion.clone()).await? {
                 self.tell(News::Refused { trigger: name, subject: occasion.subject, error });
                 self.posts[at].leave_alone();
@@ -326,19 +326,29 @@ impl Watch {
         Ok(())
     }
 
+    /// The run because of which a trigger starts no other one.
+    fn in_the_way(&self, at: usize) -> Result<Option<RunId>, EngineError> {
+        let post = &self.posts[at];
+        if post.listener.trigger.when_busy() != WhenBusy::Skips {
+            return Ok(None);
+        }
+        let runs = self.engine.store.runs().map_err(|error| EngineError::Broken(error.to_string()))?;
+        Ok(runs.iter().find(|run| post.has_started(run) && is_unfinished(run)).map(|run| run.id))
+    }
+
     /// Records the run of an occasion, unless there is one. Returns why none can be started.
     async fn accept(&mut self, at: usize, occasion: Occasion) -> Result<Option<StartError>, EngineError> {
         let Post { workflow, file, profile, listener, .. } = &self.posts[at];
         let Occasion { subject, identity, version } = occasion;
         let start = Start {
             file: file.clone(),
-            input: vec![(listener.input.clone(), subject.clone())],
+            input: listener.input.iter().map(|name| (name.clone(), subject.clone())).collect(),
             profile: profile.clone(),
             by: None,
         };
         let trigger = listener.name.clone();
         let key = start_key(workflow, profile.as_deref(), &trigger, &identity);
-        let cause = Cause { trigger: Some(trigger.clone()), key: Some(key), version: Some(version) };
+        let cause = Cause { trigger: Some(trigger.clone()), key: Some(key), version };
         match self.engine.accept(start, cause).await {
             Ok(Accepted::Now(run)) => {
                 let news = News::Started { run, trigger, subject };

@@ -22,7 +22,7 @@ pub(super) enum Outcome {
 }
 
 /// A run that goes on by itself when nobody works on it.
-pub(super) fn is_open(run: &Run) -> bool {
+pub(super) fn is_unfinished(run: &Run) -> bool {
     match run.status {
         Status::Succeeded | Status::Failed | Status::Cancelled => false,
         Status::Queued | Status::Running | Status::Waiting | Status::Paused | Status::Interrupted => {

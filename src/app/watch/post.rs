@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::Engine;
+use crate::core::run::Run;
 use crate::core::trigger::Heard;
 use crate::ports::Trigger;
 
@@ -39,6 +40,13 @@ impl Post {
             is_listening: false,
             patience: None,
         })
+    }
+
+    /// Whether it was this trigger that started the run.
+    pub(super) fn has_started(&self, run: &Run) -> bool {
+        run.trigger.as_ref() == Some(&self.listener.name)
+            && run.workflow == self.workflow
+            && run.profile == self.profile
     }
 
     pub(super) fn leave_alone(&mut self) {

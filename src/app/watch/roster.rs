@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::core::id::RunId;
 use crate::core::time::Timestamp;
+use crate::core::trigger::WhenBusy;
 use crate::view::{LaneView, QueueView, Unhold, WaitingView, When};
 
 use super::news::News;
@@ -164,13 +165,18 @@ impl Roster {
         }
     }
 
-    /// Whether another run of this workflow could begin at once.
-    pub(super) fn has_room(&self, workflow: &str) -> bool {
-        !self.is_held(workflow)
-            && self
+    /// Whether what a trigger hears of may start another run of this workflow now.
+    pub(super) fn takes(&self, workflow: &str, when_busy: WhenBusy) -> bool {
+        if self.is_held(workflow) {
+            return false;
+        }
+        match when_busy {
+            WhenBusy::Stays => self
                 .lanes
                 .get(workflow)
-                .is_none_or(|lane| lane.waiting.is_empty() && lane.at_work.len() < self.concurrency)
+                .is_none_or(|lane| lane.waiting.is_empty() && lane.at_work.len() < self.concurrency),
+            WhenBusy::Waits | WhenBusy::Skips => self.waiting() + self.reserved < self.waiting_max,
+        }
     }
 
     fn waiting(&self) -> usize {
@@ -222,7 +228,9 @@ mod tests {
         waits(&mut roster, "b", [11]);
         waits(&mut roster, "c", 21..=23);
         assert_eq!(begins(&mut roster), [1, 11, 21, 2, 22]);
-        assert!(!roster.has_room("a") && roster.has_room("b") && roster.has_room("new"));
+        let takes = |workflow| roster.takes(workflow, WhenBusy::Stays);
+        assert!(!takes("a") && takes("b") && takes("new"));
+        assert!(roster.takes("a", WhenBusy::Waits));
         roster.ended(RunId(1));
         roster.ended(RunId(22));
         assert_eq!(begins(&mut roster), [3, 23]);

@@ -3,6 +3,7 @@
 
 mod hooks;
 mod server;
+mod triggers;
 
 use std::time::{Duration, Instant};
 
@@ -237,5 +238,28 @@ fn a_stop_interrupts_what_is_at_work_and_the_next_server_ends_it() {
     assert_eq!(shown["status"], "interrupted");
     let server = Server::start(&site, &[WORKFLOW]);
     assert_eq!(server.until_ended(&run)["items"]["succeeded"], SAMPLE[1]);
+    server.stop();
+}
+
+#[test]
+fn a_call_that_outlives_the_grace_time_is_in_doubt_and_the_next_server_finds_out() {
+    let outside = Outside::start();
+    let relay = Relay::to(&outside.pim, &outside.shop);
+    let site = Site::reaching(&relay.pim, &relay.shop);
+    relay.stop_at(Moment::Answering, 60);
+    let server = Server::start(&site, &[WORKFLOW, "--grace", "100ms"]);
+    let run = server.start_run(&json!({ "workflow": "product-sync" }))["run"].as_str().unwrap().to_owned();
+    relay.reached();
+    let told = server.stop();
+    assert_eq!(told.code, Some(130), "{told:?}");
+    assert!(told.stderr.contains("the grace time is over; the next start goes on"), "{told:?}");
+    relay.go_on(true, false);
+    let plan = &site.json(&["resume", &run, "--plan", "--json"])[0];
+    assert!(!plan["in_doubt"].as_array().unwrap().is_empty(), "{plan}");
+    let server = Server::start(&site, &[WORKFLOW]);
+    assert_eq!(server.until_ended(&run)["items"]["succeeded"], SAMPLE[1]);
+    let (pim, shop) = outside.calls();
+    let wrote: usize = pim.iter().chain(&shop).map(|entry| entry.wrote.len()).sum();
+    assert_eq!(wrote as u64, 2 * SAMPLE[1], "each product once at each");
     server.stop();
 }

@@ -142,9 +142,9 @@ impl Server {
         Told { code, stdout, stderr: self.talk.join().unwrap() }
     }
 
-    pub(crate) fn kill(self) {
+    pub(crate) fn kill(self) -> Told {
         self.signal("KILL");
-        self.wait();
+        self.wait()
     }
 
     pub(crate) fn stop(self) -> Told {

@@ -18,7 +18,7 @@ use milepost::core::id::RunId;
 use milepost::core::queue::{Stray, Ticket};
 use milepost::core::run::Status;
 use milepost::core::time::Timestamp;
-use milepost::core::trigger::{Heard, Notice, Occasion};
+use milepost::core::trigger::{Heard, Notice, Occasion, WhenBusy};
 use milepost::core::version::Version;
 use milepost::ports::Trigger;
 use milepost::view::RunFilter;
@@ -70,6 +70,7 @@ pub(crate) struct State {
     /// A message is never seen to be deleted.
     pub(crate) delete_hangs: bool,
     pub(crate) receives: u32,
+    pub(crate) when_busy: Option<WhenBusy>,
 }
 
 impl Fake {
@@ -136,6 +137,10 @@ impl Trigger for Fake {
         }
         self.state.lock().unwrap().hidden.retain(|(id, _)| **id != **ticket);
         Ok(())
+    }
+
+    fn when_busy(&self) -> WhenBusy {
+        self.state.lock().unwrap().when_busy.unwrap_or(WhenBusy::Stays)
     }
 }
 
@@ -229,11 +234,11 @@ impl Post {
         let engine = Arc::new(Engine::open(&options).await.unwrap());
         let listener = Listener {
             name: "uploads".to_owned(),
-            input: "source".to_owned(),
+            input: Some("source".to_owned()),
             about: "a test".to_owned(),
             trigger: Arc::clone(&self.fake) as Arc<dyn Trigger>,
         };
-        let watched = Watched::read(&self.file(), profile).unwrap();
+        let watched = Watched::read(&engine, &self.file(), profile).unwrap();
         let watching = Watching::begin(&engine, vec![Watched { listeners: vec![listener], ..watched }], PACE);
         Loop { engine, watching, told: Vec::new() }
     }
@@ -252,6 +257,9 @@ impl Loop {
             News::Paused { run, by } => (format!("paused by {by}"), Some(run)),
             News::Again { subject, run, .. } => (format!("again {subject}"), Some(run)),
             News::Used { problem, .. } => (format!("used {}", problem.code), None),
+            News::PassedOver { what, .. } => {
+                (format!("passed over {}", what.split(',').next().unwrap_or_default()), None)
+            }
             News::Stray { stray, .. } => (format!("stray {}", stray.id), None),
             News::Refused { error, .. } => (format!("refused: {error}"), None),
             News::Hindered { by: Hindrance::Away(fault), .. } => (format!("away: {fault}"), None),
@@ -298,6 +306,6 @@ pub(crate) fn occasion(name: &str) -> Occasion {
     Occasion {
         subject: format!("s3://bucket/{name}"),
         identity: name.to_owned(),
-        version: Version::of_object(Timestamp(1), name, Some("A1")),
+        version: Some(Version::of_object(Timestamp(1), name, Some("A1"))),
     }
 }
