@@ -116,7 +116,7 @@ async fn a_redirect_is_not_followed_and_what_is_gone_is_not_tried_again() {
         let inbox = receiver(Some(answer)).await;
         match sent(&*sends(&inbox.url, "allowed")).await {
             Outcome::Refused { fault, again: Again::Never } => {
-                assert!(fault.message.contains(status), "{fault}")
+                assert!(fault.message.contains(status), "{fault}");
             }
             other => panic!("{other:?}"),
         }
