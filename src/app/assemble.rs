@@ -144,10 +144,10 @@ pub(super) fn triggers<'d>(
 
 /// What connectors complain about. Several may see one mistake: it is said once.
 #[derive(Default)]
-struct Mistakes(Vec<Finding>);
+pub(super) struct Mistakes(Vec<Finding>);
 
 impl Mistakes {
-    fn add(&mut self, findings: impl Iterator<Item = Finding>) {
+    pub(super) fn add(&mut self, findings: impl Iterator<Item = Finding>) {
         for finding in findings {
             if !self.0.contains(&finding) {
                 self.0.push(finding);
@@ -155,7 +155,7 @@ impl Mistakes {
         }
     }
 
-    fn none(self, definition: &Definition) -> Result<(), Box<Report>> {
+    pub(super) fn none(self, definition: &Definition) -> Result<(), Box<Report>> {
         if self.0.is_empty() { Ok(()) } else { Err(Box::new(definition.checked.report(self.0))) }
     }
 }
@@ -232,7 +232,7 @@ fn finding(definition: &Definition, step: &Step, fault: &BuildFault) -> Finding 
     definition.checked.fault(&step.name, &complaint(fault))
 }
 
-fn complaint(fault: &BuildFault) -> Complaint {
+pub(super) fn complaint(fault: &BuildFault) -> Complaint {
     Complaint {
         field: fault.field.clone(),
         place: fault.place.clone(),

@@ -12,7 +12,7 @@ use crate::core::graph::Graph;
 use crate::core::id::{RunId, Unit};
 use crate::core::plan::{DeleteAfter, Plan, Track};
 use crate::core::scope::Scope;
-use crate::core::workflow::{Connection, Step, Workflow};
+use crate::core::workflow::{Connection, Hook, Step, Workflow};
 use crate::expr::Template;
 use crate::ports::{OwnQueue, Signals};
 use crate::spec::Report;
@@ -44,6 +44,7 @@ pub async fn doctor(file: &Path, profile: Option<&str>) -> Result<Vec<ExaminedVi
             kind: "http",
             settings: &nowhere,
             triggers: Vec::new(),
+            hooks: Vec::new(),
             uses: vec![ward.used(step, None, &nowhere)],
         };
         let found = connectors::examine(&patient).await;
@@ -96,14 +97,30 @@ impl<'a> Ward<'a> {
         let unset = environment::unset(&connection.fields);
         let Ok(settings) = environment::resolve(&connection.fields, &Environment::Process) else {
             let exports: Vec<String> = unset.iter().map(|variable| format!("{variable}=…")).collect();
-            let what = format!("environment variables that are not set: {}", unset.join(", "));
+            let hears: Vec<&str> = self.hooks(name).collect();
+            let what = match hears.as_slice() {
+                [] => format!("environment variables that are not set: {}", unset.join(", ")),
+                hooks => format!(
+                    "nothing can be sent to {}: environment variables that are not set: {}",
+                    hooks.iter().map(|hook| format!("/hooks/{hook}")).collect::<Vec<_>>().join(", "),
+                    unset.join(", ")
+                ),
+            };
             return vec![Diagnosis::wrong(what, format!("export {}", exports.join(" ")))];
         };
         let over = self.steps().filter(|step| step.connection.as_deref() == Some(name));
         let uses = over.map(|step| self.used(step, Some(connection), &settings)).collect();
         let triggers = self.workflow().triggers.iter();
         let triggers = triggers.filter(|trigger| trigger.connection.as_deref() == Some(name)).collect();
-        connectors::examine(&Patient { kind: &connection.kind, settings: &settings, uses, triggers }).await
+        let hooks = self.hooks(name).collect();
+        let patient = Patient { kind: &connection.kind, settings: &settings, uses, triggers, hooks };
+        connectors::examine(&patient).await
+    }
+
+    /// The names of the hooks that hear from a connection.
+    fn hooks(&self, connection: &str) -> impl Iterator<Item = &'a str> {
+        let hears = move |hook: &&'a Hook| hook.connection == connection;
+        self.workflow().hooks.iter().filter(hears).map(|hook| hook.name.as_str())
     }
 
     fn used<'s>(
@@ -138,6 +155,7 @@ impl<'a> Ward<'a> {
             item: Arc::default(),
             digest: Arc::default(),
             steps: Arc::default(),
+            sent: None,
         };
         let source = template.render(&scope).ok()?;
         let source = source.as_str()?;

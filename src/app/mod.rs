@@ -12,6 +12,7 @@ mod doing;
 mod environment;
 mod error;
 mod ground;
+mod hooks;
 mod input;
 mod item_keys;
 mod keys;
@@ -36,7 +37,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::Options;
 use crate::connectors;
-use crate::connectors::sandbox::{self, Faults, Sandbox};
+use crate::connectors::sandbox::{self, Faults, Sandbox, SandboxError};
 use crate::core::catalog::Catalog;
 use crate::core::desk::Limits;
 use crate::core::id::RunId;
@@ -48,6 +49,7 @@ use crate::ports::Clock;
 use crate::spec::Report;
 use crate::store::{self, MemoryStore, Store, Tokens};
 use crate::view::Archive;
+use crate::webhook::Secret;
 
 use assemble::Surroundings;
 use clock::SystemClock;
@@ -62,6 +64,7 @@ pub use care::{Care, restore};
 pub use clock::now;
 pub use doctor::doctor;
 pub use error::{BackupError, EngineError, OpenError, ResumeError, StartError};
+pub use hooks::{HookError, Hooks};
 pub use rehearsal::rehearse;
 pub use resume::Asked;
 pub use served::examine;
@@ -83,6 +86,10 @@ pub struct Engine {
     live: Live,
     tokens: Tokens,
     sandbox: OnceCell<Sandbox>,
+    /// What the stand-in of the PIM signs with what it sends to hooks.
+    stand_in_secret: Secret,
+    /// Whom it sends that to.
+    told: tokio::sync::watch::Sender<Vec<sandbox::Listener>>,
     /// Held from the look at a start key to the commit of its run.
     starting: Mutex<()>,
 }
@@ -155,6 +162,8 @@ impl Engine {
             compute: Arc::new(crew),
         };
         let names = Arc::new(PinnedNames::new(store.clone()));
+        let stand_in_secret = Secret::of(&rand::random::<[u8; 32]>())
+            .map_err(|fault| OpenError::Broken(format!("no secret for the stand-ins: {fault}")))?;
         Ok(Self {
             options: options.clone(),
             store,
@@ -163,6 +172,8 @@ impl Engine {
             live: Live::default(),
             tokens: Tokens::open(&options.state).map_err(|error| OpenError::Broken(error.to_string()))?,
             sandbox: OnceCell::new(),
+            stand_in_secret,
+            told: tokio::sync::watch::Sender::default(),
             starting: Mutex::new(()),
         })
     }
@@ -193,7 +204,8 @@ impl Engine {
         let surroundings = Surroundings::of(&Environment::Absent, nobody, Arc::new(SystemClock), stand_ins);
         let triggers = assemble::triggers(definition, None, catalog, &surroundings);
         let steps = assemble::assemble(definition, catalog, &surroundings);
-        triggers.map(drop).and(steps.map(drop)).map_err(|report| *report)
+        let hooks = hooks::try_out(definition);
+        triggers.map(drop).and(steps.map(drop)).and(hooks).map_err(|report| *report)
     }
 
     async fn assemble(&self, definition: &Definition) -> Result<Arc<Assembly>, AssembleError> {
@@ -214,8 +226,11 @@ impl Engine {
     /// The stand-ins of this process; started when the first run wants them.
     async fn sandbox(&self) -> Result<&Sandbox, AssembleError> {
         let dir = self.options.state.join("sandbox");
-        let started =
-            self.sandbox.get_or_try_init(|| async move { sandbox::start(&dir, &Faults::default()).await });
+        let started = self.sandbox.get_or_try_init(|| async move {
+            let sandbox = sandbox::start(&dir, &Faults::default()).await?;
+            sandbox.tell(self.told.subscribe());
+            Ok::<_, SandboxError>(sandbox)
+        });
         started.await.map_err(|error| AssembleError::Sandbox(error.to_string()))
     }
 

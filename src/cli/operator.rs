@@ -5,29 +5,53 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use serde_json::Value;
 use tokio::runtime::Handle;
-use tokio::sync::broadcast;
+use tokio::sync::{Semaphore, broadcast};
 
 use super::failure::{resume_problem, start_problem};
 use super::state::backup_problem;
-use crate::app::{Asked, Desk, Engine, Start, StartError, examine};
+use crate::app::{Asked, Desk, Engine, HookError, Hooks, Start, StartError, examine};
 use crate::core::care::Backup;
 use crate::core::id::RunId;
 use crate::core::measures::Measures;
 use crate::core::resume::ResumePlan;
 use crate::core::token::Token;
 use crate::core::workflow::InputKind;
-use crate::server::{Anonymous, Operator, Service, Way, ending, no_server};
+use crate::server::{Anonymous, HookPlace, Operator, Service, Way, ending, no_hook, no_server};
 use crate::view::{
-    Acted, Action, Admitted, Examination, NewToken, Order, Problem, ProblemKind, QueueView, ResumeOrder,
-    ResumeTerms, Sent, ServedView, SignalView, Signalled, StartOrder, TokenOrder, TokenView, Unhold, code,
+    Acted, Action, Admitted, Delivered, Examination, NewToken, Order, Problem, ProblemKind, QueueView,
+    ResumeOrder, ResumeTerms, Sent, ServedView, SignalView, Signalled, StartOrder, TokenOrder, TokenView,
+    Unhold, code,
 };
+use crate::webhook::Headers;
+
+/// Most deliveries to hooks at once: each holds a body in memory, and may wait for the system that is asked.
+const DELIVERIES_MAX: usize = 64;
 
 /// What the API answers from. It does not keep the engine from ending.
-pub(super) fn service(engine: &Arc<Engine>, desk: Option<Desk>, anonymous: Anonymous) -> Service {
-    let operator = EngineOperator { engine: Arc::downgrade(engine), desk, examined: Mutex::default() };
+pub(super) fn service(engine: &Arc<Engine>, server: Option<Server>, anonymous: Anonymous) -> Service {
+    let (desk, hooks) = server.map(|server| (server.desk, server.hooks)).unzip();
+    let entrance =
+        Entrance { hooks: hooks.unwrap_or_default(), places: Arc::new(Semaphore::new(DELIVERIES_MAX)) };
+    let operator =
+        EngineOperator { engine: Arc::downgrade(engine), desk, entrance, examined: Mutex::default() };
     Service { archive: engine.archive(), operator: Arc::new(operator), anonymous }
+}
+
+/// What an engine has that stays up.
+pub(super) struct Server {
+    /// Where runs are asked for.
+    pub(super) desk: Desk,
+    /// The hooks.
+    pub(super) hooks: Arc<Hooks>,
+}
+
+/// Where others send to.
+struct Entrance {
+    hooks: Arc<Hooks>,
+    places: Arc<Semaphore>,
 }
 
 struct EngineOperator {
@@ -36,6 +60,7 @@ struct EngineOperator {
     desk: Option<Desk>,
     /// What was found last, by workflow.
     examined: Mutex<BTreeMap<String, Examination>>,
+    entrance: Entrance,
 }
 
 impl EngineOperator {
@@ -86,6 +111,28 @@ impl Operator for EngineOperator {
 
     fn signals(&self) -> Result<Vec<SignalView>, Problem> {
         self.engine()?.signals()
+    }
+
+    fn hook(&self, hook: &str) -> Result<HookPlace, Problem> {
+        let body_max = self.entrance.hooks.body_max(hook).ok_or_else(|| no_hook(hook))?;
+        let permit = Arc::clone(&self.entrance.places).try_acquire_owned().map_err(|_| {
+            let detail = "too much is being sent at once: send it again later";
+            Problem::new(ProblemKind::Unready, code::HOOK_LATER, detail)
+        })?;
+        Ok(HookPlace { hook: hook.to_owned(), body_max, permit })
+    }
+
+    async fn deliver(&self, place: HookPlace, headers: Headers, body: Bytes) -> Result<Delivered, Problem> {
+        let delivered = self.engine()?.deliver(&self.entrance.hooks, &place.hook, headers, body).await;
+        delivered.map_err(|error| {
+            let (kind, code) = match &error {
+                HookError::Unknown(_) => (ProblemKind::NotFound, code::HOOK_UNKNOWN),
+                HookError::Unproven => (ProblemKind::Forbidden, code::UNPROVEN),
+                HookError::Content(_) => (ProblemKind::Invalid, code::HOOK_CONTENT),
+                HookError::Later(_) => (ProblemKind::Unready, code::HOOK_LATER),
+            };
+            Problem::new(kind, code, error.to_string())
+        })
     }
 
     async fn backup(&self, file: PathBuf) -> Result<Backup, Problem> {
@@ -190,7 +237,8 @@ impl Operator for EngineOperator {
     }
 
     fn measures(&self) -> Measures {
-        self.engine.upgrade().map(|engine| engine.measures()).unwrap_or_default()
+        let measures = self.engine.upgrade().map(|engine| engine.measures()).unwrap_or_default();
+        Measures { received: self.entrance.hooks.received(), ..measures }
     }
 }
 

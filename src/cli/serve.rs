@@ -1,17 +1,18 @@
 //! `milepost serve`: the engine that stays up, with its API.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Context;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::operator::{self, Server};
 use super::output::{BOLD, Output};
 use super::reader::open_to_work;
 use super::signals::Signals;
 use super::teller::{self, Teller};
-use super::{Context, operator};
 use crate::app::{Begins, Finds, Pace, Watched, Watching};
 use crate::server::{self, Anonymous, Network, Service, Serving};
 use crate::spec;
@@ -103,8 +104,11 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
     for file in &watched {
         teller::say_what_is_watched(file, output);
     }
+    let served = watched.iter().map(|file| (file.file.as_path(), file.profile.as_deref()));
+    let hooks = Arc::new(engine.hooks(served).await?);
     let mut watching = Watching::begin(&engine, watched, args.pace());
-    let service = operator::service(&engine, Some(watching.desk()), anonymous);
+    let desk = watching.desk();
+    let service = operator::service(&engine, Some(Server { desk, hooks: Arc::clone(&hooks) }), anonymous);
     let (_serving, network) = match listen(&args, context, service).await {
         Ok(listening) => listening,
         Err(failure) => {
@@ -115,6 +119,10 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
     };
     let address = output.paint_talk(BOLD, &format!("http://{}", network.address()));
     output.say(&format!("serving on {address} and {}", context.options.socket().display()));
+    engine.stand_in_tells(&hooks, &here(network.address()));
+    for hook in hooks.names() {
+        output.say(&format!("hears what is sent to /hooks/{hook}"));
+    }
     output.say("Ctrl-C ends it");
     if args.paused {
         let command = output.paint_talk(BOLD, &context.command("milepost unpause --all"));
@@ -140,6 +148,16 @@ async fn listen(args: &Args, context: &Context, service: Service) -> Result<(Ser
         Ok(network) => Ok((serving, network)),
         Err(error) => Err(unreachable(format!("failed to listen on {}: {error}", args.listen))),
     }
+}
+
+/// The address as this machine reaches it.
+fn here(mut address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        let loopback =
+            if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+        address.set_ip(loopback);
+    }
+    format!("http://{address}")
 }
 
 fn unreachable(detail: String) -> Failure {

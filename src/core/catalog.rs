@@ -72,6 +72,8 @@ pub enum Kind {
     Late,
     /// A value that belongs under `connections` only; `${env:NAME}` is allowed inside.
     Secret,
+    /// One such value, or a list of them: two while one replaces the other.
+    Secrets,
 }
 
 /// One field.
@@ -166,6 +168,10 @@ pub struct Catalog {
     pub key_stores: Vec<&'static str>,
     /// All kinds of triggers.
     pub triggers: Vec<TriggerKind>,
+    /// The names of the kinds of connection that hooks hear from.
+    pub senders: Vec<&'static str>,
+    /// The names of those that can be asked what they announce.
+    pub announcers: Vec<&'static str>,
 }
 
 impl Catalog {

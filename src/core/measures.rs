@@ -1,5 +1,7 @@
 //! What an engine counts about itself while it lives.
 
+use std::collections::BTreeMap;
+
 use super::tally::Calls;
 
 /// Upper bounds of the histogram of commits, in seconds; above the last there is one bucket more.
@@ -16,6 +18,39 @@ pub struct Measures {
     pub calls: Calls,
     /// Attempts that did not succeed.
     pub setbacks: u64,
+    /// What was sent to each hook, by what came of it.
+    pub received: BTreeMap<(String, Reception), u64>,
+}
+
+/// What came of something that was sent to a hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reception {
+    /// It is a signal now.
+    Signal,
+    /// It came before.
+    Known,
+    /// It tells of nothing that the hook is made for.
+    Nothing,
+    /// It was not proven from whom it is.
+    Unproven,
+    /// No signal can be made of it.
+    Unreadable,
+    /// It could not be dealt with, and is to be sent again.
+    Later,
+}
+
+impl Reception {
+    /// It in a word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Signal => "signal",
+            Self::Known => "known",
+            Self::Nothing => "nothing",
+            Self::Unproven => "unproven",
+            Self::Unreadable => "unreadable",
+            Self::Later => "later",
+        }
+    }
 }
 
 impl Measures {

@@ -37,6 +37,8 @@ pub struct Workflow {
     pub files: Vec<String>,
     /// What starts runs of it by itself, in the order of the file.
     pub triggers: Vec<Trigger>,
+    /// What others send, and what it means, in the order of the file.
+    pub hooks: Vec<Hook>,
 }
 
 impl Workflow {
@@ -120,6 +122,31 @@ pub struct Trigger {
     pub with: Map<String, Value>,
     /// The input that says what a run is about, where it wants to know.
     pub input: Option<String>,
+}
+
+/// What others send to `POST /hooks/NAME`, and what it means: a signal. Texts are as written, with
+/// `${{ }}`.
+#[derive(Clone, Debug)]
+pub struct Hook {
+    /// Its name.
+    pub name: String,
+    /// The connection that says who may send, and how that is proven.
+    pub connection: String,
+    /// The name of the signal.
+    pub signal: String,
+    /// Whether it means anything; without one it always does. Without `${{ }}`.
+    pub when: Option<String>,
+    /// What the signal is about.
+    pub key: String,
+    /// What the sender calls it, where what proves it does not say.
+    pub id: Option<String>,
+    /// How new what it tells of is.
+    pub version: Option<String>,
+    /// What else it says.
+    pub payload: Option<Value>,
+    /// The connection of the system that is asked whether it is so, and how new it is: then what was sent
+    /// is only a hint.
+    pub ask: Option<String>,
 }
 
 /// One step.

@@ -9,6 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use bytes::Bytes;
 
 use super::{Service, problem};
 use crate::core::token::{Scope, Token};
@@ -18,8 +19,19 @@ use crate::view::{Problem, ProblemKind, code};
 pub(super) const BODY_MAX: usize = 1 << 20;
 /// Longest wait for all of a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// What the body of most requests keeps.
+pub(super) const BOUNDS: Bounds = Bounds { bytes: BODY_MAX, time: BODY_TIMEOUT };
 /// The cookie in which a browser keeps a token.
 pub(super) const COOKIE: &str = "milepost_token";
+
+/// What a body must keep.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// The most bytes.
+    pub(super) bytes: usize,
+    /// The longest wait for all of them.
+    pub(super) time: Duration,
+}
 
 /// How somebody came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +47,9 @@ pub enum Way {
 pub enum Access {
     /// Nothing.
     Open,
+    /// That what is sent proves from whom it is. It decides itself how much of it is read, and no page of a
+    /// browser can make such a proof.
+    Proof,
     /// A token; none for looking, when the server was told so.
     Read,
     /// A token that is good for acting.
@@ -93,6 +108,9 @@ impl Caller {
 
 /// Lets a request in, with its caller and its whole body, or answers why not.
 pub(super) async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    if gate.access == Access::Proof {
+        return next.run(request).await;
+    }
     let (mut parts, body) = request.into_parts();
     match gate.admit(&parts, body).await {
         Ok((caller, body)) => {
@@ -110,8 +128,8 @@ impl Gate {
             from_here(&parts.headers, self.manner).map_err(Refusal::NotEnough)?;
         }
         let token = admitted(&self.service, self.access, way, &parts.headers)?;
-        let body = whole(&parts.headers, body).await.map_err(Refusal::TooMuch)?;
-        Ok((Caller { way, token }, body))
+        let body = whole(&parts.headers, body, BOUNDS).await.map_err(Refusal::TooMuch)?;
+        Ok((Caller { way, token }, Body::from(body)))
     }
 }
 
@@ -130,7 +148,7 @@ impl Refusal {
         match self {
             Self::Unknown => problem::unauthorized(),
             Self::NotEnough(problem) => problem::response(problem),
-            Self::TooMuch(status) => problem::limit(*status),
+            Self::TooMuch(status) => problem::limit(*status, BOUNDS),
         }
     }
 }
@@ -141,7 +159,7 @@ fn admitted(
     way: Way,
     headers: &HeaderMap,
 ) -> Result<Option<Token>, Refusal> {
-    if way == Way::Socket || access == Access::Open {
+    if way == Way::Socket || matches!(access, Access::Open | Access::Proof) {
         return Ok(None);
     }
     if access == Access::Local {
@@ -228,13 +246,13 @@ fn names_this_machine(headers: &HeaderMap) -> bool {
 }
 
 /// The body as a whole, within its bounds of size and time.
-async fn whole(headers: &HeaderMap, body: Body) -> Result<Body, StatusCode> {
+pub(super) async fn whole(headers: &HeaderMap, body: Body, bounds: Bounds) -> Result<Bytes, StatusCode> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|length: u64| length > BODY_MAX as u64) {
+    if announced.is_some_and(|length: u64| length > bounds.bytes as u64) {
         return Err(StatusCode::PAYLOAD_TOO_LARGE);
     }
-    match tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, BODY_MAX)).await {
-        Ok(Ok(bytes)) => Ok(Body::from(bytes)),
+    match tokio::time::timeout(bounds.time, to_bytes(body, bounds.bytes)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(_)) => Err(StatusCode::PAYLOAD_TOO_LARGE),
         Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
     }

@@ -157,6 +157,15 @@ fn counted(measures: &Measures, text: &mut String) {
         "Attempts that did not succeed since the start.",
     )
     .sample(&[], measures.setbacks);
+    let mut family = Family::begin(
+        text,
+        "milepost_hook_deliveries_total",
+        "counter",
+        "What was sent to hooks since the start, by hook and what came of it.",
+    );
+    for ((hook, reception), count) in &measures.received {
+        family.sample(&[("hook", hook), ("outcome", reception.word())], count);
+    }
     let name = "milepost_commit_duration_seconds";
     let help = "How long commits took until they were durable.";
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} histogram");

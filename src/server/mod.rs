@@ -11,6 +11,7 @@ mod acts;
 mod care;
 mod gate;
 mod health;
+mod hooks;
 mod live;
 mod network;
 mod openapi;
@@ -34,8 +35,9 @@ use crate::view::{Archive, Problem, ProblemKind, code};
 
 pub use care::BackupRequest;
 pub use gate::{Access, Anonymous, Way};
+pub use hooks::HookPlace;
 pub use network::{Network, listen_on};
-pub use operator::{Operator, no_server};
+pub use operator::{Operator, no_hook, no_server};
 pub use socket::{Error, Serving, listen};
 
 /// What the API answers from.

@@ -49,7 +49,10 @@ fn operation(route: &Route) -> Value {
         "summary": route.about,
         "parameters": parameters,
         "responses": responses(route),
-        "security": if route.access == Access::Open { json!([]) } else { json!([{ "token": [] }]) },
+        "security": match route.access {
+            Access::Open | Access::Proof => json!([]),
+            Access::Read | Access::Operate | Access::Local => json!([{ "token": [] }]),
+        },
         "x-access": format!("{:?}", route.access).to_lowercase(),
     });
     if let Some(body) = route.body {
@@ -197,6 +200,12 @@ fn answered() -> Value {
             "type": "object", "required": ["signal", "key", "id", "known", "woke", "too_old_for", "kept_until"],
             "properties": { "signal": text, "key": text, "id": text, "known": flag, "woke": number,
                             "too_old_for": number, "kept_until": text },
+        },
+        "Delivered": {
+            "type": "object", "required": ["hook", "signalled"],
+            "properties": { "hook": text, "signalled": {
+                "oneOf": [{ "type": "null" }, reference("Signalled")],
+            } },
         },
         "QueueView": {
             "type": "object", "required": ["paused", "waiting", "waiting_max", "workflows"],

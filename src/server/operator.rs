@@ -3,18 +3,21 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use tokio::sync::broadcast;
 
 use super::gate::Way;
+use super::hooks::HookPlace;
 use crate::core::care::Backup;
 use crate::core::id::RunId;
 use crate::core::measures::Measures;
 use crate::core::resume::ResumePlan;
 use crate::core::token::Token;
 use crate::view::{
-    Acted, Admitted, Examination, NewToken, Order, Problem, ProblemKind, QueueView, ResumeOrder, ResumeTerms,
-    Sent, ServedView, SignalView, Signalled, StartOrder, TokenOrder, TokenView, Unhold, code,
+    Acted, Admitted, Delivered, Examination, NewToken, Order, Problem, ProblemKind, QueueView, ResumeOrder,
+    ResumeTerms, Sent, ServedView, SignalView, Signalled, StartOrder, TokenOrder, TokenView, Unhold, code,
 };
+use crate::webhook::Headers;
 
 /// Everything that is done, and what is not in the records. Implemented over the engine, and by a fake.
 #[async_trait]
@@ -30,6 +33,16 @@ pub trait Operator: Send + Sync {
 
     /// The signals that are kept, newest first.
     fn signals(&self) -> Result<Vec<SignalView>, Problem>;
+
+    /// A place at a hook, for one delivery.
+    fn hook(&self, hook: &str) -> Result<HookPlace, Problem> {
+        Err(no_hook(hook))
+    }
+
+    /// Takes what was sent to a hook. When it returns, what it became is durable.
+    async fn deliver(&self, place: HookPlace, _headers: Headers, _body: Bytes) -> Result<Delivered, Problem> {
+        Err(no_hook(&place.hook))
+    }
 
     /// Takes a backup to a file of this machine.
     async fn backup(&self, file: PathBuf) -> Result<Backup, Problem>;
@@ -104,4 +117,9 @@ pub trait Operator: Send + Sync {
 pub fn no_server() -> Problem {
     let detail = "this engine works on one run and starts no others";
     Problem::new(ProblemKind::Refused, code::NO_SERVER, detail).next("milepost serve FILE")
+}
+
+/// What is answered when no hook is called so.
+pub fn no_hook(hook: &str) -> Problem {
+    Problem::new(ProblemKind::NotFound, code::HOOK_UNKNOWN, format!("there is no hook '{hook}'"))
 }

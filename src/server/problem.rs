@@ -4,6 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::gate::Bounds;
 use crate::view::{Problem, ProblemKind, code};
 
 /// A problem with what HTTP wants to see beside it.
@@ -35,14 +36,22 @@ pub(super) fn unauthorized() -> Response {
     answer
 }
 
+/// The answer for somebody who did not prove who it is. It does not say what was wrong.
+pub(super) fn unproven(problem: &Problem) -> Response {
+    let mut answer = document(StatusCode::UNAUTHORIZED, problem);
+    answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Webhook"));
+    answer
+}
+
 /// The answer for a body that is too large or came too slowly.
-pub(super) fn limit(status: StatusCode) -> Response {
-    document(status, &too_much())
+pub(super) fn limit(status: StatusCode, bounds: Bounds) -> Response {
+    document(status, &too_much(bounds))
 }
 
 /// What is wrong with such a body.
-pub(super) fn too_much() -> Problem {
-    let detail = "what is sent has at most 1 MiB and comes within 10 seconds";
+pub(super) fn too_much(bounds: Bounds) -> Problem {
+    let (bytes, seconds) = (bounds.bytes / 1024, bounds.time.as_secs());
+    let detail = format!("what is sent has at most {bytes} KiB and comes within {seconds} seconds");
     Problem::new(ProblemKind::Invalid, code::API_LIMIT, detail)
 }
 

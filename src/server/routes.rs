@@ -3,7 +3,7 @@
 use axum::routing::{MethodRouter, delete, get, post};
 
 use super::gate::Access;
-use super::{Service, acts, care, health, live, openapi, reads, session, signals};
+use super::{Service, acts, care, health, hooks, live, openapi, reads, session, signals};
 
 /// One path with one method.
 pub(super) struct Route {
@@ -161,6 +161,15 @@ pub(super) const ROUTES: &[Route] = &[
         ..write("/v1/signals", "Says to waiting items that what they wait for has happened", || {
             post(signals::send)
         })
+    },
+    Route {
+        access: Access::Proof,
+        answer: "Delivered",
+        ..write(
+            "/hooks/{name}",
+            "Takes what somebody sends who proves who it is, as the hook is configured",
+            || post(hooks::deliver),
+        )
     },
     Route {
         answer: "text/event-stream",

@@ -1,5 +1,6 @@
 //! The API over a real socket, read with the real client.
 
+mod hook_stories;
 mod network_stories;
 
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +9,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use tempfile::TempDir;
+use tokio::sync::Semaphore;
 
 use super::*;
 use crate::client::{self, Client};
@@ -21,12 +24,16 @@ use crate::core::run::Status;
 use crate::core::time::Timestamp;
 use crate::core::token::{Scope, Token};
 use crate::view::{
-    Acted, Action, Doubtful, EffectFilter, ItemFilter, LetterQuery, Order, ResumeTerms, RunFilter, Sent,
-    SignalView, Signalled, UnitStatus, When,
+    Acted, Action, Delivered, Doubtful, EffectFilter, ItemFilter, LetterQuery, Order, ResumeTerms, RunFilter,
+    Sent, SignalView, Signalled, UnitStatus, When,
 };
 use crate::view::{code, fake};
+use crate::webhook::{Delivery, Headers};
 
-struct Fake;
+struct Fake {
+    /// Places at the hook.
+    places: Arc<Semaphore>,
+}
 
 #[async_trait]
 impl Operator for Fake {
@@ -69,6 +76,23 @@ impl Operator for Fake {
         Ok(Vec::new())
     }
 
+    fn hook(&self, hook: &str) -> Result<HookPlace, Problem> {
+        if hook != "pim" {
+            return Err(no_hook(hook));
+        }
+        let full = |_| Problem::new(ProblemKind::Unready, code::HOOK_LATER, "later");
+        let permit = Arc::clone(&self.places).try_acquire_owned().map_err(full)?;
+        Ok(HookPlace { hook: hook.to_owned(), body_max: hook_stories::BODY_MAX, permit })
+    }
+
+    /// Whatever is sent is proven by one header, and comes back.
+    async fn deliver(&self, place: HookPlace, headers: Headers, body: Bytes) -> Result<Delivered, Problem> {
+        let source = hook_stories::source();
+        let proven = source.verify(Delivery { headers: &headers, body: &body }, Timestamp(0));
+        proven.map_err(|_| Problem::new(ProblemKind::Forbidden, code::UNPROVEN, "not proven"))?;
+        Ok(Delivered { hook: place.hook, signalled: None })
+    }
+
     async fn backup(&self, file: PathBuf) -> Result<Backup, Problem> {
         if file.starts_with("/backups") {
             Ok(Backup { file: file.display().to_string(), rows: 7, ..Backup::default() })
@@ -89,7 +113,8 @@ impl Operator for Fake {
 }
 
 pub(super) fn service() -> Service {
-    Service { archive: fake::archive(true), operator: Arc::new(Fake), anonymous: Anonymous::Nothing }
+    let fake = Fake { places: Arc::new(Semaphore::new(1)) };
+    Service { archive: fake::archive(true), operator: Arc::new(fake), anonymous: Anonymous::Nothing }
 }
 
 fn state() -> (TempDir, Options) {

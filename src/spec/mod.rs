@@ -15,6 +15,7 @@ mod expressions;
 mod fields;
 mod files;
 mod graph;
+mod hooks;
 mod mend;
 mod node;
 mod place;
@@ -139,6 +140,7 @@ fn build(
         },
         notes,
     );
+    let hooks = hooks::hooks(raw.hooks, &connections, catalog, notes);
     let shape = graph::shape(&steps, notes);
     graph::closing(&closing, notes);
     let view = expressions::View { inputs: &raw.input_places, steps: &steps, shape: &shape };
@@ -150,7 +152,9 @@ fn build(
         // After a mistake in a name everything looks unused.
         let of_steps = every.iter().filter_map(|draft| draft.step.connection.as_deref());
         let of_triggers = triggers.iter().filter_map(|written| written.trigger.connection.as_deref());
-        let named = of_steps.chain(of_triggers).chain(key_store.as_deref()).collect();
+        let of_hooks = hooks.iter().flat_map(|hook| [Some(hook.connection.as_str()), hook.ask.as_deref()]);
+        let named = of_steps.chain(of_triggers).chain(of_hooks.flatten()).chain(key_store.as_deref());
+        let named = named.collect();
         effects::unused(&connections, &named, notes);
         expressions::unused_inputs(&view, &closing, notes);
     }
@@ -177,6 +181,7 @@ fn build(
         on_failure: closing.into_iter().map(|draft| draft.step).collect(),
         files: read.keys().cloned().collect(),
         triggers: triggers.into_iter().map(|written| written.trigger).collect(),
+        hooks,
     };
     Some((workflow, read, places))
 }

@@ -16,6 +16,7 @@ mod event;
 #[cfg(test)]
 pub(crate) mod fake;
 pub mod graph;
+mod hook;
 mod item;
 mod letters;
 mod made;
@@ -44,6 +45,7 @@ pub use counts::ItemCounts;
 pub use definition::{DefinitionView, FileView};
 pub use effects::{Doubtful, EffectCounts, EffectFilter, EffectPage, EffectView};
 pub use event::{EventPage, EventView};
+pub use hook::Delivered;
 pub use item::{Facts, ItemFilter, ItemPage, ItemStep, ItemStory, ItemView};
 pub use letters::{LetterPage, LetterQuery, LetterStory, LetterView};
 pub use made::MadeView;

@@ -91,6 +91,14 @@ pub mod code {
     pub const TOKEN_NAME: &str = "E1209";
     /// This engine works on one run and starts no others.
     pub const NO_SERVER: &str = "E1210";
+    /// There is no hook of this name.
+    pub const HOOK_UNKNOWN: &str = "E1211";
+    /// What was sent to a hook does not prove from whom it is.
+    pub const UNPROVEN: &str = "E1212";
+    /// The hook cannot make a signal of what was sent.
+    pub const HOOK_CONTENT: &str = "E1213";
+    /// What was sent to a hook cannot be dealt with now.
+    pub const HOOK_LATER: &str = "E1214";
     /// The engine went away while it answered.
     pub const ENGINE_GONE: &str = "E1301";
     /// The stand-ins cannot work.

@@ -45,7 +45,7 @@ fn refuse(parts: &Parts, refusal: &Refusal) -> Response {
         }
         Refusal::Unknown => whole(StatusCode::UNAUTHORIZED, &form(HOME, Said::LoggedOut)),
         Refusal::NotEnough(problem) => refused(None, problem),
-        Refusal::TooMuch(_) => refused(None, &problem::too_much()),
+        Refusal::TooMuch(_) => refused(None, &problem::too_much(gate::BOUNDS)),
     }
 }
 

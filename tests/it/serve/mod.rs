@@ -1,6 +1,7 @@
 //! The server, with the real binary: it goes on with what an engine before left, starts what it is asked
 //! for, and lets in whom it should.
 
+mod hooks;
 mod server;
 mod triggers;
 
