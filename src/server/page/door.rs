@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::super::gate::{Manner, Refusal};
+use super::super::gate::{self, Manner, Refusal};
 use super::super::{Service, problem, session};
 use super::shell::{Frame, Here};
 use super::visit::{refused, whole};
