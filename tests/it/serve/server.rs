@@ -24,8 +24,19 @@ pub(crate) fn until<T>(look: impl Fn() -> Option<T>) -> T {
     }
 }
 
+/// A process that ends with this value, however the story ends.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 pub(crate) struct Server {
-    child: Child,
+    child: Process,
     talk: JoinHandle<String>,
     pub(crate) address: String,
     pub(crate) token: String,
@@ -57,7 +68,7 @@ impl Server {
             stderr.read_to_string(&mut said).unwrap();
             said
         });
-        Self { child, talk, address, token: std::fs::read_to_string(file).unwrap() }
+        Self { child: Process(child), talk, address, token: std::fs::read_to_string(file).unwrap() }
     }
 
     fn connect(&self, method: &str, path: &str, body: Option<&Value>, more: &[&str]) -> BufReader<TcpStream> {
@@ -131,14 +142,14 @@ impl Server {
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let kill = format!("kill -{name} {}", self.child.id());
+        let kill = format!("kill -{name} {}", self.child.0.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
     pub(crate) fn wait(mut self) -> Told {
         let mut stdout = String::new();
-        self.child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
-        let code = self.child.wait().unwrap().code();
+        self.child.0.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+        let code = self.child.0.wait().unwrap().code();
         Told { code, stdout, stderr: self.talk.join().unwrap() }
     }
 
