@@ -6,7 +6,9 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reqwest::Url;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::redirect::Policy;
+use reqwest::{ClientBuilder, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -15,9 +17,10 @@ use crate::config::Options;
 use crate::core::care::Backup;
 use crate::server::BackupRequest;
 use crate::view::{
-    Acted, Causes, EffectCounts, EffectFilter, EffectPage, EventPage, ItemFilter, ItemPage, ItemStory,
-    LetterPage, LetterQuery, LetterStory, Order, PlanView, Problem, ResumeTerms, RunFilter, RunList, RunView,
-    Sent, SignalView, Signalled,
+    Acted, Admitted, Causes, EffectCounts, EffectFilter, EffectPage, EventPage, ItemFilter, ItemPage,
+    ItemStory, LetterPage, LetterQuery, LetterStory, NewToken, Order, PlanView, Problem, QueueView,
+    ResumeOrder, ResumeTerms, RunFilter, RunList, RunView, Sent, SignalView, Signalled, StartOrder,
+    TokenOrder, TokenView, UnholdOrder,
 };
 
 /// Longest wait for an answer: a plan over a million items takes seconds.
@@ -31,8 +34,8 @@ const BASE: &str = "http://milepost";
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No engine listens: there is no socket, or a stale one.
-    #[error("no engine answers at {}", .0.display())]
-    Unreachable(PathBuf),
+    #[error("no engine answers at {0}")]
+    Unreachable(String),
     /// The engine answered that it does not.
     #[error(transparent)]
     Refused(Problem),
@@ -45,7 +48,9 @@ pub enum Error {
 #[derive(Clone, Debug)]
 pub struct Client {
     http: reqwest::Client,
-    socket: PathBuf,
+    base: Url,
+    /// Where it is, as people are told.
+    place: String,
 }
 
 impl Client {
@@ -57,15 +62,26 @@ impl Client {
 
     /// The engine behind a socket.
     pub fn new(socket: &Path) -> Result<Self, Error> {
-        // The HTTP client wants a TLS provider even where it will never speak TLS; when somebody
-        // has chosen one already, that one stays.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .unix_socket(socket.to_path_buf())
-            .timeout(ANSWER_TIMEOUT)
-            .build()
-            .map_err(|error| Error::Broken(chain(&error)))?;
-        Ok(Self { http, socket: socket.to_path_buf() })
+        let http = builder().unix_socket(socket.to_path_buf());
+        Self::over(http, BASE, socket.display().to_string())
+    }
+
+    /// The server at a URL, to which whoever asks presents this token.
+    pub fn at(server: &str, token: Option<&str>) -> Result<Self, Error> {
+        let mut headers = HeaderMap::new();
+        if let Some(token) = token {
+            let value = HeaderValue::from_str(&format!("Bearer {token}"));
+            let mut value = value.map_err(|_| Error::Broken("the token has odd letters".to_owned()))?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        Self::over(builder().default_headers(headers), server, server.to_owned())
+    }
+
+    fn over(http: ClientBuilder, base: &str, place: String) -> Result<Self, Error> {
+        let http = http.build().map_err(|error| Error::Broken(chain(&error)))?;
+        let base = Url::parse(base).map_err(|error| Error::Broken(format!("{place}: {error}")))?;
+        Ok(Self { http, base, place })
     }
 
     /// The runs, newest first.
@@ -126,12 +142,12 @@ impl Client {
 
     /// Does something to a run. When it returns, what was done is durable.
     pub async fn act(&self, run: &str, order: &Order) -> Result<Acted, Error> {
-        self.answer(self.http.post(url(&["runs", run, "actions"], &())?).json(order)).await
+        self.answer(self.http.post(self.url(&["runs", run, "actions"], &())?).json(order)).await
     }
 
     /// Sends a signal. When it returns, it is durable, and so is whom it woke.
     pub async fn signal(&self, sent: &Sent) -> Result<Signalled, Error> {
-        self.answer(self.http.post(url(&["signals"], &())?).json(sent)).await
+        self.answer(self.http.post(self.url(&["signals"], &())?).json(sent)).await
     }
 
     /// The signals that are kept, newest first.
@@ -141,19 +157,59 @@ impl Client {
 
     /// Lets the engine write a backup to an absolute path of its machine.
     pub async fn backup(&self, file: &Path) -> Result<Backup, Error> {
-        let request = self.http.post(url(&["state", "backup"], &())?).timeout(BACKUP_TIMEOUT);
+        let request = self.http.post(self.url(&["state", "backup"], &())?).timeout(BACKUP_TIMEOUT);
         let body = serde_json::json!(BackupRequest { file: file.to_owned() });
         self.answer(request.json(&body)).await
     }
 
+    /// Starts a run, under a key once.
+    pub async fn start(&self, order: &StartOrder, key: Option<&str>) -> Result<Admitted, Error> {
+        let request = self.http.post(self.url(&["runs"], &())?).json(order);
+        self.answer(match key {
+            Some(key) => request.header("idempotency-key", key),
+            None => request,
+        })
+        .await
+    }
+
+    /// Goes on with a run.
+    pub async fn resume(&self, run: &str, order: &ResumeOrder) -> Result<Admitted, Error> {
+        self.answer(self.http.post(self.url(&["runs", run, "resume"], &())?).json(order)).await
+    }
+
+    /// The runs that wait in a server.
+    pub async fn queue(&self) -> Result<QueueView, Error> {
+        self.get(&["queue"], &()).await
+    }
+
+    /// Lets begin what a server holds.
+    pub async fn unpause(&self, order: &UnholdOrder) -> Result<QueueView, Error> {
+        self.answer(self.http.post(self.url(&["unpause"], &())?).json(order)).await
+    }
+
+    /// Makes a token.
+    pub async fn create_token(&self, order: &TokenOrder) -> Result<NewToken, Error> {
+        self.answer(self.http.post(self.url(&["tokens"], &())?).json(order)).await
+    }
+
+    /// The tokens, the oldest first.
+    pub async fn tokens(&self) -> Result<Vec<TokenView>, Error> {
+        self.get(&["tokens"], &()).await
+    }
+
+    /// Takes a token away.
+    pub async fn revoke_token(&self, name: &str) -> Result<TokenView, Error> {
+        self.answer(self.http.delete(self.url(&["tokens", name], &())?)).await
+    }
+
     async fn get<T: DeserializeOwned>(&self, path: &[&str], query: &impl Serialize) -> Result<T, Error> {
-        self.answer(self.http.get(url(path, query)?)).await
+        self.answer(self.http.get(self.url(path, query)?)).await
     }
 
     async fn answer<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, Error> {
         let answer = request.send().await.map_err(|error| {
             if error.is_connect() {
-                Error::Unreachable(self.socket.clone())
+                Error::Unreachable(self.place.clone())
             } else {
                 Error::Broken(chain(&error))
             }
@@ -168,6 +224,25 @@ impl Client {
             Err(_) => Err(Error::Broken(format!("status {status}"))),
         }
     }
+
+    fn url(&self, path: &[&str], query: &impl Serialize) -> Result<Url, Error> {
+        let broken = |error: &dyn std::fmt::Display| Error::Broken(error.to_string());
+        let mut url = self.base.clone();
+        match url.path_segments_mut() {
+            Ok(mut segments) => drop(segments.pop_if_empty().push("v1").extend(path)),
+            Err(()) => return Err(broken(&"the address has no path")),
+        }
+        if let Value::Object(fields) = serde_json::to_value(query).map_err(|error| broken(&error))? {
+            for (name, value) in fields {
+                match value {
+                    Value::Null => {}
+                    Value::String(text) => drop(url.query_pairs_mut().append_pair(&name, &text)),
+                    other => drop(url.query_pairs_mut().append_pair(&name, &other.to_string())),
+                }
+            }
+        }
+        Ok(url)
+    }
 }
 
 /// The socket of a state directory, or wherever the note beside it points.
@@ -181,23 +256,12 @@ fn find_socket(options: &Options) -> Option<PathBuf> {
     noted.exists().then_some(noted)
 }
 
-fn url(path: &[&str], query: &impl Serialize) -> Result<Url, Error> {
-    let broken = |error: &dyn std::fmt::Display| Error::Broken(error.to_string());
-    let mut url = Url::parse(BASE).map_err(|error| broken(&error))?;
-    match url.path_segments_mut() {
-        Ok(mut segments) => drop(segments.push("v1").extend(path)),
-        Err(()) => return Err(broken(&"the address has no path")),
-    }
-    if let Value::Object(fields) = serde_json::to_value(query).map_err(|error| broken(&error))? {
-        for (name, value) in fields {
-            match value {
-                Value::Null => {}
-                Value::String(text) => drop(url.query_pairs_mut().append_pair(&name, &text)),
-                other => drop(url.query_pairs_mut().append_pair(&name, &other.to_string())),
-            }
-        }
-    }
-    Ok(url)
+fn builder() -> ClientBuilder {
+    // The HTTP client wants a TLS provider even where it will never speak TLS; when somebody has chosen
+    // one already, that one stays.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    // A token goes where it was meant to go and nowhere else.
+    reqwest::Client::builder().timeout(ANSWER_TIMEOUT).redirect(Policy::none())
 }
 
 /// An error with its causes: the outermost one alone says little.

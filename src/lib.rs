@@ -25,3 +25,4 @@ pub mod server;
 pub mod spec;
 pub mod store;
 pub mod view;
+pub mod webhook;

@@ -4,6 +4,7 @@
 mod interest;
 mod signals;
 mod source;
+mod triggers;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,12 +28,12 @@ use crate::core::start::StartKey;
 use crate::core::survey::Survey;
 use crate::core::tally::Tally;
 use crate::core::time::Timestamp;
-use crate::core::trigger::Heard;
 use crate::core::version::Version;
 
 pub use interest::{Interest, Waiting};
 pub use signals::{Announced, Announcer, Signals};
 pub use source::{Pinned, Record, Records, Source, SurveyOf, Unread};
+pub use triggers::{Marks, Trigger};
 
 /// The store failed. After an error of a write nothing more is accepted: stop the engine.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -183,24 +184,6 @@ pub trait OwnQueue: Queue {
     /// The same for a queue that all runs share ([`crate::core::queue::SHARED`]), whose messages carry
     /// their content.
     async fn share(&self, messages: Vec<(Message, Carried)>) -> Result<(), StoreError>;
-}
-
-/// Something outside that starts runs: it is listened to, and told what was dealt with. Implemented by
-/// connectors.
-#[async_trait]
-pub trait Trigger: Send + Sync {
-    /// Waits for the next message, for as long as the trigger is made to. What is returned is hidden
-    /// from others for a while, and shows again unless it is done by then.
-    ///
-    /// # Errors
-    /// The other side was not reached, or refused. Nothing is lost: messages show again.
-    async fn next(&self) -> Result<Heard, Fault>;
-
-    /// A message is dealt with and never comes again. One that is gone already is no error.
-    ///
-    /// # Errors
-    /// It may show again.
-    async fn done(&self, ticket: &Ticket) -> Result<(), Fault>;
 }
 
 /// Content-addressed files: immutable bytes by digest.

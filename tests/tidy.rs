@@ -22,8 +22,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("view", &["core", "ports", "view"]),
     ("engine", &["core", "ports", "expr", "engine"]),
     ("store", &["core", "ports", "store"]),
-    ("connectors", &["core", "ports", "expr", "mapping", "connectors"]),
-    ("server", &["core", "ports", "view", "config", "server"]),
+    ("webhook", &["core", "expr", "webhook"]),
+    ("connectors", &["core", "ports", "expr", "mapping", "webhook", "connectors"]),
+    ("server", &["core", "ports", "view", "config", "webhook", "server"]),
     ("client", &["core", "ports", "view", "config", "client", "server"]),
 ];
 
@@ -41,13 +42,15 @@ const HOMES: &[(&str, &[&str])] = &[
     ("aws_sdk_s3", &["connectors/aws/"]),
     ("aws_sdk_sqs", &["connectors/aws/"]),
     ("axum", &["server/", "connectors/sandbox/"]),
+    ("hmac", &["webhook/"]),
+    ("maud", &["server/page/"]),
     ("clap", &["cli/", "main.rs"]),
     ("indicatif", &["cli/"]),
     ("comfy_table", &["cli/"]),
 ];
 
 /// What the pure parts must not mention.
-const PURE: &[&str] = &["core", "expr", "mapping", "spec"];
+const PURE: &[&str] = &["core", "expr", "mapping", "spec", "webhook"];
 const IMPURE: &[&str] = &[
     "tokio::",
     "async fn",

@@ -52,6 +52,7 @@ async fn drive(file: &Path, source: &Path, state: &Path, items: u64) -> anyhow::
         file: PathBuf::from(file),
         input: vec![("source".to_owned(), source.to_string_lossy().into_owned())],
         profile: None,
+        by: None,
     };
     let mut running = engine.start(start).await?;
     let id = running.id;

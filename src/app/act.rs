@@ -124,6 +124,12 @@ impl Engine {
         Ok(acted(&run, format!("{id} is closed; it is not resumed any more")))
     }
 
+    /// Makes durable that a person let runs begin that were held. Nobody works on them.
+    pub(super) async fn unheld(&self, runs: &[RunId], by: &str) -> Result<(), Problem> {
+        let event = || Event { at: self.ports.clock.now(), what: RunEvent::Unheld { by: by.to_owned() } };
+        Ok(self.store.commit(runs.iter().map(|run| Change::Event(*run, event())).collect()).await?)
+    }
+
     /// Makes durable what happened to a run that is taken and that no driver works on.
     pub(super) async fn happened(&self, run: &mut Run, events: Vec<RunEvent>) -> Result<(), Problem> {
         let mut changes = Vec::with_capacity(events.len() + 1);

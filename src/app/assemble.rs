@@ -9,10 +9,11 @@ use crate::connectors::{self, BuildFault, Post, Site};
 use crate::core::catalog::Catalog;
 use crate::core::id::Unit;
 use crate::core::plan::Track;
+use crate::core::trigger::name_of;
 use crate::core::workflow::{self, Connection, Step};
 use crate::engine::assembly::{Assembly, Keyed, Station};
 use crate::expr::Expression;
-use crate::ports::{Clock, OwnQueue, Signals, Source, Trigger, Worker};
+use crate::ports::{Clock, Marks, OwnQueue, Signals, Source, Trigger, Worker};
 use crate::spec::{self, Complaint, Finding, Report};
 
 use super::definition::Definition;
@@ -27,6 +28,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) queue: Arc<dyn OwnQueue>,
     /// The signals.
     pub(super) signals: Arc<dyn Signals>,
+    /// What triggers remember.
+    pub(super) marks: Arc<dyn Marks>,
     /// Time.
     pub(super) clock: Arc<dyn Clock>,
     /// Where the stand-ins of this process listen, by the prefix of the steps that speak to them.
@@ -35,14 +38,15 @@ pub(super) struct Surroundings<'a> {
 
 impl<'a> Surroundings<'a> {
     /// The same store for everything that one keeps.
-    pub(super) fn of<S: OwnQueue + Signals + 'static>(
+    pub(super) fn of<S: OwnQueue + Signals + Marks + 'static>(
         environment: &'a Environment,
         store: Arc<S>,
         clock: Arc<dyn Clock>,
         stand_ins: BTreeMap<&'static str, String>,
     ) -> Self {
         let queue = Arc::clone(&store) as Arc<dyn OwnQueue>;
-        Self { environment, queue, signals: store, clock, stand_ins }
+        let signals = Arc::clone(&store) as Arc<dyn Signals>;
+        Self { environment, queue, signals, marks: store, clock, stand_ins }
     }
 }
 
@@ -99,8 +103,9 @@ pub(super) type Listening<'d> = (&'d workflow::Trigger, Option<Arc<dyn Trigger>>
 /// Every mistake that only connectors can see, each with its place.
 pub(super) fn triggers<'d>(
     definition: &'d Definition,
+    profile: Option<&str>,
     catalog: &Catalog,
-    environment: &Environment,
+    surroundings: &Surroundings<'_>,
 ) -> Result<Vec<Listening<'d>>, Box<Report>> {
     let workflow = &definition.checked.workflow;
     let mut mistakes = Mistakes::default();
@@ -110,12 +115,23 @@ pub(super) fn triggers<'d>(
         let fits = |connection: &&Connection| {
             kind.is_some_and(|kind| kind.connections.contains(&connection.kind.as_str()))
         };
-        let Some(connection) = workflow.connections.get(&trigger.connection).filter(fits) else {
+        let connection = trigger.connection.as_ref();
+        let found = connection.and_then(|name| workflow.connections.get(name).filter(fits));
+        if connection.is_some() && found.is_none() {
             made.push((trigger, None));
             continue;
+        }
+        let resolve = |known: &Connection| environment::resolve(&known.fields, surroundings.environment);
+        let settings = found.map_or_else(|| Ok(Map::new()), resolve);
+        let post = |settings| Post {
+            trigger,
+            settings,
+            of: name_of(&workflow.name, profile, &trigger.name),
+            base: &definition.base,
+            marks: Arc::clone(&surroundings.marks),
+            clock: Arc::clone(&surroundings.clock),
         };
-        let settings = environment::resolve(&connection.fields, environment);
-        match settings.and_then(|settings| connectors::trigger(&Post { trigger, settings })) {
+        match settings.and_then(|settings| connectors::trigger(&post(settings))) {
             Ok(listens) => made.push((trigger, Some(listens))),
             Err(faults) => mistakes.add(
                 faults.iter().map(|fault| definition.checked.trigger_fault(&trigger.name, &complaint(fault))),
@@ -128,10 +144,10 @@ pub(super) fn triggers<'d>(
 
 /// What connectors complain about. Several may see one mistake: it is said once.
 #[derive(Default)]
-struct Mistakes(Vec<Finding>);
+pub(super) struct Mistakes(Vec<Finding>);
 
 impl Mistakes {
-    fn add(&mut self, findings: impl Iterator<Item = Finding>) {
+    pub(super) fn add(&mut self, findings: impl Iterator<Item = Finding>) {
         for finding in findings {
             if !self.0.contains(&finding) {
                 self.0.push(finding);
@@ -139,7 +155,7 @@ impl Mistakes {
         }
     }
 
-    fn none(self, definition: &Definition) -> Result<(), Box<Report>> {
+    pub(super) fn none(self, definition: &Definition) -> Result<(), Box<Report>> {
         if self.0.is_empty() { Ok(()) } else { Err(Box::new(definition.checked.report(self.0))) }
     }
 }
@@ -216,7 +232,7 @@ fn finding(definition: &Definition, step: &Step, fault: &BuildFault) -> Finding 
     definition.checked.fault(&step.name, &complaint(fault))
 }
 
-fn complaint(fault: &BuildFault) -> Complaint {
+pub(super) fn complaint(fault: &BuildFault) -> Complaint {
     Complaint {
         field: fault.field.clone(),
         place: fault.place.clone(),

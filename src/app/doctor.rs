@@ -6,39 +6,29 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::connectors::{self, Diagnosis, Patient, Use};
+use crate::connectors::{self, Diagnosis, Health, Patient, Use};
 use crate::core::catalog::{Catalog, Role};
 use crate::core::graph::Graph;
 use crate::core::id::{RunId, Unit};
 use crate::core::plan::{DeleteAfter, Plan, Track};
 use crate::core::scope::Scope;
-use crate::core::workflow::{Connection, Step, Workflow};
+use crate::core::workflow::{Connection, Hook, Step, Workflow};
 use crate::expr::Template;
 use crate::ports::{OwnQueue, Signals};
 use crate::spec::Report;
 use crate::store::MemoryStore;
+use crate::view::{ExaminedView, FindingView, HealthView};
 
 use super::clock::{SystemClock, now};
 use super::definition::Definition;
 use super::environment::{self, Environment};
 use super::{Engine, definition_of, input};
 
-/// What was found about one connection.
-#[derive(Clone, Debug)]
-pub struct Examined {
-    /// Its name in the file.
-    pub connection: String,
-    /// Its kind.
-    pub kind: String,
-    /// What was looked at, in the order in which it should be mended.
-    pub found: Vec<Diagnosis>,
-}
-
 /// Examines every connection of a workflow file, in the order of their names. Changes nothing outside.
 ///
 /// # Errors
 /// Every mistake in the file.
-pub async fn doctor(file: &Path, profile: Option<&str>) -> Result<Vec<Examined>, Report> {
+pub async fn doctor(file: &Path, profile: Option<&str>) -> Result<Vec<ExaminedView>, Report> {
     let catalog = connectors::catalog();
     let definition = definition_of(file, profile, &catalog)?;
     Engine::try_out(&definition, &catalog)?;
@@ -46,7 +36,7 @@ pub async fn doctor(file: &Path, profile: Option<&str>) -> Result<Vec<Examined>,
     let mut examined = Vec::new();
     for (name, connection) in &definition.checked.workflow.connections {
         let found = ward.examine(name, connection).await;
-        examined.push(Examined { connection: name.clone(), kind: connection.kind.clone(), found });
+        examined.push(told(name, &connection.kind, found));
     }
     let nowhere = Map::new();
     for step in ward.steps().filter(|step| step.connection.is_none() && step.uses == "http.request") {
@@ -54,12 +44,26 @@ pub async fn doctor(file: &Path, profile: Option<&str>) -> Result<Vec<Examined>,
             kind: "http",
             settings: &nowhere,
             triggers: Vec::new(),
+            hooks: Vec::new(),
             uses: vec![ward.used(step, None, &nowhere)],
         };
         let found = connectors::examine(&patient).await;
-        examined.push(Examined { connection: step.name.clone(), kind: "http".to_owned(), found });
+        examined.push(told(&step.name, "http", found));
     }
     Ok(examined)
+}
+
+fn told(connection: &str, kind: &str, found: Vec<Diagnosis>) -> ExaminedView {
+    let finding = |Diagnosis { health, what, next }| {
+        let health = match health {
+            Health::Good => HealthView::Good,
+            Health::Wrong => HealthView::Wrong,
+            Health::Unknown => HealthView::Unknown,
+        };
+        FindingView { health, what, next }
+    };
+    let found = found.into_iter().map(finding).collect();
+    ExaminedView { connection: connection.to_owned(), kind: kind.to_owned(), found }
 }
 
 /// A definition with what its steps need to be looked at.
@@ -93,13 +97,30 @@ impl<'a> Ward<'a> {
         let unset = environment::unset(&connection.fields);
         let Ok(settings) = environment::resolve(&connection.fields, &Environment::Process) else {
             let exports: Vec<String> = unset.iter().map(|variable| format!("{variable}=…")).collect();
-            let what = format!("environment variables that are not set: {}", unset.join(", "));
+            let hears: Vec<&str> = self.hooks(name).collect();
+            let what = match hears.as_slice() {
+                [] => format!("environment variables that are not set: {}", unset.join(", ")),
+                hooks => format!(
+                    "nothing can be sent to {}: environment variables that are not set: {}",
+                    hooks.iter().map(|hook| format!("/hooks/{hook}")).collect::<Vec<_>>().join(", "),
+                    unset.join(", ")
+                ),
+            };
             return vec![Diagnosis::wrong(what, format!("export {}", exports.join(" ")))];
         };
         let over = self.steps().filter(|step| step.connection.as_deref() == Some(name));
         let uses = over.map(|step| self.used(step, Some(connection), &settings)).collect();
-        let triggers = self.workflow().triggers.iter().filter(|trigger| trigger.connection == name).collect();
-        connectors::examine(&Patient { kind: &connection.kind, settings: &settings, uses, triggers }).await
+        let triggers = self.workflow().triggers.iter();
+        let triggers = triggers.filter(|trigger| trigger.connection.as_deref() == Some(name)).collect();
+        let hooks = self.hooks(name).collect();
+        let patient = Patient { kind: &connection.kind, settings: &settings, uses, triggers, hooks };
+        connectors::examine(&patient).await
+    }
+
+    /// The names of the hooks that hear from a connection.
+    fn hooks(&self, connection: &str) -> impl Iterator<Item = &'a str> {
+        let hears = move |hook: &&'a Hook| hook.connection == connection;
+        self.workflow().hooks.iter().filter(hears).map(|hook| hook.name.as_str())
     }
 
     fn used<'s>(
@@ -134,6 +155,7 @@ impl<'a> Ward<'a> {
             item: Arc::default(),
             digest: Arc::default(),
             steps: Arc::default(),
+            sent: None,
         };
         let source = template.render(&scope).ok()?;
         let source = source.as_str()?;

@@ -145,14 +145,17 @@ pub(super) fn identities(definition: &Definition, catalog: &Catalog) -> Identiti
     let of = |name: &String| {
         let connection = workflow.connections.get(name)?;
         let kind = catalog.connection(&connection.kind)?;
-        let secret =
-            |name: &str| kind.fields.iter().any(|field| field.name == name && field.kind == Kind::Secret);
+        let secret = |name: &str| kind.fields.iter().any(|field| field.name == name && is_secret(field.kind));
         let fields = connection.fields.iter().filter(|(name, _)| !secret(name));
         let fields: Map<String, Value> = fields.map(|(name, value)| (name.clone(), value.clone())).collect();
         let fields = environment::resolve(&fields, &Environment::Process).ok()?;
         Some((name.clone(), identity(kind, &fields)))
     };
     named.into_iter().filter_map(of).collect()
+}
+
+fn is_secret(kind: Kind) -> bool {
+    matches!(kind, Kind::Secret | Kind::Secrets)
 }
 
 /// The connections that are not what was pinned, with the steps over them.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -54,6 +55,12 @@ impl Live {
             }
             rings.await;
         }
+    }
+
+    /// The same, after `patience` at the latest.
+    pub(super) async fn at_rest_soon(&self, id: RunId, patience: Duration) {
+        // Whoever goes on to take it is told when it still is taken.
+        let _ = tokio::time::timeout(patience, self.at_rest(id)).await;
     }
 
     /// Whether no run is taken.

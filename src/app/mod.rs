@@ -12,15 +12,19 @@ mod doing;
 mod environment;
 mod error;
 mod ground;
+mod hooks;
 mod input;
+mod item_keys;
 mod keys;
 mod live;
 mod names;
 mod rehearsal;
 mod resume;
 mod ruling;
+mod served;
 mod signal;
 mod start;
+mod tokens;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -33,7 +37,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::Options;
 use crate::connectors;
-use crate::connectors::sandbox::{self, Faults, Sandbox};
+use crate::connectors::sandbox::{self, Faults, Sandbox, SandboxError};
 use crate::core::catalog::Catalog;
 use crate::core::desk::Limits;
 use crate::core::id::RunId;
@@ -43,8 +47,9 @@ use crate::engine::assembly::Assembly;
 use crate::engine::{self, Control, Handle, Ports, Resumption};
 use crate::ports::Clock;
 use crate::spec::Report;
-use crate::store::{self, MemoryStore, Store};
+use crate::store::{self, MemoryStore, Store, Tokens};
 use crate::view::Archive;
+use crate::webhook::Secret;
 
 use assemble::Surroundings;
 use clock::SystemClock;
@@ -57,11 +62,14 @@ use names::PinnedNames;
 
 pub use care::{Care, restore};
 pub use clock::now;
-pub use doctor::{Examined, doctor};
+pub use doctor::doctor;
 pub use error::{BackupError, EngineError, OpenError, ResumeError, StartError};
+pub use hooks::{HookError, Hooks};
 pub use rehearsal::rehearse;
+pub use resume::Asked;
+pub use served::examine;
 pub use start::Started;
-pub use watch::{Hindrance, Listener, News, Watched, Watching};
+pub use watch::{Begins, Desk, Finds, Hindrance, Listener, News, Pace, Watched, Watching};
 
 /// Items of a run in memory at once. The store gains little beyond some hundreds in flight, and an
 /// item takes up to 50 KB with its record, its product and its requests.
@@ -76,7 +84,12 @@ pub struct Engine {
     ports: Ports,
     names: Arc<PinnedNames>,
     live: Live,
+    tokens: Tokens,
     sandbox: OnceCell<Sandbox>,
+    /// What the stand-in of the PIM signs with what it sends to hooks.
+    stand_in_secret: Secret,
+    /// Whom it sends that to.
+    told: tokio::sync::watch::Sender<Vec<sandbox::Listener>>,
     /// Held from the look at a start key to the commit of its run.
     starting: Mutex<()>,
 }
@@ -90,6 +103,8 @@ pub struct Start {
     pub input: Vec<(String, String)>,
     /// The profile.
     pub profile: Option<String>,
+    /// Who asks for it; `None`: a trigger.
+    pub by: Option<String>,
 }
 
 /// A workflow that passed `check`.
@@ -147,13 +162,18 @@ impl Engine {
             compute: Arc::new(crew),
         };
         let names = Arc::new(PinnedNames::new(store.clone()));
+        let stand_in_secret = Secret::of(&rand::random::<[u8; 32]>())
+            .map_err(|fault| OpenError::Broken(format!("no secret for the stand-ins: {fault}")))?;
         Ok(Self {
             options: options.clone(),
             store,
             ports,
             names,
             live: Live::default(),
+            tokens: Tokens::open(&options.state).map_err(|error| OpenError::Broken(error.to_string()))?,
             sandbox: OnceCell::new(),
+            stand_in_secret,
+            told: tokio::sync::watch::Sender::default(),
             starting: Mutex::new(()),
         })
     }
@@ -182,9 +202,10 @@ impl Engine {
         let nobody = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
         let stand_ins = stand_ins(ABSENT_STAND_IN, ABSENT_STAND_IN);
         let surroundings = Surroundings::of(&Environment::Absent, nobody, Arc::new(SystemClock), stand_ins);
-        let triggers = assemble::triggers(definition, catalog, surroundings.environment);
+        let triggers = assemble::triggers(definition, None, catalog, &surroundings);
         let steps = assemble::assemble(definition, catalog, &surroundings);
-        triggers.map(drop).and(steps.map(drop)).map_err(|report| *report)
+        let hooks = hooks::try_out(definition);
+        triggers.map(drop).and(steps.map(drop)).and(hooks).map_err(|report| *report)
     }
 
     async fn assemble(&self, definition: &Definition) -> Result<Arc<Assembly>, AssembleError> {
@@ -205,8 +226,11 @@ impl Engine {
     /// The stand-ins of this process; started when the first run wants them.
     async fn sandbox(&self) -> Result<&Sandbox, AssembleError> {
         let dir = self.options.state.join("sandbox");
-        let started =
-            self.sandbox.get_or_try_init(|| async move { sandbox::start(&dir, &Faults::default()).await });
+        let started = self.sandbox.get_or_try_init(|| async move {
+            let sandbox = sandbox::start(&dir, &Faults::default()).await?;
+            sandbox.tell(self.told.subscribe());
+            Ok::<_, SandboxError>(sandbox)
+        });
         started.await.map_err(|error| AssembleError::Sandbox(error.to_string()))
     }
 

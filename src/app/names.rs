@@ -6,14 +6,15 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use serde_json::Value;
 
 use crate::connectors;
+use crate::core::fault::Fault;
 use crate::core::id::{RunId, Unit};
 use crate::core::plan::Plan;
 use crate::core::progress::Progress;
 use crate::core::run::{Revision, Run};
 use crate::engine::bodies::Bodies;
 use crate::engine::context::{self, Common};
-use crate::engine::key;
-use crate::ports::{Journal, Records, StoreError};
+use crate::engine::{key, made};
+use crate::ports::{Journal, Pins, Records, StoreError};
 use crate::store::Store;
 use crate::view::Names;
 
@@ -21,11 +22,15 @@ use super::assemble::{self, Surroundings};
 use super::clock::SystemClock;
 use super::definition::Definition;
 use super::environment::Environment;
+use super::item_keys::ItemKeys;
 
 /// Definitions kept at once: a list shows many runs, but of few definitions.
 const KEPT_MAX: usize = 64;
 /// Whole workflows kept ready for rendering keys: with their mappings they take a megabyte or so.
 const READY_MAX: usize = 4;
+
+/// Runs whose item keys are kept ready to be searched: a million keys take some tens of megabytes.
+const KEYS_MAX: usize = 2;
 
 /// A run as keys are rendered for it: its pinned workflow, made without secrets.
 type Ready = Option<Arc<Common>>;
@@ -39,11 +44,21 @@ pub(super) struct PinnedNames {
     plans: Mutex<HashMap<Key, Arc<Plan>>>,
     records: Mutex<HashMap<(RunId, String), Arc<dyn Records>>>,
     ready: Mutex<VecDeque<(Run, Ready)>>,
+    keys: Mutex<Keys>,
 }
+
+/// The keys of items by the run and the index they were read from, the last read first.
+type Keys = VecDeque<((RunId, String), Arc<OnceLock<Arc<ItemKeys>>>)>;
 
 impl PinnedNames {
     pub(super) fn new(store: Store) -> Self {
-        Self { store, plans: Mutex::default(), records: Mutex::default(), ready: Mutex::default() }
+        Self {
+            store,
+            plans: Mutex::default(),
+            records: Mutex::default(),
+            ready: Mutex::default(),
+            keys: Mutex::default(),
+        }
     }
 
     /// The bytes of a record as they stand in the pinned source.
@@ -66,6 +81,27 @@ impl PinnedNames {
         make_room(&mut kept);
         kept.insert(key, Arc::clone(&records));
         Some(records)
+    }
+
+    /// The keys of all items. Those of a pinned source never change, and are kept once they were read, by
+    /// whoever comes first; an open run's are read anew.
+    fn keys(&self, run: &Run) -> Arc<ItemKeys> {
+        let (Some(records), Some(source)) = (self.records(run), &run.source) else { return Arc::default() };
+        let read = || Arc::new(ItemKeys::read(records.as_ref(), source.count));
+        if run.is_open_run() {
+            return read();
+        }
+        let key = (run.id, source.index.clone());
+        let mut kept = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = kept.iter().find(|(known, _)| *known == key).map(|(_, keys)| Arc::clone(keys));
+        let keys = known.unwrap_or_else(|| {
+            kept.truncate(KEYS_MAX - 1);
+            let keys = Arc::default();
+            kept.push_front((key, Arc::clone(&keys)));
+            keys
+        });
+        drop(kept);
+        Arc::clone(keys.get_or_init(read))
     }
 
     fn surroundings(&self) -> Surroundings<'static> {
@@ -126,6 +162,23 @@ impl Names for PinnedNames {
 
     fn position(&self, run: &Run, key: &str) -> Option<u64> {
         self.records(run)?.find(key)
+    }
+
+    fn called(&self, run: &Run, text: &str) -> Vec<u64> {
+        let wanted = text.to_lowercase();
+        let called = |(_, key): &(u64, &str)| key.contains(&wanted);
+        self.keys(run).positions().filter(called).map(|(position, _)| position).collect()
+    }
+
+    fn made(&self, run: &Run, position: u64, progress: &Progress) -> Vec<(String, Result<Value, Fault>)> {
+        let Some(ready) = self.ready(run) else { return Vec::new() };
+        made::made(&ready, Unit::Item(position), self.records(run).as_deref(), progress)
+    }
+
+    fn definition(&self, run: &Run) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        let named = run.files.iter().map(|(name, address)| Ok((name.clone(), self.store.get(address)?)));
+        let first = std::iter::once(self.store.get(&run.definition).map(|bytes| (run.file.clone(), bytes)));
+        first.chain(named).collect()
     }
 
     fn record(&self, run: &Run, position: u64) -> Option<Value> {

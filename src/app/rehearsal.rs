@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::connectors;
 use crate::engine::assembly::Assembly;
-use crate::ports::{Clock, OwnQueue, Signals};
+use crate::ports::{Clock, Marks, OwnQueue, Signals};
 use crate::spec::Report;
 
 use super::assemble::{self, Surroundings};
@@ -17,7 +17,7 @@ use super::environment::Environment;
 ///
 /// # Errors
 /// Every mistake in the file.
-pub fn rehearse<S: OwnQueue + Signals + 'static>(
+pub fn rehearse<S: OwnQueue + Signals + Marks + 'static>(
     file: &Path,
     store: Arc<S>,
     clock: Arc<dyn Clock>,

@@ -1,6 +1,7 @@
 //! Resuming a run: what it would do, and doing exactly that.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::connectors;
 use crate::core::change::Change;
@@ -17,7 +18,28 @@ use super::error::ResumeError;
 use super::ground::{Ground, not_accepted};
 use super::{Engine, Running, busy};
 
+/// Longest time between the record of an end and the end of its driver, that is waited for.
+const LETTING_GO: Duration = Duration::from_secs(1);
+
+/// How a resume is asked for, beside its terms. By default nobody asks: an engine goes on with what
+/// was interrupted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked<'a> {
+    /// Only if the hash of the plan begins with that.
+    pub expected: Option<&'a str>,
+    /// Who asks, as the events of the run will name them.
+    pub by: Option<&'a str>,
+}
+
 impl Engine {
+    /// Waits for a moment until a run whose end is recorded is let go by its driver: whoever saw the end
+    /// may go on with it.
+    pub async fn let_go(&self, run: RunId) {
+        if matches!(self.store.run(run), Ok(Some(run)) if run.status.is_ended()) {
+            self.live.at_rest_soon(run, LETTING_GO).await;
+        }
+    }
+
     /// What a resume on these terms would do. Changes nothing.
     ///
     /// # Errors
@@ -37,8 +59,7 @@ impl Engine {
         Ok(ResumePlan { changes, ..plan })
     }
 
-    /// Goes on with a run, exactly as [`Engine::plan`] says for these terms. With `expected`, only
-    /// if the hash of the plan begins with that.
+    /// Goes on with a run, exactly as [`Engine::plan`] says for these terms, and as is asked for.
     ///
     /// # Errors
     /// [`ResumeError`]; nothing was changed then.
@@ -46,7 +67,7 @@ impl Engine {
         &self,
         run: RunId,
         terms: &ResumeTerms,
-        expected: Option<&str>,
+        asked: Asked<'_>,
     ) -> Result<Running, ResumeError> {
         let taken = self.live.take(run).ok_or_else(|| busy(run))?;
         let run = self.resumable(run, terms)?;
@@ -59,7 +80,7 @@ impl Engine {
         let broken = |error: &dyn std::fmt::Display| ResumeError::Broken(error.to_string());
         let plan =
             recover::plan(&self.store, &assembly.plan, &run, &selection).map_err(|error| broken(&error))?;
-        if let Some(expected) = expected.filter(|expected| !plan.hash.starts_with(*expected)) {
+        if let Some(expected) = asked.expected.filter(|expected| !plan.hash.starts_with(*expected)) {
             return Err(another_plan(run.id, terms, expected, &plan.hash));
         }
         if !selection.is_all() && plan.execute.is_empty() {
@@ -78,7 +99,12 @@ impl Engine {
         let chosen = recover::revive(&self.store, &assembly.plan, &run, now, &selection)
             .await
             .map_err(|error| broken(&error))?;
-        let resumption = Resumption { plan: plan.hash, chosen: chosen.map(Arc::new), redriven };
+        let resumption = Resumption {
+            plan: plan.hash,
+            by: asked.by.map(str::to_owned),
+            chosen: chosen.map(Arc::new),
+            redriven,
+        };
         Ok(self.drive(run, Some(resumption), assembly, taken))
     }
 

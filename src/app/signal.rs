@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::core::signal::{KEEP, Signal};
+use crate::core::signal::{KEEP, Signal, TakenIn};
 use crate::ports::Signals;
 use crate::view::{Problem, ProblemKind, Sent, SignalView, Signalled, When, code};
 
@@ -22,20 +22,11 @@ impl Engine {
         if let Some(wrong) = signal.wrong() {
             return Err(Problem::new(ProblemKind::Invalid, code::API_BODY, wrong));
         }
-        let Signal { name, key, id, .. } = signal.clone();
-        let mut taken = self.store.take_in(vec![signal]).await?;
+        let mut taken = self.store.take_in(vec![signal.clone()]).await?;
         let Some(taken) = taken.pop() else {
             return Err(Problem::new(ProblemKind::Internal, code::INTERNAL, "the signal was not taken in"));
         };
-        Ok(Signalled {
-            signal: name,
-            key,
-            id,
-            known: taken.known,
-            woke: taken.woke,
-            too_old_for: taken.too_old_for,
-            kept_until: When(taken.until),
-        })
+        Ok(signalled(signal, taken))
     }
 
     /// The signals that are kept, newest first.
@@ -48,5 +39,18 @@ impl Engine {
         kept.retain(|kept| !kept.is_expired(now));
         kept.sort_by_key(|kept| std::cmp::Reverse(kept.signal.at));
         Ok(kept.into_iter().map(SignalView::from).collect())
+    }
+}
+
+/// What came of a signal, as people see it.
+pub(super) fn signalled(signal: Signal, taken: TakenIn) -> Signalled {
+    Signalled {
+        signal: signal.name,
+        key: signal.key,
+        id: signal.id,
+        known: taken.known,
+        woke: taken.woke,
+        too_old_for: taken.too_old_for,
+        kept_until: When(taken.until),
     }
 }

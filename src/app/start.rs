@@ -35,14 +35,15 @@ pub enum Started {
     Before(Box<Run>),
 }
 
-/// What a run is recorded for that nobody asked for in person.
+/// What a run is recorded for.
+#[derive(Default)]
 pub(super) struct Cause {
-    /// The trigger that started it.
-    pub(super) trigger: String,
-    /// The key of the start.
-    pub(super) key: String,
-    /// How new its subject is.
-    pub(super) version: Version,
+    /// The trigger that started it, if one did.
+    pub(super) trigger: Option<String>,
+    /// The key of the start, if it has one.
+    pub(super) key: Option<String>,
+    /// How new its subject is, when that is known.
+    pub(super) version: Option<Version>,
 }
 
 /// What came of a start that is only recorded.
@@ -80,7 +81,7 @@ impl Engine {
         self.begin(run, assembly, vec![Change::StartKey(named)]).await.map(Started::Now)
     }
 
-    /// Records a run unless its key has started one, and leaves it to a resume to begin it. When it
+    /// Records a run, unless its key has started one, and leaves it to a resume to begin it. When it
     /// returns, run and key are on disk, made in one commit.
     ///
     /// # Errors
@@ -88,15 +89,16 @@ impl Engine {
     pub(super) async fn accept(&self, request: Start, cause: Cause) -> Result<Accepted, StartError> {
         let Cause { trigger, key, version } = cause;
         let (run, _) = self.pinned(request).await?;
-        let run = Run { trigger: Some(trigger), key: Some(key.clone()), version: Some(version.0), ..run };
+        let run = Run { trigger, key: key.clone(), version: version.map(|version| version.0), ..run };
         let asked = fingerprint(&run);
         let _alone = self.starting.lock().await;
-        if let Some(before) = self.started_before(&key, &asked)? {
-            return Ok(Accepted::Before(before.id));
+        let (id, mut changes) = (run.id, vec![Change::Run(Box::new(run))]);
+        if let Some(key) = key {
+            if let Some(before) = self.started_before(&key, &asked)? {
+                return Ok(Accepted::Before(before.id));
+            }
+            changes.push(Change::StartKey(StartKey { key, run: id, asked, until: None }));
         }
-        let named = StartKey { key, run: run.id, asked, until: None };
-        let id = run.id;
-        let changes = vec![Change::Run(Box::new(run)), Change::StartKey(named)];
         self.store.commit(changes).await.map_err(broken)?;
         Ok(Accepted::Now(id))
     }
@@ -135,6 +137,7 @@ impl Engine {
             files,
             input,
             profile: request.profile,
+            started_by: request.by,
             connections: ground::identities(&definition, &catalog),
             ..Run::queued(id, workflow, &file.to_string_lossy(), &address, now)
         };

@@ -69,7 +69,7 @@ pub(super) async fn act(run: &str, action: Action, context: &Context) -> Result<
 }
 
 /// Who is asking, as the events of the run will name them.
-fn somebody() -> String {
+pub(super) fn somebody() -> String {
     let named = ["USER", "LOGNAME"].into_iter().filter_map(|name| std::env::var(name).ok());
     named.into_iter().find(|name| !name.is_empty()).unwrap_or_else(|| "somebody".to_owned())
 }

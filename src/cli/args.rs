@@ -8,7 +8,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use super::exit::Exit;
 use super::{
     cancel, check, close, dead_letters, doctor, effects, events, graph, items, list, pause, resume, run,
-    sandbox, show, signal, state, unpause, watch,
+    sandbox, serve, show, signal, state, token, unpause, watch,
 };
 use crate::config::STATE_DEFAULT;
 
@@ -38,6 +38,10 @@ pub struct Cli {
     /// The directory in which runs are kept
     #[arg(long, global = true, env = "MILEPOST_STATE", hide_env_values = true, default_value = STATE_DEFAULT, value_name = "DIR")]
     pub(super) state: PathBuf,
+
+    /// A server to ask instead of the state directory; MILEPOST_TOKEN is its token
+    #[arg(long, global = true, value_name = "URL")]
+    pub(super) server: Option<String>,
 
     #[command(subcommand)]
     pub(super) verb: Verb,
@@ -71,6 +75,8 @@ pub(super) enum Verb {
     Run(run::Args),
     Resume(resume::Args),
     Watch(watch::Args),
+    Serve(serve::Args),
+    Token(token::Args),
     List(list::Args),
     Show(show::Args),
     Items(items::Args),
@@ -98,9 +104,16 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// The help in two halves: the verbs, and what is the same for all of them.
+    fn help() -> (String, String) {
+        let help = Cli::command().term_width(100).render_long_help().to_string();
+        let (verbs, rest) = help.split_once("\n\nOptions:").unwrap();
+        (verbs.to_owned(), format!("Options:{rest}"))
+    }
+
     #[test]
-    fn the_help_is_this() {
-        insta::assert_snapshot!(Cli::command().term_width(100).render_long_help(), @r#"
+    fn the_help_begins_with_the_verbs() {
+        insta::assert_snapshot!(help().0, @r#"
 Milepost runs workflow files. Every step of every item is kept in the state directory, so that a run
 that failed, or was killed, goes on by its ID and repeats nothing that is known to be done.
 
@@ -114,6 +127,9 @@ Commands:
   run           Run a workflow file to its end
   resume        Go on with a run that failed or was interrupted
   watch         Start runs of a workflow file as its triggers hear of something
+  serve         Stay up: go on with what is unfinished, start runs as triggers and people ask, and
+                answer
+  token         Tokens for a server that listens on the network: create, list, revoke
   list          List runs, newest first
   show          Show one run: its status, its steps, and why items did not succeed
   items         List the items of a run, in the order of the source
@@ -122,7 +138,7 @@ Commands:
   events        Show what happened to a run, in order
   cancel        Give a run up: no new calls, and it is not resumed any more
   pause         Let a run stand still: no new calls until it is unpaused
-  unpause       Let a paused run go on
+  unpause       Let a paused run go on, or what a server holds begin
   close         Let a run go for good: it is not resumed any more
   signal        Send a signal to the items that wait for it, or list the signals that are kept
   check         Check a workflow file: every mistake at once, with its place and what to write
@@ -133,13 +149,21 @@ Commands:
   state         Check the state, see what takes room, remove what nobody needs, back it up and
                 restore it
   sandbox       Stand-ins for the PIM and the shop, which fail when told to
+"#);
+    }
 
+    #[test]
+    fn the_help_ends_with_options_examples_and_exit_codes() {
+        insta::assert_snapshot!(help().1, @r#"
 Options:
       --state <DIR>
           The directory in which runs are kept
           
           [env: MILEPOST_STATE]
           [default: state]
+
+      --server <URL>
+          A server to ask instead of the state directory; MILEPOST_TOKEN is its token
 
   -h, --help
           Print help (see a summary with '-h')

@@ -6,19 +6,19 @@ use tokio::time::MissedTickBehavior;
 
 use super::Context;
 use super::exit::Exit;
-use super::failure::{Failure, resume_problem};
+use super::failure::Failure;
 use super::herald::Herald;
+use super::operator;
 use super::output::{BOLD, Output};
 use super::page;
 use super::progress::Progress;
 use super::reader::open_to_work;
 use super::signals::Signals;
-use super::state::backup_problem;
 use crate::app::{Engine, Running};
 use crate::core::inflow::Intake;
 use crate::core::run::{Run, Status};
-use crate::server::{self, Service, Serving};
-use crate::view::{Archive, ResumeTerms, argument};
+use crate::server::{self, Anonymous, Serving};
+use crate::view::{Archive, argument};
 
 /// Opens the state directory to work in it, and serves others meanwhile.
 pub(super) async fn open(
@@ -26,7 +26,8 @@ pub(super) async fn open(
     output: &mut Output,
 ) -> Result<(Arc<Engine>, Option<Serving>), Failure> {
     let engine = Arc::new(open_to_work(context).await?);
-    let serving = match server::listen(&context.options, service(&engine)) {
+    let serving = match server::listen(&context.options, operator::service(&engine, None, Anonymous::Nothing))
+    {
         Ok(serving) => Some(serving),
         Err(error) => {
             output.say(&format!("warning: other commands cannot look at this run while it works: {error}"));
@@ -34,73 +35,6 @@ pub(super) async fn open(
         }
     };
     Ok((engine, serving))
-}
-
-/// What the API answers from. It does not keep the engine from ending.
-fn service(engine: &Arc<Engine>) -> Service {
-    let planner = {
-        let engine = Arc::downgrade(engine);
-        move |run, terms: ResumeTerms| -> server::Planning {
-            let engine = engine.upgrade();
-            Box::pin(async move {
-                match engine {
-                    Some(engine) => engine.plan(run, &terms).await.map_err(|error| resume_problem(&error)),
-                    None => Err(server::ending()),
-                }
-            })
-        }
-    };
-    let actor = {
-        let engine = Arc::downgrade(engine);
-        move |run, order| -> server::Acting {
-            let engine = engine.upgrade();
-            Box::pin(async move {
-                match engine {
-                    Some(engine) => engine.act(run, order).await,
-                    None => Err(server::ending()),
-                }
-            })
-        }
-    };
-    let keeper = {
-        let engine = Arc::downgrade(engine);
-        move |file| -> server::BackingUp {
-            let engine = engine.upgrade();
-            Box::pin(async move {
-                match engine {
-                    Some(engine) => engine.backup(file).await.map_err(|error| backup_problem(&error)),
-                    None => Err(server::ending()),
-                }
-            })
-        }
-    };
-    let signaller = {
-        let engine = Arc::downgrade(engine);
-        move |sent| -> server::Signalling {
-            let engine = engine.upgrade();
-            Box::pin(async move {
-                match engine {
-                    Some(engine) => engine.signal(sent).await,
-                    None => Err(server::ending()),
-                }
-            })
-        }
-    };
-    let kept = {
-        let engine = Arc::downgrade(engine);
-        move || -> server::ListingSignals {
-            let engine = engine.upgrade();
-            Box::pin(async move { engine.map_or_else(|| Err(server::ending()), |engine| engine.signals()) })
-        }
-    };
-    Service {
-        archive: engine.archive(),
-        planner: Arc::new(planner),
-        actor: Arc::new(actor),
-        signaller: Arc::new(signaller),
-        kept: Arc::new(kept),
-        keeper: Arc::new(keeper),
-    }
 }
 
 /// Says what became of the run that a key had started before.

@@ -8,8 +8,8 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{BAD, BOLD, CARE, DIM, GOOD, Output};
 use super::phrase;
-use crate::app::{Examined, doctor};
-use crate::connectors::{Diagnosis, Health};
+use crate::app::doctor;
+use crate::view::{FindingView, HealthView};
 
 /// Look at everything outside that a workflow file names, and say what is missing or mis-wired
 ///
@@ -38,16 +38,15 @@ pub(super) struct Args {
 pub(super) async fn execute(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let examined = doctor(&args.file, args.profile.as_deref());
     let examined = examined.await.map_err(|report| Failure::Mistakes(Box::new(report)))?;
-    let count = |health: Health| {
+    let count = |health: HealthView| {
         let all = examined.iter().flat_map(|connection| &connection.found);
         all.filter(|diagnosis| diagnosis.health == health).count()
     };
-    let (wrong, unknown) = (count(Health::Wrong), count(Health::Unknown));
+    let (wrong, unknown) = (count(HealthView::Wrong), count(HealthView::Unknown));
     if args.json {
-        let connections: Vec<_> = examined.iter().map(document).collect();
         let file = args.file.display().to_string();
         output.json(&json!({
-            "file": file, "ok": wrong == 0, "wrong": wrong, "unknown": unknown, "connections": connections,
+            "file": file, "ok": wrong == 0, "wrong": wrong, "unknown": unknown, "connections": examined,
         }))?;
     } else {
         for connection in &examined {
@@ -65,33 +64,17 @@ pub(super) async fn execute(args: &Args, output: &mut Output) -> Result<Exit, Fa
     Ok(if wrong == 0 { Exit::Success } else { Exit::RunFailed })
 }
 
-fn line(diagnosis: &Diagnosis, output: &mut Output) -> Result<(), Failure> {
+fn line(diagnosis: &FindingView, output: &mut Output) -> Result<(), Failure> {
     let style = match diagnosis.health {
-        Health::Good => GOOD,
-        Health::Wrong => BAD,
-        Health::Unknown => CARE,
+        HealthView::Good => GOOD,
+        HealthView::Wrong => BAD,
+        HealthView::Unknown => CARE,
     };
-    let word = output.paint(style, &format!("{:<11}", word(diagnosis.health)));
+    let word = output.paint(style, &format!("{:<11}", diagnosis.health.word()));
     output.line(&format!("  {word}  {}", diagnosis.what))?;
     if let Some(next) = &diagnosis.next {
         let next = output.paint(DIM, next);
         output.line(&format!("  {:<11}  {next}", ""))?;
     }
     Ok(())
-}
-
-fn word(health: Health) -> &'static str {
-    match health {
-        Health::Good => "ok",
-        Health::Wrong => "wrong",
-        Health::Unknown => "cannot tell",
-    }
-}
-
-fn document(examined: &Examined) -> serde_json::Value {
-    let found = examined.found.iter().map(|diagnosis| {
-        json!({ "health": word(diagnosis.health), "what": diagnosis.what, "next": diagnosis.next })
-    });
-    let found: Vec<_> = found.collect();
-    json!({ "connection": examined.connection, "kind": examined.kind, "found": found })
 }

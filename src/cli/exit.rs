@@ -101,7 +101,7 @@ impl Exit {
         match kind {
             ProblemKind::Invalid => Self::Usage,
             ProblemKind::NotFound => Self::NotFound,
-            ProblemKind::Refused => Self::Refused,
+            ProblemKind::Refused | ProblemKind::Forbidden | ProblemKind::Unready => Self::Refused,
             ProblemKind::Internal => Self::Internal,
         }
     }

@@ -157,20 +157,37 @@ impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         match error {
             StartError::Mistakes(report) => Self::Mistakes(Box::new(report)),
-            StartError::Input(detail) => Problem::new(ProblemKind::Invalid, code::START_REFUSED, detail)
-                .next("milepost run --help")
-                .into(),
-            StartError::Problem(problem) => problem.into(),
-            StartError::Busy(detail) => {
-                let hint = "use those stand-ins (pim: { use: sandbox, url: … }), or another --state";
-                let problem = Problem::new(ProblemKind::Refused, code::SANDBOX, detail)
-                    .candidates([hint.to_owned()])
-                    .next("milepost sandbox --help");
-                Self::Problem(Exit::StateUnavailable, problem)
+            StartError::Busy(_) => Self::Problem(Exit::StateUnavailable, start_problem(&error)),
+            StartError::Input(_) | StartError::Problem(_) | StartError::Broken(_) => {
+                start_problem(&error).into()
             }
-            StartError::Broken(detail) => {
-                Problem::new(ProblemKind::Internal, code::INTERNAL, detail).next("milepost list").into()
-            }
+        }
+    }
+}
+
+/// The same for the API, which has no reports.
+pub(super) fn start_problem(error: &StartError) -> Problem {
+    let detail = error.to_string();
+    match error {
+        StartError::Mistakes(report) => {
+            let lines =
+                report.findings.iter().map(|finding| format!("{}: {}", finding.code, finding.message));
+            Problem::new(ProblemKind::Invalid, code::MISTAKES, detail)
+                .candidates(lines)
+                .next("milepost check FILE")
+        }
+        StartError::Input(_) => {
+            Problem::new(ProblemKind::Invalid, code::START_REFUSED, detail).next("milepost run --help")
+        }
+        StartError::Problem(problem) => problem.clone(),
+        StartError::Busy(_) => {
+            let hint = "use those stand-ins (pim: { use: sandbox, url: … }), or another --state";
+            Problem::new(ProblemKind::Refused, code::SANDBOX, detail)
+                .candidates([hint.to_owned()])
+                .next("milepost sandbox --help")
+        }
+        StartError::Broken(_) => {
+            Problem::new(ProblemKind::Internal, code::INTERNAL, detail).next("milepost list")
         }
     }
 }

@@ -38,8 +38,11 @@ pub(super) struct Args {
     /// Only items that stand at this step
     #[arg(long, value_name = "STEP")]
     step: Option<String>,
+    /// Only items with this text in their key
+    #[arg(long, value_name = "TEXT")]
+    key: Option<String>,
     /// Everything about this item
-    #[arg(long, value_name = "KEY", conflicts_with_all = ["status", "step", "limit", "after"])]
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["status", "step", "key", "limit", "after"])]
     item: Option<String>,
     /// At most this many (default: 100; with --json all)
     #[arg(long, value_name = "N")]
@@ -67,6 +70,7 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
     let mut filter = ItemFilter {
         status: args.status.as_deref().and_then(|word| word.parse().ok()),
         step: args.step,
+        key: args.key,
         after: args.after,
         limit: None,
     };

@@ -33,6 +33,9 @@ pub(super) struct Args {
     /// Only runs of this workflow
     #[arg(long, value_name = "NAME")]
     workflow: Option<String>,
+    /// Only runs with this text in their ID, workflow, file, source or start key
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
     /// At most this many (default: 20; with --json all)
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
@@ -46,6 +49,8 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
     let filter = RunFilter {
         status: args.status.and_then(status),
         workflow: args.workflow,
+        search: args.search,
+        after: None,
         limit: args.limit.or((!args.json).then_some(LIMIT_DEFAULT)),
     };
     let list = reader.runs(&filter).await?;

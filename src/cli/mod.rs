@@ -18,6 +18,7 @@ mod graph;
 mod herald;
 mod items;
 mod list;
+mod operator;
 mod output;
 mod page;
 mod pause;
@@ -25,22 +26,27 @@ mod phrase;
 mod progress;
 mod reader;
 mod redrive;
+mod remote;
 mod resume;
 mod run;
 mod sandbox;
+mod serve;
 mod settle;
 mod show;
 mod signal;
 mod signals;
 mod state;
 mod table;
+mod teller;
 #[cfg(test)]
 mod tests;
+mod token;
 mod unpause;
 mod watch;
 
 use std::io::Write;
 use std::path::Path;
+use std::pin::Pin;
 use std::process::ExitCode;
 
 use tracing_subscriber::EnvFilter;
@@ -49,6 +55,7 @@ pub use args::Cli;
 pub use exit::Exit;
 pub use output::Output;
 
+use crate::client::{self, Client};
 use crate::config::{Options, STATE_DEFAULT};
 use crate::store::OPENING_THREAD;
 use crate::view::argument;
@@ -58,20 +65,40 @@ use failure::Failure;
 /// Which log lines go to stderr, for example `debug` or `milepost::engine=trace`.
 const LOG_VARIABLE: &str = "MILEPOST_LOG";
 
+/// The token that is presented to a server.
+const TOKEN_VARIABLE: &str = "MILEPOST_TOKEN";
+
 /// What every verb knows.
 pub(super) struct Context {
     options: Options,
-    /// ` --state DIR` when the directory was named on the command line, so that the commands we
+    /// The server that was named; `None`: the state directory.
+    server: Option<Server>,
+    /// ` --state DIR`, or ` --server URL`, when it was named on the command line, so that the commands we
     /// name work as they are.
     suffix: String,
 }
 
+/// A server that was named.
+struct Server {
+    url: String,
+}
+
+impl Server {
+    /// Asks it, with the token of the environment if there is one.
+    fn client(&self) -> Result<Client, client::Error> {
+        Client::at(&self.url, std::env::var(TOKEN_VARIABLE).ok().as_deref())
+    }
+}
+
 impl Context {
-    fn new(state: &Path) -> Self {
+    fn new(state: &Path, server: Option<String>) -> Self {
         let silent = std::env::var_os("MILEPOST_STATE").unwrap_or_else(|| STATE_DEFAULT.into());
-        let suffix =
-            if state.as_os_str() == silent { String::new() } else { format!(" --state {}", quoted(state)) };
-        Self { options: Options::new(state), suffix }
+        let suffix = match &server {
+            Some(url) => format!(" --server {}", argument(url)),
+            None if state.as_os_str() == silent => String::new(),
+            None => format!(" --state {}", quoted(state)),
+        };
+        Self { options: Options::new(state), server: server.map(|url| Server { url }), suffix }
     }
 
     /// A command of ours as it has to be typed here.
@@ -121,31 +148,44 @@ fn quiet_opening() {
     }));
 }
 
+/// What the verb does. On the heap: what a server holds while it works is more than others need.
+fn carried_out<'a>(
+    verb: Verb,
+    context: &'a Context,
+    output: &'a mut Output,
+) -> Pin<Box<dyn Future<Output = Result<Exit, Failure>> + 'a>> {
+    Box::pin(async move {
+        match verb {
+            Verb::Run(args) => run::execute(args, context, output).await,
+            Verb::Resume(args) => resume::execute(args, context, output).await,
+            Verb::Watch(args) => watch::execute(args, context, output).await,
+            Verb::Serve(args) => serve::execute(args, context, output).await,
+            Verb::Token(args) => token::execute(args, context, output).await,
+            Verb::List(args) => list::execute(args, context, output).await,
+            Verb::Show(args) => show::execute(args, context, output).await,
+            Verb::Items(args) => items::execute(args, context, output).await,
+            Verb::Effects(args) => effects::execute(args, context, output).await,
+            Verb::DeadLetters(args) => dead_letters::execute(args, context, output).await,
+            Verb::Events(args) => events::execute(args, context, output).await,
+            Verb::Cancel(args) => cancel::execute(args, context, output).await,
+            Verb::Pause(args) => pause::execute(args, context, output).await,
+            Verb::Unpause(args) => unpause::execute(args, context, output).await,
+            Verb::Close(args) => close::execute(args, context, output).await,
+            Verb::Signal(args) => signal::execute(args, context, output).await,
+            Verb::Check(args) => check::execute(&args, output),
+            Verb::Doctor(args) => doctor::execute(&args, output).await,
+            Verb::Graph(args) => graph::execute(&args, output),
+            Verb::State(args) => state::execute(args, context, output).await,
+            Verb::Sandbox(args) => sandbox::execute(args, context, output).await,
+        }
+    })
+}
+
 /// Executes a command line that was parsed.
 pub async fn execute(cli: Cli, output: &mut Output) -> Exit {
     let json = cli.json;
-    let context = Context::new(&cli.state);
-    let done = match cli.verb {
-        Verb::Run(args) => run::execute(args, &context, output).await,
-        Verb::Resume(args) => resume::execute(args, &context, output).await,
-        Verb::Watch(args) => watch::execute(args, &context, output).await,
-        Verb::List(args) => list::execute(args, &context, output).await,
-        Verb::Show(args) => show::execute(args, &context, output).await,
-        Verb::Items(args) => items::execute(args, &context, output).await,
-        Verb::Effects(args) => effects::execute(args, &context, output).await,
-        Verb::DeadLetters(args) => dead_letters::execute(args, &context, output).await,
-        Verb::Events(args) => events::execute(args, &context, output).await,
-        Verb::Cancel(args) => cancel::execute(args, &context, output).await,
-        Verb::Pause(args) => pause::execute(args, &context, output).await,
-        Verb::Unpause(args) => unpause::execute(args, &context, output).await,
-        Verb::Close(args) => close::execute(args, &context, output).await,
-        Verb::Signal(args) => signal::execute(args, &context, output).await,
-        Verb::Check(args) => check::execute(&args, output),
-        Verb::Doctor(args) => doctor::execute(&args, output).await,
-        Verb::Graph(args) => graph::execute(&args, output),
-        Verb::State(args) => state::execute(args, &context, output).await,
-        Verb::Sandbox(args) => sandbox::execute(args, &context, output).await,
-    };
+    let context = Context::new(&cli.state, cli.server);
+    let done = carried_out(cli.verb, &context, output).await;
     match (done, output.flush()) {
         (Ok(exit), Ok(()) | Err(Failure::Closed)) => exit,
         (Err(failure), _) | (Ok(_), Err(failure)) if json => failure.report_json(&context, output),

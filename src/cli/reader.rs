@@ -24,6 +24,10 @@ pub(super) const PAUSE: Duration = Duration::from_millis(50);
 /// Opens the state directory to work in it. Another engine that answers ends that at once; a read
 /// that holds the store for a moment does not.
 pub(super) async fn open_to_work(context: &Context) -> Result<Engine, Failure> {
+    if context.server.is_some() {
+        let detail = "this works in a state directory, and a server was named instead";
+        return Err(Problem::new(ProblemKind::Invalid, code::USAGE, detail).next("milepost --help").into());
+    }
     let deadline = Instant::now() + PATIENCE;
     loop {
         match Engine::open(&context.options).await {
@@ -39,7 +43,7 @@ pub(super) async fn open_to_work(context: &Context) -> Result<Engine, Failure> {
 }
 
 /// The engine beside us, if there is one and it answers.
-async fn answering(options: &Options) -> Result<Option<Client>, Failure> {
+pub(super) async fn answering(options: &Options) -> Result<Option<Client>, Failure> {
     let Some(client) = Client::beside(options)? else { return Ok(None) };
     match client.runs(&RunFilter { limit: Some(1), ..RunFilter::default() }).await {
         Ok(_) => Ok(Some(client)),
@@ -62,6 +66,9 @@ pub(super) enum Reader {
 impl Reader {
     /// Finds out where reads come from.
     pub(super) async fn open(context: &Context) -> Result<Self, Failure> {
+        if let Some(server) = &context.server {
+            return Ok(Self::Beside(server.client()?));
+        }
         let options = &context.options;
         if !options.state.is_dir() {
             return Ok(Self::Nothing(options.state().to_string()));
@@ -93,7 +100,7 @@ impl Reader {
         match self {
             Self::Beside(client) => Ok(client.runs(filter).await?),
             Self::Store { archive, .. } => Ok(archive.runs(filter)?),
-            Self::Nothing(_) => Ok(RunList { runs: Vec::new(), total: 0 }),
+            Self::Nothing(_) => Ok(RunList { runs: Vec::new(), total: 0, next: None }),
         }
     }
 

@@ -1,11 +1,13 @@
 //! `milepost dead-letters redrive`: a resume of dead letters and of nothing else.
 
+use super::actor::somebody;
 use super::dead_letters::Which;
 use super::exit::Exit;
 use super::failure::{Failure, say_next};
 use super::output::Output;
 use super::reader::Reader;
-use super::{Context, attend, resume};
+use super::{Context, attend, remote, resume};
+use crate::app::Asked;
 use crate::view::{
     Archive, ITEMS_DEAD_LETTERED, Problem, ProblemKind, ResumeTerms, UnitStatus, argument, code,
 };
@@ -59,6 +61,9 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
     if args.plan {
         return show_plan(&args, context, output).await;
     }
+    if let Some(client) = remote::server(context).await? {
+        return remote::resume(&client, &args.run, args.terms(), None, args.json, context, output).await;
+    }
     let (engine, _serving) = attend::open(context, output).await?;
     let archive = engine.archive();
     let run = archive.find(&args.run)?.id;
@@ -67,7 +72,7 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
     }
     let terms = args.terms();
     let plan = archive.plan_view(&engine.plan(run, &terms).await?)?;
-    let running = engine.resume(run, &terms, None).await?;
+    let running = engine.resume(run, &terms, Asked { by: Some(&somebody()), expected: None }).await?;
     output.say(&resume::summary(&plan));
     attend::to_end(&engine, running, args.json, context, output).await
 }

@@ -1,11 +1,13 @@
 //! `milepost resume`: goes on with a run, or says what that would do.
 
+use super::actor::somebody;
 use super::exit::Exit;
 use super::failure::{Failure, say_next};
 use super::output::{BOLD, Output};
 use super::reader::Reader;
 use super::table::{self, Table};
-use super::{Context, attend, phrase};
+use super::{Context, attend, phrase, remote};
+use crate::app::Asked;
 use crate::view::{Acceptance, DefinitionChoice, PlanView, ResumeTerms};
 
 /// Doubts listed one by one; the rest is counted.
@@ -83,11 +85,16 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
     if args.plan {
         return show_plan(&args, context, output).await;
     }
+    if let Some(client) = remote::server(context).await? {
+        let terms = args.terms();
+        return remote::resume(&client, &args.run, terms, args.expect, args.json, context, output).await;
+    }
     let (engine, _serving) = attend::open(context, output).await?;
     let (archive, terms) = (engine.archive(), args.terms());
     let run = archive.find(&args.run)?.id;
     let plan = archive.plan_view(&engine.plan(run, &terms).await?)?;
-    let running = engine.resume(run, &terms, args.expect.as_deref()).await?;
+    let asked = Asked { expected: args.expect.as_deref(), by: Some(&somebody()) };
+    let running = engine.resume(run, &terms, asked).await?;
     output.say(&summary(&plan));
     attend::to_end(&engine, running, args.json, context, output).await
 }

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use super::actor::somebody;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
-use super::{Context, attend};
+use super::{Context, attend, remote};
 use crate::app::{Start, Started};
 
 /// Longest start key: it is a key of the store.
@@ -48,8 +49,12 @@ pub(super) struct Args {
 }
 
 pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) -> Result<Exit, Failure> {
+    if let Some(client) = remote::server(context).await? {
+        let order = remote::order(&args.file, &args.input, args.profile, context)?;
+        return remote::start(&client, &order, args.key.as_deref(), args.json, context, output).await;
+    }
     let (engine, _serving) = attend::open(context, output).await?;
-    let start = Start { file: args.file, input: args.input, profile: args.profile };
+    let start = Start { file: args.file, input: args.input, profile: args.profile, by: Some(somebody()) };
     let running = match &args.key {
         None => engine.start(start).await?,
         Some(key) => match engine.start_once(start, key).await? {

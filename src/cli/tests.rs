@@ -1,5 +1,6 @@
 //! Command lines against a running engine that is a fake archive behind a real socket.
 
+mod engine;
 mod ledger;
 
 use std::io;
@@ -8,10 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tempfile::TempDir;
 
 use super::*;
-use crate::core::cell::SettleBy;
-use crate::core::resume::{Doubt, ResumePlan, Share};
-use crate::server::{self, Service, Serving};
-use crate::view::{Acted, Archive, Order, fake};
+use crate::server::{self, Anonymous, Service, Serving};
+use crate::view::{Archive, fake};
+use engine::FakeEngine;
 
 #[derive(Clone, Default)]
 struct Written(Arc<Mutex<Vec<u8>>>);
@@ -58,13 +58,7 @@ impl Site {
 
     fn showing(archive: Archive) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let planner = Arc::new(|run, _| -> server::Planning { Box::pin(async move { Ok(plan(run)) }) });
-        let actor =
-            Arc::new(|run, order| -> server::Acting { Box::pin(async move { Ok(acted(run, order)) }) });
-        let keeper = Arc::new(|_| -> server::BackingUp { Box::pin(async { Err(server::ending()) }) });
-        let signaller = Arc::new(|_| -> server::Signalling { Box::pin(async { Err(server::ending()) }) });
-        let kept = Arc::new(|| -> server::ListingSignals { Box::pin(async { Ok(Vec::new()) }) });
-        let service = Service { archive, planner, actor, signaller, kept, keeper };
+        let service = Service { archive, operator: Arc::new(FakeEngine), anonymous: Anonymous::Nothing };
         let serving = server::listen(&Options::new(directory.path()), service).unwrap();
         Self { directory, _serving: serving }
     }
@@ -84,40 +78,6 @@ impl Site {
     async fn said(&self, arguments: &str) -> String {
         let (exit, out, err) = self.milepost(arguments).await;
         format!("exit {exit}\n--- stdout\n{out}--- stderr\n{err}")
-    }
-}
-
-fn acted(run: crate::core::id::RunId, order: Order) -> Acted {
-    let Order { action, by } = order;
-    assert!(!by.is_empty());
-    let message = format!("{run}: {action:?}");
-    let next = vec!["milepost list".to_owned()];
-    Acted { run, status: crate::core::run::Status::Failed, message, next }
-}
-
-fn plan(run: crate::core::id::RunId) -> ResumePlan {
-    ResumePlan {
-        run,
-        hash: "4f1c2a".into(),
-        reuse: vec![
-            Share { step: "publish".into(), items: 3, reason: String::new() },
-            Share { step: "pim".into(), items: 2, reason: String::new() },
-        ],
-        execute: vec![Share { step: "pim".into(), items: 1, reason: "never ran".into() }],
-        in_doubt: vec![Doubt {
-            step: "publish".into(),
-            item: Some(3),
-            attempt: 1,
-            settle_by: SettleBy::Repeat,
-        }],
-        doubts: 1,
-        done: 0,
-        stays: vec![Share {
-            step: "validate".into(),
-            items: 1,
-            reason: "InvalidRecord: the record will not change".into(),
-        }],
-        changes: crate::core::redefine::Changes::default(),
     }
 }
 
@@ -378,9 +338,9 @@ async fn without_a_state_directory_nothing_is_made() {
 
 #[test]
 fn commands_that_we_name_work_where_they_are_read() {
-    let context = Context::new(Path::new("/data/my state"));
+    let context = Context::new(Path::new("/data/my state"), None);
     assert_eq!(context.command("milepost list"), "milepost list --state '/data/my state'");
     if std::env::var_os("MILEPOST_STATE").is_none() {
-        assert_eq!(Context::new(Path::new("state")).command("milepost list"), "milepost list");
+        assert_eq!(Context::new(Path::new("state"), None).command("milepost list"), "milepost list");
     }
 }

@@ -42,6 +42,8 @@ pub struct Patient<'a> {
     pub uses: Vec<Use<'a>>,
     /// The triggers that hear over it.
     pub triggers: Vec<&'a Trigger>,
+    /// The names of the hooks that hear from it.
+    pub hooks: Vec<&'a str>,
 }
 
 /// One step that works over the connection.

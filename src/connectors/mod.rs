@@ -13,6 +13,7 @@ pub mod pimcore;
 pub mod redis;
 pub mod sandbox;
 mod settings;
+pub mod webhook;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -25,7 +26,7 @@ pub use examine::{Diagnosis, Health, Patient, Use};
 
 use crate::core::catalog::{Catalog, ConnectionKind, Descriptor, TriggerKind};
 use crate::core::workflow::{self, Connection, Step};
-use crate::ports::{Clock, Keys, OwnQueue, Queue, Signals, Trigger, Worker};
+use crate::ports::{Announcer, Clock, Keys, Marks, OwnQueue, Queue, Signals, Trigger, Worker};
 
 /// What a connector is made from.
 pub struct Site<'a> {
@@ -119,13 +120,25 @@ const CONNECTORS: &[Entry] = &[
     entry(builtin::signal::DESCRIPTOR, &[(Over::Any, wait_for_signals)]),
     entry(builtin::fail::DESCRIPTOR, &[(Over::Any, builtin::fail::build)]),
     entry(builtin::alert::DESCRIPTOR, &[(Over::Any, builtin::alert::build)]),
+    entry(webhook::send::SEND, &[(Over::Any, webhook::send::build)]),
     entry(builtin::nothing::DESCRIPTOR, &[(Over::Any, builtin::nothing::build)]),
 ];
 
 /// Over a connection, the other side is asked as well.
 fn wait_for_signals(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
-    let announcer = site.connection.map(|_| pimcore::announcer(site)).transpose()?;
-    builtin::signal::build(site, announcer)
+    let asked = site.connection.map(|connection| announcer(connection, &site.settings)).transpose()?;
+    builtin::signal::build(site, asked)
+}
+
+/// Makes who is asked what the other side announces. The settings have their variables replaced.
+///
+/// # Errors
+/// Every mistake that only the connector can see.
+pub fn announcer(
+    connection: &Connection,
+    settings: &Map<String, Value>,
+) -> Result<Arc<dyn Announcer>, Vec<BuildFault>> {
+    pimcore::announcer(connection, settings)
 }
 
 /// A source over the embedded bus: the queue is the engine's own.
@@ -150,6 +163,8 @@ const CONNECTIONS: &[ConnectionKind] = &[
     sandbox::CONNECTION,
     redis::CONNECTION,
     aws::CONNECTION,
+    webhook::CONNECTION,
+    webhook::send::RECEIVER,
 ];
 
 /// A source that is a file of this machine.
@@ -166,15 +181,27 @@ fn source_of_objects(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
 pub struct Post<'a> {
     /// The checked trigger.
     pub trigger: &'a workflow::Trigger,
-    /// The connection's fields with `${env:NAME}` replaced.
+    /// The connection's fields with `${env:NAME}` replaced; empty without a connection.
     pub settings: Map<String, Value>,
+    /// The name under which it remembers.
+    pub of: String,
+    /// The folder of the workflow file: relative paths begin there.
+    pub base: &'a Path,
+    /// What triggers remember.
+    pub marks: Arc<dyn Marks>,
+    /// The engine's time.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// Makes what listens for a trigger.
 type MakeTrigger = fn(&Post<'_>) -> Result<Arc<dyn Trigger>, Vec<BuildFault>>;
 
 /// Every kind of trigger of this binary.
-const TRIGGERS: &[(TriggerKind, MakeTrigger)] = &[(aws::S3_CREATED, aws::build_s3_created)];
+const TRIGGERS: &[(TriggerKind, MakeTrigger)] = &[
+    (aws::S3_CREATED, aws::build_s3_created),
+    (builtin::folder::FILE_CREATED, builtin::folder::build),
+    (builtin::schedule::SCHEDULE, builtin::schedule::build),
+];
 
 /// What a workflow file may name.
 pub fn catalog() -> Catalog {
@@ -183,6 +210,8 @@ pub fn catalog() -> Catalog {
         connections: CONNECTIONS.to_vec(),
         key_stores: vec![bus::CONNECTION.name, redis::CONNECTION.name],
         triggers: TRIGGERS.iter().map(|(kind, _)| *kind).collect(),
+        senders: vec![webhook::CONNECTION.name, sandbox::CONNECTION.name],
+        announcers: vec![pimcore::CONNECTION.name, sandbox::CONNECTION.name],
     }
 }
 
@@ -245,6 +274,7 @@ pub async fn examine(patient: &Patient<'_>) -> Vec<Diagnosis> {
         _ if has_stand_ins => vec![Diagnosis::good("stand-ins of the engine's own process")],
         "aws" | "s3" => aws::examine(patient).await,
         "redis" => vec![redis::examine(patient.settings).await],
+        "webhook" => webhook::examine(patient.settings, &patient.hooks),
         _ => {
             let mut found = Vec::new();
             for used in &patient.uses {
@@ -253,6 +283,7 @@ pub async fn examine(patient: &Patient<'_>) -> Vec<Diagnosis> {
                     ("medusa.upsert", _) => medusa::examine(&used.site).await,
                     ("http.request", _) => http::examine(&used.site).await,
                     ("http.upsert", _) => http::upsert::examine(&used.site).await,
+                    ("webhook.send", _) => webhook::send::examine(&used.site),
                     (_, Some(source)) => examine::file(source),
                     (_, None) => continue,
                 };

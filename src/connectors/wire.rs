@@ -4,7 +4,7 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use reqwest::{Client, RequestBuilder, redirect};
+use reqwest::{Client, ClientBuilder, RequestBuilder, redirect};
 use serde_json::Value;
 
 use super::BuildFault;
@@ -31,9 +31,14 @@ pub(crate) enum Redirects {
 /// 5 s (`server.keepAliveTimeout`); a request that met with that would be a doubt for nothing.
 const IDLE_MAX: Duration = Duration::from_secs(4);
 
-/// Makes a client; each request may take `timeout`. The TLS provider is installed here, once per
-/// process, because reqwest is built without one of its own.
+/// Makes a client; each request may take `timeout`.
 pub(crate) fn client(timeout: Duration, redirects: Redirects) -> Result<Client, BuildFault> {
+    built(builder(timeout, redirects))
+}
+
+/// What a client is made from. The TLS provider is installed here, once per process, because reqwest is
+/// built without one of its own.
+pub(crate) fn builder(timeout: Duration, redirects: Redirects) -> ClientBuilder {
     // An error says that another connector was first, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let policy = match redirects {
@@ -45,13 +50,16 @@ pub(crate) fn client(timeout: Duration, redirects: Redirects) -> Result<Client, 
         .connect_timeout(timeout.min(CONNECT_MAX))
         .redirect(policy)
         .pool_idle_timeout(IDLE_MAX)
-        .build()
-        .map_err(|error| BuildFault {
-            field: None,
-            place: None,
-            message: format!("failed to make an HTTP client: {error}"),
-            hint: None,
-        })
+}
+
+/// The client itself.
+pub(crate) fn built(builder: ClientBuilder) -> Result<Client, BuildFault> {
+    builder.build().map_err(|error| BuildFault {
+        field: None,
+        place: None,
+        message: format!("failed to make an HTTP client: {error}"),
+        hint: None,
+    })
 }
 
 /// The address of the other side as its connection gives it, without a slash at the end.

@@ -72,6 +72,8 @@ pub enum Kind {
     Late,
     /// A value that belongs under `connections` only; `${env:NAME}` is allowed inside.
     Secret,
+    /// One such value, or a list of them: two while one replaces the other.
+    Secrets,
 }
 
 /// One field.
@@ -147,8 +149,10 @@ pub struct TriggerKind {
     pub uses: &'static str,
     /// One line for help and errors.
     pub summary: &'static str,
-    /// The kinds of connection it works over.
+    /// The kinds of connection it works over; empty when it takes none.
     pub connections: &'static [&'static str],
+    /// Whether a run cannot do without being told what it is about.
+    pub needs_input: bool,
     /// The fields of `with`. Nothing in them is computed.
     pub fields: &'static [Field],
 }
@@ -164,6 +168,10 @@ pub struct Catalog {
     pub key_stores: Vec<&'static str>,
     /// All kinds of triggers.
     pub triggers: Vec<TriggerKind>,
+    /// The names of the kinds of connection that hooks hear from.
+    pub senders: Vec<&'static str>,
+    /// The names of those that can be asked what they announce.
+    pub announcers: Vec<&'static str>,
 }
 
 impl Catalog {

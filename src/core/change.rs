@@ -13,6 +13,7 @@ use super::signal::Awaiting;
 use super::start::StartKey;
 use super::tally::Calls;
 use super::time::Timestamp;
+use super::trigger::Mark;
 
 /// One durable change.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,6 +61,8 @@ pub enum Change {
     Delete(Receipt),
     /// Moves a message to the queue's dead-letter queue.
     Bury(Receipt),
+    /// Puts what a trigger remembers, or forgets it. Unknown ones are no error.
+    Mark(Box<Mark>),
     /// An item begins to wait for a signal. One that is kept, and counts for it, is put into its queue;
     /// else the next one will be.
     Await(Box<Awaiting>),

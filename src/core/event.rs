@@ -42,6 +42,9 @@ pub enum RunEvent {
     Resumed {
         /// The plan that was carried out.
         plan: String,
+        /// Who asked for it; left out when nobody did: an engine goes on with what was interrupted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
     },
     /// It goes on under another definition. From any status that can be resumed.
     Redefined {
@@ -112,6 +115,11 @@ pub enum RunEvent {
     Released {
         /// Who.
         #[serde(default)]
+        by: String,
+    },
+    /// A person let a run begin that the server held; changes nothing about the run. From any state.
+    Unheld {
+        /// Who.
         by: String,
     },
     /// A person said what became of an effect; changes nothing about the run. From any state.
@@ -189,6 +197,7 @@ impl RunEvent {
         matches!(
             self,
             Self::Alert { .. }
+                | Self::Unheld { .. }
                 | Self::Remarked { .. }
                 | Self::Settled { .. }
                 | Self::Dropped { .. }

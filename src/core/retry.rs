@@ -87,6 +87,30 @@ impl Outcome {
         }
     }
 
+    /// The same end of an attempt of which the other side took a part before.
+    ///
+    /// The ledger knows three things of an effect: done, surely not done, perhaps; and the effect is the
+    /// whole of it. So:
+    ///
+    /// - What is to be tried again is a doubt. "Surely not done" would be said of a product that has a new
+    ///   title already, for as long as the pause lasts, or for good if nobody comes back.
+    /// - What is refused for good stays refused: that the product is not what it should be is certain, and
+    ///   a look could only say the same. A doubt would cost that look and an attempt, whose refusal then
+    ///   no longer knows of the part that is there; so its words say it.
+    #[must_use]
+    pub fn in_part(self) -> Self {
+        let told = |fault: Fault| Fault::new(fault.name, format!("done in part: {}", fault.message));
+        match self {
+            Self::Refused { fault, again: Again::Never } => {
+                Self::Refused { fault: told(fault), again: Again::Never }
+            }
+            Self::Refused { fault, again: Again::Later | Again::After(_) } | Self::Unclear(fault) => {
+                Self::Unclear(told(fault))
+            }
+            Self::Done(_) | Self::Skipped(_) => self,
+        }
+    }
+
     /// The other side holds what it should.
     pub fn is_accepted(&self) -> bool {
         matches!(self, Self::Done(_) | Self::Skipped(_))

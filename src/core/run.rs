@@ -13,6 +13,8 @@ use super::steer::Steer;
 use super::tally::Counts;
 use super::time::Timestamp;
 
+pub use super::origin::Origin;
+
 /// Where a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -100,6 +102,9 @@ pub struct Run {
     /// The trigger that started it, by its name; `None`: a person did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trigger: Option<String>,
+    /// Who started it, when a person or a program did; runs of older builds do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_by: Option<String>,
     /// What identifies each outside system, without secrets, as it was pinned (rule R8).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub connections: BTreeMap<String, Map<String, Value>>,
@@ -182,27 +187,6 @@ pub struct Source {
     pub intake: Option<Intake>,
 }
 
-/// What was read, in the words of the system that holds it, so that a person can find the very same
-/// content there.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
-    /// How many bytes it has, as it is stored there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bytes: Option<u64>,
-    /// The entity tag, without its quotes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub etag: Option<String>,
-    /// The version, where the system keeps versions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
-    /// The checksum that the system gave, as `algorithm:value`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub checksum: Option<String>,
-    /// Whether what was read has that checksum; a checksum of checksums cannot be compared.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub verified: bool,
-}
-
 impl Run {
     /// A run that is accepted and not begun.
     pub fn queued(id: RunId, workflow: &str, file: &str, definition: &str, started_at: Timestamp) -> Self {
@@ -225,6 +209,7 @@ impl Run {
             version: None,
             key: None,
             trigger: None,
+            started_by: None,
             connections: BTreeMap::new(),
             revisions: BTreeMap::new(),
             steer: Steer::default(),

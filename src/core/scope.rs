@@ -30,4 +30,15 @@ pub struct Scope {
     /// The facts that each effect before this step returned (`steps.NAME.FACT`). Outputs of pure
     /// steps are not in here: they reach a step as `item`, without a copy.
     pub steps: Arc<Value>,
+    /// What was sent to a hook; nothing in a run.
+    pub sent: Option<Sent>,
+}
+
+/// What was sent to a hook.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// The body (`body`).
+    pub body: Arc<Value>,
+    /// The headers by their names in lower case (`headers`).
+    pub headers: Arc<Value>,
 }

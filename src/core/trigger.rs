@@ -4,6 +4,7 @@ use super::digest::hex;
 use super::queue::{Stray, Ticket};
 use super::version::Version;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// Digits of a digest in a start key: half of a SHA-256, so that two starts never share a key.
@@ -17,8 +18,35 @@ pub struct Occasion {
     /// What tells this occasion from every other one of the trigger, and is the same however often
     /// it is told.
     pub identity: String,
-    /// How new the subject is (rule R6).
-    pub version: Version,
+    /// How new the subject is (rule R6); `None`: as new as its run.
+    pub version: Option<Version>,
+}
+
+/// What becomes of what happens while a workflow has no room for another run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenBusy {
+    /// It stays where it is: nothing is listened to meanwhile.
+    Stays,
+    /// Its run is recorded, and waits in line.
+    Waits,
+    /// It is passed over, when a run that the trigger started has not ended.
+    Skips,
+}
+
+/// Something that a trigger remembers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// The trigger, as [`name_of`] names it.
+    pub of: String,
+    /// What is remembered something of.
+    pub subject: String,
+    /// What; `None` forgets it.
+    pub seen: Option<String>,
+}
+
+/// The name under which a trigger remembers: another one for each workflow, profile and trigger.
+pub fn name_of(workflow: &str, profile: Option<&str>, trigger: &str) -> String {
+    serde_json::json!([workflow, profile, trigger]).to_string()
 }
 
 /// One message about occasions.

@@ -37,6 +37,18 @@ pub struct Workflow {
     pub files: Vec<String>,
     /// What starts runs of it by itself, in the order of the file.
     pub triggers: Vec<Trigger>,
+    /// What others send, and what it means, in the order of the file.
+    pub hooks: Vec<Hook>,
+}
+
+impl Workflow {
+    /// The step whose source is a queue, and that queue; `None`: items come from elsewhere.
+    pub fn queue_source(&self) -> Option<(&str, &str)> {
+        self.steps.iter().find_map(|step| {
+            let queue = step.with.get("source")?.get("queue")?.as_str()?;
+            Some((step.name.as_str(), queue))
+        })
+    }
 }
 
 /// What bounds a run as a whole.
@@ -104,12 +116,37 @@ pub struct Trigger {
     pub name: String,
     /// What kind of trigger it is, for example `s3.created`.
     pub uses: String,
-    /// The connection over which it hears of what happens.
-    pub connection: String,
+    /// The connection over which it hears of what happens; a clock needs none.
+    pub connection: Option<String>,
     /// Its parameters as written.
     pub with: Map<String, Value>,
-    /// The input that says what a run is about.
-    pub input: String,
+    /// The input that says what a run is about, where it wants to know.
+    pub input: Option<String>,
+}
+
+/// What others send to `POST /hooks/NAME`, and what it means: a signal. Texts are as written, with
+/// `${{ }}`.
+#[derive(Clone, Debug)]
+pub struct Hook {
+    /// Its name.
+    pub name: String,
+    /// The connection that says who may send, and how that is proven.
+    pub connection: String,
+    /// The name of the signal.
+    pub signal: String,
+    /// Whether it means anything; without one it always does. Without `${{ }}`.
+    pub when: Option<String>,
+    /// What the signal is about.
+    pub key: String,
+    /// What the sender calls it, where what proves it does not say.
+    pub id: Option<String>,
+    /// How new what it tells of is.
+    pub version: Option<String>,
+    /// What else it says.
+    pub payload: Option<Value>,
+    /// The connection of the system that is asked whether it is so, and how new it is: then what was sent
+    /// is only a hint.
+    pub ask: Option<String>,
 }
 
 /// One step.

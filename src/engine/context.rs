@@ -76,6 +76,7 @@ impl Context {
             item,
             digest: Arc::clone(digest),
             steps: Arc::new(Value::Object(steps)),
+            sent: None,
         })
     }
 

@@ -97,6 +97,8 @@ pub(super) struct Drive {
 pub struct Resumption {
     /// The hash of its plan.
     pub plan: String,
+    /// Who asked for it; `None`: nobody did.
+    pub by: Option<String>,
     /// The items that it works on; `None`: all.
     pub chosen: Option<Arc<Positions>>,
     /// What became of the messages of the dead letters that begin anew.
@@ -105,7 +107,7 @@ pub struct Resumption {
 
 impl From<&str> for Resumption {
     fn from(plan: &str) -> Self {
-        Self { plan: plan.to_owned(), chosen: None, redriven: Vec::new() }
+        Self { plan: plan.to_owned(), by: None, chosen: None, redriven: Vec::new() }
     }
 }
 
@@ -194,8 +196,8 @@ impl Drive {
         let closing = self.run.open_closing();
         match resumption {
             None => self.tell(RunEvent::Started)?,
-            Some(Resumption { plan, chosen, redriven }) => {
-                self.tell(RunEvent::Resumed { plan })?;
+            Some(Resumption { plan, by, chosen, redriven }) => {
+                self.tell(RunEvent::Resumed { plan, by })?;
                 for what in redriven {
                     self.mail.expect_more();
                     self.tell(what)?;

@@ -18,6 +18,7 @@ mod finish;
 mod gate;
 mod inflow;
 pub mod key;
+pub mod made;
 mod mail;
 mod note;
 mod poll;

@@ -33,6 +33,8 @@ pub(super) struct Roots {
     input: Part,
     item: Part,
     steps: Part,
+    body: Part,
+    headers: Part,
     run: bool,
 }
 
@@ -63,7 +65,14 @@ impl Roots {
             }
         };
         let run = part("run") != Part::Nothing;
-        Self { input: part("input"), item: part("item"), steps: part("steps"), run }
+        Self {
+            input: part("input"),
+            item: part("item"),
+            steps: part("steps"),
+            body: part("body"),
+            headers: part("headers"),
+            run,
+        }
     }
 }
 
@@ -124,7 +133,7 @@ thread_local! {
     /// Expressions this thread has parsed. The evaluator's values are not `Send`.
     static PARSED: RefCell<HashMap<Arc<str>, Rc<Compiled>>> = RefCell::new(HashMap::new());
     /// The parts of the last scope: many expressions look at one item in a row.
-    static LAST: RefCell<[Option<Entered>; 3]> = const { RefCell::new([None, None, None]) };
+    static LAST: RefCell<[Option<Entered>; 5]> = const { RefCell::new([const { None }; 5]) };
 }
 
 fn compiled(text: &Arc<str>) -> Result<Rc<Compiled>, Fault> {
@@ -145,10 +154,13 @@ fn compiled(text: &Arc<str>) -> Result<Rc<Compiled>, Fault> {
 
 /// The object that the expression looks at.
 fn data(roots: &Roots, scope: &Scope) -> JValue {
+    let sent = scope.sent.as_ref();
     let parts = [
-        ("input", &roots.input, &scope.input),
-        ("item", &roots.item, &scope.item),
-        ("steps", &roots.steps, &scope.steps),
+        ("input", &roots.input, Some(&scope.input)),
+        ("item", &roots.item, Some(&scope.item)),
+        ("steps", &roots.steps, Some(&scope.steps)),
+        ("body", &roots.body, sent.map(|sent| &sent.body)),
+        ("headers", &roots.headers, sent.map(|sent| &sent.headers)),
     ];
     let run = roots.run.then(|| {
         let id = ("id".to_owned(), JValue::from(scope.run.to_string()));
@@ -157,7 +169,7 @@ fn data(roots: &Roots, scope: &Scope) -> JValue {
     });
     LAST.with_borrow_mut(|last| {
         let converted = parts.into_iter().zip(last).filter_map(|((root, part, value), last)| {
-            entered(part, value, last).map(|converted| (root.to_owned(), converted))
+            entered(part, value?, last).map(|converted| (root.to_owned(), converted))
         });
         JValue::object(converted.chain(run).collect())
     })

@@ -1,6 +1,7 @@
 //! Expressions: JSONata inside `${{ }}`, one evaluator with one rule in every field.
 //!
-//! An expression looks at one object: `{ input, item, steps, run: { id, started_at } }`.
+//! An expression looks at one object: `{ input, item, steps, run: { id, started_at } }`; that of a hook
+//! at what was sent to it: `{ body, headers }`.
 //!
 //! - A text that is one expression becomes the value of that expression; a text with expressions
 //!   inside becomes text, and only texts, numbers and booleans may stand inside a text.

@@ -21,6 +21,8 @@ enum Root {
     Input,
     Item,
     Steps,
+    Body,
+    Headers,
     RunId,
     RunStartedAt,
 }
@@ -44,6 +46,8 @@ impl PlainPath {
             "input" => Root::Input,
             "item" => Root::Item,
             "steps" => Root::Steps,
+            "body" => Root::Body,
+            "headers" => Root::Headers,
             "run" if names == ["id"] => Root::RunId,
             "run" if names == ["started_at"] => Root::RunStartedAt,
             _ => return None,
@@ -61,6 +65,11 @@ impl PlainPath {
             Root::Input => &*scope.input,
             Root::Item => &*scope.item,
             Root::Steps => &*scope.steps,
+            Root::Body | Root::Headers => match scope.sent.as_ref() {
+                Some(sent) if self.root == Root::Body => &*sent.body,
+                Some(sent) => &*sent.headers,
+                None => return Some(Found(None)),
+            },
             Root::RunId => return Some(Found(Some(Cow::Owned(scope.run.to_string().into())))),
             Root::RunStartedAt => {
                 return Some(Found(Some(Cow::Owned(super::value::instant(scope.started_at).into()))));

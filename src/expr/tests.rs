@@ -18,6 +18,7 @@ fn scope(item: Value) -> Scope {
         item: Arc::new(item),
         digest: Arc::default(),
         steps: Arc::new(json!({ "pim": { "id": "p-1" } })),
+        sent: None,
     }
 }
 

@@ -27,6 +27,9 @@ pub trait Signals: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Awaiting>, StoreError>;
 
+    /// The signal that is kept under this one's name, key and ID, if there is one.
+    fn kept_signal(&self, signal: &Signal) -> Result<Option<Kept>, StoreError>;
+
     /// Every signal that is kept.
     fn kept_signals(&self) -> Result<Vec<Kept>, StoreError>;
 }

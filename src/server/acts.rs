@@ -1,32 +1,185 @@
-//! What is done to a run: the one path that is not only read.
+//! What is done: the paths that are not only read.
 
-use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde::Serialize;
 
+use super::gate::{Caller, Way};
 use super::{Service, problem, reads};
-use crate::view::{Order, Problem, ProblemKind, code};
+use crate::core::id::RunId;
+use crate::core::run::Status;
+use crate::view::{
+    Acted, Admitted, Order, Problem, ProblemKind, QueueView, ResumeOrder, StartOrder, TokenOrder,
+    UnholdOrder, code,
+};
+
+/// The header whose value starts a run once.
+const START_KEY: &str = "idempotency-key";
+/// Longest start key: it is a key of the store.
+const START_KEY_MAX: usize = 200;
+
+type Sent<T> = Result<Json<T>, JsonRejection>;
 
 pub(super) async fn act(
     State(service): State<Service>,
+    Extension(caller): Extension<Caller>,
     Path(run): Path<String>,
-    order: Result<Json<Order>, JsonRejection>,
+    order: Sent<Order>,
 ) -> Response {
-    let order = match order {
-        Ok(Json(order)) => order,
-        Err(rejection) => {
-            let detail = rejection.body_text();
-            return problem::response(&Problem::new(ProblemKind::Invalid, code::API_BODY, detail));
-        }
-    };
-    let archive = service.archive.clone();
-    let acted = match reads::waiting(move || archive.find(&run)).await {
-        Ok(run) => (service.actor)(run.id, order).await,
+    answer(match read(order) {
+        Ok(order) => acted(&service, &caller, &run, order).await,
         Err(problem) => Err(problem),
-    };
-    match acted {
-        Ok(acted) => Json(acted).into_response(),
+    })
+}
+
+/// Does something to a run, in the name of whoever asks.
+pub(super) async fn acted(
+    service: &Service,
+    caller: &Caller,
+    run: &str,
+    order: Order,
+) -> Result<Acted, Problem> {
+    let order = Order { by: caller.named(order.by), action: order.action };
+    service.operator.act(found(service, run).await?, order).await
+}
+
+pub(super) async fn start(
+    State(service): State<Service>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    order: Sent<StartOrder>,
+) -> Response {
+    let asked = read(order).and_then(|order| Ok((order, start_key(&headers)?)));
+    match asked {
+        Ok((order, key)) => admitted(started(&service, &caller, order, key).await),
+        Err(problem) => problem::response(&problem),
+    }
+}
+
+/// Starts a run, in the name of whoever asks.
+pub(super) async fn started(
+    service: &Service,
+    caller: &Caller,
+    order: StartOrder,
+    key: Option<String>,
+) -> Result<Admitted, Problem> {
+    if order.file.is_some() && caller.way == Way::Network {
+        let detail = "a file is only named over the socket; over the network name a workflow that is served";
+        return Err(Problem::new(ProblemKind::Forbidden, code::SCOPE, detail));
+    }
+    let order = StartOrder { by: caller.named(order.by.clone()), ..order };
+    service.operator.start(order, key, caller.way).await
+}
+
+pub(super) async fn resume(
+    State(service): State<Service>,
+    Extension(caller): Extension<Caller>,
+    Path(run): Path<String>,
+    order: Sent<ResumeOrder>,
+) -> Response {
+    admitted(match read(order) {
+        Ok(order) => resumed(&service, &caller, &run, order).await,
+        Err(problem) => Err(problem),
+    })
+}
+
+/// Goes on with a run, in the name of whoever asks.
+pub(super) async fn resumed(
+    service: &Service,
+    caller: &Caller,
+    run: &str,
+    order: ResumeOrder,
+) -> Result<Admitted, Problem> {
+    let order = ResumeOrder { by: caller.named(order.by.clone()), ..order };
+    service.operator.resume(found(service, run).await?, order).await
+}
+
+pub(super) async fn unpause(
+    State(service): State<Service>,
+    Extension(caller): Extension<Caller>,
+    order: Sent<UnholdOrder>,
+) -> Response {
+    answer(match read(order) {
+        Ok(order) => unheld(&service, &caller, order).await,
+        Err(problem) => Err(problem),
+    })
+}
+
+/// Lets begin what is held, in the name of whoever asks.
+pub(super) async fn unheld(
+    service: &Service,
+    caller: &Caller,
+    order: UnholdOrder,
+) -> Result<QueueView, Problem> {
+    service.operator.unhold(order.what, caller.named(order.by)).await
+}
+
+async fn found(service: &Service, run: &str) -> Result<RunId, Problem> {
+    let (archive, run) = (service.archive.clone(), run.to_owned());
+    Ok(reads::waiting(move || archive.find(&run)).await?.id)
+}
+
+pub(super) async fn queue(State(service): State<Service>) -> Response {
+    answer(service.operator.queue())
+}
+
+/// The files are read anew each time, which may wait.
+pub(super) async fn workflows(State(service): State<Service>) -> Response {
+    answer(reads::waiting(move || service.operator.workflows()).await)
+}
+
+pub(super) async fn examine(State(service): State<Service>, Path(workflow): Path<String>) -> Response {
+    answer(service.operator.examine(workflow).await)
+}
+
+pub(super) async fn tokens(State(service): State<Service>) -> Response {
+    answer(service.operator.tokens())
+}
+
+pub(super) async fn create_token(State(service): State<Service>, order: Sent<TokenOrder>) -> Response {
+    answer(match read(order) {
+        Ok(order) => service.operator.create_token(order).await,
+        Err(problem) => Err(problem),
+    })
+}
+
+pub(super) async fn revoke_token(State(service): State<Service>, Path(name): Path<String>) -> Response {
+    answer(service.operator.revoke_token(name).await)
+}
+
+fn start_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get(START_KEY) else { return Ok(None) };
+    match value.to_str() {
+        Ok(key) if (1..=START_KEY_MAX).contains(&key.len()) => Ok(Some(key.to_owned())),
+        _ => {
+            let detail = format!("an Idempotency-Key has 1 to {START_KEY_MAX} visible letters");
+            Err(Problem::new(ProblemKind::Invalid, code::API_QUERY, detail))
+        }
+    }
+}
+
+pub(super) fn read<T>(sent: Sent<T>) -> Result<T, Problem> {
+    let invalid =
+        |rejection: JsonRejection| Problem::new(ProblemKind::Invalid, code::API_BODY, rejection.body_text());
+    sent.map(|Json(value)| value).map_err(invalid)
+}
+
+/// 202 while it waits for its turn; 200 when it goes on, or was there before.
+fn admitted(admitted: Result<Admitted, Problem>) -> Response {
+    match admitted {
+        Ok(run) if run.started && run.status == Status::Queued => {
+            (StatusCode::ACCEPTED, Json(run)).into_response()
+        }
+        other => answer(other),
+    }
+}
+
+pub(super) fn answer<T: Serialize>(done: Result<T, Problem>) -> Response {
+    match done {
+        Ok(value) => Json(value).into_response(),
         Err(problem) => problem::response(&problem),
     }
 }

@@ -31,7 +31,7 @@ pub(super) async fn backup(
     if !request.file.is_absolute() {
         return problem::response(&invalid("the path of a backup has to be absolute".to_owned()));
     }
-    match (service.keeper)(request.file).await {
+    match service.operator.backup(request.file).await {
         Ok(backup) => Json(backup).into_response(),
         Err(problem) => problem::response(&problem),
     }

@@ -1,117 +1,63 @@
-//! The HTTP API: everything that can be asked about runs and done to them. One router, whatever it listens on; now
-//! a Unix socket in the state directory.
+//! The HTTP API: everything that can be asked about runs and done to them, and beside it the page for people
+//! (`page`). One router, whatever it listens on: a Unix socket in the state directory, and TCP.
 //!
-//! | path | answers |
-//! | --- | --- |
-//! | `/v1/runs?status&workflow&limit` | the runs, newest first |
-//! | `/v1/runs/{run}` | one run with its steps |
-//! | `/v1/runs/{run}/items?status&step&after&limit` | a page of its items |
-//! | `/v1/runs/{run}/items/{item}` | everything about one item |
-//! | `/v1/runs/{run}/events?from&limit` | a page of its events |
-//! | `/v1/runs/{run}/causes?limit` | its dead letters and doubts by cause |
-//! | `/v1/runs/{run}/effects?item&step&verdict&doubt&after&limit` | a page of its effect ledger |
-//! | `/v1/runs/{run}/effect-counts` | how many effects are known how |
-//! | `/v1/dead-letters?run&step&error&before&since&after&limit` | a page of the dead letters of all runs |
-//! | `/v1/runs/{run}/dead-letters/{item}` | everything about an item, its record included |
-//! | `/v1/runs/{run}/plan?terms` | what a resume on these terms (JSON) would do |
-//! | POST `/v1/runs/{run}/actions` | takes an [`Order`] such as `{"action": "close", "by": "ana"}` |
-//! | POST `/v1/signals` | takes a signal in: `{"signal", "key", "id"}`, and what else [`Sent`] has |
-//! | `/v1/signals` | the signals that are kept, newest first |
-//! | `POST /v1/state/backup` | writes a backup to `{"file"}`, a path of the engine's machine |
+//! `routes` is the table of all paths; the router and `/openapi.json` are made from it. `gate` says who
+//! comes in, `network` how connections are bounded, `operator` what is handed on to the engine.
 //!
 //! `{run}` is an ID, a unique prefix, `@latest` or `@failed`. Errors are problem documents
 //! (RFC 9457) with our codes.
 
 mod acts;
 mod care;
+mod gate;
+mod health;
+mod hooks;
+mod live;
+mod network;
+mod openapi;
+mod operator;
+mod page;
 mod problem;
 mod reads;
+mod routes;
+mod session;
 mod signals;
 mod socket;
 #[cfg(test)]
 mod tests;
 
-use std::future::Future;
-use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::middleware::from_fn_with_state;
 
-use crate::core::care::Backup;
-use crate::core::id::RunId;
-use crate::core::resume::ResumePlan;
-use crate::view::{
-    Acted, Archive, Order, Problem, ProblemKind, ResumeTerms, Sent, SignalView, Signalled, code,
-};
+use crate::view::{Archive, Problem, ProblemKind, code};
 
 pub use care::BackupRequest;
+pub use gate::{Access, Anonymous, Way};
+pub use hooks::HookPlace;
+pub use network::{Network, listen_on};
+pub use operator::{Operator, no_hook, no_server};
 pub use socket::{Error, Serving, listen};
-
-/// Plans a resume without doing anything.
-pub type Planner = Arc<dyn Fn(RunId, ResumeTerms) -> Planning + Send + Sync>;
-
-/// A resume plan that is being made.
-pub type Planning = Pin<Box<dyn Future<Output = Result<ResumePlan, Problem>> + Send>>;
-
-/// Does something to a run.
-pub type Actor = Arc<dyn Fn(RunId, Order) -> Acting + Send + Sync>;
-
-/// Something that is being done to a run.
-pub type Acting = Pin<Box<dyn Future<Output = Result<Acted, Problem>> + Send>>;
-/// Takes a backup to a file.
-pub type Keeper = Arc<dyn Fn(PathBuf) -> BackingUp + Send + Sync>;
-
-/// Takes signals in.
-pub type Signaller = Arc<dyn Fn(Sent) -> Signalling + Send + Sync>;
-
-/// A signal that is being taken in.
-pub type Signalling = Pin<Box<dyn Future<Output = Result<Signalled, Problem>> + Send>>;
-
-/// Lists the signals that are kept.
-pub type KeptSignals = Arc<dyn Fn() -> ListingSignals + Send + Sync>;
-
-/// The signals that are kept, being read.
-pub type ListingSignals = Pin<Box<dyn Future<Output = Result<Vec<SignalView>, Problem>> + Send>>;
-
-/// A backup that is being taken.
-pub type BackingUp = Pin<Box<dyn Future<Output = Result<Backup, Problem>> + Send>>;
 
 /// What the API answers from.
 #[derive(Clone)]
 pub struct Service {
     /// The records.
     pub archive: Archive,
-    /// Plans resumes.
-    pub planner: Planner,
     /// Does what is asked for.
-    pub actor: Actor,
-    /// Takes signals in.
-    pub signaller: Signaller,
-    /// Lists them.
-    pub kept: KeptSignals,
-    /// Takes backups.
-    pub keeper: Keeper,
+    pub operator: Arc<dyn Operator>,
+    /// What somebody without a token may do over the network.
+    pub anonymous: Anonymous,
 }
 
-/// The API.
+/// The API, and the page.
 pub fn router(service: Service) -> Router {
-    Router::new()
-        .route("/v1/runs", get(reads::runs))
-        .route("/v1/runs/{run}", get(reads::show))
-        .route("/v1/runs/{run}/items", get(reads::items))
-        .route("/v1/runs/{run}/items/{item}", get(reads::item))
-        .route("/v1/runs/{run}/events", get(reads::events))
-        .route("/v1/runs/{run}/causes", get(reads::causes))
-        .route("/v1/runs/{run}/effects", get(reads::effects))
-        .route("/v1/runs/{run}/effect-counts", get(reads::effect_counts))
-        .route("/v1/dead-letters", get(reads::dead_letters))
-        .route("/v1/runs/{run}/dead-letters/{item}", get(reads::dead_letter))
-        .route("/v1/runs/{run}/plan", get(reads::plan))
-        .route("/v1/runs/{run}/actions", post(acts::act))
-        .route("/v1/signals", get(signals::kept).post(signals::send))
-        .route("/v1/state/backup", post(care::backup))
+    let routes = routes::ROUTES.iter().fold(page::routes(&service), |router, route| {
+        let gate = gate::Gate { service: service.clone(), access: route.access, manner: &gate::API };
+        router.route(route.path, (route.serve)().layer(from_fn_with_state(gate, gate::pass)))
+    });
+    routes
         .fallback(|| async { problem::response(&unknown_path()) })
         .method_not_allowed_fallback(|| async { problem::method_not_allowed() })
         .with_state(service)
@@ -119,7 +65,7 @@ pub fn router(service: Service) -> Router {
 
 /// What is answered while the engine behind the API goes away.
 pub fn ending() -> Problem {
-    Problem::new(ProblemKind::Refused, code::ENGINE_GONE, "the engine is ending").next("milepost list")
+    Problem::new(ProblemKind::Unready, code::ENGINE_GONE, "the engine is ending").next("milepost list")
 }
 
 fn unknown_path() -> Problem {

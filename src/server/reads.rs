@@ -86,6 +86,18 @@ pub(super) async fn effects(
     asked(service, query, move |archive, filter| archive.effects(&run, &filter)).await
 }
 
+pub(super) async fn held_connections(State(service): State<Service>) -> Response {
+    answer(service, Archive::held_connections).await
+}
+
+pub(super) async fn timeline(State(service): State<Service>, Path(run): Path<String>) -> Response {
+    answer(service, move |archive| archive.timeline(&run)).await
+}
+
+pub(super) async fn definition(State(service): State<Service>, Path(run): Path<String>) -> Response {
+    answer(service, move |archive| archive.definition(&run)).await
+}
+
 pub(super) async fn effect_counts(State(service): State<Service>, Path(run): Path<String>) -> Response {
     answer(service, move |archive| archive.effect_counts(&run)).await
 }
@@ -117,7 +129,7 @@ pub(super) async fn plan(
         move || archive.find(&run)
     });
     let planned = match found.await {
-        Ok(run) => (service.planner)(run.id, terms).await,
+        Ok(run) => service.operator.plan(run.id, terms).await,
         Err(problem) => Err(problem),
     };
     match planned {

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use tokio::net::UnixListener;
 use tokio::task::JoinHandle;
 
-use super::{Service, router};
+use super::Service;
+use super::network::serve_socket;
 use crate::config::Options;
 
 /// Longest path a socket can have everywhere: macOS allows 104 bytes with the final zero, Linux
@@ -81,11 +82,7 @@ pub fn listen(options: &Options, service: Service) -> Result<Serving, Error> {
             .map_err(|source| Error::Io { path: note.clone(), source })?,
         None => drop(fs::remove_file(options.socket_note())),
     }
-    let task = tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router(service)).await {
-            tracing::error!(%error, "the socket is no longer served");
-        }
-    });
+    let task = serve_socket(listener, service);
     Ok(Serving { path, note, task })
 }
 

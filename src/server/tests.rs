@@ -1,72 +1,120 @@
 //! The API over a real socket, read with the real client.
 
+mod hook_stories;
+mod network_stories;
+
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener as StdListener;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use bytes::Bytes;
 use tempfile::TempDir;
+use tokio::sync::Semaphore;
 
 use super::*;
 use crate::client::{self, Client};
 use crate::config::Options;
 use crate::core::care::Backup;
+use crate::core::id::RunId;
 use crate::core::ledger::Verdict;
+use crate::core::resume::ResumePlan;
 use crate::core::run::Status;
 use crate::core::time::Timestamp;
-use crate::view::{Action, Doubtful, EffectFilter, ItemFilter, LetterQuery, RunFilter, UnitStatus};
-use crate::view::{When, code, fake};
+use crate::core::token::{Scope, Token};
+use crate::view::{
+    Acted, Action, Delivered, Doubtful, EffectFilter, ItemFilter, LetterQuery, Order, ResumeTerms, RunFilter,
+    Sent, SignalView, Signalled, UnitStatus, When,
+};
+use crate::view::{code, fake};
+use crate::webhook::{Delivery, Headers};
 
-fn service() -> Service {
-    let planner: Planner = Arc::new(|run, terms: ResumeTerms| {
-        Box::pin(async move {
-            if run == RunId(1 << 100) && terms.items == ["a&b", "#4"] {
-                Ok(ResumePlan {
-                    run,
-                    hash: "4f1c".into(),
-                    reuse: vec![],
-                    execute: vec![],
-                    in_doubt: vec![],
-                    doubts: 1,
-                    done: 0,
-                    stays: vec![],
-                    changes: crate::core::redefine::Changes::default(),
-                })
-            } else {
-                Err(Problem::new(ProblemKind::Refused, code::RESUME_REFUSED, "it is running"))
-            }
-        })
-    });
-    let keeper: Keeper = Arc::new(|file| {
-        Box::pin(async move {
-            if file.starts_with("/backups") {
-                Ok(Backup { file: file.display().to_string(), rows: 7, ..Backup::default() })
-            } else {
-                Err(Problem::new(ProblemKind::Internal, code::BACKUP, "there is no such directory"))
-            }
-        })
-    });
-    let actor: Actor = Arc::new(|run, order| {
-        Box::pin(async move {
-            let by = match order.action {
-                Action::Close => order.by,
-                other => format!("{} with {other:?}", order.by),
-            };
-            if run == RunId(1 << 100) {
-                Ok(Acted { run, status: Status::Failed, message: format!("closed by {by}"), next: vec![] })
-            } else {
-                Err(Problem::new(ProblemKind::Refused, code::ACT_REFUSED, "it is being worked on"))
-            }
-        })
-    });
-    let signaller: Signaller = Arc::new(|sent| {
-        Box::pin(async move {
-            let Sent { signal, key, id, .. } = sent;
-            let (woke, kept_until) = (u64::from(key == "SKU-1"), When(Timestamp(0)));
-            Ok(Signalled { signal, key, id, known: false, woke, too_old_for: 0, kept_until })
-        })
-    });
-    let kept: KeptSignals = Arc::new(|| Box::pin(async { Ok(Vec::new()) }));
-    Service { archive: fake::archive(true), planner, actor, signaller, kept, keeper }
+struct Fake {
+    /// Places at the hook.
+    places: Arc<Semaphore>,
+}
+
+#[async_trait]
+impl Operator for Fake {
+    async fn plan(&self, run: RunId, terms: ResumeTerms) -> Result<ResumePlan, Problem> {
+        if run == RunId(1 << 100) && terms.items == ["a&b", "#4"] {
+            return Ok(ResumePlan {
+                run,
+                hash: "4f1c".into(),
+                reuse: vec![],
+                execute: vec![],
+                in_doubt: vec![],
+                doubts: 1,
+                done: 0,
+                stays: vec![],
+                changes: crate::core::redefine::Changes::default(),
+            });
+        }
+        Err(Problem::new(ProblemKind::Refused, code::RESUME_REFUSED, "it is running"))
+    }
+
+    async fn act(&self, run: RunId, order: Order) -> Result<Acted, Problem> {
+        let by = match order.action {
+            Action::Close => order.by,
+            other => format!("{} with {other:?}", order.by),
+        };
+        if run == RunId(1 << 100) {
+            Ok(Acted { run, status: Status::Failed, message: format!("closed by {by}"), next: vec![] })
+        } else {
+            Err(Problem::new(ProblemKind::Refused, code::ACT_REFUSED, "it is being worked on"))
+        }
+    }
+
+    async fn signal(&self, sent: Sent) -> Result<Signalled, Problem> {
+        let Sent { signal, key, id, .. } = sent;
+        let (woke, kept_until) = (u64::from(key == "SKU-1"), When(Timestamp(0)));
+        Ok(Signalled { signal, key, id, known: false, woke, too_old_for: 0, kept_until })
+    }
+
+    fn signals(&self) -> Result<Vec<SignalView>, Problem> {
+        Ok(Vec::new())
+    }
+
+    fn hook(&self, hook: &str) -> Result<HookPlace, Problem> {
+        if hook != "pim" {
+            return Err(no_hook(hook));
+        }
+        let full = |_| Problem::new(ProblemKind::Unready, code::HOOK_LATER, "later");
+        let permit = Arc::clone(&self.places).try_acquire_owned().map_err(full)?;
+        Ok(HookPlace { hook: hook.to_owned(), body_max: hook_stories::BODY_MAX, permit })
+    }
+
+    /// Whatever is sent is proven by one header, and comes back.
+    async fn deliver(&self, place: HookPlace, headers: Headers, body: Bytes) -> Result<Delivered, Problem> {
+        let source = hook_stories::source();
+        let proven = source.verify(Delivery { headers: &headers, body: &body }, Timestamp(0));
+        proven.map_err(|_| Problem::new(ProblemKind::Forbidden, code::UNPROVEN, "not proven"))?;
+        Ok(Delivered { hook: place.hook, signalled: None })
+    }
+
+    async fn backup(&self, file: PathBuf) -> Result<Backup, Problem> {
+        if file.starts_with("/backups") {
+            Ok(Backup { file: file.display().to_string(), rows: 7, ..Backup::default() })
+        } else {
+            Err(Problem::new(ProblemKind::Internal, code::BACKUP, "there is no such directory"))
+        }
+    }
+
+    fn token(&self, text: &str) -> Option<Token> {
+        let scope = match text {
+            "looks" => Scope::Read,
+            "acts" => Scope::Operate,
+            _ => return None,
+        };
+        let (name, by) = (text.to_owned(), "ana".to_owned());
+        Some(Token { name, scope, sha256: String::new(), created_at: fake::START, created_by: by })
+    }
+}
+
+pub(super) fn service() -> Service {
+    let fake = Fake { places: Arc::new(Semaphore::new(1)) };
+    Service { archive: fake::archive(true), operator: Arc::new(fake), anonymous: Anonymous::Nothing }
 }
 
 fn state() -> (TempDir, Options) {
@@ -94,6 +142,7 @@ async fn every_read_comes_back_as_it_was() {
     let filter = ItemFilter {
         status: Some(UnitStatus::DeadLettered),
         step: Some("pim".into()),
+        key: Some("K".into()),
         after: Some(1),
         limit: Some(10),
     };
@@ -182,8 +231,8 @@ async fn mistakes_in_a_request_are_problem_documents_too() {
         answer.split("\r\n\r\n").nth(1).unwrap().to_owned()
     };
     insta::assert_snapshot!(ask("GET", "/v2", "").await, @r#"{"title":"Not Found","status":404,"kind":"not_found","code":"E1201","detail":"there is nothing at this path; begin with /v1/runs"}"#);
-    insta::assert_snapshot!(ask("POST", "/v1/runs", "").await, @r#"{"title":"Method Not Allowed","status":405,"kind":"invalid","code":"E1202","detail":"this path is not asked like this: actions take POST, all others GET"}"#);
-    insta::assert_snapshot!(ask("GET", "/v1/runs?stats=failed", "").await, @r#"{"title":"Bad Request","status":400,"kind":"invalid","code":"E1203","detail":"Failed to deserialize query string: stats: unknown field `stats`, expected one of `status`, `workflow`, `limit`"}"#);
+    insta::assert_snapshot!(ask("PUT", "/v1/runs", "").await, @r#"{"title":"Method Not Allowed","status":405,"kind":"invalid","code":"E1202","detail":"this path is not asked like this: /openapi.json has every path with its methods"}"#);
+    insta::assert_snapshot!(ask("GET", "/v1/runs?stats=failed", "").await, @r#"{"title":"Bad Request","status":400,"kind":"invalid","code":"E1203","detail":"Failed to deserialize query string: stats: unknown field `stats`, expected one of `status`, `workflow`, `search`, `after`, `limit`"}"#);
     let wrong = ask("POST", "/v1/runs/@failed/actions", r#"{"action":"explode","by":"ana"}"#).await;
     assert!(wrong.contains(code::API_BODY) && wrong.contains("unknown variant `explode`"), "{wrong}");
 }

@@ -60,6 +60,9 @@ codes! {
     SIZE = "E209", "not a size",
         "A size is a whole number and a unit: 512 B, 4 KiB, 10 MiB, 64 GiB.";
 
+    NEEDLESS_KEY = "E210", "key that does not count",
+        "Another key beside it decides, so it would be silently ignored.";
+
     UNKNOWN_USES = "E301", "unknown step kind",
         "No connector of this binary is called so.";
     UNKNOWN_CONNECTION = "E302", "unknown connection",
@@ -67,7 +70,8 @@ codes! {
     UNKNOWN_USE = "E303", "unknown connection kind",
         "No kind of connection of this binary is called so.";
     WRONG_CONNECTION = "E304", "connection of the wrong kind",
-        "The step cannot work over a connection of this kind, or it cannot keep idempotency keys.";
+        "The step cannot work over a connection of this kind; or it cannot keep idempotency keys, \
+         send to a hook, or be asked.";
     NO_CONNECTION = "E305", "connection missing",
         "The step talks to an outside system and must say which one.";
     NEEDLESS_CONNECTION = "E306", "connection not used",
@@ -96,7 +100,8 @@ codes! {
         "The text inside ${{ }} is not JSONata, or uses a function that would not give the same \
          value twice.";
     UNKNOWN_ROOT = "E502", "unknown name",
-        "Expressions see 'input', 'item', 'steps' and 'run'.";
+        "Expressions see 'input', 'item', 'steps' and 'run'; those of hooks see 'body' and \
+         'headers'.";
     UNKNOWN_INPUT = "E503", "unknown input",
         "The name must stand under 'input'.";
     NO_ITEM = "E504", "no item here",

@@ -62,6 +62,34 @@ impl Connections {
     }
 }
 
+impl Connections {
+    /// The name of a connection, after checking that it can in each of its forms.
+    pub(super) fn able(
+        &self,
+        node: &Node,
+        able: &Able<'_>,
+        catalog: &Catalog,
+        notes: &mut Notes<'_>,
+    ) -> Option<String> {
+        let written = self.named(node, &format!("'{}'", able.key), notes)?;
+        for (profile, form) in self.forms(&written) {
+            let kind = form.connection.kind.as_str();
+            if able.kinds.contains(&kind) || catalog.connection(kind).is_none() {
+                continue;
+            }
+            let place = profile.map_or(String::new(), |profile| format!(" in profile '{profile}'"));
+            let message = format!("'{kind}' {}, and '{written}' is '{kind}'{place}", able.lacks);
+            let at = form.places.fields.get("use").copied().unwrap_or(form.places.name);
+            notes.push(
+                Mistake::new(codes::WRONG_CONNECTION, node.span, message)
+                    .related(at, format!("'{written}' is '{kind}' here"))
+                    .hint(format!("{} {}", able.by, either(able.kinds.iter().copied()))),
+            );
+        }
+        Some(written)
+    }
+}
+
 /// Reads both sections and checks that the chosen profile is there.
 pub(super) fn connections(
     base: Option<&Node>,
@@ -101,6 +129,18 @@ pub(super) fn connections(
     read
 }
 
+/// What a connection must be able to do for what names it.
+pub(super) struct Able<'a> {
+    /// The key that names it.
+    pub(super) key: &'a str,
+    /// The kinds that can.
+    pub(super) kinds: &'a [&'static str],
+    /// What others cannot, behind their kind.
+    pub(super) lacks: &'a str,
+    /// What those that can do, before their kinds.
+    pub(super) by: &'a str,
+}
+
 /// The connection that keeps idempotency keys, after checking that it can in each of its forms.
 pub(super) fn key_store(
     node: &Node,
@@ -108,23 +148,9 @@ pub(super) fn key_store(
     catalog: &Catalog,
     notes: &mut Notes<'_>,
 ) -> Option<String> {
-    let written = connections.named(node, "'store'", notes)?;
-    let kinds = || catalog.key_stores.iter().copied();
-    for (profile, form) in connections.forms(&written) {
-        let kind = form.connection.kind.as_str();
-        if catalog.key_stores.contains(&kind) || catalog.connection(kind).is_none() {
-            continue;
-        }
-        let place = profile.map_or(String::new(), |profile| format!(" in profile '{profile}'"));
-        let message = format!("'{kind}' keeps no idempotency keys, and '{written}' is '{kind}'{place}");
-        let at = form.places.fields.get("use").copied().unwrap_or(form.places.name);
-        notes.push(
-            Mistake::new(codes::WRONG_CONNECTION, node.span, message)
-                .related(at, format!("'{written}' is '{kind}' here"))
-                .hint(format!("keys are kept by {}", either(kinds()))),
-        );
-    }
-    Some(written)
+    let kinds = &catalog.key_stores;
+    let able = Able { key: "store", kinds, lacks: "keeps no idempotency keys", by: "keys are kept by" };
+    connections.able(node, &able, catalog, notes)
 }
 
 fn section(node: &Node, what: &str, catalog: &Catalog, notes: &mut Notes<'_>) -> BTreeMap<String, Written> {
@@ -190,21 +216,19 @@ fn setting(field: &Field, node: &Node, notes: &mut Notes<'_>) -> Option<Value> {
             notes.push(Mistake::new(codes::NO_EXPRESSION_HERE, span, message).hint(hint));
         }
     }
-    if node.written().is_some_and(|text| text.contains("${env:")) {
+    if names_variable(node) {
         return Some(node.json());
     }
     match field.kind {
         Kind::Text | Kind::Plain | Kind::File | Kind::Source(_) | Kind::Expression => {
             text(node, &what, notes).map(|text| Value::String(text.to_owned()))
         }
-        Kind::Secret => {
-            let text = text(node, &what, notes)?;
-            let message = format!("{what} is a secret, and it is written out here");
-            notes.push(
-                Mistake::new(codes::SECRET_WRITTEN, node.span, message)
-                    .hint(format!("write \"${{env:{}}}\"", field.name.to_uppercase())),
-            );
-            Some(Value::String(text.to_owned()))
+        Kind::Secret => secret(field, node, notes),
+        Kind::Secrets if node.list().is_none() => secret(field, node, notes),
+        Kind::Secrets => {
+            let written = node.list()?.iter().filter(|one| !names_variable(one));
+            written.for_each(|one| drop(secret(field, one, notes)));
+            super::with::texts(node, &what, notes)
         }
         Kind::Bool => boolean(node, &what, notes).map(Value::Bool),
         Kind::Count => count(node, &what, 0, u64::MAX, notes).map(Value::from),
@@ -214,6 +238,22 @@ fn setting(field: &Field, node: &Node, notes: &mut Notes<'_>) -> Option<Value> {
         Kind::Texts => super::with::texts(node, &what, notes),
         Kind::Any | Kind::Late | Kind::Section(_) | Kind::Lookup(_) => Some(node.json()),
     }
+}
+
+/// A secret that is written out, which is a mistake.
+fn secret(field: &Field, node: &Node, notes: &mut Notes<'_>) -> Option<Value> {
+    let what = format!("'{}'", field.name);
+    let text = text(node, &what, notes)?;
+    let message = format!("{what} is a secret, and it is written out here");
+    notes.push(
+        Mistake::new(codes::SECRET_WRITTEN, node.span, message)
+            .hint(format!("write \"${{env:{}}}\"", field.name.to_uppercase())),
+    );
+    Some(Value::String(text.to_owned()))
+}
+
+fn names_variable(node: &Node) -> bool {
+    node.written().is_some_and(|text| text.contains("${env:"))
 }
 
 /// `${env:NAME}` must be complete, and `${NAME}` was meant to be one.

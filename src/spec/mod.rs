@@ -15,6 +15,7 @@ mod expressions;
 mod fields;
 mod files;
 mod graph;
+mod hooks;
 mod mend;
 mod node;
 mod place;
@@ -139,6 +140,7 @@ fn build(
         },
         notes,
     );
+    let hooks = hooks::hooks(raw.hooks, &connections, catalog, notes);
     let shape = graph::shape(&steps, notes);
     graph::closing(&closing, notes);
     let view = expressions::View { inputs: &raw.input_places, steps: &steps, shape: &shape };
@@ -149,8 +151,10 @@ fn build(
     if notes.is_empty() {
         // After a mistake in a name everything looks unused.
         let of_steps = every.iter().filter_map(|draft| draft.step.connection.as_deref());
-        let of_triggers = triggers.iter().map(|written| written.trigger.connection.as_str());
-        let named = of_steps.chain(of_triggers).chain(key_store.as_deref()).collect();
+        let of_triggers = triggers.iter().filter_map(|written| written.trigger.connection.as_deref());
+        let of_hooks = hooks.iter().flat_map(|hook| [Some(hook.connection.as_str()), hook.ask.as_deref()]);
+        let named = of_steps.chain(of_triggers).chain(of_hooks.flatten()).chain(key_store.as_deref());
+        let named = named.collect();
         effects::unused(&connections, &named, notes);
         expressions::unused_inputs(&view, &closing, notes);
     }
@@ -177,6 +181,7 @@ fn build(
         on_failure: closing.into_iter().map(|draft| draft.step).collect(),
         files: read.keys().cloned().collect(),
         triggers: triggers.into_iter().map(|written| written.trigger).collect(),
+        hooks,
     };
     Some((workflow, read, places))
 }
@@ -207,7 +212,9 @@ impl Checked {
         let message = format!("trigger '{trigger}': {}", complaint.message);
         let places = self.places.triggers.get(trigger);
         let connection = self.workflow.triggers.iter().find(|known| known.name == trigger);
-        let connection = connection.and_then(|known| self.places.connections.get(&known.connection));
+        let connection = connection
+            .and_then(|known| known.connection.as_ref())
+            .and_then(|name| self.places.connections.get(name));
         let named = complaint.field.as_ref().and_then(|field| {
             let of_connection = || connection.and_then(|connection| connection.fields.get(field));
             places.and_then(|places| places.with.get(field)).or_else(of_connection).copied()

@@ -15,13 +15,14 @@ use super::terms;
 use crate::core::care::RESUMABLE_FOR;
 use crate::core::workflow::{Input, InputKind, Tolerance};
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "workflow",
     "description",
     "input",
     "connections",
     "profiles",
     "triggers",
+    "hooks",
     "defaults",
     "steps",
     "timeout",
@@ -40,6 +41,7 @@ pub(super) struct Raw<'a> {
     pub(super) connections: Option<&'a Node>,
     pub(super) profiles: Option<&'a Node>,
     pub(super) triggers: Option<&'a Node>,
+    pub(super) hooks: Option<&'a Node>,
     pub(super) defaults: Policy,
     /// The connection that keeps idempotency keys, as it is named.
     pub(super) key_store: Option<&'a Node>,
@@ -77,6 +79,7 @@ pub(super) fn raw<'a>(root: &'a Node, notes: &mut Notes<'_>) -> Option<Raw<'a>> 
         connections: top.get("connections"),
         profiles: top.get("profiles"),
         triggers: top.get("triggers"),
+        hooks: top.get("hooks"),
         defaults,
         key_store,
         steps,

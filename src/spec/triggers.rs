@@ -45,7 +45,7 @@ pub(super) fn triggers(node: Option<&Node>, ground: &Ground<'_>, notes: &mut Not
         if let Some(entries) = node.map() {
             let mut section = Object::new(&what, key.span, entries);
             section.only(&KEYS, notes);
-            read.extend(trigger(&section, key, ground, notes));
+            read.push(trigger(&section, key, ground, notes));
         } else {
             wrong_type(node, &what, "a mapping that begins with 'uses'", notes);
         }
@@ -53,7 +53,7 @@ pub(super) fn triggers(node: Option<&Node>, ground: &Ground<'_>, notes: &mut Not
     read
 }
 
-fn trigger(section: &Object<'_>, key: &Key, ground: &Ground<'_>, notes: &mut Notes<'_>) -> Option<Written> {
+fn trigger(section: &Object<'_>, key: &Key, ground: &Ground<'_>, notes: &mut Notes<'_>) -> Written {
     let node = section.require("uses", "say what it waits for: uses: s3.created", notes);
     let uses = node.and_then(|node| text(node, "'uses'", notes)).unwrap_or_default();
     let kind = ground.catalog.trigger(uses);
@@ -65,19 +65,13 @@ fn trigger(section: &Object<'_>, key: &Key, ground: &Ground<'_>, notes: &mut Not
     let mut places = StepPlaces { name: key.span, ..StepPlaces::default() };
     places.keys = section.entries.iter().map(|(key, node)| (key.text.clone(), node.span)).collect();
     let connection = connection(section, kind, ground, notes);
-    let input = input(section, ground, notes);
+    let input = input(section, kind, ground, notes);
     let fields = fields(section, kind, &mut places, notes);
-    let trigger = Trigger {
-        name: key.text.clone(),
-        uses: uses.to_owned(),
-        connection: connection?,
-        with: fields,
-        input: input?,
-    };
-    Some(Written { trigger, places })
+    let trigger = Trigger { name: key.text.clone(), uses: uses.to_owned(), connection, with: fields, input };
+    Written { trigger, places }
 }
 
-/// The connection's name. A trigger works in those profiles in which its connection is of a kind that
+/// The connection's name; `None`: it takes none, or that is a mistake. A trigger works in those profiles in which its connection is of a kind that
 /// it works over, and there must be one.
 fn connection(
     section: &Object<'_>,
@@ -85,6 +79,12 @@ fn connection(
     ground: &Ground<'_>,
     notes: &mut Notes<'_>,
 ) -> Option<String> {
+    if let Some(kind) = kind.filter(|kind| kind.connections.is_empty()) {
+        let node = section.get("connection")?;
+        let message = format!("'{}' takes no connection", kind.uses);
+        notes.push(Mistake::new(codes::WRONG_CONNECTION, node.span, message).hint("leave it out"));
+        return None;
+    }
     let node = section.require("connection", "name the connection that it listens over", notes)?;
     let written = ground.connections.named(node, "'connection'", notes)?;
     let Some(kind) = kind else { return Some(written) };
@@ -98,9 +98,22 @@ fn connection(
 }
 
 /// The input that says what a run is about: a text or a URI, and the only one without a default.
-fn input(section: &Object<'_>, ground: &Ground<'_>, notes: &mut Notes<'_>) -> Option<String> {
+/// `None`: it says nothing, or that is a mistake.
+fn input(
+    section: &Object<'_>,
+    kind: Option<&TriggerKind>,
+    ground: &Ground<'_>,
+    notes: &mut Notes<'_>,
+) -> Option<String> {
     let hint = "name the input that says what a run is about: input: source";
-    let node = section.require("input", hint, notes)?;
+    let node = match kind {
+        Some(kind) if !kind.needs_input => section.get("input"),
+        _ => Some(section.require("input", hint, notes)?),
+    };
+    let Some(node) = node else {
+        without_default(section, None, section.at, ground, notes);
+        return None;
+    };
     let written = text(node, "'input'", notes)?;
     let Some(input) = ground.inputs.get(written) else {
         let message = format!("there is no input '{written}'");
@@ -118,9 +131,21 @@ fn input(section: &Object<'_>, ground: &Ground<'_>, notes: &mut Notes<'_>) -> Op
                 .hint("give the input type: uri"),
         );
     }
-    for (other, input) in ground.inputs.iter().filter(|(name, _)| *name != written) {
+    without_default(section, Some(written), node.span, ground, notes);
+    Some(written.to_owned())
+}
+
+/// Every other input needs a default.
+fn without_default(
+    section: &Object<'_>,
+    given: Option<&str>,
+    at: Span,
+    ground: &Ground<'_>,
+    notes: &mut Notes<'_>,
+) {
+    for (other, input) in ground.inputs.iter().filter(|(name, _)| Some(name.as_str()) != given) {
         if input.default.is_none() {
-            let at = ground.input_places.get(other).copied().unwrap_or(node.span);
+            let at = ground.input_places.get(other).copied().unwrap_or(at);
             let message = format!("{} gives no value to the input '{other}'", section.what);
             notes.push(
                 Mistake::new(codes::MISSING, section.at, message)
@@ -129,7 +154,6 @@ fn input(section: &Object<'_>, ground: &Ground<'_>, notes: &mut Notes<'_>) -> Op
             );
         }
     }
-    Some(written.to_owned())
 }
 
 fn fields(

@@ -101,7 +101,8 @@ fn value(
         | Kind::Duration
         | Kind::OneOf(_)
         | Kind::Texts
-        | Kind::Secret => literal(name, kind, node, notes),
+        | Kind::Secret
+        | Kind::Secrets => literal(name, kind, node, notes),
     }
 }
 
@@ -124,7 +125,7 @@ pub(super) fn literal(name: &str, kind: Kind, node: &Node, notes: &mut Notes<'_>
         Kind::OneOf(words) => one_of(node, &what, words, notes).map(Value::from),
         Kind::Texts => texts(node, &what, notes),
         Kind::Any | Kind::Late | Kind::Section(_) | Kind::Lookup(_) => Some(node.json()),
-        Kind::Secret => {
+        Kind::Secret | Kind::Secrets => {
             let message = format!("{what} is a secret and belongs under 'connections'");
             notes.push(Mistake::new(codes::SECRET_OUTSIDE, node.span, message));
             None
@@ -224,7 +225,8 @@ pub(super) fn expressions(
     }
 }
 
-fn template(value: &Value, span: Span, field: &str, notes: &mut Notes<'_>) -> Option<Template> {
+/// The expressions in a value.
+pub(super) fn template(value: &Value, span: Span, field: &str, notes: &mut Notes<'_>) -> Option<Template> {
     match Template::parse(value) {
         Ok(template) => Some(template),
         Err(fault) => {
@@ -250,7 +252,7 @@ pub(super) fn example(name: &str, kind: Kind) -> String {
         Kind::OneOf(words) => words.first().copied().unwrap_or("…"),
         Kind::Texts => "[a, b]",
         Kind::Any | Kind::Late => "…",
-        Kind::Secret => "…",
+        Kind::Secret | Kind::Secrets => "…",
     };
     format!("{name}: {value}")
 }

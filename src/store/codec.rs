@@ -27,6 +27,8 @@
 //! E topic(16) id(16)                   value: a signal that is kept as JSON, packed; both are halves of
 //!                                      SHA-256, of name and key, and of the sender's ID
 //! H topic(16) run(16) item(8) step(4)  value: who waits for a signal as JSON, packed
+//! L trigger(16) subject(16)            value: what a trigger remembers as JSON, packed; both are halves of
+//!                                      SHA-256
 //! S key-of-block slot(8)               block of one record that did not fit into its slot
 //! G run                                nothing: the run's own row is gone, the others are going
 //! D run position(8)                    value: a dead letter that outlives its run, as JSON, packed
@@ -51,7 +53,8 @@
 //! Format 2 added the fourth form of counters and the rows of keys; a store of format 1 is read as
 //! it is and is called format 2 from then on, so that an older milepost refuses it instead of
 //! misreading a cell or overlooking a key. Format 3 added the rows of open runs, and messages that
-//! carry their content. Format 4 added signals, who waits for them, and when an attempt began.
+//! carry their content. Format 4 added signals, who waits for them, when an attempt began, and what
+//! triggers remember.
 //!
 //! All numbers in keys are big endian. A change to any of this takes a new version and a reader
 //! for the old one; the tests below hold stored bytes.

@@ -1,6 +1,8 @@
 //! Where each record lies: one tree, a letter for the kind, big-endian numbers, so that the order
 //! of the keys is the order of age and of position.
 
+use sha2::{Digest, Sha256};
+
 use crate::core::claims::KeyId;
 use crate::core::id::{RunId, Unit};
 use crate::core::signal::{Awaiting, Topic};
@@ -19,6 +21,8 @@ pub(super) const STARTS: &[u8] = b"P";
 pub(super) const SIGNALS: &[u8] = b"E";
 /// All who wait for signals.
 pub(super) const AWAITING: &[u8] = b"H";
+/// All that triggers remember.
+pub(super) const MARKS: &[u8] = b"L";
 /// All blocks of all queues.
 pub(super) const QUEUES: &[u8] = b"Q";
 
@@ -117,6 +121,21 @@ pub(super) fn queue_block(run: RunId, queue: &str, block: u64) -> Vec<u8> {
 /// What is known of an idempotency key.
 pub(super) fn key(id: KeyId) -> Vec<u8> {
     [KEYS, &id.0.to_be_bytes()].concat()
+}
+
+/// All that a trigger remembers.
+pub(super) fn marks(of: &str) -> Vec<u8> {
+    [MARKS, half(of).as_slice()].concat()
+}
+
+/// What a trigger remembers of one subject.
+pub(super) fn mark(of: &str, subject: &str) -> Vec<u8> {
+    [marks(of).as_slice(), half(subject).as_slice()].concat()
+}
+
+/// The first half of the digest of a name that may be long.
+fn half(text: &str) -> Vec<u8> {
+    Sha256::digest(text).iter().copied().take(16).collect()
 }
 
 /// All signals of a topic.

@@ -57,6 +57,7 @@ pub(super) struct Inner {
 pub(super) struct Kept {
     runs: BTreeMap<RunId, Run>,
     start_keys: HashMap<String, StartKey>,
+    pub(super) marks: BTreeMap<(String, String), String>,
     events: HashMap<RunId, Vec<Event>>,
     pub(super) units: BTreeMap<(RunId, Unit), Progress>,
     tallies: HashMap<(RunId, Track), Tally>,
@@ -160,6 +161,7 @@ impl Kept {
             Change::Run(run) => drop(self.runs.insert(run.id, *run)),
             Change::StartKey(key) => drop(self.start_keys.insert(key.key.clone(), key)),
             Change::ForgetStartKey(key) => drop(self.start_keys.remove(&key)),
+            Change::Mark(mark) => self.mark(*mark),
             Change::Event(run, event) => self.events.entry(run).or_default().push(event),
             Change::Progress(run, unit, progress) => {
                 let tally = self.tallies.entry((run, track(unit))).or_default();

@@ -84,6 +84,10 @@ impl Signals for MemoryStore {
         })
     }
 
+    fn kept_signal(&self, signal: &Signal) -> Result<Option<KeptSignal>, StoreError> {
+        self.read(|kept| kept.signals.kept.get(&(signal.topic(), signal.digest())).cloned())
+    }
+
     fn kept_signals(&self) -> Result<Vec<KeptSignal>, StoreError> {
         self.read(|kept| kept.signals.kept.values().cloned().collect())
     }

@@ -31,6 +31,7 @@ mod durable;
 mod error;
 mod intake;
 mod keys;
+mod marks;
 mod memory;
 mod memory_pins;
 mod memory_queue;
@@ -39,12 +40,14 @@ mod messages;
 mod open;
 mod pack;
 mod pins;
+mod pulse;
 mod queue;
 mod racks;
 mod reader;
 mod rows;
 mod signals;
 mod stage;
+mod tokens;
 mod wire;
 mod witness;
 mod writer;
@@ -56,9 +59,10 @@ use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use tokio::sync::broadcast;
 
 use crate::core::care::KeptDeadLetter;
 use crate::core::change::{Change, Message};
@@ -66,6 +70,7 @@ use crate::core::claims::{Claim, Claimed, End, KeyId, KeyRow, Settled};
 use crate::core::event::Event;
 use crate::core::id::{RunId, Unit};
 use crate::core::inflow::Entrant;
+use crate::core::measures::Measures;
 use crate::core::progress::Progress;
 use crate::core::queue::{Carried, Receive, Received, Ticket};
 use crate::core::run::Run;
@@ -78,6 +83,7 @@ use crate::ports::{
 use bells::Bells;
 use claims::KeyTable;
 use open::HolderMark;
+use pulse::Pulse;
 use rows::Rows;
 use stage::Stage;
 use writer::{Health, MakeDurable, Writer};
@@ -85,6 +91,7 @@ use writer::{Health, MakeDurable, Writer};
 pub use care::{DeadLettersOf, Inspection, PlanOf, RestoreError, Retention, restore};
 pub use memory::{Fate, MemoryStore};
 pub use open::{Holder, OPENING_THREAD, OpenError};
+pub use tokens::Tokens;
 
 /// The store of one state directory. Clones share it; the last one to go closes it.
 #[derive(Clone)]
@@ -95,6 +102,7 @@ struct Inner {
     writer: Writer,
     health: Health,
     bells: Bells,
+    pulse: Pulse,
     keys: KeyTable,
     clock: Arc<dyn Clock>,
     /// One collection or backup at a time: a backup copies files that a collection may remove.
@@ -155,8 +163,36 @@ impl Store {
             Writer::start(stage, sync, opened.witness, bells.clone(), health.clone()).map_err(failed)?;
         let (keys, care) = (KeyTable::default(), tokio::sync::Mutex::default());
         let rows = LastHold(Some(opened.rows));
-        let inner = Inner { writer, health, bells, keys, clock, care, _mark: opened.mark, rows };
+        let inner = Inner {
+            writer,
+            health,
+            bells,
+            pulse: Pulse::default(),
+            keys,
+            clock,
+            care,
+            _mark: opened.mark,
+            rows,
+        };
         Ok(Self(Arc::new(inner)))
+    }
+
+    /// Tells of every run that a commit touches, once that is durable.
+    pub fn listen(&self) -> broadcast::Receiver<RunId> {
+        self.0.pulse.listen()
+    }
+
+    /// What was counted since the store was opened.
+    pub fn measures(&self) -> Measures {
+        self.0.pulse.measures()
+    }
+
+    /// Whether writes are accepted and carried out: the thread that writes answers.
+    ///
+    /// # Errors
+    /// The store stopped, and why.
+    pub async fn is_writing(&self) -> Result<(), StoreError> {
+        self.0.writer.look(|_| ()).await
     }
 
     fn key(&self, id: KeyId) -> Result<Option<KeyRow>, KeysError> {
@@ -174,8 +210,9 @@ impl Store {
 #[async_trait]
 impl Journal for Store {
     async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
-        let keys = claims::ids(&changes);
+        let (keys, beat, began) = (claims::ids(&changes), self.0.pulse.of(&changes), Instant::now());
         self.0.writer.commit(changes).await?;
+        self.0.pulse.beat(beat, began.elapsed());
         self.0.keys.committed(&keys);
         Ok(())
     }

@@ -154,6 +154,12 @@ impl Rows {
         Ok(found)
     }
 
+    fn kept_signal(&self, signal: &Signal) -> Result<Option<Kept>, Error> {
+        let key = keys::signal(signal.topic(), signal.digest());
+        let payload = self.get(&key)?;
+        payload.map(|payload| cells::from_json(&payload).map_err(codec::at(&key))).transpose()
+    }
+
     fn kept_signals(&self) -> Result<Vec<Kept>, Error> {
         let rows = self.all(keys::SIGNALS).map(|row| {
             let (key, payload) = row?;
@@ -177,6 +183,10 @@ impl Signals for Store {
         limit: usize,
     ) -> Result<Vec<Awaiting>, StoreError> {
         Ok(self.rows()?.awaited(run, queue, behind, limit)?)
+    }
+
+    fn kept_signal(&self, signal: &Signal) -> Result<Option<Kept>, StoreError> {
+        Ok(self.rows()?.kept_signal(signal)?)
     }
 
     fn kept_signals(&self) -> Result<Vec<Kept>, StoreError> {

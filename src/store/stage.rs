@@ -96,6 +96,14 @@ impl Stage {
                 self.remove(keys::start_key(&key));
                 Ok(())
             }
+            Change::Mark(mark) => {
+                let key = keys::mark(&mark.of, &mark.subject);
+                if mark.seen.is_none() {
+                    self.remove(key);
+                    return Ok(());
+                }
+                self.put(key, &cells::put_json(serde_json::to_value(&mark)))
+            }
             Change::Event(run, event) => self.event(run, &event),
             Change::Progress(run, Unit::Item(position), progress) => self.item(run, position, progress),
             Change::Progress(run, unit, progress) => self.unit(run, unit, progress),

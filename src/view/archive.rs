@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::core::fault::Fault;
 use crate::core::id::{RunId, Unit};
 use crate::core::plan::Plan;
 use crate::core::progress::Progress;
@@ -21,6 +22,16 @@ pub trait Names: Send + Sync {
 
     /// The position of the item with this key.
     fn position(&self, run: &Run, key: &str) -> Option<u64>;
+
+    /// The positions of the items with this text in their key, in capitals or not, ascending.
+    fn called(&self, run: &Run, text: &str) -> Vec<u64>;
+
+    /// What the pure steps of an item make of its record, by step; computed now. Nothing that needs a
+    /// secret is among it.
+    fn made(&self, run: &Run, position: u64, progress: &Progress) -> Vec<(String, Result<Value, Fault>)>;
+
+    /// The pinned bytes of the workflow file and of every file it names, by name, that file first.
+    fn definition(&self, run: &Run) -> Result<Vec<(String, Vec<u8>)>, StoreError>;
 
     /// The record of the source at this position, as text when it is not JSON; `None` when it cannot
     /// be read.

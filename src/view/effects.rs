@@ -203,6 +203,9 @@ impl Archive {
                 add(plan.track(unit), &progress);
             }
         }
+        if !has_effects(&plan.items) {
+            return Ok(counts);
+        }
         let mut from = 0;
         loop {
             let records = self.journal().items(run.id, from, CHUNK)?;
@@ -213,6 +216,10 @@ impl Archive {
             }
         }
     }
+}
+
+fn has_effects(track: &Track) -> bool {
+    track.steps.iter().any(|step| matches!(step.role, Role::Effect { .. }))
 }
 
 impl Search<'_> {
@@ -263,6 +270,9 @@ impl Search<'_> {
     /// Whether the records of items can hold what is looked for. Most runs have no doubts at all,
     /// and their counts say so: then a million records need not be read.
     fn is_worth_reading(&self) -> Result<bool, Problem> {
+        if !has_effects(&self.plan.items) {
+            return Ok(false);
+        }
         if self.filter.doubt.is_none() && self.filter.verdict != Some(Verdict::InDoubt) {
             return Ok(true);
         }

@@ -41,7 +41,7 @@ pub struct EventView {
     pub at: String,
     /// What: `started`, `pinned`, `remarked`, `resumed`, `redefined`, `reconnected`, `interrupted`,
     /// `paused`, `tried`, `unpaused`, `cancelling`, `closing`, `closed`, `released`, `settled`,
-    /// `dropped`, `alert`, `stray`, `redriven` or `setback`.
+    /// `dropped`, `unheld`, `alert`, `stray`, `redriven` or `setback`.
     pub kind: String,
     /// The step it happened at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -112,11 +112,11 @@ impl Archive {
             ..EventView::default()
         };
         match event.what {
-            RunEvent::Started => view("started"),
+            RunEvent::Started => EventView { by: run.started_by.clone(), ..view("started") },
             RunEvent::Pinned { .. } | RunEvent::Rotated { .. } | RunEvent::Remarked { .. } => {
                 sourced(event.what, view)
             }
-            RunEvent::Resumed { plan } => EventView { plan: Some(plan), ..view("resumed") },
+            RunEvent::Resumed { plan, by } => EventView { plan: Some(plan), by, ..view("resumed") },
             RunEvent::Redefined { definition, raised, .. } => EventView {
                 message: Some(changed(&format!("definition {}", short(&definition)), &raised)),
                 ..view("redefined")
@@ -137,6 +137,7 @@ impl Archive {
             RunEvent::Closed { status, fault } => {
                 EventView { status: Some(status.word().to_owned()), error: fault, ..view("closed") }
             }
+            RunEvent::Unheld { by } => EventView { by: Some(by), ..view("unheld") },
             RunEvent::Released { by } => EventView { by: Some(by), ..view("released") },
             RunEvent::Settled { step, item, done, by } => EventView {
                 by: Some(by),

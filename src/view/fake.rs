@@ -176,6 +176,27 @@ impl Names for FakeNames {
         key.strip_prefix('K')?.parse().ok()
     }
 
+    fn called(&self, run: &Run, text: &str) -> Vec<u64> {
+        let count = run.source.as_ref().map_or(0, |source| source.count);
+        let called = |at: &u64| self.key(run, *at).is_some_and(|key| key.contains(&text.to_uppercase()));
+        (0..count).filter(called).collect()
+    }
+
+    fn made(&self, _: &Run, position: u64, _: &Progress) -> Vec<(String, Result<Value, Fault>)> {
+        let made = match position {
+            4 => Err(Fault::new("MappingError", "/title: is missing")),
+            _ => Ok(json!({ "title": format!("Product {position}") })),
+        };
+        vec![("transform".to_owned(), made)]
+    }
+
+    fn definition(&self, run: &Run) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        Ok(vec![
+            (run.file.clone(), b"name: product-sync\nsteps: []\n".to_vec()),
+            ("schema.json".to_owned(), vec![0xff, 0xfe]),
+        ])
+    }
+
     fn record(&self, _: &Run, position: u64) -> Option<Value> {
         Some(json!({ "title": format!("product {position}"), "price": 120_000 }))
     }
@@ -289,6 +310,7 @@ pub(crate) fn doubtful() -> Archive {
     let journal = Arc::new(FakeJournal::default());
     let mut run = run(3 << 100, Status::Running);
     run.closings = 1;
+    run.source.as_mut().expect("the fake run has a source").count = 9;
     journal.put(Change::Run(Box::new(run.clone())));
     let done = || cell(State::Succeeded, 0, None, &[]);
     let sent = || cell(State::Succeeded, 1, None, &[("event_id", json!("e"))]);

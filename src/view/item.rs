@@ -25,6 +25,22 @@ const CHUNK: usize = 512;
 /// cursor in a few milliseconds instead of holding a thread for a million items.
 const LOOKED_AT_MAX: u64 = 50_000;
 
+/// Records looked up one at a time for a page of items with a text in their key.
+const CALLED_MAX: usize = 5_000;
+
+/// What is looked for on a page of items.
+struct Wanted {
+    status: Option<UnitStatus>,
+    step: Option<usize>,
+    limit: usize,
+}
+
+impl Wanted {
+    fn is(&self, (status, step): (UnitStatus, usize)) -> bool {
+        self.status.is_none_or(|wanted| wanted == status) && self.step.is_none_or(|wanted| wanted == step)
+    }
+}
+
 /// What the effects of an item returned, by step.
 pub type Facts = Map<String, Value>;
 
@@ -38,6 +54,9 @@ pub struct ItemFilter {
     /// Only items that stand at this step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
+    /// Only items with this text in their key, in capitals or not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// Only items from this position on: the cursor of the page before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<u64>,
@@ -122,6 +141,10 @@ impl Archive {
         let plan = self.names().plan(&run)?;
         let wanted_step = filter.step.as_deref().map(|name| item_step(run.id, &plan, name)).transpose()?;
         let limit = filter.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
+        let wanted = Wanted { status: filter.status, step: wanted_step, limit };
+        if let Some(text) = filter.key.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
+            return self.items_called(&run, &plan, text, filter.after.unwrap_or(0), &wanted);
+        }
         let total = run.source.as_ref().map_or(0, |source| source.count);
         let first = filter.after.unwrap_or(0);
         let last = total.min(first.saturating_add(LOOKED_AT_MAX));
@@ -134,10 +157,7 @@ impl Archive {
             while position < until {
                 let record = known.next_if(|(at, _)| *at == position).map(|(_, progress)| progress);
                 let progress = record.as_ref().unwrap_or(&blank);
-                let (status, step) = self.stands(&run, progress);
-                let matches = filter.status.is_none_or(|wanted| wanted == status)
-                    && wanted_step.is_none_or(|wanted| wanted == step);
-                if matches {
+                if wanted.is(self.stands(&run, progress)) {
                     if items.len() == limit {
                         return Ok(ItemPage { items, next: Some(position) });
                     }
@@ -147,6 +167,39 @@ impl Archive {
             }
         }
         Ok(ItemPage { items, next: (position < total).then_some(position) })
+    }
+
+    /// Reads what a search for keys among the items of a run needs, so that the first one is as quick as the
+    /// next.
+    pub fn prepare_search(&self, reference: &str) {
+        if let Ok(run) = self.find(reference) {
+            self.names().called(&run, "");
+        }
+    }
+
+    /// The same for the items with a text in their key.
+    fn items_called(
+        &self,
+        run: &Run,
+        plan: &Plan,
+        text: &str,
+        first: u64,
+        wanted: &Wanted,
+    ) -> Result<ItemPage, Problem> {
+        let called = self.names().called(run, text);
+        let blank = Progress::new(&plan.items);
+        let mut items = Vec::new();
+        for (looked_at, position) in called.into_iter().filter(|position| *position >= first).enumerate() {
+            if items.len() == wanted.limit || looked_at == CALLED_MAX {
+                return Ok(ItemPage { items, next: Some(position) });
+            }
+            let record = self.journal().progress(run.id, Unit::Item(position))?;
+            let progress = record.as_ref().unwrap_or(&blank);
+            if wanted.is(self.stands(run, progress)) {
+                items.push(self.item_view(run, plan, position, progress));
+            }
+        }
+        Ok(ItemPage { items, next: None })
     }
 
     /// Everything about the item with this key, or at the position in `#17`.

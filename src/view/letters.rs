@@ -9,6 +9,7 @@ use super::archive::Archive;
 use super::effects::{EffectFilter, EffectView};
 use super::event::EventView;
 use super::item::{ItemStory, step_name};
+use super::made::MadeView;
 use super::problem::{Problem, ProblemKind, code};
 use super::when::When;
 use crate::core::care::KeptDeadLetter;
@@ -114,6 +115,9 @@ pub struct LetterStory {
     pub events: Vec<EventView>,
     /// Its record as it stands in the pinned source; `null` when that cannot be read any more.
     pub record: Option<Value>,
+    /// What the steps that compute make of it, as it is computed now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub made: Vec<MadeView>,
 }
 
 /// What a cursor among the dead letters that outlived their runs begins with.
@@ -295,7 +299,8 @@ impl Archive {
         let position = story.item.position;
         let events = self.events_of(&run, position)?;
         let record = self.names().record(&run, position);
-        Ok(LetterStory { run: run.id, story, effects, events, record })
+        let made = self.made(&run, position)?;
+        Ok(LetterStory { run: run.id, story, effects, events, record, made })
     }
 
     /// The events of a run that are about one item.

@@ -4,49 +4,65 @@
 //!
 //! Read in this order: `archive` (what can be asked), `reference` (how a run is named), `status`
 //! and `counts` (the words and numbers), then one file per answer: `run`, `item`, `event`,
-//! `cause`, `plan`, `effects`, `letters`. What is refused is a [`Problem`].
-//! `cause`, `plan`; what can be done is in `action`. What is refused is a [`Problem`].
+//! `cause`, `plan`, `effects`, `letters`, `timeline`, `definition`; what can be done is in `action`. What is refused is a [`Problem`].
 
 mod action;
 mod archive;
 mod cause;
 mod counts;
+mod definition;
 mod effects;
 mod event;
 #[cfg(test)]
 pub(crate) mod fake;
 pub mod graph;
+mod hook;
 mod item;
 mod letters;
+mod made;
 mod pause;
 mod plan;
 mod problem;
+mod queue;
 mod reference;
 mod ruling;
 mod run;
+mod served;
 mod signal;
 mod status;
 mod step;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod timeline;
+mod token;
 mod when;
 
 pub use action::{Acted, Action, Order};
 pub use archive::{Archive, Names};
 pub use cause::{Cause, Causes};
 pub use counts::ItemCounts;
+pub use definition::{DefinitionView, FileView};
 pub use effects::{Doubtful, EffectCounts, EffectFilter, EffectPage, EffectView};
 pub use event::{EventPage, EventView};
+pub use hook::Delivered;
 pub use item::{Facts, ItemFilter, ItemPage, ItemStep, ItemStory, ItemView};
 pub use letters::{LetterPage, LetterQuery, LetterStory, LetterView};
+pub use made::MadeView;
 pub use pause::{HoldView, PauseView};
 pub use plan::{PlanConnection, PlanDoubt, PlanExecute, PlanLeft, PlanReuse, PlanVerdict, PlanView};
 pub use problem::{Problem, ProblemKind, code};
+pub use queue::{Admitted, LaneView, QueueView, ResumeOrder, StartOrder, Unhold, UnholdOrder, WaitingView};
 pub use ruling::{Dropping, Settling};
 pub use run::{RunFilter, RunList, RunSummary, RunView, SourceView};
+pub use served::{
+    ConnectionView, Examination, ExaminedView, FindingView, HealthView, HeldConnection, InputView,
+    ServedView, TriggerView,
+};
 pub use signal::{Sent, SignalView, Signalled};
 pub use status::UnitStatus;
-pub use step::{StepTrack, StepView};
+pub use step::{Does, StepTrack, StepView};
 pub use terms::{Acceptance, DefinitionChoice, ITEMS_DEAD_LETTERED, ITEMS_FAILED, ResumeTerms, argument};
+pub use timeline::{StepTimeline, TimelineView};
+pub use token::{NewToken, TokenOrder, TokenView};
 pub use when::When;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::when::When;
 use crate::core::fault::Fault;
-use crate::core::steer::Steer;
+use crate::core::steer::{Hold, Steer};
 
 /// Why a run stands still.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,19 +32,21 @@ pub struct HoldView {
     pub next: When,
 }
 
+/// The connections that a run holds.
+pub(super) fn hold_views(steer: &Steer) -> Vec<HoldView> {
+    let view = |(connection, hold): (&String, &Hold)| HoldView {
+        connection: connection.clone(),
+        since: When(hold.since),
+        error: hold.fault.clone(),
+        trials: hold.trials,
+        next: When(hold.next),
+    };
+    steer.holds.iter().map(view).collect()
+}
+
 /// What keeps a run from going on, if something does.
 pub(super) fn pause_view(steer: &Steer) -> Option<PauseView> {
-    let connections: Vec<HoldView> = steer
-        .holds
-        .iter()
-        .map(|(connection, hold)| HoldView {
-            connection: connection.clone(),
-            since: When(hold.since),
-            error: hold.fault.clone(),
-            trials: hold.trials,
-            next: When(hold.next),
-        })
-        .collect();
+    let connections = hold_views(steer);
     let first = connections.iter().map(|hold| hold.since.0).min();
     let since = [steer.paused.as_ref().map(|paused| paused.since), first].into_iter().flatten().min()?;
     Some(PauseView {

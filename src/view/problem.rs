@@ -49,6 +49,10 @@ pub mod code {
     pub const CONNECTION_CHANGED: &str = "E1035";
     /// The key has started another run.
     pub const START_KEY_USED: &str = "E1036";
+    /// Too many runs wait already.
+    pub const QUEUE_FULL: &str = "E1037";
+    /// No workflow of this name is served.
+    pub const WORKFLOW_UNKNOWN: &str = "E1038";
     /// The selected items have nothing to do.
     pub const NOTHING_TO_DO: &str = "E1032";
     /// Another engine holds the state directory.
@@ -75,6 +79,26 @@ pub mod code {
     pub const API_QUERY: &str = "E1203";
     /// What was sent to the path cannot be read.
     pub const API_BODY: &str = "E1204";
+    /// It does not say who asks, with a token that is known.
+    pub const TOKEN: &str = "E1205";
+    /// This token, or this way in, may not do that.
+    pub const SCOPE: &str = "E1206";
+    /// A page of another site asks.
+    pub const ORIGIN: &str = "E1207";
+    /// What was sent is too large, or came too slowly.
+    pub const API_LIMIT: &str = "E1208";
+    /// There is a token of this name, or there is none.
+    pub const TOKEN_NAME: &str = "E1209";
+    /// This engine works on one run and starts no others.
+    pub const NO_SERVER: &str = "E1210";
+    /// There is no hook of this name.
+    pub const HOOK_UNKNOWN: &str = "E1211";
+    /// What was sent to a hook does not prove from whom it is.
+    pub const UNPROVEN: &str = "E1212";
+    /// The hook cannot make a signal of what was sent.
+    pub const HOOK_CONTENT: &str = "E1213";
+    /// What was sent to a hook cannot be dealt with now.
+    pub const HOOK_LATER: &str = "E1214";
     /// The engine went away while it answered.
     pub const ENGINE_GONE: &str = "E1301";
     /// The stand-ins cannot work.
@@ -93,6 +117,10 @@ pub enum ProblemKind {
     NotFound,
     /// It does not fit the present state.
     Refused,
+    /// It does not say who asks, or that one may not.
+    Forbidden,
+    /// Not now; later the same may be answered.
+    Unready,
     /// The store, or the engine, failed.
     Internal,
 }

@@ -1,5 +1,7 @@
 //! Runs: the list, and one run with its steps.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -25,6 +27,12 @@ pub struct RunFilter {
     /// Only runs of this workflow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workflow: Option<String>,
+    /// Only runs with this text in their ID, workflow, file, source or start key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<String>,
+    /// Only runs that are older than this one: where the page before ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<RunId>,
     /// At most this many.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
@@ -35,8 +43,11 @@ pub struct RunFilter {
 pub struct RunList {
     /// The runs.
     pub runs: Vec<RunSummary>,
-    /// How many runs match, listed or not.
+    /// How many runs match, listed or not, on this page and those before and behind it.
     pub total: usize,
+    /// Where the next page begins; left out on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<RunId>,
 }
 
 /// One run in a list.
@@ -138,11 +149,16 @@ impl Archive {
         runs.retain(|run| {
             filter.status.is_none_or(|status| status == self.status(run))
                 && filter.workflow.as_ref().is_none_or(|workflow| *workflow == run.workflow)
+                && filter.search.as_ref().is_none_or(|text| mentions(run, text))
         });
         let total = runs.len();
-        runs.truncate(filter.limit.unwrap_or(usize::MAX));
+        runs.retain(|run| filter.after.is_none_or(|after| run.id < after));
+        let limit = filter.limit.unwrap_or(usize::MAX);
+        let more = runs.len() > limit;
+        runs.truncate(limit);
+        let next = runs.last().filter(|_| more).map(|run| run.id);
         let runs = runs.iter().map(|run| self.summary(run)).collect::<Result<_, _>>()?;
-        Ok(RunList { runs, total })
+        Ok(RunList { runs, total, next })
     }
 
     /// One run with its steps.
@@ -183,6 +199,17 @@ impl Archive {
         })
     }
 
+    /// The summaries of these runs, the newest first; those that are gone are left out.
+    pub fn summaries(&self, runs: &BTreeSet<RunId>) -> Result<Vec<RunSummary>, Problem> {
+        let mut found = Vec::with_capacity(runs.len());
+        for id in runs.iter().rev() {
+            if let Some(run) = self.journal().run(*id)? {
+                found.push(self.summary(&run)?);
+            }
+        }
+        Ok(found)
+    }
+
     fn summary(&self, run: &Run) -> Result<RunSummary, Problem> {
         Ok(RunSummary {
             run: run.id,
@@ -199,6 +226,14 @@ impl Archive {
         let total = run.source.as_ref().map_or(0, |source| source.count);
         Ok((ItemCounts::of(total, &tally.units, self.regard(run)), tally))
     }
+}
+
+/// Whether a run says this text where people would look for it, in capitals or not.
+fn mentions(run: &Run, text: &str) -> bool {
+    let wanted = text.trim().to_lowercase();
+    let source = run.source.as_ref().map_or("", |source| source.uri.as_str());
+    let said = [run.workflow.as_str(), &run.file, source, run.key.as_deref().unwrap_or_default()];
+    run.id.to_string().contains(&wanted) || said.iter().any(|said| said.to_lowercase().contains(&wanted))
 }
 
 fn next_commands(run: &Run, status: Status, items: &ItemCounts, doubts: u64) -> Vec<String> {

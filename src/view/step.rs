@@ -6,6 +6,7 @@ use super::archive::Archive;
 use super::counts::ItemCounts;
 use super::problem::Problem;
 use super::status::UnitStatus;
+use crate::core::catalog::Role;
 use crate::core::cell::{Cell, State};
 use crate::core::fault::Fault;
 use crate::core::id::Unit;
@@ -25,11 +26,37 @@ pub enum StepTrack {
     OnFailure,
 }
 
+/// What a step does, as far as a picture shows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Does {
+    /// Yields the items.
+    Source,
+    /// Computes, and is computed again on a resume.
+    #[default]
+    Computes,
+    /// Changes something outside; never repeated blindly.
+    Effect,
+    /// Waits for a message or for time.
+    Waits,
+    /// Waits until somebody outside says so.
+    Listens,
+}
+
 /// One step of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepView {
     /// Its name.
     pub step: String,
+    /// What it does.
+    #[serde(default)]
+    pub does: Does,
+    /// The steps that it needs directly, on its own track.
+    #[serde(default)]
+    pub needs: Vec<String>,
+    /// The connection it works over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<String>,
     /// Where it stands as a whole.
     pub status: UnitStatus,
     /// What flows through it.
@@ -87,17 +114,17 @@ impl Archive {
         let tally = self.journal().tally(run.id, unit)?;
         let progress = self.journal().progress(run.id, unit)?.unwrap_or_default();
         let regard = self.regard(run);
-        let view = |(at, step): (usize, &PlanStep)| {
+        let view = |at: usize| {
             let cell = progress.cells.get(at).cloned().unwrap_or_default();
             let status = UnitStatus::from(cell.state).of_run_step();
             let sums = tally.steps.get(at).copied().unwrap_or_default();
             StepView {
                 status: status.regarded(regard),
                 error: unresolved(&cell),
-                ..step_view(&step.name, on, &sums)
+                ..step_view(track, at, on, &sums)
             }
         };
-        Ok(track.steps.iter().enumerate().map(view).collect())
+        Ok((0..track.steps.len()).map(view).collect())
     }
 
     fn item_steps(&self, run: &Run, track: &Track, items: &ItemCounts, tally: &Tally) -> Vec<StepView> {
@@ -107,7 +134,7 @@ impl Archive {
         let counts: Vec<ItemCounts> =
             sums.iter().map(|sums| ItemCounts::of(items.total, &sums.units, regard)).collect();
         let before = ancestors(track);
-        let view = |(at, step): (usize, &PlanStep)| {
+        let view = |at: usize| {
             let stopped: u64 = before[at].iter().map(|earlier| counts[*earlier].stopped()).sum();
             // An item that stops in two branches is one item: the whole run bounds the sum.
             let blocked = stopped.min(items.stopped()).min(counts[at].pending);
@@ -115,16 +142,20 @@ impl Archive {
                 status: item_step_status(&counts[at], blocked, self.status(run)),
                 items: counts[at],
                 blocked,
-                ..step_view(&step.name, StepTrack::Items, &sums[at])
+                ..step_view(track, at, StepTrack::Items, &sums[at])
             }
         };
-        track.steps.iter().enumerate().map(view).collect()
+        (0..track.steps.len()).map(view).collect()
     }
 }
 
-fn step_view(name: &str, track: StepTrack, sums: &StepTally) -> StepView {
+fn step_view(steps: &Track, at: usize, track: StepTrack, sums: &StepTally) -> StepView {
+    let PlanStep { name, role, needs, connection, .. } = &steps.steps[at];
     StepView {
-        step: name.to_owned(),
+        step: name.clone(),
+        does: does(*role),
+        needs: needs.iter().filter_map(|need| Some(steps.steps.get(*need)?.name.clone())).collect(),
+        connection: connection.clone(),
         status: UnitStatus::Pending,
         track,
         items: ItemCounts::default(),
@@ -135,6 +166,16 @@ fn step_view(name: &str, track: StepTrack, sums: &StepTally) -> StepView {
         accepted: sums.calls.accepted,
         refused: sums.calls.refused,
         error: None,
+    }
+}
+
+fn does(role: Role) -> Does {
+    match role {
+        Role::Source => Does::Source,
+        Role::Pure => Does::Computes,
+        Role::Effect { .. } => Does::Effect,
+        Role::Timer | Role::Receive => Does::Waits,
+        Role::Listen => Does::Listens,
     }
 }
 
@@ -154,6 +195,8 @@ fn merge_source(gate: &StepView, items: StepView) -> StepView {
         accepted: gate.accepted + items.accepted,
         refused: gate.refused + items.refused,
         error: gate.error.clone(),
+        does: gate.does,
+        needs: gate.needs.clone(),
         ..items
     }
 }

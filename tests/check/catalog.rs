@@ -153,6 +153,11 @@ const CONNECTIONS: &[ConnectionKind] = &[
     },
     ConnectionKind { name: "sandbox", summary: "", fields: &[] },
     ConnectionKind {
+        name: "webhook",
+        summary: "",
+        fields: &[needed("scheme", Kind::OneOf(&["standard", "token"])), needed("secrets", Kind::Secrets)],
+    },
+    ConnectionKind {
         name: "pimcore",
         summary: "",
         fields: &[
@@ -173,6 +178,7 @@ const TRIGGERS: &[TriggerKind] = &[TriggerKind {
     uses: "s3.created",
     summary: "",
     connections: &["aws"],
+    needs_input: true,
     fields: &[needed("queue", Kind::Plain), field("prefix", Kind::Plain), field("wait", Kind::Duration)],
 }];
 
@@ -183,5 +189,7 @@ pub(crate) fn catalog() -> Catalog {
         connections: CONNECTIONS.to_vec(),
         key_stores: vec!["embedded", "redis"],
         triggers: TRIGGERS.to_vec(),
+        senders: vec!["webhook", "sandbox"],
+        announcers: vec!["pimcore", "sandbox"],
     }
 }

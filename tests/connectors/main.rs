@@ -34,4 +34,6 @@ mod speed;
 #[cfg(test)]
 mod upsert;
 #[cfg(test)]
+mod webhooks;
+#[cfg(test)]
 mod world;

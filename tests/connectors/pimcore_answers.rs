@@ -136,23 +136,22 @@ async fn what_was_written_in_one_language_is_not_undone_by_a_refusal_of_the_othe
     let in_two = || json!({ "sku": "A", "localized": { "name": { "en": "Cup", "de": "Tasse" } } });
     let ours = json!([{ "id": "5", "sku": "A" }]);
     let never = "Validation failed: name";
-    // A create and an update; the look after the create's failure finds what it made.
-    let created = vec![
-        listed(&json!([])),
-        ended(true, "object created: 5"),
-        ended(false, never),
-        listed(&ours),
-        ended(true, "object 5 updated"),
-        ended(false, never),
-    ];
-    let updated = vec![listed(&ours), ended(true, "object 5 updated"), ended(false, never)];
-    // The look is answered by nobody: whether the create saved is not known.
-    let unseen = vec![listed(&json!([])), raised("Internal server error"), Some((503, String::new()))];
-    for replies in [created, updated, unseen] {
-        let (outcome, _) = upsert_of(in_two(), replies).await;
+    // A create and an update.
+    let created = vec![listed(&json!([])), ended(true, "object created: 5")];
+    let updated = vec![listed(&ours), ended(true, "object 5 updated")];
+    for begun in [created, updated] {
+        let refused_then = [begun.clone(), vec![ended(false, never)]].concat();
+        let (outcome, _) = upsert_of(in_two(), refused_then).await;
+        assert_eq!(refused(&outcome), (Again::Never, "done in part: Validation failed: name"));
+        let away_then = [begun, vec![Some((503, String::new()))]].concat();
+        let (outcome, _) = upsert_of(in_two(), away_then).await;
         let Outcome::Unclear(fault) = &outcome else { panic!("{outcome:?}") };
-        assert!(fault.message.starts_with("a part of it may be written: "), "{fault}");
+        assert!(fault.message.starts_with("done in part: "), "{fault}");
     }
+    // The look after a create that failed is answered by nobody: whether it saved is not known.
+    let unseen = vec![listed(&json!([])), raised("Internal server error"), Some((503, String::new()))];
+    let (outcome, _) = upsert_of(in_two(), unseen).await;
+    assert!(matches!(outcome, Outcome::Unclear(_)), "{outcome:?}");
     // In the first language nothing was written yet.
     let (outcome, _) = upsert_of(in_two(), vec![listed(&ours), ended(false, never)]).await;
     assert_eq!(refused(&outcome), (Again::Never, never));

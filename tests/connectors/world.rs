@@ -180,7 +180,7 @@ pub(crate) async fn diagnosed(uses: &str, kind: &str, settings: Value) -> Vec<Di
         clock: Arc::new(NoTime),
     };
     let uses = vec![Use { site, held: None, source: None }];
-    examine(&Patient { kind, settings: &fields, uses, triggers: Vec::new() }).await
+    examine(&Patient { kind, settings: &fields, uses, triggers: Vec::new(), hooks: Vec::new() }).await
 }
 
 pub(crate) fn connected((kind, settings): (&str, Value)) -> Connection {
@@ -219,6 +219,7 @@ pub(crate) fn scope(item: Value) -> Scope {
         item: Arc::new(item),
         digest: Arc::default(),
         steps: Arc::new(json!({})),
+        sent: None,
     }
 }
 

@@ -30,17 +30,17 @@ fn what_a_bus_of_aws_lacks_is_named() {
     insta::assert_snapshot!(checked("    queue: product-events\n"), @"
     exit 2
     error[E801]: step 'publish': 'event_bus' is missing
-      --> workflows/product-sync.yaml:54:11
+      --> workflows/product-sync.yaml:65:11
        |
-    54 |     uses: eventbridge.publish
+    65 |     uses: eventbridge.publish
        |           ^^^^^^^^^^^^^^^^^^^
        |
        = help: write 'event_bus: …' under the connection 'bus': its name or ARN
 
     error[E801]: step 'on_failure[0]': 'event_bus' is missing
-      --> workflows/product-sync.yaml:88:11
+      --> workflows/product-sync.yaml:99:11
        |
-    88 |   - uses: eventbridge.publish
+    99 |   - uses: eventbridge.publish
        |           ^^^^^^^^^^^^^^^^^^^
        |
        = help: write 'event_bus: …' under the connection 'bus': its name or ARN

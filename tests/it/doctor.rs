@@ -100,6 +100,7 @@ fn variables_that_are_not_set_are_named_at_once_and_the_rest_is_looked_at() {
     assert_eq!(code, Some(1));
     let of = |name: &str| found.iter().find(|[connection, ..]| connection == name).unwrap();
     assert!(of("pim")[2].ends_with("not set: PIMCORE_API_KEY, PIMCORE_URL"), "{found:?}");
+    assert!(of("pim_events")[2].contains("/hooks/pim: environment variables"), "{found:?}");
     assert_eq!(of("shop")[3], "export MEDUSA_EMAIL=… MEDUSA_PASSWORD=… MEDUSA_URL=…");
     assert_eq!(of("files")[1], "ok");
 }
@@ -115,6 +116,7 @@ fn systems_that_are_there_but_not_in_order_are_told_apart() {
         ("MEDUSA_URL", at(&outside.shop)),
         ("MEDUSA_EMAIL", at("sandbox@milepost.invalid")),
         ("MEDUSA_PASSWORD", at("sandbox")),
+        ("PIM_WEBHOOK_SECRET", at("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")),
     ]);
     let aws = "    bus: { use: aws, event_bus: products, queue: product-events }\n";
     site.edit("product-sync.yaml", &[(aws, ""), ("    files: { use: s3 }\n", "")]);

@@ -116,41 +116,41 @@ fn every_variable_that_a_profile_lacks_is_named_at_once() {
     insta::assert_snapshot!(answer(&site, &["run", WORKFLOW, "--profile", "production"]), @r#"
     exit 2
     error[E801]: connection 'pim': the environment variable PIMCORE_URL is not set
-      --> workflows/product-sync.yaml:22:12
+      --> workflows/product-sync.yaml:23:12
        |
-    22 |       url: "${env:PIMCORE_URL}"
+    23 |       url: "${env:PIMCORE_URL}"
        |            ^^^^^^^^^^^^^^^^^^^^
        |
        = help: export PIMCORE_URL=… and start again
 
     error[E801]: connection 'pim': the environment variable PIMCORE_API_KEY is not set
-      --> workflows/product-sync.yaml:24:16
+      --> workflows/product-sync.yaml:25:16
        |
-    24 |       api_key: "${env:PIMCORE_API_KEY}"
+    25 |       api_key: "${env:PIMCORE_API_KEY}"
        |                ^^^^^^^^^^^^^^^^^^^^^^^^
        |
        = help: export PIMCORE_API_KEY=… and start again
 
     error[E801]: connection 'shop': the environment variable MEDUSA_URL is not set
-      --> workflows/product-sync.yaml:27:12
+      --> workflows/product-sync.yaml:29:12
        |
-    27 |       url: "${env:MEDUSA_URL}"
+    29 |       url: "${env:MEDUSA_URL}"
        |            ^^^^^^^^^^^^^^^^^^^
        |
        = help: export MEDUSA_URL=… and start again
 
     error[E801]: connection 'shop': the environment variable MEDUSA_EMAIL is not set
-      --> workflows/product-sync.yaml:28:14
+      --> workflows/product-sync.yaml:30:14
        |
-    28 |       email: "${env:MEDUSA_EMAIL}"
+    30 |       email: "${env:MEDUSA_EMAIL}"
        |              ^^^^^^^^^^^^^^^^^^^^^
        |
        = help: export MEDUSA_EMAIL=… and start again
 
     error[E801]: connection 'shop': the environment variable MEDUSA_PASSWORD is not set
-      --> workflows/product-sync.yaml:29:17
+      --> workflows/product-sync.yaml:31:17
        |
-    29 |       password: "${env:MEDUSA_PASSWORD}"
+    31 |       password: "${env:MEDUSA_PASSWORD}"
        |                 ^^^^^^^^^^^^^^^^^^^^^^^^
        |
        = help: export MEDUSA_PASSWORD=… and start again
@@ -173,9 +173,9 @@ next: milepost run --help
     insta::assert_snapshot!(told(&["run", WORKFLOW, "--profile", "prodction"]), @r#"
 exit 2
 error[E307]: there is no profile 'prodction'
-  --> workflows/product-sync.yaml:19:3
+  --> workflows/product-sync.yaml:20:3
    |
-19 |   production:
+20 |   production:
    |   ^^^^^^^^^^^
    |
    = help: did you mean 'production'?

@@ -69,7 +69,7 @@ fn a_to_b_to_a_is_written_three_times_and_an_older_version_not_at_all() {
         &[
             (
                 "default: product-sync/sample.json }",
-                "default: product-sync/sample.json }\n  version: { type: number }",
+                "default: product-sync/sample.json }\n  version: { type: number, default: 0 }",
             ),
             ("{ key: \"${{ item.sku }}\"", "{ key: \"${{ item.sku }}\", version: \"${{ input.version }}\""),
         ],
@@ -106,6 +106,7 @@ fn two_runs_at_once_write_each_product_once() {
         file: site.path(WORKFLOW),
         input: vec![("source".to_owned(), site.path("products.json").to_string_lossy().into_owned())],
         profile: None,
+        by: None,
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {

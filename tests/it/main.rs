@@ -25,6 +25,7 @@ mod reads;
 mod redefine;
 mod second_source;
 mod selection;
+mod serve;
 mod signals;
 mod source;
 mod start_key;

@@ -42,6 +42,7 @@ pub(crate) fn scope_of(item: Arc<Value>) -> Scope {
         item,
         digest: Arc::default(),
         steps: Arc::new(Value::Null),
+        sent: None,
     }
 }
 

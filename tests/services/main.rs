@@ -26,6 +26,7 @@ mod medusa_catalogue;
 mod medusa_engines;
 mod medusa_outages;
 mod medusa_refusals;
+mod page;
 mod pim;
 mod process;
 #[path = "../../examples/products/product.rs"]

@@ -148,6 +148,7 @@ fn two_runs_at_once_in_one_engine_leave_one_price_and_the_metadata_of_both() {
             site.path("workflows").join(source).to_string_lossy().into_owned(),
         )],
         profile: None,
+        by: None,
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     // Twice: products that are not there, and products that are.

@@ -212,7 +212,12 @@ impl Case {
                 Some(plan) => {
                     let (journal, plan_of) = (ports.journal.as_ref(), &assembly.plan);
                     let revived = recover::revive(journal, plan_of, &run, clock.now(), &selection).await;
-                    Some(Resumption { plan, chosen: revived.ok()?.map(Arc::new), redriven: Vec::new() })
+                    Some(Resumption {
+                        plan,
+                        by: None,
+                        chosen: revived.ok()?.map(Arc::new),
+                        redriven: Vec::new(),
+                    })
                 }
                 None => None,
             };

@@ -111,7 +111,7 @@ impl Planned {
         }
         let events = case.store.events(case.run, 0, usize::MAX).unwrap();
         let mut resumed = events.iter().filter_map(|(_, event)| match &event.what {
-            RunEvent::Resumed { plan } => Some(plan),
+            RunEvent::Resumed { plan, .. } => Some(plan),
             _ => None,
         });
         // A crash may come before the event.

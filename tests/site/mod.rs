@@ -60,7 +60,8 @@ impl Site {
         fs::write(path, text).unwrap();
     }
 
-    fn command(&self, line: &[&str]) -> Command {
+    /// A command to be executed here.
+    pub(crate) fn command(&self, line: &[&str]) -> Command {
         let mut command = Command::new(assert_cmd::cargo::cargo_bin!("milepost"));
         command.args(line).current_dir(self.dir.path()).envs(self.env.iter().cloned());
         command.env_remove("MILEPOST_STATE").env_remove("MILEPOST_LOG").stdin(Stdio::null());

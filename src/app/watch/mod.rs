@@ -1,66 +1,122 @@
-//! The trigger loop: listens to what a workflow file's triggers hear of, records a run for each
-//! occasion, and carries the runs out, so many at once. It tells what happens and prints nothing.
+//! The loop that carries runs out: those that the triggers of workflow files hear of, those that
+//! people ask for, and those that an engine before left unfinished. It tells what happens and prints
+//! nothing.
 //!
 //! Nothing is lost and nothing is started twice: a message is done only when its runs are recorded,
 //! each with its start key in one commit, and a key starts one run. A recorded run begins, and an
-//! interrupted one goes on, by the one path of resuming.
+//! interrupted one goes on, by the one path of resuming. Neither a broken run nor a broken trigger ends
+//! the loop; only a store that failed does.
 
+mod desk;
 mod news;
+mod outcome;
+mod post;
+mod roster;
+mod succession;
 mod watched;
 
-use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 use crate::core::id::RunId;
-use crate::core::run::{Run, Status};
-use crate::core::trigger::{Heard, Notice, Occasion, start_key};
-use crate::engine::Handle;
-use crate::ports::{Journal, Trigger};
-use crate::view::{ResumeTerms, code};
+use crate::core::run::Run;
+use crate::core::trigger::{Heard, Notice, Occasion, WhenBusy, start_key};
+use crate::ports::Journal;
+use crate::view::code;
 
 use super::error::{EngineError, StartError};
 use super::start::{Accepted, Cause};
-use super::{Engine, Start};
+use super::{Engine, Running, Start};
 
+pub use desk::Desk;
 pub use news::{Hindrance, News};
+use outcome::{Outcome, carried_out, is_unfinished, stopped, until_over};
+use post::{Listened, Post, listened};
+use roster::{Next, Roster};
 pub use watched::{Listener, Watched};
 
-/// How long a trigger is left alone after the first failure; the wait doubles with each that follows…
-const PATIENCE_MIN: Duration = Duration::from_secs(1);
-/// …up to this.
-const PATIENCE_MAX: Duration = Duration::from_mins(1);
+/// How a loop works.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// How many runs of one workflow are at work at once.
+    pub concurrency: usize,
+    /// How many runs may wait; more starts are refused, and triggers hear of nothing more before that.
+    pub waiting_max: usize,
+    /// Which unfinished runs it goes on with.
+    pub finds: Finds,
+    /// What it begins with by itself.
+    pub begins: Begins,
+}
+
+/// Which unfinished runs a loop goes on with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finds {
+    /// Those that its own triggers started.
+    ItsOwn,
+    /// Every run of the state directory.
+    Everything,
+}
+
+/// What a loop begins with by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begins {
+    /// All that there is to do.
+    AtOnce,
+    /// Nothing, before a person says so.
+    WhenTold,
+}
 
 /// A loop at work.
 pub struct Watching {
     /// What happens; ends with the loop.
     pub news: mpsc::UnboundedReceiver<News>,
+    desk: Desk,
     stop: watch::Sender<bool>,
     task: JoinHandle<Result<(), EngineError>>,
 }
 
 impl Watching {
-    /// Begins to watch. At most `concurrency` runs are at work at once, and while so many are, nothing
-    /// is received. First it goes on with what its triggers started before and what has not ended.
-    pub fn begin(engine: &Arc<Engine>, watched: Watched, concurrency: usize) -> Self {
+    /// Begins to watch these files, and goes on with what has not ended. While so many runs of a
+    /// workflow are at work, or one of them waits, its triggers receive nothing.
+    pub fn begin(engine: &Arc<Engine>, watched: Vec<Watched>, pace: Pace) -> Self {
         let (sender, news) = mpsc::unbounded_channel();
         let (stop, stopping) = watch::channel(false);
+        let (begun, handed_over) = mpsc::unbounded_channel();
+        let mut roster = Roster::new(pace.concurrency, pace.waiting_max);
+        for file in &watched {
+            roster.serves(&file.workflow);
+        }
+        if pace.begins == Begins::WhenTold {
+            roster.hold_everything();
+        }
+        let hall = Arc::new(Hall { roster: Mutex::new(roster), stirred: Notify::new() });
+        let posts = watched.iter().flat_map(Post::all).collect();
+        let desk = Desk::new(engine, watched, Arc::clone(&hall), begun, stopping.clone());
         let watch = Watch {
             engine: Arc::clone(engine),
-            posts: watched.listeners.iter().cloned().map(Post::new).collect(),
-            watched,
-            concurrency: concurrency.max(1),
-            waiting: VecDeque::new(),
-            at_work: BTreeMap::new(),
+            posts,
+            hall,
+            handed_over,
             runs: JoinSet::new(),
             listening: JoinSet::new(),
             news: sender,
+            stopping,
         };
-        Self { news, stop, task: tokio::spawn(watch.work(stopping)) }
+        let opened = desk.clone();
+        let task = tokio::spawn(async move {
+            let mut watch = watch;
+            watch.find_open(pace.finds)?;
+            opened.has_recovered();
+            watch.work().await
+        });
+        Self { news, desk, stop, task }
+    }
+
+    /// Where people ask it for something.
+    pub fn desk(&self) -> Desk {
+        self.desk.clone()
     }
 
     /// Asks it to end: nothing more is received, and the runs at work are interrupted.
@@ -78,61 +134,56 @@ impl Watching {
     }
 }
 
-/// A trigger and how it is doing.
-struct Post {
-    listener: Listener,
-    is_listening: bool,
-    /// How long it is left alone next time; `None`: it is well.
-    patience: Option<Duration>,
+/// What loop and desk share.
+struct Hall {
+    roster: Mutex<Roster>,
+    /// Rings when there may be something to begin with.
+    stirred: Notify,
 }
 
-impl Post {
-    fn new(listener: Listener) -> Self {
-        Self { listener, is_listening: false, patience: None }
+impl Hall {
+    fn roster(&self) -> MutexGuard<'_, Roster> {
+        self.roster.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A recorded run that is to begin, or to go on.
-struct Next {
-    run: RunId,
-    /// Told when it does.
-    news: News,
-}
-
-/// What listening came to.
-enum Listened {
-    Heard(Heard),
-    Hindered(Hindrance),
+/// A run that somebody began at the desk.
+struct Begun {
+    running: Running,
+    workflow: String,
 }
 
 struct Watch {
     engine: Arc<Engine>,
-    watched: Watched,
     posts: Vec<Post>,
-    concurrency: usize,
-    waiting: VecDeque<Next>,
-    at_work: BTreeMap<RunId, Handle>,
-    runs: JoinSet<(RunId, Result<Run, EngineError>)>,
+    hall: Arc<Hall>,
+    handed_over: mpsc::UnboundedReceiver<Begun>,
+    runs: JoinSet<(RunId, Outcome)>,
     listening: JoinSet<(usize, Listened)>,
     news: mpsc::UnboundedSender<News>,
+    stopping: watch::Receiver<bool>,
 }
 
 impl Watch {
-    async fn work(mut self, mut stopping: watch::Receiver<bool>) -> Result<(), EngineError> {
-        self.find_open()?;
+    async fn work(&mut self) -> Result<(), EngineError> {
+        let (mut stopping, hall) = (self.stopping.clone(), Arc::clone(&self.hall));
         loop {
-            self.begin_waiting().await;
+            self.begin_waiting();
             self.listen();
             tokio::select! {
-                // Whoever could stop it is gone, too.
-                _ = stopping.changed() => break,
+                () = stopped(&mut stopping) => break,
+                () = hall.stirred.notified() => {}
+                Some(begun) = self.handed_over.recv() => self.attend(begun),
                 Some(ended) = self.runs.join_next() => self.ended(ended)?,
                 Some(listened) = self.listening.join_next() => self.listened(listened).await?,
             }
         }
         // What is being received meanwhile shows again.
         self.listening.abort_all();
-        self.at_work.values().for_each(Handle::stop);
+        self.handed_over.close();
+        while let Some(begun) = self.handed_over.recv().await {
+            self.attend(begun);
+        }
         while let Some(ended) = self.runs.join_next().await {
             self.ended(ended)?;
         }
@@ -144,76 +195,84 @@ impl Watch {
         let _ = self.news.send(news);
     }
 
-    /// What the triggers of this workflow started and what has not ended: nobody else works on it,
-    /// because the state directory is ours. What a person paused is theirs to go on with.
-    fn find_open(&mut self) -> Result<(), EngineError> {
+    /// What has not ended: nobody else works on it, because the state directory is ours. What a person
+    /// paused is theirs to go on with.
+    fn find_open(&mut self, finds: Finds) -> Result<(), EngineError> {
         let runs = self.engine.store.runs().map_err(|error| EngineError::Broken(error.to_string()))?;
-        let is_ours = |run: &Run| {
-            let by = |post: &Post| run.trigger.as_ref() == Some(&post.listener.name);
-            run.workflow == self.watched.workflow
-                && run.profile == self.watched.profile
-                && self.posts.iter().any(by)
-        };
-        let is_open = |run: &Run| match run.status {
-            Status::Succeeded | Status::Failed | Status::Cancelled => false,
-            Status::Queued | Status::Running | Status::Waiting | Status::Paused | Status::Interrupted => {
-                run.released.is_none() && !run.is_given_up()
-            }
-        };
+        let is_ours =
+            |run: &Run| finds == Finds::Everything || self.posts.iter().any(|post| post.has_started(run));
         // The oldest first.
-        let open = runs.iter().rev().filter(|run| is_ours(run) && is_open(run));
+        let open = runs.iter().rev().filter(|run| is_ours(run) && is_unfinished(run));
+        let now = self.engine.ports.clock.now();
+        let mut roster = self.hall.roster();
         for run in open {
-            match &run.steer.paused {
-                Some(paused) => self.tell(News::Paused { run: run.id, by: paused.by.clone() }),
-                None => self.waiting.push_back(Next { run: run.id, news: News::GoesOn { run: run.id } }),
+            if let Some(paused) = &run.steer.paused {
+                self.tell(News::Paused { run: run.id, by: paused.by.clone() });
+                continue;
             }
+            let next = Next { run: run.id, since: now, news: News::GoesOn { run: run.id } };
+            roster.push(&run.workflow, next);
         }
         Ok(())
     }
 
-    async fn begin_waiting(&mut self) {
-        while self.at_work.len() < self.concurrency {
-            let Some(Next { run, news }) = self.waiting.pop_front() else { return };
-            match self.engine.resume(run, &ResumeTerms::default(), None).await {
-                Ok(mut running) => {
-                    self.tell(news);
-                    self.at_work.insert(run, running.handle.clone());
-                    self.runs.spawn(async move { (run, running.finished().await) });
-                }
-                Err(error) => self.tell(News::Stuck { run, error }),
-            }
+    fn begin_waiting(&mut self) {
+        loop {
+            let Some((_, next)) = self.hall.roster().next() else { return };
+            let (engine, news) = (Arc::clone(&self.engine), self.news.clone());
+            let stopping = self.stopping.clone();
+            self.runs.spawn(async move {
+                let run = next.run;
+                // On a task of its own: whatever happens in it, it is known which run it was.
+                let work = tokio::spawn(carried_out(engine, next, news, stopping));
+                let lost = |error| Outcome::Over(Err(EngineError::Run(defect(&error).to_string())));
+                (run, work.await.unwrap_or_else(lost))
+            });
         }
     }
 
-    fn ended(
-        &mut self,
-        ended: Result<(RunId, Result<Run, EngineError>), JoinError>,
-    ) -> Result<(), EngineError> {
-        let (id, run) = ended.map_err(|error| defect(&error))?;
-        self.at_work.remove(&id);
-        self.tell(match run {
-            Ok(run) => News::Ended { run: Box::new(run) },
-            Err(error @ EngineError::Run(_)) => News::Broken { run: id, error },
-            Err(error) => return Err(error),
+    /// Stays with a run that was begun at the desk.
+    fn attend(&mut self, Begun { running, workflow }: Begun) {
+        let run = running.id;
+        self.hall.roster().began(&workflow, run);
+        self.tell(News::GoesOn { run });
+        let stopping = self.stopping.clone();
+        self.runs.spawn(async move { (run, Outcome::Over(until_over(running, stopping).await)) });
+    }
+
+    fn ended(&mut self, ended: Result<(RunId, Outcome), JoinError>) -> Result<(), EngineError> {
+        let (id, outcome) = ended.map_err(|error| defect(&error))?;
+        self.hall.roster().ended(id);
+        self.tell(match outcome {
+            Outcome::Stuck(error) => News::Stuck { run: id, error },
+            Outcome::Over(Ok(run)) => News::Ended { run },
+            Outcome::Over(Err(error @ EngineError::Run(_))) => News::Broken { run: id, error },
+            Outcome::Over(Err(error)) => return Err(error),
         });
         Ok(())
     }
 
     /// Listens wherever nobody does, as long as there is room for what may be heard.
     fn listen(&mut self) {
-        if !self.waiting.is_empty() || self.at_work.len() >= self.concurrency {
-            return;
-        }
-        for (at, post) in self.posts.iter_mut().enumerate().filter(|(_, post)| !post.is_listening) {
+        let hall = Arc::clone(&self.hall);
+        let roster = hall.roster();
+        for (at, post) in self.posts.iter_mut().enumerate() {
+            if post.is_listening || !roster.takes(&post.workflow, post.listener.trigger.when_busy()) {
+                continue;
+            }
             post.is_listening = true;
             let (trigger, clock) = (Arc::clone(&post.listener.trigger), Arc::clone(&self.engine.ports.clock));
-            let (file, profile) = (self.watched.file.clone(), self.watched.profile.clone());
+            let (file, profile) = (post.file.clone(), post.profile.clone());
             let until = post.patience.map(|patience| clock.now().after(patience));
             self.listening.spawn(async move {
                 if let Some(until) = until {
                     clock.sleep_until(until).await;
                 }
-                (at, listened(trigger.as_ref(), file, profile).await)
+                // Whatever happens in a trigger ends its listening, not the loop.
+                let listening = tokio::spawn(listened(trigger, file, profile));
+                let lost = |error| Listened::Hindered(Hindrance::Lost(defect(&error).to_string()));
+                let mut listening = AbortOnDrop(listening);
+                (at, (&mut listening.0).await.unwrap_or_else(lost))
             });
         }
     }
@@ -228,7 +287,7 @@ impl Watch {
                 if self.posts[at].patience.is_none() {
                     self.tell(News::Hindered { trigger, by });
                 }
-                self.leave_alone(at);
+                self.posts[at].leave_alone();
                 return Ok(());
             }
         };
@@ -243,11 +302,6 @@ impl Watch {
         Ok(())
     }
 
-    fn leave_alone(&mut self, at: usize) {
-        let longer = self.posts[at].patience.map_or(PATIENCE_MIN, |patience| patience * 2);
-        self.posts[at].patience = Some(longer.min(PATIENCE_MAX));
-    }
-
     /// Records what a message starts. The message is done when nothing of it is left.
     async fn noticed(&mut self, at: usize, notice: Notice) -> Result<(), EngineError> {
         let Listener { name, trigger, .. } = self.posts[at].listener.clone();
@@ -255,9 +309,14 @@ impl Watch {
             self.tell(News::PassedOver { trigger: name.clone(), what });
         }
         for occasion in notice.occasions {
+            if let Some(run) = self.in_the_way(at)? {
+                let what = format!("{}, because {run} has not ended", occasion.subject);
+                self.tell(News::PassedOver { trigger: name.clone(), what });
+                continue;
+            }
             if let Some(error) = self.accept(at, occasion.clone()).await? {
                 self.tell(News::Refused { trigger: name, subject: occasion.subject, error });
-                self.leave_alone(at);
+                self.posts[at].leave_alone();
                 return Ok(());
             }
         }
@@ -267,22 +326,34 @@ impl Watch {
         Ok(())
     }
 
+    /// The run because of which a trigger starts no other one.
+    fn in_the_way(&self, at: usize) -> Result<Option<RunId>, EngineError> {
+        let post = &self.posts[at];
+        if post.listener.trigger.when_busy() != WhenBusy::Skips {
+            return Ok(None);
+        }
+        let runs = self.engine.store.runs().map_err(|error| EngineError::Broken(error.to_string()))?;
+        Ok(runs.iter().find(|run| post.has_started(run) && is_unfinished(run)).map(|run| run.id))
+    }
+
     /// Records the run of an occasion, unless there is one. Returns why none can be started.
     async fn accept(&mut self, at: usize, occasion: Occasion) -> Result<Option<StartError>, EngineError> {
-        let Watched { workflow, file, profile, .. } = &self.watched;
-        let Listener { name, input, .. } = &self.posts[at].listener;
+        let Post { workflow, file, profile, listener, .. } = &self.posts[at];
         let Occasion { subject, identity, version } = occasion;
         let start = Start {
             file: file.clone(),
-            input: vec![(input.clone(), subject.clone())],
+            input: listener.input.iter().map(|name| (name.clone(), subject.clone())).collect(),
             profile: profile.clone(),
+            by: None,
         };
-        let trigger = name.clone();
-        let key = start_key(workflow, profile.as_deref(), name, &identity);
-        let cause = Cause { trigger: trigger.clone(), key, version };
+        let trigger = listener.name.clone();
+        let key = start_key(workflow, profile.as_deref(), &trigger, &identity);
+        let cause = Cause { trigger: Some(trigger.clone()), key: Some(key), version };
         match self.engine.accept(start, cause).await {
             Ok(Accepted::Now(run)) => {
-                self.waiting.push_back(Next { run, news: News::Started { run, trigger, subject } });
+                let news = News::Started { run, trigger, subject };
+                let since = self.engine.ports.clock.now();
+                self.hall.roster().push(workflow, Next { run, since, news });
             }
             Ok(Accepted::Before(run)) => self.tell(News::Again { trigger, subject, run }),
             Err(StartError::Problem(problem)) if problem.code == code::START_KEY_USED => {
@@ -295,15 +366,12 @@ impl Watch {
     }
 }
 
-/// Listens once, unless no run could be started anyhow: then messages stay where they are.
-async fn listened(trigger: &dyn Trigger, file: PathBuf, profile: Option<String>) -> Listened {
-    let checking = tokio::task::spawn_blocking(move || Engine::check(&file, profile.as_deref()).map(drop));
-    if let Ok(Err(report)) = checking.await {
-        return Listened::Hindered(Hindrance::Unfit(Box::new(report)));
-    }
-    match trigger.next().await {
-        Ok(heard) => Listened::Heard(heard),
-        Err(fault) => Listened::Hindered(Hindrance::Away(fault)),
+/// A task that ends with whoever waits for it.
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -16,6 +16,13 @@ pub enum News {
         /// The run.
         run: RunId,
     },
+    /// A run that a person asked for begins.
+    Asked {
+        /// The run.
+        run: RunId,
+        /// Who asked.
+        by: String,
+    },
     /// A run begins.
     Started {
         /// The run.
@@ -122,4 +129,6 @@ pub enum Hindrance {
     Away(Fault),
     /// The workflow file has mistakes now: messages wait until they are mended.
     Unfit(Box<Report>),
+    /// Listening itself broke off: a defect of Milepost, with its words.
+    Lost(String),
 }

@@ -1,13 +1,19 @@
 //! What is watched: a workflow file with what listens for its triggers.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::app::assemble::{self, Surroundings};
+use crate::app::clock::SystemClock;
 use crate::app::environment::Environment;
-use crate::app::{Engine, assemble, definition_of};
+use crate::app::{Engine, definition_of};
 use crate::connectors;
-use crate::ports::Trigger;
+use crate::ports::{Clock, Journal, Marks, OwnQueue, Signals, Trigger};
 use crate::spec::Report;
+use crate::store::MemoryStore;
+
+use super::succession::Succession;
 
 /// A workflow file with what listens for its triggers.
 pub struct Watched {
@@ -28,8 +34,8 @@ pub struct Watched {
 pub struct Listener {
     /// Its name.
     pub name: String,
-    /// The input that says what a run is about.
-    pub input: String,
+    /// The input that says what a run is about, where it wants to know.
+    pub input: Option<String>,
     /// What it is, and what it listens to, in words.
     pub about: String,
     /// What listens.
@@ -37,21 +43,43 @@ pub struct Listener {
 }
 
 impl Watched {
+    /// Reads and checks a workflow file, and says what would be listened to.
+    ///
+    /// # Errors
+    /// Every mistake in it.
+    pub fn foreseen(file: &Path, profile: Option<&str>) -> Result<Self, Report> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        Self::made(file, profile, Arc::new(MemoryStore::new(Arc::clone(&clock))), clock)
+    }
+
     /// Reads and checks a workflow file, and makes its triggers.
     ///
     /// # Errors
     /// Every mistake in it.
-    pub fn read(file: &Path, profile: Option<&str>) -> Result<Self, Report> {
+    pub fn read(engine: &Engine, file: &Path, profile: Option<&str>) -> Result<Self, Report> {
+        Self::made(file, profile, Arc::new(engine.store.clone()), Arc::clone(&engine.ports.clock))
+    }
+
+    fn made<S: Journal + OwnQueue + Signals + Marks + 'static>(
+        file: &Path,
+        profile: Option<&str>,
+        store: Arc<S>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Report> {
         let catalog = connectors::catalog();
         let definition = definition_of(file, profile, &catalog)?;
         Engine::try_out(&definition, &catalog)?;
-        let made = assemble::triggers(&definition, &catalog, &Environment::Process);
+        let journal = Arc::clone(&store) as Arc<dyn Journal>;
+        let surroundings =
+            Surroundings::of(&Environment::Process, store, Arc::clone(&clock), BTreeMap::new());
+        let made = assemble::triggers(&definition, profile, &catalog, &surroundings);
         let workflow = &definition.checked.workflow;
         let kind_of = |name: &String| workflow.connections.get(name).map(|known| known.kind.clone());
         let (mut listeners, mut silent) = (Vec::new(), Vec::new());
         for (known, trigger) in made.map_err(|report| *report)? {
             let Some(trigger) = trigger else {
-                silent.push((known.name.clone(), kind_of(&known.connection).unwrap_or_default()));
+                let kind = known.connection.as_ref().and_then(kind_of);
+                silent.push((known.name.clone(), kind.unwrap_or_default()));
                 continue;
             };
             let with = known.with.iter().map(|(name, value)| {
@@ -61,6 +89,7 @@ impl Watched {
             let (name, input) = (known.name.clone(), known.input.clone());
             listeners.push(Listener { name, input, about, trigger });
         }
+        listeners.extend(Succession::of(workflow, profile, journal, clock));
         let (workflow, profile) = (workflow.name.clone(), profile.map(str::to_owned));
         Ok(Self { workflow, file: file.to_owned(), profile, listeners, silent })
     }

@@ -69,6 +69,7 @@ fn scope(item: Value) -> Scope {
         item: Arc::new(item),
         digest: Arc::default(),
         steps: Arc::new(Value::Null),
+        sent: None,
     }
 }
 

@@ -87,29 +87,6 @@ impl Trouble {
     }
 }
 
-/// The same end of an attempt of which the shop took a part before.
-///
-/// The ledger knows three things of an effect: done, surely not done, perhaps; and the effect is the
-/// whole product. So:
-///
-/// - What is to be tried again is a doubt. "Surely not done" would be said of a product that has a new
-///   title already, for as long as the pause lasts, or for good if nobody comes back.
-/// - What is refused for good stays refused: that the product is not what it should be is certain, and
-///   a look could only say the same (see `probe`). A doubt would cost that look and an attempt, whose
-///   refusal then no longer knows of the part that is there; so its words say it.
-pub(super) fn in_part(outcome: Outcome) -> Outcome {
-    let told = |fault: Fault| Fault::new(fault.name, format!("done in part: {}", fault.message));
-    match outcome {
-        Outcome::Refused { fault, again: Again::Never } => {
-            Outcome::Refused { fault: told(fault), again: Again::Never }
-        }
-        Outcome::Refused { fault, again: Again::Later | Again::After(_) } | Outcome::Unclear(fault) => {
-            Outcome::Unclear(told(fault))
-        }
-        whole @ (Outcome::Done(_) | Outcome::Skipped(_)) => whole,
-    }
-}
-
 /// Medusa's own words.
 pub(super) fn words(answer: &Answer) -> Fault {
     let json = answer.json().unwrap_or_default();

@@ -53,6 +53,7 @@ use crate::core::catalog::{ConnectionKind, Descriptor, Field, Kind, Place, Role,
 use crate::core::fault::Fault;
 use crate::core::retry::Probed;
 use crate::core::scope::Scope;
+use crate::core::workflow::Connection;
 use crate::mapping::Mapping;
 use crate::ports::{Announcer, Call, Effect, Prepare, Verdicts, Worker};
 use client::Hub;
@@ -117,17 +118,17 @@ pub const DESCRIPTOR: Descriptor = Descriptor {
 /// The mapping file or a field of the connection is wrong.
 pub fn build(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
     let alone = |fault| vec![fault];
-    if is_rest(site).map_err(alone)? {
+    if is_rest(&site.settings).map_err(alone)? {
         let (mapping, routes) = settings::both(settings::mapping(site), rest::routes(site).map_err(alone))?;
         return Ok(Worker::Effect(Arc::new(rest::Upsert { mapping, routes })));
     }
-    let hub = hub(site, site.step.timeout).map_err(alone);
+    let hub = hub_of(site).map_err(alone);
     let (mapping, hub) = settings::both(settings::mapping(site), hub)?;
     Ok(Worker::Effect(Arc::new(Upsert { mapping, hub })))
 }
 
-fn is_rest(site: &Site<'_>) -> Result<bool, BuildFault> {
-    match settings::text(&site.settings, "mode")? {
+fn is_rest(fields: &Map<String, Value>) -> Result<bool, BuildFault> {
+    match settings::text(fields, "mode")? {
         None | Some("graphql") => Ok(false),
         Some("rest") => Ok(true),
         Some(other) => Err(BuildFault::field("mode", format!("'{other}' is not a mode: graphql or rest"))),
@@ -139,30 +140,42 @@ fn is_rest(site: &Site<'_>) -> Result<bool, BuildFault> {
 /// # Errors
 /// A field of the connection is wrong, or it goes by the site's own routes: none of them lists what is
 /// published.
-pub fn announcer(site: &Site<'_>) -> Result<Arc<dyn Announcer>, Vec<BuildFault>> {
+pub fn announcer(
+    connection: &Connection,
+    fields: &Map<String, Value>,
+) -> Result<Arc<dyn Announcer>, Vec<BuildFault>> {
     let alone = |fault| vec![fault];
-    if is_rest(site).map_err(alone)? {
+    if is_rest(fields).map_err(alone)? {
         let hint = "leave the connection of this step out, and let the PIM send signals".to_owned();
         let fault = BuildFault::field("connection", "with mode: rest nobody can be asked what is published");
         return Err(vec![BuildFault { hint: Some(hint), ..fault }]);
     }
-    let hub = hub(site, ASKING).map_err(alone)?;
+    let hub = hub(Some(connection), fields, ASKING, None).map_err(alone)?;
     Ok(Arc::new(published::Published(hub)))
 }
 
-fn hub(site: &Site<'_>, timeout: Duration) -> Result<Hub, BuildFault> {
-    let is_sandbox = site.connection.is_some_and(|connection| connection.kind == "sandbox");
-    let url = wire::base_url(&site.settings, is_sandbox)?;
+fn hub_of(site: &Site<'_>) -> Result<Hub, BuildFault> {
+    hub(site.connection, &site.settings, site.step.timeout, publish(site)?)
+}
+
+fn hub(
+    connection: Option<&Connection>,
+    fields: &Map<String, Value>,
+    timeout: Duration,
+    publish: Option<bool>,
+) -> Result<Hub, BuildFault> {
+    let is_sandbox = connection.is_some_and(|connection| connection.kind == "sandbox");
+    let url = wire::base_url(fields, is_sandbox)?;
     let (endpoint, api_key) = if is_sandbox {
         SANDBOX
     } else {
-        (settings::required(&site.settings, "endpoint")?, settings::required(&site.settings, "api_key")?)
+        (settings::required(fields, "endpoint")?, settings::required(fields, "api_key")?)
     };
-    let class = settings::text(&site.settings, "class")?.unwrap_or(CLASS);
+    let class = settings::text(fields, "class")?.unwrap_or(CLASS);
     if !request::is_name(class) {
         return Err(BuildFault::field("class", format!("'{class}' is not the name of a class")));
     }
-    let profile = settings::text(&site.settings, "profile")?;
+    let profile = settings::text(fields, "profile")?;
     let unknown = || {
         let known = profile::NAMES.join(", ");
         BuildFault::field("profile", format!("'profile' must be one of {known}"))
@@ -172,10 +185,10 @@ fn hub(site: &Site<'_>, timeout: Duration) -> Result<Hub, BuildFault> {
         url: format!("{url}/pimcore-graphql-webservices/{endpoint}"),
         api_key: api_key.into(),
         class: class.to_owned(),
-        path: settings::text(&site.settings, "path")?.unwrap_or(PATH).trim_end_matches('/').to_owned(),
+        path: settings::text(fields, "path")?.unwrap_or(PATH).trim_end_matches('/').to_owned(),
         profile: profile::named(profile).ok_or_else(unknown)?,
-        terms: Terms { languages: languages(&site.settings)?, publish: publish(site)? },
-        collector: collector(&site.settings)?,
+        terms: Terms { languages: languages(fields)?, publish },
+        collector: collector(fields)?,
     })
 }
 
@@ -217,12 +230,12 @@ fn publish(site: &Site<'_>) -> Result<Option<bool>, BuildFault> {
 pub(crate) async fn examine(site: &Site<'_>) -> Diagnosis {
     let wrong =
         |fault: BuildFault| Diagnosis::wrong(format!("Pimcore: {}", fault.message), "correct the connection");
-    match is_rest(site) {
+    match is_rest(&site.settings) {
         Ok(true) => match rest::routes(site) {
             Ok(routes) => rest::examine(&routes).await,
             Err(fault) => wrong(fault),
         },
-        Ok(false) => match hub(site, site.step.timeout) {
+        Ok(false) => match hub_of(site) {
             Ok(hub) => {
                 let answered = hub.find("milepost-doctor").await;
                 let what = format!("Pimcore at {}", hub.url);

@@ -12,9 +12,9 @@ use crate::core::retry::{Again, Outcome, Probed};
 
 /// Carries out one attempt; returns how many requests it took.
 pub(super) async fn one(hub: &Hub, wanted: &Value) -> (Outcome, u64) {
-    let mut attempt = Attempt { hub, wanted, sent: 0 };
-    let result = attempt.write().await;
-    (result.map_or_else(Trouble::outcome, Outcome::Done), attempt.sent)
+    let mut attempt = Attempt { hub, wanted, sent: 0, begun: false };
+    let outcome = attempt.write().await.map_or_else(Trouble::outcome, Outcome::Done);
+    (if attempt.begun { outcome.in_part() } else { outcome }, attempt.sent)
 }
 
 /// One attempt for one object. Its operations go one after the other: a save writes the whole row,
@@ -24,6 +24,8 @@ struct Attempt<'a> {
     wanted: &'a Value,
     /// How many requests went out.
     sent: u64,
+    /// A part was carried out, and more is to follow.
+    begun: bool,
 }
 
 impl Attempt<'_> {
@@ -44,9 +46,14 @@ impl Attempt<'_> {
                     self.update(id).await
                 }
                 // A create saves twice: perhaps the first save is there.
-                Err(Trouble::Half(fault)) => match self.find().await.map_err(Trouble::after_a_write)? {
-                    Found::One(id, _) => self.update(id).await.map_err(Trouble::after_a_write),
-                    Found::Nothing | Found::Alike(_) => Err(Trouble::Sure { fault, again: Again::Later }),
+                Err(Trouble::Half(fault)) => match self.find().await {
+                    Ok(Found::One(id, _)) => {
+                        self.begun = true;
+                        self.update(id).await
+                    }
+                    Ok(Found::Nothing | Found::Alike(_)) => Err(Trouble::Sure { fault, again: Again::Later }),
+                    // Nobody can say yet whether it is.
+                    Err(trouble) => Err(Trouble::Half(trouble.told().0)),
                 },
                 other => other,
             },
@@ -91,7 +98,8 @@ impl Attempt<'_> {
             ([], _) => Ok(created),
             (_, None) => Err(Trouble::never("the create does not say which object it made")),
             (_, Some(id)) => {
-                let mut facts = self.passes(id, others).await.map_err(Trouble::after_a_write)?;
+                self.begun = true;
+                let mut facts = self.passes(id, others).await?;
                 facts.insert("action".to_owned(), Value::from("created"));
                 Ok(facts)
             }
@@ -103,17 +111,13 @@ impl Attempt<'_> {
     }
 
     async fn passes(&mut self, id: i64, passes: &[Pass]) -> Result<Facts, Trouble> {
-        let Some((first, others)) = passes.split_first() else { return Err(Trouble::Absent) };
-        let mut facts = self.pass(id, first).await?;
-        for pass in others {
-            facts = self.pass(id, pass).await.map_err(Trouble::after_a_write)?;
+        let mut facts = Facts::new();
+        for (at, pass) in passes.iter().enumerate() {
+            self.begun |= at > 0;
+            self.sent += 1;
+            facts = self.hub.update(id, pass).await?;
         }
         Ok(facts)
-    }
-
-    async fn pass(&mut self, id: i64, pass: &Pass) -> Result<Facts, Trouble> {
-        self.sent += 1;
-        self.hub.update(id, pass).await
     }
 }
 

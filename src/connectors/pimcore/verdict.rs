@@ -130,19 +130,6 @@ impl Trouble {
         }
     }
 
-    /// The same when a write of this attempt was, or may have been, carried out: of that, "surely nothing was
-    /// done" is not true any more.
-    pub(super) fn after_a_write(self) -> Self {
-        match self {
-            Self::Unsure(fault) => Self::Unsure(fault),
-            Self::Half(fault) => Self::Half(fault),
-            other => {
-                let (fault, _) = other.told();
-                Self::Half(Fault::new(fault.name, format!("a part of it may be written: {}", fault.message)))
-            }
-        }
-    }
-
     /// Why a read has no answer, and whether it may have one later.
     pub(super) fn told(self) -> (Fault, Again) {
         match self.of_read().outcome() {

@@ -3,7 +3,8 @@
 //! has been tried against these, and against nothing else.
 //!
 //! Read in this order: `standin` (what every stand-in is), `pim` and `shop` (the two), `journal`
-//! (how what they hold survives a kill), `faults` (how they fail), `server` (HTTP).
+//! (how what they hold survives a kill), `faults` (how they fail), `server` (HTTP), `messenger` (what the
+//! PIM sends to hooks).
 //!
 //! Every call is in the journal, synced to disk, before it is answered. Beside the routes of the
 //! real systems each stand-in serves, on its own port:
@@ -19,6 +20,7 @@
 
 mod faults;
 mod journal;
+mod messenger;
 mod pim;
 mod server;
 mod shop;
@@ -26,6 +28,7 @@ mod standin;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
 
 use serde::Serialize;
 use tokio::net::TcpListener;
@@ -35,6 +38,7 @@ use tokio::task::JoinHandle;
 use crate::core::catalog::{ConnectionKind, Field, Kind};
 pub use faults::Faults;
 pub use journal::Entry;
+pub use messenger::Listener;
 pub use pim::PimProfile;
 use server::Desk;
 use standin::Standin;
@@ -133,11 +137,17 @@ pub struct Sandbox {
     pub pim_seed: u64,
     /// The seed of the shop's chance.
     pub shop_seed: u64,
+    pim: Weak<Desk>,
     stop: watch::Sender<()>,
     servers: [JoinHandle<()>; 2],
 }
 
 impl Sandbox {
+    /// From now on the PIM sends its events to whoever is in that list, until the stand-ins stop.
+    pub fn tell(&self, listeners: watch::Receiver<Vec<Listener>>) {
+        tokio::spawn(messenger::run(Weak::clone(&self.pim), listeners, self.stop.subscribe()));
+    }
+
     /// Ends open calls and stops. When it returns, the directory may be opened again.
     pub async fn shutdown(self) {
         let Self { stop, servers, .. } = self;
@@ -181,11 +191,12 @@ pub async fn serve(options: &Options) -> Result<Sandbox, SandboxError> {
     let (pim_seed, shop_seed) = (pim.seed(), storefront.seed());
     let (pim_listener, pim_url) = listen(options.pim_port).await?;
     let (shop_listener, shop_url) = listen(options.shop_port).await?;
+    let told_of = Arc::downgrade(&pim);
     let servers = [
         tokio::spawn(server::run(pim_listener, pim, ending.clone())),
         tokio::spawn(server::run(shop_listener, storefront, ending)),
     ];
-    Ok(Sandbox { pim_url, shop_url, pim_seed, shop_seed, stop, servers })
+    Ok(Sandbox { pim_url, shop_url, pim_seed, shop_seed, pim: told_of, stop, servers })
 }
 
 /// What the stand-ins of a directory hold, read from their journals, also while they are served.

@@ -33,6 +33,8 @@ const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// One stand-in with its journal and its faults.
 pub(super) struct Desk {
     inner: Mutex<Inner>,
+    /// Rings when a call was answered that may have changed something.
+    changed: watch::Sender<()>,
     path: std::path::PathBuf,
 }
 
@@ -57,7 +59,26 @@ impl Desk {
         })?;
         standin.heed(faults);
         let inner = Inner { standin, writes, weather: Weather::new(faults), journal };
-        Ok(Arc::new(Self { inner: Mutex::new(inner), path: path.to_owned() }))
+        Ok(Arc::new(Self {
+            inner: Mutex::new(inner),
+            changed: watch::Sender::new(()),
+            path: path.to_owned(),
+        }))
+    }
+
+    /// Rings when there may be new events, which are then on disk.
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// The number of the newest event.
+    pub(super) fn events_so_far(&self) -> u64 {
+        self.events_after(0).last().and_then(|event| event["number"].as_u64()).unwrap_or(0)
+    }
+
+    /// The events behind this number.
+    pub(super) fn events_after(&self, number: u64) -> Vec<Value> {
+        self.lock().standin.events(number)
     }
 
     pub(super) fn seed(&self) -> u64 {
@@ -138,6 +159,7 @@ async fn answer(
     if on_disk.await.is_err() || dropped {
         peer.cut();
     }
+    desk.changed.send_replace(());
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = match reply.body {
         Body::Json(value) => (status, Json(value)).into_response(),
@@ -172,7 +194,7 @@ async fn read(request: Request) -> Option<Incoming> {
 }
 
 /// Milliseconds since 1970.
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     // jiff reads the system's clock; the stand-ins are outside of what the Clock port is for.
     u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0)
 }
@@ -202,7 +224,7 @@ struct Behind {
 }
 
 async fn show_events(State(desk): State<Arc<Desk>>, Query(behind): Query<Behind>) -> Json<Vec<Value>> {
-    Json(desk.lock().standin.events(behind.after))
+    Json(desk.events_after(behind.after))
 }
 
 async fn logout(State(desk): State<Arc<Desk>>) -> StatusCode {

@@ -72,6 +72,7 @@ pub(super) fn workflow(steps: Vec<Step>) -> Workflow {
         resumable_for: crate::core::care::RESUMABLE_FOR,
         on_failure: vec![step("on_failure[0]", "log", &[]), step("on_failure[1]", "post", &[])],
         files: Vec::new(),
+        hooks: Vec::new(),
         triggers: Vec::new(),
     }
 }

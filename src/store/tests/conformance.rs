@@ -1,5 +1,6 @@
 //! What the journal and the pins promise, held against both stores.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
 
@@ -36,6 +37,7 @@ on_both_stores!(
     calls_may_come_before_progress,
     the_watermark_is_the_last_one,
     events_are_numbered_per_run,
+    marks_are_put_and_forgotten_by_trigger_and_subject,
     pins_are_found_by_content,
     pins_are_written_in_pieces,
 );
@@ -80,6 +82,19 @@ async fn a_start_key_is_put_with_its_run_and_forgotten_alone(store: Subject, _: 
         .unwrap();
     assert_eq!(store.started_under("nightly").unwrap(), None);
     assert!(store.run(RUN).unwrap().is_some() && store.started_under(&odd.key).unwrap().is_some());
+}
+
+async fn marks_are_put_and_forgotten_by_trigger_and_subject(store: Subject, _: Arc<HandClock>) {
+    let long = "x".repeat(5_000);
+    let put = |pairs: &[(&str, Option<&str>)]| -> BTreeMap<String, Option<String>> {
+        pairs.iter().map(|(subject, seen)| ((*subject).to_owned(), seen.map(str::to_owned))).collect()
+    };
+    store.mark("a", put(&[("one", Some("1")), (&long, Some("2"))])).await.unwrap();
+    store.mark("b", put(&[("one", Some("3"))])).await.unwrap();
+    store.mark("a", put(&[("one", Some("4")), (&long, None), ("never", None)])).await.unwrap();
+    assert_eq!(store.marks("a").unwrap(), BTreeMap::from([("one".to_owned(), "4".to_owned())]));
+    assert_eq!(store.marks("b").unwrap(), BTreeMap::from([("one".to_owned(), "3".to_owned())]));
+    assert_eq!(store.marks("c").unwrap(), BTreeMap::new());
 }
 
 async fn runs_come_newest_first(store: Subject, _: Arc<HandClock>) {

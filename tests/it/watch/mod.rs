@@ -7,9 +7,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::sync::atomic::Ordering;
 
-use milepost::app::Watched;
+use milepost::app::{Engine, Watched};
+use milepost::config::Options;
 use milepost::core::queue::{Stray, Ticket};
 use milepost::core::run::Status;
+use milepost::core::trigger::WhenBusy;
 use milepost::view::{Action, Order};
 
 use post::{Post, SOON, Server, life, occasion};
@@ -30,7 +32,7 @@ fn the_same_upload_told_three_times_starts_one_run() {
         assert_eq!((watch.runs().len(), post.fake.left()), (2, 0));
         let run = watch.engine.archive().find(&runs[0].to_string()).unwrap();
         assert_eq!(run.trigger.as_deref(), Some("uploads"));
-        assert_eq!(run.version, Some(occasion("a").version.0));
+        assert_eq!(run.version, occasion("a").version.map(|version| version.0));
         assert_eq!(run.input["source"], "s3://bucket/a");
         assert!(watch.end().await.is_empty());
     });
@@ -206,6 +208,47 @@ fn a_run_whose_pinned_source_is_gone_is_told_and_the_loop_goes_on() {
 }
 
 #[test]
+fn what_happens_while_a_run_is_at_work_stays_or_waits_or_is_passed_over_as_the_trigger_says() {
+    for when_busy in [WhenBusy::Stays, WhenBusy::Waits, WhenBusy::Skips] {
+        let server = Server::start();
+        let post = Post::asking(&server.url);
+        post.fake.state.lock().unwrap().when_busy = Some(when_busy);
+        post.fake.tell("1", &[occasion("slow")]);
+        life(async {
+            let mut watch = post.watch().await;
+            watch.expect(&["started s3://bucket/slow"]).await;
+            server.asked.recv_timeout(SOON).unwrap();
+            post.fake.tell("2", &[occasion("b")]);
+            let desk = watch.watching.desk();
+            match when_busy {
+                WhenBusy::Stays => assert_eq!(post.fake.receives(), 1),
+                WhenBusy::Waits => {
+                    while desk.queue().waiting == 0 {
+                        tokio::task::yield_now().await;
+                    }
+                    assert_eq!((post.fake.receives(), watch.runs().len()), (2, 2), "it is recorded");
+                }
+                WhenBusy::Skips => drop(watch.expect(&["passed over s3://bucket/b"]).await),
+            }
+            server.answers.store(true, Ordering::SeqCst);
+            server.release.send(()).unwrap();
+            watch.expect(&["succeeded"]).await;
+            match when_busy {
+                WhenBusy::Skips => {
+                    post.fake.tell("3", &[occasion("c")]);
+                    watch.expect(&["started s3://bucket/c", "succeeded"]).await;
+                }
+                WhenBusy::Stays | WhenBusy::Waits => {
+                    watch.expect(&["started s3://bucket/b", "succeeded"]).await;
+                }
+            }
+            assert_eq!((watch.runs().len(), post.fake.left()), (2, 0));
+            watch.end().await;
+        });
+    }
+}
+
+#[test]
 fn two_workflows_and_two_profiles_that_hear_of_one_upload_all_start() {
     let post = Post::new();
     let heard = |profile| {
@@ -252,7 +295,7 @@ fn while_the_file_has_mistakes_messages_wait_and_when_it_is_mended_they_start() 
     });
     // A loop does not begin with a file that has mistakes.
     post.edit("input: source }", "input: sauce }");
-    let mistakes = Watched::read(&post.file(), None).err().unwrap();
+    let mistakes = Engine::check(&post.file(), None).err().unwrap();
     assert_eq!(mistakes.findings[0].code, "E503");
 }
 
@@ -293,8 +336,9 @@ fn a_queue_out_of_reach_is_told_once_and_a_message_nobody_can_read_is_left_to_it
 #[test]
 fn a_trigger_listens_in_the_profiles_whose_connection_it_works_over() {
     let post = Post::new();
+    let engine = life(Engine::open(&Options::new(post.site.path("state")))).unwrap();
     let read = |profile| {
-        let watched = Watched::read(&post.file(), profile).unwrap();
+        let watched = Watched::read(&engine, &post.file(), profile).unwrap();
         (watched.listeners.into_iter().map(|one| one.about).collect::<Vec<_>>(), watched.silent)
     };
     assert_eq!(read(None), (vec![], vec![("uploads".to_owned(), "embedded".to_owned())]));

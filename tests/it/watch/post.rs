@@ -11,14 +11,14 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use milepost::app::{Engine, Hindrance, Listener, News, Watched, Watching};
+use milepost::app::{Begins, Engine, Finds, Hindrance, Listener, News, Pace, Watched, Watching};
 use milepost::config::Options;
 use milepost::core::fault::Fault;
 use milepost::core::id::RunId;
 use milepost::core::queue::{Stray, Ticket};
 use milepost::core::run::Status;
 use milepost::core::time::Timestamp;
-use milepost::core::trigger::{Heard, Notice, Occasion};
+use milepost::core::trigger::{Heard, Notice, Occasion, WhenBusy};
 use milepost::core::version::Version;
 use milepost::ports::Trigger;
 use milepost::view::RunFilter;
@@ -44,6 +44,10 @@ steps:
 /// No test waits longer for one piece of news.
 pub(crate) const SOON: Duration = Duration::from_mins(1);
 
+/// One run at a time, as `watch` does when nothing else is asked for.
+pub(crate) const PACE: Pace =
+    Pace { concurrency: 1, waiting_max: 100, finds: Finds::ItsOwn, begins: Begins::AtOnce };
+
 /// A queue of the test's own, with the rules of the real one: what is received is hidden, and shows
 /// again when whoever received it is gone.
 #[derive(Default)]
@@ -66,6 +70,7 @@ pub(crate) struct State {
     /// A message is never seen to be deleted.
     pub(crate) delete_hangs: bool,
     pub(crate) receives: u32,
+    pub(crate) when_busy: Option<WhenBusy>,
 }
 
 impl Fake {
@@ -132,6 +137,10 @@ impl Trigger for Fake {
         }
         self.state.lock().unwrap().hidden.retain(|(id, _)| **id != **ticket);
         Ok(())
+    }
+
+    fn when_busy(&self) -> WhenBusy {
+        self.state.lock().unwrap().when_busy.unwrap_or(WhenBusy::Stays)
     }
 }
 
@@ -225,12 +234,12 @@ impl Post {
         let engine = Arc::new(Engine::open(&options).await.unwrap());
         let listener = Listener {
             name: "uploads".to_owned(),
-            input: "source".to_owned(),
+            input: Some("source".to_owned()),
             about: "a test".to_owned(),
             trigger: Arc::clone(&self.fake) as Arc<dyn Trigger>,
         };
-        let watched = Watched::read(&self.file(), profile).unwrap();
-        let watching = Watching::begin(&engine, Watched { listeners: vec![listener], ..watched }, 1);
+        let watched = Watched::read(&engine, &self.file(), profile).unwrap();
+        let watching = Watching::begin(&engine, vec![Watched { listeners: vec![listener], ..watched }], PACE);
         Loop { engine, watching, told: Vec::new() }
     }
 }
@@ -248,6 +257,9 @@ impl Loop {
             News::Paused { run, by } => (format!("paused by {by}"), Some(run)),
             News::Again { subject, run, .. } => (format!("again {subject}"), Some(run)),
             News::Used { problem, .. } => (format!("used {}", problem.code), None),
+            News::PassedOver { what, .. } => {
+                (format!("passed over {}", what.split(',').next().unwrap_or_default()), None)
+            }
             News::Stray { stray, .. } => (format!("stray {}", stray.id), None),
             News::Refused { error, .. } => (format!("refused: {error}"), None),
             News::Hindered { by: Hindrance::Away(fault), .. } => (format!("away: {fault}"), None),
@@ -294,6 +306,6 @@ pub(crate) fn occasion(name: &str) -> Occasion {
     Occasion {
         subject: format!("s3://bucket/{name}"),
         identity: name.to_owned(),
-        version: Version::of_object(Timestamp(1), name, Some("A1")),
+        version: Some(Version::of_object(Timestamp(1), name, Some("A1"))),
     }
 }

@@ -38,6 +38,7 @@ fn scope(unit: Unit, item: Value) -> Scope {
         item: Arc::new(item),
         digest: Arc::default(),
         steps: Arc::new(Value::Null),
+        sent: None,
     }
 }
 

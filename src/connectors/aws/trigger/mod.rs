@@ -36,6 +36,7 @@ pub const S3_CREATED: TriggerKind = TriggerKind {
     uses: "s3.created",
     summary: "an object was written to S3, told through SQS",
     connections: &[super::CONNECTION.name],
+    needs_input: true,
     fields: &[
         Field { name: "queue", kind: Kind::Plain, required: true },
         Field { name: "bucket", kind: Kind::Plain, required: false },
@@ -132,7 +133,7 @@ fn occasion(object: &Object) -> Occasion {
     Occasion {
         subject: address.to_string(),
         identity: serde_json::json!([bucket, key, written]).to_string(),
-        version: Version::of_object(*at, &place.to_string(), sequencer.as_deref()),
+        version: Some(Version::of_object(*at, &place.to_string(), sequencer.as_deref())),
     }
 }
 

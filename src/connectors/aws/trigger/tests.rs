@@ -1,5 +1,9 @@
 //! What reaches a queue, and what is made of it.
 
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::notification::{Told, read};
@@ -8,6 +12,19 @@ use crate::connectors::Post;
 use crate::core::queue::Ticket;
 use crate::core::time::Timestamp;
 use crate::core::workflow::Trigger;
+use crate::ports::Clock;
+use crate::store::MemoryStore;
+
+struct Stopped;
+
+#[async_trait]
+impl Clock for Stopped {
+    fn now(&self) -> Timestamp {
+        Timestamp(0)
+    }
+
+    async fn sleep_until(&self, _: Timestamp) {}
+}
 
 /// As the S3 User Guide shows it, without what nobody reads.
 fn record(event: &str, key: &str, version: Option<&str>) -> Value {
@@ -177,8 +194,21 @@ fn what_sqs_does_not_take_is_a_mistake_of_the_file() {
     let fault = |field: &str, value: &str| {
         let with = json!({ "queue": "q", field: value }).as_object().unwrap().clone();
         let (name, uses) = ("uploads".to_owned(), "s3.created".to_owned());
-        let trigger = Trigger { name, uses, connection: "bus".to_owned(), with, input: "source".to_owned() };
-        let made = build_s3_created(&Post { trigger: &trigger, settings: serde_json::Map::new() });
+        let trigger = Trigger {
+            name,
+            uses,
+            connection: Some("bus".to_owned()),
+            with,
+            input: Some("source".to_owned()),
+        };
+        let made = build_s3_created(&Post {
+            trigger: &trigger,
+            settings: serde_json::Map::new(),
+            of: "uploads".to_owned(),
+            base: Path::new("."),
+            marks: Arc::new(MemoryStore::new(Arc::new(Stopped))),
+            clock: Arc::new(Stopped),
+        });
         made.err().and_then(|faults| faults[0].field.clone())
     };
     assert_eq!(fault("wait", "20s"), None);

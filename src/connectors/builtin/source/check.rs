@@ -146,5 +146,6 @@ fn scope(item: &Arc<Value>) -> Scope {
         item: Arc::clone(item),
         digest: Arc::default(),
         steps: nothing,
+        sent: None,
     }
 }

@@ -271,7 +271,7 @@ impl Work<'_> {
     fn end(&mut self, unit: usize, trouble: Trouble) {
         let outcome = trouble.outcome(self.calls[unit].attempt);
         let is_begun = self.begun.contains(&unit);
-        self.outcomes[unit] = Some(if is_begun { verdict::in_part(outcome) } else { outcome });
+        self.outcomes[unit] = Some(if is_begun { outcome.in_part() } else { outcome });
     }
 
     /// Ends all; returns those that are left, which are none.

@@ -52,6 +52,7 @@ fn scope() -> Scope {
         item: Arc::clone(&nothing),
         digest: Arc::default(),
         steps: nothing,
+        sent: None,
     }
 }
 

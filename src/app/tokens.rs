@@ -1,0 +1,95 @@
+//! Who may ask over the network, and what is said about the engine as a whole.
+
+use std::time::Duration;
+
+use tokio::sync::broadcast;
+
+use crate::core::id::RunId;
+use crate::core::measures::Measures;
+use crate::core::token::{self, Token};
+use crate::ports::StoreError;
+use crate::view::{NewToken, Problem, ProblemKind, TokenOrder, TokenView, code};
+
+use super::Engine;
+use super::clock::now;
+
+/// Longest name of a token.
+const NAME_MAX: usize = 64;
+/// A disk that takes longer than this for nothing is not ready.
+const READY_TIMEOUT: Duration = Duration::from_secs(2);
+
+impl Engine {
+    /// Makes a token. When it returns, what is kept of it is on disk; its text is nowhere else.
+    ///
+    /// # Errors
+    /// The name is taken or is none; the disk failed.
+    pub fn create_token(&self, order: TokenOrder) -> Result<NewToken, Problem> {
+        let TokenOrder { name, scope, by } = order;
+        let is_fit = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+        if name.is_empty() || name.len() > NAME_MAX || !name.chars().all(is_fit) {
+            let detail = format!("a token's name has 1 to {NAME_MAX} letters, digits, '-', '_' or '.'");
+            return Err(Problem::new(ProblemKind::Invalid, code::TOKEN_NAME, detail));
+        }
+        if self.tokens.all().iter().any(|known| known.name == name) {
+            let detail = format!("there is a token '{name}' already");
+            return Err(Problem::new(ProblemKind::Refused, code::TOKEN_NAME, detail)
+                .next(format!("milepost token revoke {name}")));
+        }
+        let text = token::text(&rand::random());
+        let sha256 = token::hashed(&text);
+        let made = Token { name, scope, sha256, created_at: now(), created_by: by };
+        self.tokens.change(|all| all.push(made.clone()))?;
+        Ok(NewToken { about: TokenView::from(&made), token: text })
+    }
+
+    /// The tokens, the oldest first.
+    pub fn tokens(&self) -> Vec<TokenView> {
+        self.tokens.all().iter().map(TokenView::from).collect()
+    }
+
+    /// Takes a token away. When it returns, nobody is let in by it any more.
+    ///
+    /// # Errors
+    /// There is none of this name; the disk failed.
+    pub fn revoke_token(&self, name: &str) -> Result<TokenView, Problem> {
+        let known = self.tokens();
+        let Some(gone) = known.iter().find(|token| token.name == name) else {
+            let names = known.into_iter().map(|token| token.name);
+            return Err(Problem::new(
+                ProblemKind::NotFound,
+                code::TOKEN_NAME,
+                format!("there is no token '{name}'"),
+            )
+            .candidates(names)
+            .next("milepost token list"));
+        };
+        self.tokens.change(|all| all.retain(|token| token.name != name))?;
+        Ok(gone.clone())
+    }
+
+    /// What a text that was presented is good for; `None`: nothing.
+    pub fn token(&self, text: &str) -> Option<Token> {
+        token::presented(&self.tokens.all(), text).cloned()
+    }
+
+    /// Tells of every run that a commit touches, once that is durable.
+    pub fn listen(&self) -> broadcast::Receiver<RunId> {
+        self.store.listen()
+    }
+
+    /// What the engine counted since it began.
+    pub fn measures(&self) -> Measures {
+        self.store.measures()
+    }
+
+    /// Whether what is written becomes durable.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn is_writing(&self) -> Result<(), StoreError> {
+        match tokio::time::timeout(READY_TIMEOUT, self.store.is_writing()).await {
+            Ok(answer) => answer,
+            Err(_) => Err(StoreError("the disk does not answer".to_owned())),
+        }
+    }
+}

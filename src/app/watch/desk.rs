@@ -1,0 +1,239 @@
+//! Where people ask a loop for runs: by hand, beside the triggers.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+
+use tokio::sync::{mpsc, watch};
+
+use crate::app::error::{ResumeError, StartError};
+use crate::app::resume::{Asked, refused};
+use crate::app::served;
+use crate::app::start::{Accepted, Cause};
+use crate::app::{Engine, Start};
+use crate::core::id::RunId;
+use crate::core::run::Run;
+use crate::view::{Problem, ProblemKind, QueueView, ResumeTerms, ServedView, Unhold, code};
+
+use super::news::News;
+use super::outcome::is_unfinished;
+use super::roster::Next;
+use super::watched::Watched;
+use super::{Begun, Hall};
+
+/// A workflow that a loop starts by its name.
+#[derive(Clone, Debug)]
+struct Served {
+    workflow: String,
+    file: PathBuf,
+    profile: Option<String>,
+}
+
+/// Where people ask a loop for runs. Cheap to clone; it does not keep the engine from ending.
+#[derive(Clone)]
+pub struct Desk {
+    engine: Weak<Engine>,
+    served: Arc<Vec<Served>>,
+    hall: Arc<Hall>,
+    begun: mpsc::UnboundedSender<Begun>,
+    stopping: watch::Receiver<bool>,
+    recovered: Arc<AtomicBool>,
+}
+
+impl Desk {
+    pub(super) fn new(
+        engine: &Arc<Engine>,
+        watched: Vec<Watched>,
+        hall: Arc<Hall>,
+        begun: mpsc::UnboundedSender<Begun>,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        let served = watched.into_iter().map(|file| {
+            let Watched { workflow, file, profile, .. } = file;
+            Served { workflow, file, profile }
+        });
+        let (served, recovered) = (Arc::new(served.collect()), Arc::default());
+        Self { engine: Arc::downgrade(engine), served, hall, begun, stopping, recovered }
+    }
+
+    pub(super) fn has_recovered(&self) {
+        self.recovered.store(true, Ordering::Release);
+    }
+
+    /// What was left unfinished before has been found and put in line.
+    pub fn is_ready(&self) -> bool {
+        self.recovered.load(Ordering::Acquire) && !self.is_stopping()
+    }
+
+    /// Nothing begins any more.
+    pub fn is_stopping(&self) -> bool {
+        *self.stopping.borrow() || self.begun.is_closed()
+    }
+
+    /// The runs that wait, and those at work.
+    pub fn queue(&self) -> QueueView {
+        self.hall.roster().view()
+    }
+
+    /// The workflows that are started by name, as their files say now.
+    pub fn served(&self) -> Vec<ServedView> {
+        let view = |known: &Served| served::view(&known.workflow, &known.file, known.profile.as_deref());
+        self.served.iter().map(view).collect()
+    }
+
+    /// What starts a workflow that is served: its file, and the profile unless another one is given.
+    ///
+    /// # Errors
+    /// It is not served; with the names that are.
+    pub fn file_of(
+        &self,
+        workflow: &str,
+        profile: Option<String>,
+    ) -> Result<(PathBuf, Option<String>), Problem> {
+        if let Some(known) = self.served.iter().find(|known| known.workflow == workflow) {
+            return Ok((known.file.clone(), profile.or_else(|| known.profile.clone())));
+        }
+        let detail = format!("no workflow '{workflow}' is served here");
+        let known = self.served.iter().map(|known| known.workflow.clone());
+        Err(Problem::new(ProblemKind::NotFound, code::WORKFLOW_UNKNOWN, detail).candidates(known))
+    }
+
+    /// Records a run, which begins when there is room for it. When it returns, it is on disk. Under a
+    /// key it is started once, however often it is asked for.
+    ///
+    /// # Errors
+    /// [`StartError`]; also when too many runs wait. Nothing was recorded then.
+    pub async fn start(&self, start: Start, key: Option<String>) -> Result<(Run, bool), StartError> {
+        let engine = self.engine()?;
+        if !self.hall.roster().reserve() {
+            return Err(queue_full().into());
+        }
+        let place = Place(Arc::clone(&self.hall));
+        let accepted = engine.accept(start, Cause { key, ..Cause::default() }).await?;
+        let (id, is_new) = match accepted {
+            Accepted::Now(run) => (run, true),
+            Accepted::Before(run) => (run, false),
+        };
+        let run = engine.recorded(id)?;
+        if is_new {
+            drop(place);
+            self.put(&engine, &run);
+        }
+        Ok((run, is_new))
+    }
+
+    /// Goes on with a run at once. When it returns, that is on disk.
+    ///
+    /// # Errors
+    /// [`ResumeError`]; nothing was changed then.
+    pub async fn resume(&self, run: RunId, terms: &ResumeTerms, asked: Asked<'_>) -> Result<(), ResumeError> {
+        let engine = self.engine()?;
+        engine.let_go(run).await;
+        // Whoever names a run means it, whether everything else is held or not.
+        let running = engine.resume(run, terms, asked).await?;
+        let workflow = engine.recorded(run)?.workflow;
+        self.hall.roster().began(&workflow, run);
+        // A loop that ended meanwhile is told by the driver: its task ends with the process.
+        self.begun.send(Begun { running, workflow }).map_err(|_| ResumeError::Problem(ending()))
+    }
+
+    /// Lets something begin that is held, or a run that a person paused and nobody works on. `false`: it
+    /// was neither.
+    ///
+    /// # Errors
+    /// No such workflow or run.
+    pub async fn unhold(&self, what: &Unhold, by: &str) -> Result<bool, Problem> {
+        let engine = self.engine().map_err(|Gone| ending())?;
+        if let Unhold::Workflow(name) = what
+            && !self.hall.roster().knows(name)
+        {
+            let detail = format!("no workflow '{name}' is served here, and no run of it waits");
+            return Err(Problem::new(ProblemKind::NotFound, code::WORKFLOW_UNKNOWN, detail));
+        }
+        let mut is_freed = true;
+        if let Unhold::Run(run) = what {
+            let run = engine.recorded(*run)?;
+            is_freed = is_unfinished(&run) && engine.live.handle(run.id).is_none();
+            if is_freed {
+                self.put(&engine, &run);
+            }
+        }
+        let held = self.held(what);
+        is_freed &= self.hall.roster().unhold(what) || matches!(what, Unhold::Run(_));
+        engine.unheld(&held, by).await?;
+        self.hall.stirred.notify_one();
+        Ok(is_freed)
+    }
+
+    /// The runs that wait and that this lets begin.
+    fn held(&self, what: &Unhold) -> Vec<RunId> {
+        let lanes = self.queue().workflows.into_iter();
+        let lanes = lanes.filter(|lane| match what {
+            Unhold::Workflow(name) => *name == lane.workflow,
+            Unhold::Run(_) | Unhold::All => true,
+        });
+        let waiting = lanes.flat_map(|lane| lane.waiting).filter(|waiting| waiting.paused);
+        waiting
+            .map(|waiting| waiting.run)
+            .filter(|run| match what {
+                Unhold::Run(named) => run == named,
+                Unhold::Workflow(_) | Unhold::All => true,
+            })
+            .collect()
+    }
+
+    /// A run that waits is wanted no more.
+    pub fn forget(&self, run: RunId) {
+        self.hall.roster().forget(run);
+        self.hall.stirred.notify_one();
+    }
+
+    fn put(&self, engine: &Engine, run: &Run) {
+        let (id, since) = (run.id, engine.ports.clock.now());
+        let by = run.started_by.clone().unwrap_or_default();
+        let news = if run.epoch == 0 { News::Asked { run: id, by } } else { News::GoesOn { run: id } };
+        self.hall.roster().push(&run.workflow, Next { run: id, since, news });
+        self.hall.stirred.notify_one();
+    }
+
+    fn engine(&self) -> Result<Arc<Engine>, Gone> {
+        if self.is_stopping() {
+            return Err(Gone);
+        }
+        self.engine.upgrade().ok_or(Gone)
+    }
+}
+
+/// A place in the queue that is kept while a run is recorded.
+struct Place(Arc<Hall>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.roster().unreserve();
+    }
+}
+
+/// The loop is ending.
+struct Gone;
+
+impl From<Gone> for StartError {
+    fn from(_: Gone) -> Self {
+        Self::Problem(ending())
+    }
+}
+
+impl From<Gone> for ResumeError {
+    fn from(_: Gone) -> Self {
+        Self::Problem(ending())
+    }
+}
+
+fn ending() -> Problem {
+    Problem::new(ProblemKind::Unready, code::ENGINE_GONE, "the engine is ending").next("milepost list")
+}
+
+fn queue_full() -> Problem {
+    let detail = "too many runs wait already; nothing was recorded, ask again later";
+    Problem { kind: ProblemKind::Unready, ..refused(code::QUEUE_FULL, detail) }
+        .next("milepost list --status queued")
+}

@@ -1,0 +1,138 @@
+//! A workflow whose source is a queue has an open run, which ends by itself when it has taken in enough.
+//! Its successor begins then. To the loop that is a trigger like any other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::core::fault::{Fault, name};
+use crate::core::inflow::Intake;
+use crate::core::queue::Ticket;
+use crate::core::run::Run;
+use crate::core::time::Timestamp;
+use crate::core::trigger::{Heard, Notice, Occasion};
+use crate::core::workflow::Workflow;
+use crate::ports::{Clock, Journal, StoreError, Trigger};
+
+use super::outcome::is_unfinished;
+use super::watched::Listener;
+
+/// How often it is looked for a successor that is due.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long nothing happens before that is said.
+const WAIT_MAX: Duration = Duration::from_secs(20);
+/// What stands for the run before the first one.
+const NOBODY: &str = "nobody";
+
+/// The runs of one workflow, one after the other.
+pub(super) struct Succession {
+    journal: Arc<dyn Journal>,
+    clock: Arc<dyn Clock>,
+    workflow: String,
+    profile: Option<String>,
+    queue: String,
+    /// When this began to look.
+    since: Timestamp,
+}
+
+impl Succession {
+    /// What listens for a workflow whose source is a queue; `None` for every other one.
+    pub(super) fn of(
+        workflow: &Workflow,
+        profile: Option<&str>,
+        journal: Arc<dyn Journal>,
+        clock: Arc<dyn Clock>,
+    ) -> Option<Listener> {
+        let (step, queue) = workflow.queue_source()?;
+        let since = clock.now();
+        let (name, queue) = (step.to_owned(), queue.to_owned());
+        let about = format!("one run after the other takes from the queue {queue}");
+        let (workflow, profile) = (workflow.name.clone(), profile.map(str::to_owned));
+        let trigger = Arc::new(Self { journal, clock, workflow, profile, queue, since });
+        Some(Listener { name, input: None, about, trigger })
+    }
+
+    /// What the next run follows, when it is due.
+    fn due(&self) -> Result<Option<String>, StoreError> {
+        let runs = self.journal.runs()?;
+        let newest = runs.iter().find(|run| run.workflow == self.workflow && run.profile == self.profile);
+        Ok(match newest {
+            None => Some(NOBODY.to_owned()),
+            Some(run) => is_followed(run, self.since).then(|| run.id.to_string()),
+        })
+    }
+}
+
+/// Whether another run follows this one by itself. One that failed before it had taken in enough is
+/// resumed by a person, and goes on with it.
+fn is_followed(run: &Run, since: Timestamp) -> bool {
+    let intake = run.source.as_ref().and_then(|source| source.intake);
+    let is_over = !is_unfinished(run);
+    match intake {
+        Some(Intake::Full | Intake::Aged) => is_over,
+        // It was told to end when nothing comes: the next one begins with the next loop.
+        Some(Intake::Quiet) => is_over && run.ended_at.is_some_and(|ended| ended < since),
+        Some(Intake::Open) | None => false,
+    }
+}
+
+#[async_trait]
+impl Trigger for Succession {
+    async fn next(&self) -> Result<Heard, Fault> {
+        let until = self.clock.now().after(WAIT_MAX);
+        loop {
+            let due = self.due().map_err(|error| Fault::new(name::NO_ANSWER, error.to_string()))?;
+            if let Some(identity) = due {
+                let ticket = Ticket::Given(identity.as_str().into());
+                let subject = format!("the queue {}", self.queue);
+                let occasions = vec![Occasion { subject, identity, version: None }];
+                return Ok(Heard::Notice(Notice { occasions, passed_over: Vec::new(), ticket }));
+            }
+            let now = self.clock.now();
+            if now >= until {
+                return Ok(Heard::Nothing);
+            }
+            self.clock.sleep_until(now.after(LOOK)).await;
+        }
+    }
+
+    async fn done(&self, _: &Ticket) -> Result<(), Fault> {
+        // Its run is recorded, and is the newest one now.
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::id::RunId;
+    use crate::core::run::{Source, Status};
+
+    #[test]
+    fn a_run_that_took_in_enough_is_followed_and_one_that_failed_is_not() {
+        let run = |status, intake| {
+            let source = Source {
+                uri: "queue:q".to_owned(),
+                records: String::new(),
+                index: String::new(),
+                count: 1,
+                origin: None,
+                intake,
+            };
+            let run = Run::queued(RunId(1), "w", "w.yaml", "d", Timestamp(1));
+            Run { status, source: Some(source), ended_at: Some(Timestamp(10)), ..run }
+        };
+        let followed = |status, intake, since| is_followed(&run(status, Some(intake)), Timestamp(since));
+        for enough in [Intake::Full, Intake::Aged] {
+            assert!(followed(Status::Succeeded, enough, 5));
+            assert!(followed(Status::Failed, enough, 5), "too many dead letters are no reason to stop");
+            assert!(!followed(Status::Running, enough, 5), "it still works on what it took in");
+        }
+        assert!(
+            !followed(Status::Succeeded, Intake::Quiet, 5) && followed(Status::Succeeded, Intake::Quiet, 11)
+        );
+        assert!(!followed(Status::Failed, Intake::Open, 11), "it is resumed, and takes in more");
+        assert!(!is_followed(&run(Status::Failed, None), Timestamp(11)));
+    }
+}
