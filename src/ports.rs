@@ -2,6 +2,7 @@
 //! doc comment says what is true when it returns.
 
 mod interest;
+mod newest;
 mod signals;
 mod source;
 mod triggers;
@@ -31,6 +32,7 @@ use crate::core::time::Timestamp;
 use crate::core::version::Version;
 
 pub use interest::{Interest, Waiting};
+pub use newest::newest_first;
 pub use signals::{Announced, Announcer, Signals};
 pub use source::{Pinned, Record, Records, Source, SurveyOf, Unread};
 pub use triggers::{Marks, Trigger};
@@ -49,8 +51,18 @@ pub trait Journal: Send + Sync {
     /// The record of a run, if there is one.
     fn run(&self, run: RunId) -> Result<Option<Run>, StoreError>;
 
+    /// Up to `limit` runs that are older than `before` (`None`: of all), newest first.
+    fn runs_before(&self, before: Option<RunId>, limit: usize) -> Result<Vec<Run>, StoreError>;
+
     /// Every run, newest first.
-    fn runs(&self) -> Result<Vec<Run>, StoreError>;
+    fn runs(&self) -> Result<Vec<Run>, StoreError> {
+        self.runs_before(None, usize::MAX)
+    }
+
+    /// How many runs there are.
+    fn run_count(&self) -> Result<usize, StoreError> {
+        Ok(self.runs()?.len())
+    }
 
     /// What was started under a key, if anything was.
     fn started_under(&self, key: &str) -> Result<Option<StartKey>, StoreError>;
@@ -60,6 +72,12 @@ pub trait Journal: Send + Sync {
 
     /// The progress of up to `limit` items that have a record, ascending from `from`.
     fn items(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Progress)>, StoreError>;
+
+    /// The same without the facts: what effects returned is most of a record, and whoever counts or looks for
+    /// something does without.
+    fn outlines(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Progress)>, StoreError> {
+        self.items(run, from, limit)
+    }
 
     /// The counts of the track that `unit` flows through.
     fn tally(&self, run: RunId, unit: Unit) -> Result<Tally, StoreError>;

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use milepost::connectors::sandbox;
@@ -123,6 +124,16 @@ impl Server {
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
         let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kilobytes / 1_024)
+    }
+
+    /// The processor time that it has spent.
+    pub(crate) fn processor(&self) -> anyhow::Result<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let (_, after_name) = stat.rsplit_once(')').context("its name")?;
+        let fields: Vec<&str> = after_name.split_whitespace().collect();
+        let ticks = |at: usize| -> anyhow::Result<u64> { Ok(fields.get(at).context("its times")?.parse()?) };
+        // In user and in system mode, 11 and 12 fields behind the name, in hundredths of a second.
+        Ok(Duration::from_millis((ticks(11)? + ticks(12)?) * 10))
     }
 
     /// As `kill -9` does.

@@ -26,6 +26,7 @@ mod signal;
 mod start;
 mod tokens;
 mod watch;
+mod workshop;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -59,6 +60,7 @@ use environment::Environment;
 use error::AssembleError;
 use live::{Live, Taken};
 use names::PinnedNames;
+use workshop::Workshop;
 
 pub use care::{Care, restore};
 pub use clock::now;
@@ -84,6 +86,7 @@ pub struct Engine {
     ports: Ports,
     names: Arc<PinnedNames>,
     live: Live,
+    workshop: Workshop,
     tokens: Tokens,
     sandbox: OnceCell<Sandbox>,
     /// What the stand-in of the PIM signs with what it sends to hooks.
@@ -170,6 +173,8 @@ impl Engine {
             ports,
             names,
             live: Live::default(),
+            workshop: Workshop::open(threads)
+                .map_err(|error| OpenError::Broken(format!("no threads for runs: {error}")))?,
             tokens: Tokens::open(&options.state).map_err(|error| OpenError::Broken(error.to_string()))?,
             sandbox: OnceCell::new(),
             stand_in_secret,
@@ -244,7 +249,7 @@ impl Engine {
         let (id, handle) = (run.id, taken.handle.clone());
         let limits = Limits { window: WINDOW, patience: PATIENCE };
         let ports = self.ports.clone();
-        let task = tokio::spawn(async move {
+        let task = self.workshop.spawn(async move {
             let ended =
                 engine::drive(run, resumption, assembly, ports, control, limits, rand::random()).await;
             drop(taken);

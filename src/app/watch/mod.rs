@@ -224,7 +224,8 @@ impl Watch {
             self.runs.spawn(async move {
                 let run = next.run;
                 // On a task of its own: whatever happens in it, it is known which run it was.
-                let work = tokio::spawn(carried_out(engine, next, news, stopping));
+                let workshop = Arc::clone(&engine);
+                let work = workshop.workshop.spawn(carried_out(engine, next, news, stopping));
                 let lost = |error| Outcome::Over(Err(EngineError::Run(defect(&error).to_string())));
                 (run, work.await.unwrap_or_else(lost))
             });
