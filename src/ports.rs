@@ -59,6 +59,13 @@ pub trait Journal: Send + Sync {
         self.runs_before(None, usize::MAX)
     }
 
+    /// Every run that has not ended, newest first.
+    fn unended(&self) -> Result<Vec<Run>, StoreError> {
+        let mut runs = self.runs()?;
+        runs.retain(|run| !run.status.is_ended());
+        Ok(runs)
+    }
+
     /// How many runs there are.
     fn run_count(&self) -> Result<usize, StoreError> {
         Ok(self.runs()?.len())
@@ -76,7 +83,9 @@ pub trait Journal: Send + Sync {
     /// The same without the facts: what effects returned is most of a record, and whoever counts or looks for
     /// something does without.
     fn outlines(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Progress)>, StoreError> {
-        self.items(run, from, limit)
+        let mut items = self.items(run, from, limit)?;
+        items.iter_mut().flat_map(|(_, progress)| &mut progress.cells).for_each(|cell| cell.facts.clear());
+        Ok(items)
     }
 
     /// The counts of the track that `unit` flows through.

@@ -164,7 +164,7 @@ impl Connection {
         Ok(Self { stream: BufReader::new(stream), head })
     }
 
-    async fn read(&mut self, path: &str) -> anyhow::Result<serde_json::Value> {
+    pub(crate) async fn read(&mut self, path: &str) -> anyhow::Result<serde_json::Value> {
         Ok(serde_json::from_slice(&self.ask("GET", path, "").await?)?)
     }
 

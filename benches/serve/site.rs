@@ -4,10 +4,18 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use async_trait::async_trait;
 use milepost::connectors::sandbox;
+use milepost::core::change::Change;
+use milepost::core::id::RunId;
+use milepost::core::run::{Run, Source, Status};
+use milepost::core::time::Timestamp;
+use milepost::ports::{Clock, Journal};
+use milepost::store::Store;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -26,6 +34,18 @@ pub(crate) struct Site {
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: String,
+}
+
+/// A clock for a store in which nothing waits.
+struct Frozen;
+
+#[async_trait]
+impl Clock for Frozen {
+    fn now(&self) -> Timestamp {
+        Timestamp(1)
+    }
+
+    async fn sleep_until(&self, _: Timestamp) {}
 }
 
 impl Site {
@@ -53,7 +73,7 @@ impl Site {
         Ok(site)
     }
 
-    fn command(&self, line: &[&str]) -> Command {
+    pub(crate) fn command(&self, line: &[&str]) -> Command {
         let mut command = Command::new(MILEPOST);
         command.args(line).current_dir(self.dir.path()).stdin(Stdio::null());
         command.env("PIM_URL", &self.pim).env("SHOP_URL", &self.shop).env_remove("MILEPOST_STATE");
@@ -70,8 +90,44 @@ impl Site {
         Ok(())
     }
 
+    /// Writes a file.
+    pub(crate) fn put(&self, name: &str, text: &str) -> anyhow::Result<()> {
+        Ok(fs::write(self.path(name), text)?)
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// Records so many runs that have ended, as old ones.
+    pub(crate) async fn has_history(&self, runs: u64) -> anyhow::Result<()> {
+        let store = Store::open(&self.path("state"), Arc::new(Frozen))?;
+        let run = |number: u64| {
+            let (id, at) = (RunId(u128::from(number) << 64), Timestamp(number));
+            let queued = Run::queued(id, "product-sync", "workflows/product-sync.yaml", &"0".repeat(64), at);
+            let source = Source {
+                uri: format!("workflows/{number}.json"),
+                records: "1".repeat(64),
+                index: "2".repeat(64),
+                count: 100,
+                origin: None,
+                intake: None,
+            };
+            let files = (0..4).map(|file| (format!("product-sync/{file}.yaml"), "3".repeat(64))).collect();
+            Run {
+                status: Status::Succeeded,
+                epoch: 1,
+                ended_at: Some(at),
+                source: Some(source),
+                files,
+                ..queued
+            }
+        };
+        let all: Vec<Change> = (1..=runs).map(|number| Change::Run(Box::new(run(number)))).collect();
+        for some in all.chunks(200) {
+            store.commit(some.to_vec()).await?;
+        }
+        Ok(())
     }
 
     /// How many calls the stand-ins have answered.

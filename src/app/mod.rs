@@ -76,6 +76,10 @@ pub use watch::{Begins, Desk, Finds, Hindrance, Listener, News, Pace, Watched, W
 /// Items of a run in memory at once. The store gains little beyond some hundreds in flight, and an
 /// item takes up to 50 KB with its record, its product and its requests.
 const WINDOW: usize = 512;
+/// The same of all runs together: a run that begins beside many others gets its share of them, but not fewer
+/// than fill its batches.
+const WINDOWS: usize = 2_048;
+const WINDOW_MIN: usize = 100;
 /// An item that waits longer than this gives up its place in memory.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -247,7 +251,8 @@ impl Engine {
         (taken, control): (Taken, Control),
     ) -> Running {
         let (id, handle) = (run.id, taken.handle.clone());
-        let limits = Limits { window: WINDOW, patience: PATIENCE };
+        let window = (WINDOWS / self.live.count().max(1)).clamp(WINDOW_MIN, WINDOW);
+        let limits = Limits { window, patience: PATIENCE };
         let ports = self.ports.clone();
         let task = self.workshop.spawn(async move {
             let ended =

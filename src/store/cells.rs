@@ -7,7 +7,7 @@ use crate::core::cell::{Cell, Facts, SkipReason, State};
 use crate::core::event::Event;
 use crate::core::fault::Fault;
 use crate::core::progress::Progress;
-use crate::core::run::Run;
+use crate::core::run::{Run, Status};
 use crate::core::start::StartKey;
 use crate::core::tally::{Calls, Counts, StepTally, Tally};
 use crate::core::time::Timestamp;
@@ -313,6 +313,15 @@ pub(super) fn from_json<T: serde::de::DeserializeOwned>(payload: &[u8]) -> Resul
     let value = pack::value(&mut input, &words)?;
     input.end()?;
     serde_json::from_value(value).map_err(|_| Damage("its fields are not the known ones"))
+}
+
+/// Where the run stands that [`put_run`] wrote.
+pub(super) fn status(payload: &[u8]) -> Result<Status, Damage> {
+    let mut input = Input::new(payload);
+    let words = Words::read(&mut input)?;
+    let status = pack::field(&mut input, &words, "status")?;
+    let status = status.and_then(|status| serde_json::from_value(status).ok());
+    status.ok_or(Damage("its fields are not the known ones"))
 }
 
 /// A value of ours as a payload.

@@ -226,6 +226,10 @@ impl Journal for Store {
         Ok(self.rows()?.runs_before(before, limit)?)
     }
 
+    fn unended(&self) -> Result<Vec<Run>, StoreError> {
+        Ok(self.rows()?.unended()?)
+    }
+
     fn run_count(&self) -> Result<usize, StoreError> {
         Ok(self.rows()?.run_count()?)
     }

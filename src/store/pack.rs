@@ -161,6 +161,20 @@ pub(super) fn value(input: &mut Input<'_>, words: &Words) -> Result<Value, Damag
     })
 }
 
+/// The field of this name in an object that [`put_value`] wrote; those before it are passed over.
+pub(super) fn field(input: &mut Input<'_>, words: &Words, name: &str) -> Result<Option<Value>, Damage> {
+    if input.byte()? != OBJECT {
+        return Ok(None);
+    }
+    for _ in 0..input.length()? {
+        if words.get(input)? == name {
+            return value(input, words).map(Some);
+        }
+        pass(input)?;
+    }
+    Ok(None)
+}
+
 /// Passes over what [`put_value`] wrote.
 pub(super) fn pass(input: &mut Input<'_>) -> Result<(), Damage> {
     match input.byte()? {

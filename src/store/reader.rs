@@ -56,6 +56,19 @@ impl Rows {
             .collect()
     }
 
+    /// The runs that have not ended, newest first. Of the others, which may be very many, only the status is
+    /// read: an engine asks for this before it does anything.
+    pub(super) fn unended(&self) -> Result<Vec<Run>, Error> {
+        let mut unended = Vec::new();
+        for row in self.all(keys::RUNS).rev() {
+            let (key, payload) = row?;
+            if !cells::status(&payload).map_err(codec::at(&key))?.is_ended() {
+                unended.push(cells::from_json(&payload).map_err(codec::at(&key))?);
+            }
+        }
+        Ok(unended)
+    }
+
     /// How many runs there are; none of them is read.
     pub(super) fn run_count(&self) -> Result<usize, Error> {
         let mut keys = self.db.scan_prefix(keys::RUNS).keys();

@@ -9,7 +9,6 @@ use super::problem::Problem;
 use super::when::When;
 use crate::core::id::RunId;
 use crate::core::run::Run;
-use crate::ports::newest_first;
 
 /// A workflow that a server starts by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,10 +156,8 @@ impl Archive {
     /// # Errors
     /// The records cannot be read.
     pub fn held_connections(&self) -> Result<Vec<HeldConnection>, Problem> {
-        let mut runs = Vec::new();
-        for run in newest_first(self.journal(), None) {
-            runs.extend(Some(run?).filter(|run| !self.status(run).is_ended()));
-        }
+        let mut runs = self.journal().unended()?;
+        runs.retain(|run| !self.status(run).is_ended());
         let of = |run: &Run| {
             let (id, workflow) = (run.id, run.workflow.clone());
             hold_views(&run.steer).into_iter().map(move |hold| HeldConnection {

@@ -198,7 +198,7 @@ impl Watch {
     /// What has not ended: nobody else works on it, because the state directory is ours. What a person
     /// paused is theirs to go on with.
     fn find_open(&mut self, finds: Finds) -> Result<(), EngineError> {
-        let runs = self.engine.store.runs().map_err(|error| EngineError::Broken(error.to_string()))?;
+        let runs = self.engine.store.unended().map_err(|error| EngineError::Broken(error.to_string()))?;
         let is_ours =
             |run: &Run| finds == Finds::Everything || self.posts.iter().any(|post| post.has_started(run));
         // The oldest first.
@@ -333,7 +333,7 @@ impl Watch {
         if post.listener.trigger.when_busy() != WhenBusy::Skips {
             return Ok(None);
         }
-        let runs = self.engine.store.runs().map_err(|error| EngineError::Broken(error.to_string()))?;
+        let runs = self.engine.store.unended().map_err(|error| EngineError::Broken(error.to_string()))?;
         Ok(runs.iter().find(|run| post.has_started(run) && is_unfinished(run)).map(|run| run.id))
     }
 
