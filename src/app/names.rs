@@ -42,11 +42,14 @@ type Key = (String, BTreeMap<String, String>, Option<String>, BTreeMap<String, R
 /// What is made once, by whoever comes first. Who asks for something else does not wait for it.
 type Once<T> = Arc<OnceLock<T>>;
 
+/// What was made, by what it was made from.
+type Kept<K, V> = Mutex<HashMap<K, Once<V>>>;
+
 /// Names read from pins. Each run's are read once.
 pub(super) struct PinnedNames {
     store: Store,
-    plans: Mutex<HashMap<Key, Once<Arc<Plan>>>>,
-    records: Mutex<HashMap<(RunId, String), Once<Arc<dyn Records>>>>,
+    plans: Kept<Key, Arc<Plan>>,
+    records: Kept<(RunId, String), Arc<dyn Records>>,
     ready: Mutex<VecDeque<(Run, Ready)>>,
     keys: Mutex<Keys>,
 }
@@ -199,7 +202,7 @@ impl Names for PinnedNames {
 }
 
 /// Where something is kept, or will be once it is made.
-fn place<K: Clone + Eq + Hash, V>(kept: &Mutex<HashMap<K, Once<V>>>, key: K) -> Once<V> {
+fn place<K: Clone + Eq + Hash, V>(kept: &Kept<K, V>, key: K) -> Once<V> {
     let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
     if !kept.contains_key(&key)
         && kept.len() >= KEPT_MAX
