@@ -1,6 +1,7 @@
 //! Every boundary of the engine. A trait is here only when it has two implementations, and its
 //! doc comment says what is true when it returns.
 
+mod alerts;
 mod interest;
 mod signals;
 mod source;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 
+use crate::core::alert::Alert;
 use crate::core::care::KeptDeadLetter;
 use crate::core::change::{Change, Message};
 use crate::core::claims::{Claim, Claimed, End, Settled};
@@ -30,6 +32,7 @@ use crate::core::tally::Tally;
 use crate::core::time::Timestamp;
 use crate::core::version::Version;
 
+pub use alerts::{Courier, Couriers, Due, Outbox};
 pub use interest::{Interest, Waiting};
 pub use signals::{Announced, Announcer, Signals};
 pub use source::{Pinned, Record, Records, Source, SurveyOf, Unread};
@@ -83,6 +86,11 @@ pub trait Journal: Send + Sync {
         _after: Option<(RunId, u64)>,
         _limit: usize,
     ) -> Result<Vec<KeptDeadLetter>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// The alerts that are to be delivered or were given up, of one run or of all, by run and number.
+    fn alerts(&self, _of: Option<RunId>) -> Result<Vec<Alert>, StoreError> {
         Ok(Vec::new())
     }
 
@@ -281,6 +289,11 @@ pub trait Effect: Prepare {
 
     /// Looks up whether an earlier attempt was carried out. Changes nothing outside.
     async fn probe(&self, call: &Call) -> Probed;
+
+    /// What people are told once this call was carried out; most effects say nothing.
+    fn says(&self, _call: &Call) -> Option<String> {
+        None
+    }
 }
 
 /// A step that waits for the item's message. Implemented by the embedded bus, by connectors, and by

@@ -2,6 +2,7 @@
 //! resumes runs, and answers what can be asked about them.
 
 mod act;
+mod alerts;
 mod assemble;
 mod care;
 mod clock;
@@ -60,6 +61,7 @@ use error::AssembleError;
 use live::{Live, Taken};
 use names::PinnedNames;
 
+pub use alerts::Alerting;
 pub use care::{Care, restore};
 pub use clock::now;
 pub use doctor::doctor;
@@ -205,7 +207,8 @@ impl Engine {
         let triggers = assemble::triggers(definition, None, catalog, &surroundings);
         let steps = assemble::assemble(definition, catalog, &surroundings);
         let hooks = hooks::try_out(definition);
-        triggers.map(drop).and(steps.map(drop)).and(hooks).map_err(|report| *report)
+        let alerts = alerts::try_out(definition);
+        triggers.map(drop).and(steps.map(drop)).and(hooks).and(alerts).map_err(|report| *report)
     }
 
     async fn assemble(&self, definition: &Definition) -> Result<Arc<Assembly>, AssembleError> {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::alert::AlertView;
 use super::archive::Archive;
 use super::counts::ItemCounts;
 use super::pause::{PauseView, pause_view};
@@ -102,6 +103,9 @@ pub struct RunView {
     /// What people were told about the number of its dead letters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alert: Option<String>,
+    /// What people were to be told and were not yet, or what was given up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alerts: Vec<AlertView>,
     /// Who cancelled it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancelled_by: Option<String>,
@@ -184,6 +188,7 @@ impl Archive {
             resumes: run.epoch.saturating_sub(1),
             paused: pause_view(&run.steer).filter(|_| status == Status::Paused),
             alert: run.steer.alert.clone(),
+            alerts: self.alerts(Some(run.id))?,
             cancelled_by: run.steer.cancelled_by.clone(),
             closed_at: run.released.map(When),
             strays: run.strays,

@@ -1,5 +1,6 @@
 //! Where people ask a loop for runs: by hand, beside the triggers.
 
+use std::future::Future;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -73,6 +74,17 @@ impl Desk {
     /// The runs that wait, and those at work.
     pub fn queue(&self) -> QueueView {
         self.hall.roster().view()
+    }
+
+    /// Returns once a person has let everything begin; at once when nothing was held.
+    pub fn released(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut released = self.hall.released.subscribe();
+        async move {
+            if released.wait_for(|released| *released).await.is_err() {
+                // The loop is gone, and nobody will say so any more.
+                std::future::pending().await
+            }
+        }
     }
 
     /// The workflows that are started by name, as their files say now.
@@ -161,6 +173,9 @@ impl Desk {
         let held = self.held(what);
         is_freed &= self.hall.roster().unhold(what) || matches!(what, Unhold::Run(_));
         engine.unheld(&held, by).await?;
+        if matches!(what, Unhold::All) {
+            self.hall.released.send_replace(true);
+        }
         self.hall.stirred.notify_one();
         Ok(is_freed)
     }

@@ -91,7 +91,8 @@ impl Watching {
         if pace.begins == Begins::WhenTold {
             roster.hold_everything();
         }
-        let hall = Arc::new(Hall { roster: Mutex::new(roster), stirred: Notify::new() });
+        let released = watch::Sender::new(pace.begins == Begins::AtOnce);
+        let hall = Arc::new(Hall { roster: Mutex::new(roster), stirred: Notify::new(), released });
         let posts = watched.iter().flat_map(Post::all).collect();
         let desk = Desk::new(engine, watched, Arc::clone(&hall), begun, stopping.clone());
         let watch = Watch {
@@ -139,6 +140,8 @@ struct Hall {
     roster: Mutex<Roster>,
     /// Rings when there may be something to begin with.
     stirred: Notify,
+    /// Whether nothing as a whole is held any more.
+    released: watch::Sender<bool>,
 }
 
 impl Hall {
