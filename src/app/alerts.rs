@@ -29,13 +29,12 @@ use super::environment::{self, Environment};
 /// Couriers kept at once: each holds a client with its connections.
 const KEPT_MAX: usize = 64;
 
-/// Says what is wrong with the connections that alerts go over, as far as that can be said without their secrets.
-pub(super) fn try_out(definition: &Definition) -> Result<(), Box<Report>> {
+/// Says what is wrong with the connections that alerts go over, in this environment.
+pub(super) fn try_out(definition: &Definition, environment: &Environment) -> Result<(), Box<Report>> {
     let nobody: Arc<dyn OwnQueue> = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
     let mut mistakes = Mistakes::default();
     for told in &definition.checked.workflow.alerts {
-        let made =
-            courier(definition, &told.to, &Environment::Absent, &nobody, &(Arc::new(SystemClock) as _));
+        let made = courier(definition, &told.to, environment, &nobody, &(Arc::new(SystemClock) as _));
         if let Err(faults) = made {
             let place =
                 |fault| -> Finding { definition.checked.connection_fault(&told.to, &complaint(fault)) };

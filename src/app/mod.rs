@@ -207,7 +207,7 @@ impl Engine {
         let triggers = assemble::triggers(definition, None, catalog, &surroundings);
         let steps = assemble::assemble(definition, catalog, &surroundings);
         let hooks = hooks::try_out(definition);
-        let alerts = alerts::try_out(definition);
+        let alerts = alerts::try_out(definition, &Environment::Absent);
         triggers.map(drop).and(steps.map(drop)).and(hooks).and(alerts).map_err(|report| *report)
     }
 
@@ -223,6 +223,7 @@ impl Engine {
         let clock = Arc::clone(&self.ports.clock);
         let surroundings = Surroundings::of(&Environment::Process, queue, clock, stand_ins);
         let assembly = assemble::assemble(definition, &connectors::catalog(), &surroundings)?;
+        alerts::try_out(definition, &Environment::Process)?;
         Ok(Arc::new(assembly))
     }
 

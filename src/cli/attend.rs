@@ -31,7 +31,9 @@ pub(super) async fn end_alerting(alerting: Alerting, output: &mut Output) {
     let Some(first) = untold.first() else { return };
     let count = phrase::count(untold.len() as u64, "alert is", "alerts are");
     let first = phrase::untold(first);
-    output.say(&format!("{count} not delivered yet, and whatever works here next goes on: {first}"));
+    output.say(&format!(
+        "{count} not delivered yet; the next run, resume, watch or serve here goes on: {first}"
+    ));
 }
 
 /// Opens the state directory to work in it, and serves others meanwhile.
