@@ -22,17 +22,17 @@ use super::time::Timestamp;
 /// reliability": its sample schedule). After the last one an alert is given up.
 pub const PAUSES: [Duration; 9] = [
     Duration::from_secs(5),
-    Duration::from_secs(5 * 60),
-    Duration::from_secs(30 * 60),
-    Duration::from_secs(2 * 3_600),
-    Duration::from_secs(5 * 3_600),
-    Duration::from_secs(10 * 3_600),
-    Duration::from_secs(14 * 3_600),
-    Duration::from_secs(20 * 3_600),
-    Duration::from_secs(24 * 3_600),
+    Duration::from_mins(5),
+    Duration::from_mins(30),
+    Duration::from_hours(2),
+    Duration::from_hours(5),
+    Duration::from_hours(10),
+    Duration::from_hours(14),
+    Duration::from_hours(20),
+    Duration::from_hours(24),
 ];
 /// Longest pause that a receiver may ask for.
-const PAUSE_MAX: Duration = Duration::from_secs(24 * 3_600);
+const PAUSE_MAX: Duration = Duration::from_hours(24);
 /// How much longer than the schedule says a pause may be, as chance has it: what failed together does not
 /// come back together.
 const SPREAD: f64 = 0.1;
@@ -248,8 +248,8 @@ fn data(run: &Run, concern: Concern, what: &RunEvent, standing: &Standing) -> Va
 fn reason(concern: Concern, what: &RunEvent, standing: &Standing) -> Option<String> {
     let reason = match (concern, what) {
         (Concern::InDoubt, _) => {
-            let (count, verb) = (standing.doubts, if standing.doubts == 1 { "effect" } else { "effects" });
-            Some(format!("{count} {verb} may or may not have happened; a person must decide"))
+            let (count, noun) = (standing.doubts, if standing.doubts == 1 { "effect" } else { "effects" });
+            Some(format!("{count} {noun} may or may not have happened"))
         }
         (_, RunEvent::Closed { fault: Some(fault), .. }) => Some(fault.to_string()),
         (_, RunEvent::Paused { halt: Halt::Person { name } }) => Some(format!("{name} paused it")),

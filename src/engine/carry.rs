@@ -15,7 +15,7 @@ use crate::core::progress::Progress;
 use crate::core::retry::{Outcome, Probed};
 use crate::core::survey::Survey;
 use crate::core::version::Version;
-use crate::ports::{Call, Clock, Record, Source, StoreError, SurveyOf, Unread, Waiting, Worker};
+use crate::ports::{Call, Clock, Record, Source, StoreError, SurveyOf, Unread, Verdicts, Waiting, Worker};
 
 use super::claim::{self, Settlement, settle};
 use super::context::{Common, Context};
@@ -108,17 +108,19 @@ impl Drive {
                 let (effect, clock) = (Arc::clone(effect), Arc::clone(&self.ports.clock));
                 let timeout = self.desk.plan().track(*first).steps[step].timeout * CALL_TIMEOUTS_MAX;
                 tokio::spawn(async move {
-                    let (calls, made) = (Arc::new(calls), Arc::clone(&effect));
-                    let sent_calls = Arc::clone(&calls);
-                    let work = async move { made.call(&sent_calls).await };
-                    let (mut outcomes, sent, fault) = match bounded(work, clock.as_ref(), timeout).await {
-                        Ok(verdicts) => (verdicts.outcomes, verdicts.calls, no_verdict()),
-                        Err(fault) => (Vec::new(), 1, fault),
+                    let work = async move {
+                        let Verdicts { outcomes, calls: sent } = effect.call(&calls).await;
+                        let done = calls.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_accepted());
+                        let said = done.filter_map(|(call, _)| effect.says(call)).collect();
+                        (outcomes, said, sent)
+                    };
+                    let (mut outcomes, said, sent, fault) = match bounded(work, clock.as_ref(), timeout).await
+                    {
+                        Ok((outcomes, said, sent)) => (outcomes, said, sent, no_verdict()),
+                        Err(fault) => (Vec::new(), Vec::new(), 1, fault),
                     };
                     // A unit without a verdict is one that nobody knows anything about.
                     outcomes.resize_with(called.len(), || Outcome::Unclear(fault.clone()));
-                    let done = calls.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_accepted());
-                    let said = done.filter_map(|(call, _)| effect.says(call)).collect();
                     let ends = outcomes.iter().map(claim::end);
                     let keys = settle(settling, ends, clock.as_ref(), &sender).await;
                     let outcomes = called.into_iter().zip(outcomes).collect();

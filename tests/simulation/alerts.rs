@@ -42,7 +42,8 @@ impl Case {
     pub(crate) fn check_alerts(&self) {
         let alerts = self.store.alerts(Some(self.run)).unwrap();
         let numbers: Vec<u64> = alerts.iter().map(|alert| alert.number).collect();
-        assert_eq!(numbers, (0..self.record().alerts).collect::<Vec<_>>());
+        let counted: Vec<u64> = (0..self.record().alerts).collect();
+        assert_eq!(numbers, counted, "the outbox holds what the run has counted");
         let events = self.store.events(self.run, 0, usize::MAX).unwrap();
         let told: Vec<_> = alerts
             .iter()
@@ -62,13 +63,18 @@ impl Case {
     }
 }
 
+/// When it was tried to tell somebody, and what they answered.
+type Attempts = Vec<(Timestamp, Answer)>;
+/// The attempts at each alert, by its ID.
+type Came = BTreeMap<u128, Attempts>;
+
 /// A receiver: what it answers to the attempts at each alert, and the times at which they came.
 struct Receiver {
     clock: Arc<SimClock>,
     answers: fn(u32) -> Answer,
-    came: Mutex<BTreeMap<u128, Vec<(Timestamp, Answer)>>>,
+    came: Mutex<Came>,
     /// Ends the life of the engine when it has what it wants.
-    wants: Box<dyn Fn(&BTreeMap<u128, Vec<(Timestamp, Answer)>>) -> bool + Send + Sync>,
+    wants: Box<dyn Fn(&Came) -> bool + Send + Sync>,
     ending: watch::Sender<bool>,
 }
 
@@ -166,8 +172,7 @@ fn over_every_crash_each_alert_is_delivered_and_told_to_be_delivered_once() {
         for fate in [Fate::Lost, Fate::Unheard] {
             let clock = Arc::new(SimClock::new());
             let mut store = store_with(ALERTS, &clock);
-            let taken =
-                |attempts: &Vec<(Timestamp, Answer)>| attempts.iter().any(|(_, it)| *it == Answer::Taken);
+            let taken = |attempts: &Attempts| attempts.iter().any(|(_, it)| *it == Answer::Taken);
             let receiver = Arc::new(Receiver {
                 clock: Arc::clone(&clock),
                 answers: |attempt| if attempt == 0 { refused() } else { Answer::Taken },
@@ -184,11 +189,10 @@ fn over_every_crash_each_alert_is_delivered_and_told_to_be_delivered_once() {
             assert_eq!(crashes, 1, "it died at commit {cut}");
             assert_eq!(store.alerts(None).unwrap(), [], "{cut} {fate:?}");
             let came = receiver.came.lock().unwrap();
-            let takes = |attempts: &Vec<(Timestamp, Answer)>| {
-                attempts.iter().filter(|(_, answer)| *answer == Answer::Taken).count()
-            };
-            let sum: usize = came.values().map(takes).sum();
-            assert!(came.len() == ALERTS && came.values().all(|attempts| takes(attempts) > 0));
+            let deliveries =
+                |attempts: &Attempts| attempts.iter().filter(|(_, answer)| *answer == Answer::Taken).count();
+            let sum: usize = came.values().map(deliveries).sum();
+            assert!(came.len() == ALERTS && came.values().all(|attempts| deliveries(attempts) > 0));
             // What was under way when it died is all that may come twice.
             assert!(sum <= 2 * ALERTS, "{sum} deliveries");
             repeats += sum - ALERTS;

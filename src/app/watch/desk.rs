@@ -82,7 +82,7 @@ impl Desk {
         async move {
             if released.wait_for(|released| *released).await.is_err() {
                 // The loop is gone, and nobody will say so any more.
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
     }

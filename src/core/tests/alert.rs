@@ -144,7 +144,7 @@ fn it_says_what_happened_and_what_to_type() {
     let event = Event { at: Timestamp(1), what: closed(Status::Failed) };
     let alerts = alert::of(&mut doubtful, &everything(), &event, &standing(2));
     assert!(alerts[0].data["next"].as_str().is_some_and(|next| next.ends_with("--in-doubt")), "{alerts:?}");
-    assert_eq!(alerts[1].data["reason"], "2 effects may or may not have happened; a person must decide");
+    assert_eq!(alerts[1].data["reason"], "2 effects may or may not have happened");
     let long = told(RunEvent::Alert { message: "ä".repeat(9_000), dead_letters: None }, 0);
     assert_eq!(long[0].data["reason"].as_str().map(|text| text.chars().count()), Some(2_000));
 }
