@@ -9,10 +9,16 @@ use crate::spec::{Report, Severity};
 use crate::view::{ConnectionView, Examination, InputView, ServedView, TriggerView, When};
 
 use super::clock::now;
+use super::watch::Declared;
 use super::{Engine, doctor};
 
 /// What the file says now; a mistake in it is told, and is none of whoever looks.
-pub(super) fn view(workflow: &str, file: &Path, profile: Option<&str>) -> ServedView {
+pub(super) fn view(
+    workflow: &str,
+    file: &Path,
+    profile: Option<&str>,
+    listened_to: &Declared,
+) -> ServedView {
     let known = ServedView {
         workflow: workflow.to_owned(),
         file: file.display().to_string(),
@@ -25,6 +31,7 @@ pub(super) fn view(workflow: &str, file: &Path, profile: Option<&str>) -> Served
             input: inputs(&checked.workflow),
             triggers: checked.workflow.triggers.iter().map(trigger).collect(),
             connections: connections(&checked.workflow),
+            outdated: Declared::of(&checked.workflow) != *listened_to,
             ..known
         },
         Err(report) => ServedView { mistakes: mistakes(&report), ..known },

@@ -23,6 +23,8 @@ pub(super) const SIGNALS: &[u8] = b"E";
 pub(super) const AWAITING: &[u8] = b"H";
 /// All that triggers remember.
 pub(super) const MARKS: &[u8] = b"L";
+/// All that people did that is about no one run.
+pub(super) const DEEDS: &[u8] = b"Y";
 /// All blocks of all queues.
 pub(super) const QUEUES: &[u8] = b"Q";
 
@@ -121,6 +123,11 @@ pub(super) fn queue_block(run: RunId, queue: &str, block: u64) -> Vec<u8> {
 /// What is known of an idempotency key.
 pub(super) fn key(id: KeyId) -> Vec<u8> {
     [KEYS, &id.0.to_be_bytes()].concat()
+}
+
+/// Something that somebody did that is about no one run.
+pub(super) fn deed(number: u64) -> Vec<u8> {
+    numbered(DEEDS.to_vec(), number)
 }
 
 /// All that a trigger remembers.

@@ -27,6 +27,7 @@ mod care;
 mod cells;
 mod claims;
 mod codec;
+mod deeds;
 mod durable;
 mod error;
 mod intake;
@@ -67,6 +68,7 @@ use tokio::sync::broadcast;
 use crate::core::care::KeptDeadLetter;
 use crate::core::change::{Change, Message};
 use crate::core::claims::{Claim, Claimed, End, KeyId, KeyRow, Settled};
+use crate::core::deed::Deed;
 use crate::core::event::Event;
 use crate::core::id::{RunId, Unit};
 use crate::core::inflow::Entrant;
@@ -247,6 +249,10 @@ impl Journal for Store {
 
     fn events(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Event)>, StoreError> {
         Ok(self.rows()?.events(run, from, limit)?)
+    }
+
+    fn deeds(&self, before: Option<u64>, limit: usize) -> Result<Vec<(u64, Deed)>, StoreError> {
+        Ok(self.rows()?.deeds(before, limit)?)
     }
 
     fn entrants(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Entrant)>, StoreError> {

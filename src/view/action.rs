@@ -1,6 +1,7 @@
 //! What people can do to a run that is there, and what came of it. The one list of actions: the
 //! command line, the API and the engine all take it from here.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ruling::{Dropping, Settling};
@@ -9,7 +10,7 @@ use crate::core::run::Status;
 
 /// What is done to a run. Asking for what is done already is no mistake: whoever got no answer may
 /// ask again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Action {
     /// Gives it up: no attempt begins any more, those under way end, it is closed as cancelled.
@@ -27,7 +28,7 @@ pub enum Action {
 }
 
 /// An action and who asks for it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Order {
     /// What.
     #[serde(flatten)]
@@ -37,7 +38,7 @@ pub struct Order {
 }
 
 /// What came of an action. It is durable.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Acted {
     /// The run.
     pub run: RunId,

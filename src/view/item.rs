@@ -1,5 +1,6 @@
 //! Items: pages of them, and the whole story of one.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -45,7 +46,7 @@ impl Wanted {
 pub type Facts = Map<String, Value>;
 
 /// Which items to show.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ItemFilter {
     /// Only items that stand like this.
@@ -66,7 +67,7 @@ pub struct ItemFilter {
 }
 
 /// Items in the order of the source.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ItemPage {
     /// The items.
     pub items: Vec<ItemView>,
@@ -76,7 +77,7 @@ pub struct ItemPage {
 }
 
 /// One item.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ItemView {
     /// Its key, or `#17` for position 17 when it has no readable key.
     pub item: String,
@@ -104,7 +105,7 @@ pub struct ItemView {
 }
 
 /// Everything about one item.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ItemStory {
     /// The item.
     #[serde(flatten)]
@@ -114,7 +115,7 @@ pub struct ItemStory {
 }
 
 /// One item at one step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ItemStep {
     /// The step.
     pub step: String,

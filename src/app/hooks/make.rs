@@ -22,6 +22,9 @@ pub(in crate::app) fn try_out(definition: &Definition) -> Result<(), Box<Report>
     let connections = &definition.checked.workflow.connections;
     let mut mistakes = Mistakes::default();
     for hook in &definition.checked.workflow.hooks {
+        if let Err(fault) = Reading::of(hook) {
+            mistakes.add(std::iter::once(definition.checked.hook_fault(&hook.name, &fault.message)));
+        }
         let sender = connections.get(&hook.connection).filter(|connection| !is_stand_in(connection));
         let Some(sender) = sender else { continue };
         if let Err(faults) = connectors::webhook::scheme(&sender.fields) {
@@ -100,9 +103,10 @@ impl Engine {
             }
             None => Ok(None),
         };
-        // `check` has parsed it.
-        let reading = Reading::of(hook).map_err(|fault| AssembleError::Sandbox(fault.message))?;
-        let (Ok(source), Ok(body_max), Ok(announcer)) = (source, body_max, announcer) else {
+        let reading = Reading::of(hook)
+            .map_err(|fault| findings.push(definition.checked.hook_fault(&hook.name, &fault.message)));
+        let (Ok(source), Ok(body_max), Ok(announcer), Ok(reading)) = (source, body_max, announcer, reading)
+        else {
             return Ok(Err(findings));
         };
         Ok(Ok(Hook { file: PathBuf::new(), source, reading, body_max, announcer, stands_in }))

@@ -44,7 +44,7 @@ async fn over_the_network_every_path_wants_what_its_row_says() {
             }
             Access::Read => assert_eq!(found, (401, 401, true, true), "{method} {path}"),
             Access::Operate => assert_eq!(found, (401, 401, false, true), "{method} {path}"),
-            Access::Local => assert_eq!(found, (403, 403, false, false), "{method} {path}"),
+            Access::Local => assert_eq!(found, (401, 401, false, false), "{method} {path}"),
         }
     }
 }
@@ -83,9 +83,9 @@ async fn a_page_of_another_site_makes_nobody_act() {
         (format!("{json}\norigin: null"), 403),
         (format!("{json}\nsec-fetch-site: cross-site"), 403),
         (format!("{json}\nsec-fetch-site: same-site"), 403),
-        ("content-type: text/plain".to_owned(), 400),
-        ("content-type: application/x-www-form-urlencoded".to_owned(), 400),
-        ("x-none: 1".to_owned(), 400),
+        ("content-type: text/plain".to_owned(), 415),
+        ("content-type: application/x-www-form-urlencoded".to_owned(), 415),
+        ("x-none: 1".to_owned(), 415),
     ] {
         assert_eq!(over_tcp(address, &act(&more)).await.0, expected, "{more}");
     }

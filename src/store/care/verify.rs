@@ -17,6 +17,7 @@ use crate::core::run::Run;
 use crate::core::signal::{Awaiting, Kept};
 use crate::core::start::StartKey;
 use crate::core::tally::{StepTally, Tally};
+use crate::core::deed::Deed;
 use crate::core::trigger::Mark;
 
 use super::super::block::{Block, CELLS, Found, ITEMS, Record};
@@ -180,6 +181,7 @@ impl Check<'_> {
             Some(b'E') => drop(cells::from_json::<Kept>(&payload).map_err(at)?),
             Some(b'H') => drop(cells::from_json::<Awaiting>(&payload).map_err(at)?),
             Some(b'L') => drop(cells::from_json::<Mark>(&payload).map_err(at)?),
+            Some(b'Y') => drop(cells::from_json::<Deed>(&payload).map_err(at)?),
             Some(b'K') => drop(claims::row(&payload).map_err(at)?),
             Some(b'G') => {}
             _ => {

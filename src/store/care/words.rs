@@ -16,6 +16,7 @@ const KINDS: &[(u8, &str)] = &[
     (b'H', "items that wait for signals"),
     (b'I', "items"),
     (b'K', "idempotency keys"),
+    (b'L', "what triggers remember"),
     (b'M', "format"),
     (b'N', "number of batches"),
     (b'P', "start keys"),
@@ -26,6 +27,7 @@ const KINDS: &[(u8, &str)] = &[
     (b'U', "run steps and closings"),
     (b'V', "events"),
     (b'W', "watermarks"),
+    (b'Y', "deeds of people"),
 ];
 
 /// The kind of a row in words; `None` when this version knows no such rows.
@@ -38,7 +40,7 @@ pub(super) fn kind(key: &[u8]) -> Option<&'static str> {
 pub(super) fn run_of(key: &[u8]) -> Option<RunId> {
     match key.first()? {
         b'S' => run_of(key.get(1..)?),
-        b'M' | b'N' | b'D' | b'K' | b'P' | b'E' | b'H' => None,
+        b'M' | b'N' | b'D' | b'K' | b'P' | b'E' | b'H' | b'L' | b'Y' => None,
         _ => run_in(key).filter(|run| *run != SHARED),
     }
 }
@@ -58,6 +60,8 @@ pub(super) fn place(key: &[u8]) -> String {
         Some(b'K') => format!("the idempotency key {:032x}", run_in(key).map_or(0, |id| id.0)),
         Some(b'E') => "a signal that is kept".to_owned(),
         Some(b'H') => "who waits for a signal".to_owned(),
+        Some(b'L') => "what a trigger remembers".to_owned(),
+        Some(b'Y') => format!("deed {number}"),
         Some(b'R') => format!("the record of {run}"),
         Some(b'W') => format!("the watermark of {run}"),
         Some(b'V') => format!("event {number} of {run}"),
