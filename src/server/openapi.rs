@@ -37,7 +37,7 @@ pub(super) fn made() -> Value {
         let path = paths.entry(route.path).or_insert_with(|| json!({}));
         path[route.method] = operation(route, &mut forms);
     }
-    json!({
+    let mut document = json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Milepost",
@@ -51,7 +51,24 @@ pub(super) fn made() -> Value {
             "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
             "schemas": forms.named(),
         },
-    })
+    });
+    bound(&mut document);
+    document
+}
+
+/// Says of every whole number of 64 bits where they end: its format alone says that to nobody.
+fn bound(part: &mut Value) {
+    match part {
+        Value::Object(members) => {
+            let is_long = members.get("format").is_some_and(|format| format == "uint64" || format == "uint");
+            if is_long && !members.contains_key("maximum") {
+                members.insert("maximum".to_owned(), Value::from(u64::MAX));
+            }
+            members.values_mut().for_each(bound);
+        }
+        Value::Array(parts) => parts.iter_mut().for_each(bound),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 /// The forms that are named so far. What is sent may leave out what is not required; what is answered says

@@ -87,7 +87,7 @@ pub(super) fn status(problem: &Problem) -> StatusCode {
     match problem.code.as_str() {
         code::API_METHOD => return StatusCode::METHOD_NOT_ALLOWED,
         code::API_KIND => return StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        code::API_BODY => return StatusCode::UNPROCESSABLE_ENTITY,
+        code::API_BODY | code::START_REFUSED => return StatusCode::UNPROCESSABLE_ENTITY,
         code::HOOK_BUSY => return StatusCode::TOO_MANY_REQUESTS,
         // Whether a beginning is enough depends on the runs that are there.
         code::RUN_AMBIGUOUS => return StatusCode::CONFLICT,

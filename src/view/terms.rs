@@ -17,6 +17,7 @@ pub const ITEMS_DEAD_LETTERED: &str = "dead-lettered";
 
 /// On what terms a run is resumed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ResumeTerms {
     /// The items to work on: `failed`, `dead-lettered`, or keys and positions (`#17`). Empty: all,
     /// and the steps of the run itself.

@@ -11,6 +11,7 @@ mod suite;
 mod akeneo;
 mod akeneo_outages;
 mod akeneo_products;
+mod api;
 mod aws;
 mod aws_deliver;
 mod aws_deploy;
@@ -33,5 +34,6 @@ mod process;
 mod product;
 mod redis;
 mod redis_engines;
+mod served;
 #[path = "../site/mod.rs"]
 mod site;

@@ -9,7 +9,9 @@ use super::{Hook, Hooks};
 use crate::app::assemble::{self, Mistakes, complaint};
 use crate::app::definition::Definition;
 use crate::app::environment::{self, Environment};
+use crate::app::discreet;
 use crate::app::error::{AssembleError, StartError};
+use crate::app::hush::Hush;
 use crate::app::{Engine, definition_of};
 use crate::connectors::{self, BuildFault};
 use crate::core::workflow::{self, Connection};
@@ -134,6 +136,7 @@ impl Engine {
             let url = self.sandbox().await?.pim_url.clone();
             fields.insert("url".to_owned(), Value::from(url));
         }
-        Ok(connectors::announcer(asked, &fields).map(Some))
+        let hush = Hush::of(asked, &fields, &connectors::catalog());
+        Ok(connectors::announcer(asked, &fields).map(|made| Some(discreet::announcer(made, hush))))
     }
 }
