@@ -130,7 +130,8 @@ impl Announcer for Discreet<dyn Announcer> {
 
     async fn announced(&self, keys: &[String]) -> Result<Vec<Announced>, Fault> {
         let announced = self.inner.announced(keys).await.map_err(|fault| self.hush.fault(fault))?;
-        let told = |announced: Announced| Announced { payload: self.hush.value(announced.payload), ..announced };
+        let told =
+            |announced: Announced| Announced { payload: self.hush.value(announced.payload), ..announced };
         Ok(announced.into_iter().map(told).collect())
     }
 }

@@ -29,9 +29,9 @@ impl Hush {
         let kind = catalog.connection(&connection.kind);
         let is_secret = |name: &str| {
             let fields = kind.map_or(&[][..], |kind| kind.fields).iter();
-            fields.into_iter().any(|field| {
-                field.name == name && matches!(field.kind, Kind::Secret | Kind::Secrets)
-            })
+            fields
+                .into_iter()
+                .any(|field| field.name == name && matches!(field.kind, Kind::Secret | Kind::Secrets))
         };
         let mut hush = Self::default();
         let mut open = Vec::new();
@@ -115,9 +115,10 @@ impl Hush {
         match value {
             Value::String(text) => Value::String(self.text(&text).into_owned()),
             Value::Array(values) => values.into_iter().map(|value| self.value(value)).collect(),
-            Value::Object(values) => {
-                values.into_iter().map(|(name, value)| (self.text(&name).into_owned(), self.value(value))).collect()
-            }
+            Value::Object(values) => values
+                .into_iter()
+                .map(|(name, value)| (self.text(&name).into_owned(), self.value(value)))
+                .collect(),
             other @ (Value::Null | Value::Bool(_) | Value::Number(_)) => other,
         }
     }
@@ -147,7 +148,8 @@ mod tests {
 
     fn hush(kind: &str, written: &Value, settings: &Value) -> Hush {
         let fields = |value: &Value| value.as_object().unwrap().clone();
-        let connection = Connection { kind: kind.to_owned(), fields: fields(written), ..Connection::default() };
+        let terms = crate::core::outlet::Terms::default();
+        let connection = Connection { kind: kind.to_owned(), terms, fields: fields(written) };
         Hush::of(&connection, &fields(settings), &catalog())
     }
 
@@ -163,7 +165,10 @@ mod tests {
             "the beginning: tell \"no".to_owned(),
         ] {
             let clean = hush.text(&told);
-            assert!(!clean.contains("nobody") && !clean.contains("tell \"") && !clean.contains("YUBiLmM6"), "{clean}");
+            assert!(
+                !clean.contains("nobody") && !clean.contains("tell \"") && !clean.contains("YUBiLmM6"),
+                "{clean}"
+            );
         }
         assert_eq!(hush.text("http://shop says a@b.c"), "http://shop says a@b.c", "what is no secret stays");
         assert_eq!(hush.text("it is tell \"nobody\"."), "it is ${env:PASSWORD}.");
@@ -173,7 +178,8 @@ mod tests {
     fn a_password_in_an_address_is_one_and_facts_are_looked_through() {
         let address = json!({ "url": "redis://keys:long-and-secret@cache:6379/0" });
         let hush = hush("redis", &address, &address);
-        let facts = Facts::from([("said".to_owned(), json!([{ "a long-and-secret": "is long-and-secret" }]))]);
+        let facts =
+            Facts::from([("said".to_owned(), json!([{ "a long-and-secret": "is long-and-secret" }]))]);
         assert_eq!(hush.facts(facts)["said"], json!([{ "a …": "is …" }]));
     }
 }

@@ -8,17 +8,12 @@ use crate::core::workflow::{InputKind, Trigger, Workflow};
 use crate::spec::{Report, Severity};
 use crate::view::{ConnectionView, Examination, InputView, ServedView, TriggerView, When};
 
+use super::Declared;
 use super::clock::now;
-use super::watch::Declared;
 use super::{Engine, doctor};
 
 /// What the file says now; a mistake in it is told, and is none of whoever looks.
-pub(super) fn view(
-    workflow: &str,
-    file: &Path,
-    profile: Option<&str>,
-    listened_to: &Declared,
-) -> ServedView {
+pub(super) fn view(workflow: &str, file: &Path, profile: Option<&str>, listened_to: &Declared) -> ServedView {
     let known = ServedView {
         workflow: workflow.to_owned(),
         file: file.display().to_string(),

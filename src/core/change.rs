@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::claims::{KeyId, KeyRow};
-use super::event::Event;
 use super::deed::Deed;
+use super::event::Event;
 use super::id::{RunId, Unit};
 use super::inflow::Entrant;
 use super::progress::Progress;

@@ -13,8 +13,8 @@ use super::{Service, problem, reads};
 use crate::core::id::RunId;
 use crate::core::run::Status;
 use crate::view::{
-    Acted, Admitted, Examination, Order, Problem, ProblemKind, QueueView, ResumeOrder, StartOrder, TokenOrder,
-    UnholdOrder, code,
+    Acted, Admitted, Examination, Order, Problem, ProblemKind, QueueView, ResumeOrder, StartOrder,
+    TokenOrder, UnholdOrder, code,
 };
 
 /// The header whose value starts a run once.
@@ -190,7 +190,10 @@ pub(super) async fn revoke_token(
 fn start_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get(START_KEY) else { return Ok(None) };
     match value.to_str() {
-        Ok(key) if (1..=START_KEY_MAX).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()) => {
+        Ok(key)
+            if (1..=START_KEY_MAX).contains(&key.len())
+                && key.bytes().all(|byte| byte.is_ascii_graphic()) =>
+        {
             Ok(Some(key.to_owned()))
         }
         _ => {

@@ -223,7 +223,11 @@ fn readable(path: &str) -> Result<(), Problem> {
 }
 
 fn unreadable() -> Problem {
-    Problem::new(ProblemKind::Invalid, code::API_PATH, "a path is text in UTF-8, with %XX for what it has no letter for")
+    Problem::new(
+        ProblemKind::Invalid,
+        code::API_PATH,
+        "a path is text in UTF-8, with %XX for what it has no letter for",
+    )
 }
 
 fn changes(method: &Method) -> bool {

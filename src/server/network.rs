@@ -168,11 +168,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Taking<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Taking<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.bounded(written, cx)
     }

@@ -134,7 +134,9 @@ fn parameters(route: &Route, forms: &mut Forms) -> Vec<Value> {
 /// The form of what varies in a path.
 fn in_path(name: &str) -> Value {
     match name {
-        "run" => json!({ "type": "string", "pattern": "^(@latest|@failed|(run_)?[0-9a-hjkmnp-tv-z]{1,26})$" }),
+        "run" => {
+            json!({ "type": "string", "pattern": "^(@latest|@failed|(run_)?[0-9a-hjkmnp-tv-z]{1,26})$" })
+        }
         _ => json!({ "type": "string", "minLength": 1 }),
     }
 }

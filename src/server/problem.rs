@@ -59,7 +59,8 @@ pub(super) fn limit(status: StatusCode, bounds: Bounds) -> Response {
 
 /// The whole answer, as it is on the wire, for a connection that there is no room for.
 pub(super) fn no_room() -> Vec<u8> {
-    let problem = Problem::new(ProblemKind::Unready, code::API_BUSY, "too many connections: come again later");
+    let problem =
+        Problem::new(ProblemKind::Unready, code::API_BUSY, "too many connections: come again later");
     let body = body(StatusCode::SERVICE_UNAVAILABLE, &problem);
     let head = format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: {KIND}\r\nretry-after: {RETRY_AFTER}\r\n\

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Service, problem};
 use crate::view::{
-    Archive, DeedFilter, EffectFilter, ItemFilter, LetterQuery, Problem, ProblemKind, ResumeTerms, RunFilter, code,
+    Archive, DeedFilter, EffectFilter, ItemFilter, LetterQuery, Problem, ProblemKind, ResumeTerms, RunFilter,
+    code,
 };
 
 /// Groups of causes when nothing else is asked for.

@@ -9,10 +9,10 @@ use super::openapi::{Form, of, query_of};
 use super::{Service, acts, care, health, hooks, live, openapi, reads, session, signals};
 use crate::core::care::Backup;
 use crate::view::{
-    Acted, Admitted, Causes, DeedFilter, DeedPage, DefinitionView, Delivered, EffectCounts, EffectFilter, EffectPage, EventPage,
-    Examination, HeldConnection, ItemFilter, ItemPage, ItemStory, LetterPage, LetterQuery, LetterStory,
-    NewToken, Order, PlanView, QueueView, ResumeOrder, RunFilter, RunList, RunView, Sent, ServedView,
-    SignalView, Signalled, StartOrder, TimelineView, TokenOrder, TokenView, UnholdOrder,
+    Acted, Admitted, Causes, DeedFilter, DeedPage, DefinitionView, Delivered, EffectCounts, EffectFilter,
+    EffectPage, EventPage, Examination, HeldConnection, ItemFilter, ItemPage, ItemStory, LetterPage,
+    LetterQuery, LetterStory, NewToken, Order, PlanView, QueueView, ResumeOrder, RunFilter, RunList, RunView,
+    Sent, ServedView, SignalView, Signalled, StartOrder, TimelineView, TokenOrder, TokenView, UnholdOrder,
 };
 
 /// One path with one method.
@@ -94,9 +94,12 @@ pub(super) const ROUTES: &[Route] = &[
             pattern: "^[!-~]{1,200}$",
         }),
         body: Some(of::<StartOrder>),
-        ..write("/v1/runs", Answer::Begun(of::<Admitted>), "Starts a run; with an Idempotency-Key once", || {
-            post(acts::start)
-        })
+        ..write(
+            "/v1/runs",
+            Answer::Begun(of::<Admitted>),
+            "Starts a run; with an Idempotency-Key once",
+            || post(acts::start),
+        )
     },
     read("/v1/runs/{run}", Answer::Json(of::<RunView>), "One run with its steps", || get(reads::show)),
     Route {
@@ -116,15 +119,21 @@ pub(super) const ROUTES: &[Route] = &[
     },
     Route {
         query: Some(query_of::<reads::CausesQuery>),
-        ..read("/v1/runs/{run}/causes", Answer::Json(of::<Causes>), "Its dead letters and doubts by cause", || {
-            get(reads::causes)
-        })
+        ..read(
+            "/v1/runs/{run}/causes",
+            Answer::Json(of::<Causes>),
+            "Its dead letters and doubts by cause",
+            || get(reads::causes),
+        )
     },
     Route {
         query: Some(query_of::<EffectFilter>),
-        ..read("/v1/runs/{run}/effects", Answer::Json(of::<EffectPage>), "A page of its effect ledger", || {
-            get(reads::effects)
-        })
+        ..read(
+            "/v1/runs/{run}/effects",
+            Answer::Json(of::<EffectPage>),
+            "A page of its effect ledger",
+            || get(reads::effects),
+        )
     },
     read(
         "/v1/runs/{run}/effect-counts",
@@ -211,9 +220,12 @@ pub(super) const ROUTES: &[Route] = &[
         "Connections that do not answer, and the runs that wait for them",
         || get(reads::held_connections),
     ),
-    read("/v1/signals", Answer::Json(of::<Vec<SignalView>>), "The signals that are kept, newest first", || {
-        get(signals::kept)
-    }),
+    read(
+        "/v1/signals",
+        Answer::Json(of::<Vec<SignalView>>),
+        "The signals that are kept, newest first",
+        || get(signals::kept),
+    ),
     Route {
         body: Some(of::<Sent>),
         ..write(

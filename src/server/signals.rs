@@ -1,9 +1,9 @@
 //! Signals: sent to the engine, and those that it keeps.
 
-use axum::{Extension, Json};
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::response::Response;
+use axum::{Extension, Json};
 
 use super::gate::Caller;
 use super::{Service, acts, reads};

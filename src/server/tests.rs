@@ -1,6 +1,8 @@
 //! The API over a real socket, read with the real client.
 
+mod forged_stories;
 mod hook_stories;
+mod limit_stories;
 mod network_stories;
 
 use std::os::unix::fs::PermissionsExt;

@@ -31,7 +31,7 @@ use super::error::{EngineError, StartError};
 use super::start::{Accepted, Cause};
 use super::{Engine, Running, Start};
 
-pub(in crate::app) use declared::Declared;
+pub use declared::Declared;
 pub use desk::Desk;
 pub use news::{Hindrance, News};
 use outcome::{Outcome, carried_out, is_unfinished, stopped, until_over};

@@ -29,7 +29,7 @@ pub struct Watched {
     /// Triggers that cannot listen over their connection in this profile, each with its kind there.
     pub silent: Vec<(String, String)>,
     /// What the file says of triggers and hooks.
-    pub(in crate::app) declared: Declared,
+    pub declared: Declared,
 }
 
 /// One trigger that is listened to.

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::core::care::{Damage, Verified};
+use crate::core::deed::Deed;
 use crate::core::event::Event;
 use crate::core::id::RunId;
 use crate::core::plan::Plan;
@@ -17,7 +18,6 @@ use crate::core::run::Run;
 use crate::core::signal::{Awaiting, Kept};
 use crate::core::start::StartKey;
 use crate::core::tally::{StepTally, Tally};
-use crate::core::deed::Deed;
 use crate::core::trigger::Mark;
 
 use super::super::block::{Block, CELLS, Found, ITEMS, Record};
