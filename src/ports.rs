@@ -18,6 +18,7 @@ use crate::core::alert::Alert;
 use crate::core::care::KeptDeadLetter;
 use crate::core::change::{Change, Message};
 use crate::core::claims::{Claim, Claimed, End, Settled};
+use crate::core::deed::Deed;
 use crate::core::event::Event;
 use crate::core::fault::Fault;
 use crate::core::id::{RunId, Unit};
@@ -105,6 +106,12 @@ pub trait Journal: Send + Sync {
     /// The body of an item of an open run; `None` once it was let go.
     fn body(&self, _run: RunId, _position: u64) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(None)
+    }
+
+    /// What people did that is about no one run, newest first with its numbers: up to `limit` of those
+    /// before `before`, or of all.
+    fn deeds(&self, _before: Option<u64>, _limit: usize) -> Result<Vec<(u64, Deed)>, StoreError> {
+        Ok(Vec::new())
     }
 
     /// Up to `limit` dead letters whose runs are gone, by run and position, behind `after`.

@@ -22,6 +22,7 @@ use crate::view::{ExaminedView, FindingView, HealthView};
 use super::clock::{SystemClock, now};
 use super::definition::Definition;
 use super::environment::{self, Environment};
+use super::hush::Hush;
 use super::{Engine, definition_of, input};
 
 /// Examines every connection of a workflow file, in the order of their names. Changes nothing outside.
@@ -114,7 +115,9 @@ impl<'a> Ward<'a> {
         let triggers = triggers.filter(|trigger| trigger.connection.as_deref() == Some(name)).collect();
         let hooks = self.hooks(name).collect();
         let patient = Patient { kind: &connection.kind, settings: &settings, uses, triggers, hooks };
-        connectors::examine(&patient).await
+        let hush = Hush::of(connection, &settings, self.catalog);
+        let told = |found: Diagnosis| Diagnosis { what: hush.text(&found.what).into_owned(), ..found };
+        connectors::examine(&patient).await.into_iter().map(told).collect()
     }
 
     /// The names of the hooks that hear from a connection.

@@ -8,12 +8,14 @@ mod care;
 mod clock;
 mod crew;
 mod definition;
+mod discreet;
 mod doctor;
 mod doing;
 mod environment;
 mod error;
 mod ground;
 mod hooks;
+mod hush;
 mod input;
 mod item_keys;
 mod keys;
@@ -73,7 +75,7 @@ pub use rehearsal::rehearse;
 pub use resume::Asked;
 pub use served::examine;
 pub use start::Started;
-pub use watch::{Begins, Desk, Finds, Hindrance, Listener, News, Pace, Watched, Watching};
+pub use watch::{Begins, Declared, Desk, Finds, Hindrance, Listener, News, Pace, Watched, Watching};
 
 /// Items of a run in memory at once. The store gains little beyond some hundreds in flight, and an
 /// item takes up to 50 KB with its record, its product and its requests.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinSet;
+
 use super::exit::Exit;
 use super::failure::Failure;
 use super::operator::{self, Server};
@@ -13,10 +15,13 @@ use super::reader::open_to_work;
 use super::signals::Signals;
 use super::teller::{self, Teller};
 use super::{Context, attend};
-use crate::app::{Begins, Finds, Pace, Watched, Watching};
+use crate::app::{Begins, Desk, Finds, Pace, Watched, Watching};
 use crate::server::{self, Anonymous, Network, Service, Serving};
 use crate::spec;
 use crate::view::{Problem, ProblemKind, code};
+
+/// How often it is looked whether the files that are served were changed.
+const LOOKING: Duration = Duration::from_secs(10);
 
 /// Stay up: go on with what is unfinished, start runs as triggers and people ask, and answer
 ///
@@ -109,6 +114,7 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
     let mut watching = Watching::begin(&engine, watched, args.pace());
     let desk = watching.desk();
     let alerting = engine.alerting(desk.released());
+    let _looking = looks_at_files(desk.clone());
     let service = operator::service(&engine, Some(Server { desk, hooks: Arc::clone(&hooks) }), anonymous);
     let (_serving, network) = match listen(&args, context, service).await {
         Ok(listening) => listening,
@@ -140,6 +146,20 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
     }
     output.say("stopped; no run was at work");
     Ok(Exit::Success)
+}
+
+/// Notices, while the set is there, that a file was changed in what takes a restart.
+fn looks_at_files(desk: Desk) -> JoinSet<()> {
+    let mut looking = JoinSet::new();
+    looking.spawn(async move {
+        loop {
+            tokio::time::sleep(LOOKING).await;
+            let desk = desk.clone();
+            // It reads files, which may wait.
+            let _ = tokio::task::spawn_blocking(move || desk.served()).await;
+        }
+    });
+    looking
 }
 
 /// Listens on the socket, and on the address.

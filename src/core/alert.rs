@@ -179,6 +179,7 @@ fn meaning(what: &RunEvent) -> (Option<Concern>, bool) {
         | RunEvent::Released { .. }
         | RunEvent::Unheld { .. }
         | RunEvent::Settled { .. }
+        | RunEvent::Signalled { .. }
         | RunEvent::Dropped { .. }
         | RunEvent::Stray { .. }
         | RunEvent::Redriven { .. }

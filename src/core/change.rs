@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::alert::Alert;
 use super::claims::{KeyId, KeyRow};
+use super::deed::Deed;
 use super::event::Event;
 use super::id::{RunId, Unit};
 use super::inflow::Entrant;
@@ -76,6 +77,8 @@ pub enum Change {
     /// An item begins to wait for a signal. One that is kept, and counts for it, is put into its queue;
     /// else the next one will be.
     Await(Box<Awaiting>),
+    /// Appends to what people did that is about no one run.
+    Deed(Box<Deed>),
 }
 
 /// A message on an embedded queue: a reference to an item (rule R2). Content only goes with it where

@@ -123,6 +123,19 @@ pub enum RunEvent {
         /// Who.
         by: String,
     },
+    /// A person sent the signal that an item waited for; changes nothing about the run. From any state.
+    Signalled {
+        /// The step that waited.
+        step: String,
+        /// The item's position in the source.
+        item: u64,
+        /// The signal.
+        signal: String,
+        /// Its ID.
+        id: String,
+        /// Who.
+        by: String,
+    },
     /// A person said what became of an effect; changes nothing about the run. From any state.
     Settled {
         /// The step.
@@ -223,6 +236,7 @@ impl RunEvent {
             self,
             Self::Alert { .. }
                 | Self::Unheld { .. }
+                | Self::Signalled { .. }
                 | Self::Remarked { .. }
                 | Self::Settled { .. }
                 | Self::Dropped { .. }

@@ -17,6 +17,7 @@ mod claiming;
 pub mod claims;
 pub mod closing;
 pub mod decide;
+pub mod deed;
 pub mod desk;
 pub mod digest;
 pub mod event;

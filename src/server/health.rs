@@ -7,7 +7,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::{Service, problem, reads};
 use crate::core::measures::{COMMIT_BOUNDS, Measures};
@@ -16,15 +17,31 @@ use crate::view::{Archive, ItemCounts, Problem, QueueView, RunFilter};
 /// The content type of the Prometheus text format, version 0.0.4.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// How the server stands.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Standing {
+    /// `up` or `ready`.
+    status: &'static str,
+    /// What whoever runs it should know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'static str>,
+}
+
+/// Said while what is listened to is not what the files say.
+const OUTDATED: &str = "the triggers or hooks of a workflow file were changed: they count after a restart";
+
 /// The process is up: it answers. Says nothing about the store, so that a slow disk gets nobody killed.
 pub(super) async fn up() -> Response {
-    Json(json!({ "status": "up" })).into_response()
+    Json(Standing { status: "up", detail: None }).into_response()
 }
 
 /// Writes become durable, and what was unfinished when the server began is in line.
 pub(super) async fn ready(State(service): State<Service>) -> Response {
     match service.operator.ready().await {
-        Ok(()) => Json(json!({ "status": "ready" })).into_response(),
+        Ok(()) => {
+            let detail = service.operator.is_outdated().then_some(OUTDATED);
+            Json(Standing { status: "ready", detail }).into_response()
+        }
         Err(problem) => problem::answer(StatusCode::SERVICE_UNAVAILABLE, &problem),
     }
 }

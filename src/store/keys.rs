@@ -25,6 +25,8 @@ pub(super) const AWAITING: &[u8] = b"H";
 pub(super) const MARKS: &[u8] = b"L";
 /// All alerts that are to be delivered, or were given up.
 pub(super) const ALERTS: &[u8] = b"O";
+/// All that people did that is about no one run.
+pub(super) const DEEDS: &[u8] = b"Y";
 /// All blocks of all queues.
 pub(super) const QUEUES: &[u8] = b"Q";
 
@@ -132,6 +134,11 @@ pub(super) fn queue_block(run: RunId, queue: &str, block: u64) -> Vec<u8> {
 /// What is known of an idempotency key.
 pub(super) fn key(id: KeyId) -> Vec<u8> {
     [KEYS, &id.0.to_be_bytes()].concat()
+}
+
+/// Something that somebody did that is about no one run.
+pub(super) fn deed(number: u64) -> Vec<u8> {
+    numbered(DEEDS.to_vec(), number)
 }
 
 /// All that a trigger remembers.

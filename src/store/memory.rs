@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use crate::core::alert::Alert;
 use crate::core::change::Change;
 use crate::core::claims::{Claim, Claimed, End, KeyId, KeyRow, Settled};
+use crate::core::deed::Deed;
 use crate::core::event::Event;
 use crate::core::id::{RunId, Unit};
 use crate::core::inflow::Entrant;
@@ -61,7 +62,8 @@ pub(super) struct Kept {
     runs: BTreeMap<RunId, Run>,
     start_keys: HashMap<String, StartKey>,
     pub(super) marks: BTreeMap<(String, String), String>,
-    events: HashMap<RunId, Vec<Event>>,
+    deeds: Vec<Deed>,
+    pub(super) events: HashMap<RunId, Vec<Event>>,
     pub(super) units: BTreeMap<(RunId, Unit), Progress>,
     tallies: HashMap<(RunId, Track), Tally>,
     watermarks: HashMap<RunId, u64>,
@@ -167,6 +169,7 @@ impl Kept {
             Change::StartKey(key) => drop(self.start_keys.insert(key.key.clone(), key)),
             Change::ForgetStartKey(key) => drop(self.start_keys.remove(&key)),
             Change::Mark(mark) => self.mark(*mark),
+            Change::Deed(deed) => self.deeds.push(*deed),
             Change::Event(run, event) => self.events.entry(run).or_default().push(event),
             Change::Progress(run, unit, progress) => {
                 let tally = self.tallies.entry((run, track(unit))).or_default();
@@ -281,6 +284,14 @@ impl Journal for MemoryStore {
         self.read(|kept| {
             let entrants = kept.entrants.range((run, from)..=(run, u64::MAX)).take(limit);
             entrants.map(|((_, position), entrant)| (*position, entrant.clone())).collect()
+        })
+    }
+
+    fn deeds(&self, before: Option<u64>, limit: usize) -> Result<Vec<(u64, Deed)>, StoreError> {
+        self.read(|kept| {
+            let deeds: Vec<_> = (0..).zip(kept.deeds.iter().cloned()).collect();
+            let older = deeds.into_iter().rev().filter(|(at, _)| before.is_none_or(|before| *at < before));
+            older.take(limit).collect()
         })
     }
 

@@ -29,6 +29,7 @@ mod care;
 mod cells;
 mod claims;
 mod codec;
+mod deeds;
 mod durable;
 mod entrants;
 mod error;
@@ -70,6 +71,7 @@ use crate::core::alert::Alert;
 use crate::core::care::KeptDeadLetter;
 use crate::core::change::{Change, Message};
 use crate::core::claims::{Claim, Claimed, End, KeyId, KeyRow, Settled};
+use crate::core::deed::Deed;
 use crate::core::event::Event;
 use crate::core::id::{RunId, Unit};
 use crate::core::inflow::Entrant;
@@ -273,6 +275,10 @@ impl Journal for Store {
 
     fn alerts(&self, of: Option<RunId>) -> Result<Vec<Alert>, StoreError> {
         Ok(self.rows()?.alerts(of)?)
+    }
+
+    fn deeds(&self, before: Option<u64>, limit: usize) -> Result<Vec<(u64, Deed)>, StoreError> {
+        Ok(self.rows()?.deeds(before, limit)?)
     }
 
     fn entrants(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Entrant)>, StoreError> {

@@ -1,5 +1,6 @@
 //! Alerts that are to be delivered, or were given up.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::archive::Archive;
@@ -10,7 +11,7 @@ use crate::core::fault::Fault;
 use crate::core::id::RunId;
 
 /// An alert that was not delivered yet. Those that were are among the events of their run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AlertView {
     /// The run.
     pub run: RunId,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::archive::Archive;
@@ -21,7 +22,7 @@ const LIMIT_MAX: usize = 5_000;
 const ADDRESS_SHOWN: usize = 12;
 
 /// Events in the order in which they happened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EventPage {
     /// The events.
     pub events: Vec<EventView>,
@@ -33,7 +34,7 @@ pub struct EventPage {
 }
 
 /// One event. Fields that its kind does not have are left out.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EventView {
     /// Its number in the run, from 0.
     pub event: u64,
@@ -41,7 +42,7 @@ pub struct EventView {
     pub at: String,
     /// What: `started`, `pinned`, `remarked`, `resumed`, `redefined`, `reconnected`, `interrupted`,
     /// `paused`, `tried`, `unpaused`, `cancelling`, `closing`, `closed`, `released`, `settled`,
-    /// `dropped`, `unheld`, `alert`, `delivered`, `undelivered`, `stray`, `redriven` or `setback`.
+    /// `dropped`, `unheld`, `signalled`, `alert`, `delivered`, `undelivered`, `stray`, `redriven` or `setback`.
     pub kind: String,
     /// The step it happened at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -145,6 +146,13 @@ impl Archive {
                 item: item.map(|position| self.label(run, position)),
                 status: Some(if done { "done" } else { "not_done" }.to_owned()),
                 ..view("settled")
+            },
+            RunEvent::Signalled { step, item, signal, id, by } => EventView {
+                by: Some(by),
+                step: Some(step),
+                item: Some(self.label(run, item)),
+                message: Some(format!("{signal} ({id})")),
+                ..view("signalled")
             },
             RunEvent::Alert { message, dead_letters } => {
                 EventView { message: Some(message), items: dead_letters, ..view("alert") }

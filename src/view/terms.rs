@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::core::id::RunId;
@@ -15,7 +16,8 @@ pub const ITEMS_FAILED: &str = "failed";
 pub const ITEMS_DEAD_LETTERED: &str = "dead-lettered";
 
 /// On what terms a run is resumed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ResumeTerms {
     /// The items to work on: `failed`, `dead-lettered`, or keys and positions (`#17`). Empty: all,
     /// and the steps of the run itself.
@@ -33,7 +35,7 @@ pub struct ResumeTerms {
 }
 
 /// Which definition a run goes on under.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DefinitionChoice {
     /// The one that is stored with the run.
@@ -44,7 +46,7 @@ pub enum DefinitionChoice {
 }
 
 /// What is accepted of connections that are not what they were.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Acceptance {
     /// Each is another system now: what was done over it is done anew.

@@ -11,6 +11,7 @@ mod suite;
 mod akeneo;
 mod akeneo_outages;
 mod akeneo_products;
+mod api;
 mod aws;
 mod aws_alerts;
 mod aws_deliver;
@@ -34,5 +35,6 @@ mod process;
 mod product;
 mod redis;
 mod redis_engines;
+mod served;
 #[path = "../site/mod.rs"]
 mod site;

@@ -7,6 +7,7 @@
 //! interrupted one goes on, by the one path of resuming. Neither a broken run nor a broken trigger ends
 //! the loop; only a store that failed does.
 
+mod declared;
 mod desk;
 mod news;
 mod outcome;
@@ -30,6 +31,7 @@ use super::error::{EngineError, StartError};
 use super::start::{Accepted, Cause};
 use super::{Engine, Running, Start};
 
+pub use declared::Declared;
 pub use desk::Desk;
 pub use news::{Hindrance, News};
 use outcome::{Outcome, carried_out, is_unfinished, stopped, until_over};

@@ -201,6 +201,7 @@ fn signal_of(announced: &Announced, waits: &Awaiting, now: Timestamp) -> Signal 
         version: announced.version.clone(),
         workflow: None,
         payload: announced.payload.clone(),
+        by: None,
         until: now,
     }
 }

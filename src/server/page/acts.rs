@@ -9,7 +9,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::acts::{acted, resumed, started, unheld};
+use super::super::acts::{acted, examined, resumed, started, unheld};
 use super::plan::Terms;
 use super::visit::Visit;
 use super::words::{at, segment};
@@ -157,7 +157,7 @@ pub(super) async fn unpause(visit: Visit, form: Sent<Unpausing>) -> Response {
 
 pub(super) async fn examine(visit: Visit, Path(workflow): Path<String>) -> Response {
     let place = format!("/connections#{}", segment(&workflow));
-    visit.done(visit.service.operator.examine(workflow).await.map(|_| place))
+    visit.done(examined(&visit.service, &visit.caller, workflow).await.map(|_| place))
 }
 
 async fn ordered(visit: &Visit, run: &str, action: Action) -> Result<String, Problem> {

@@ -191,7 +191,7 @@ async fn what_is_wrong_is_a_page_too() {
     for (path, status, says) in [
         ("/runs/run_zzz", StatusCode::NOT_FOUND, "E1001"),
         ("/runs/@failed/items/nothing", StatusCode::NOT_FOUND, "E1011"),
-        ("/runs/@failed/items?step=nowhere", StatusCode::BAD_REQUEST, "E1012"),
+        ("/runs/@failed/items?step=nowhere", StatusCode::NOT_FOUND, "E1012"),
         ("/runs/@failed/items?after=x", StatusCode::BAD_REQUEST, "E1203"),
         ("/dead-letters?after=x", StatusCode::BAD_REQUEST, "E1203"),
     ] {
@@ -280,7 +280,7 @@ async fn an_own_form_is_done_once_in_the_name_of_the_token_and_leads_to_what_it_
     let settle = "step=pim&item=K3&done=yes&facts=id%3D17+sku%3Dabc";
     assert_eq!(noted.sends("/runs/@latest/settle", settle).await, to_run);
     let odd = "step=pim&item=K3&done=yes&facts=17";
-    assert_eq!(noted.sends("/runs/@latest/settle", odd).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(noted.sends("/runs/@latest/settle", odd).await.0, StatusCode::UNPROCESSABLE_ENTITY);
     let start = "key=page-1&input.source=a%2Fb&input.count=";
     assert_eq!(noted.sends("/workflows/w/start", start).await, to_run);
     let place = noted.sends("/workflows/a%20b/examine", "").await.1;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::core::alert::Alert;
 use crate::core::care::{Damage, Verified};
+use crate::core::deed::Deed;
 use crate::core::event::Event;
 use crate::core::id::RunId;
 use crate::core::plan::Plan;
@@ -182,6 +183,7 @@ impl Check<'_> {
             Some(b'H') => drop(cells::from_json::<Awaiting>(&payload).map_err(at)?),
             Some(b'O') => drop(cells::from_json::<Alert>(&payload).map_err(at)?),
             Some(b'L') => drop(cells::from_json::<Mark>(&payload).map_err(at)?),
+            Some(b'Y') => drop(cells::from_json::<Deed>(&payload).map_err(at)?),
             Some(b'K') => drop(claims::row(&payload).map_err(at)?),
             Some(b'G') => {}
             _ => {

@@ -28,6 +28,7 @@ const KINDS: &[(u8, &str)] = &[
     (b'U', "run steps and closings"),
     (b'V', "events"),
     (b'W', "watermarks"),
+    (b'Y', "deeds of people"),
 ];
 
 /// The kind of a row in words; `None` when this version knows no such rows.
@@ -40,7 +41,7 @@ pub(super) fn kind(key: &[u8]) -> Option<&'static str> {
 pub(super) fn run_of(key: &[u8]) -> Option<RunId> {
     match key.first()? {
         b'S' => run_of(key.get(1..)?),
-        b'M' | b'N' | b'D' | b'K' | b'P' | b'E' | b'H' | b'L' => None,
+        b'M' | b'N' | b'D' | b'K' | b'P' | b'E' | b'H' | b'L' | b'Y' => None,
         _ => run_in(key).filter(|run| *run != SHARED),
     }
 }
@@ -62,6 +63,7 @@ pub(super) fn place(key: &[u8]) -> String {
         Some(b'H') => "who waits for a signal".to_owned(),
         Some(b'L') => "what a trigger remembers".to_owned(),
         Some(b'O') => format!("alert {number} of {run}"),
+        Some(b'Y') => format!("deed {number}"),
         Some(b'R') => format!("the record of {run}"),
         Some(b'W') => format!("the watermark of {run}"),
         Some(b'V') => format!("event {number} of {run}"),

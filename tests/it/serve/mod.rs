@@ -1,7 +1,9 @@
 //! The server, with the real binary: it goes on with what an engine before left, starts what it is asked
 //! for, and lets in whom it should.
 
+mod actors;
 mod hooks;
+mod secrets;
 pub(crate) mod server;
 mod triggers;
 
