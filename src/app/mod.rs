@@ -21,6 +21,7 @@ mod names;
 mod rehearsal;
 mod resume;
 mod ruling;
+mod scribe;
 mod served;
 mod signal;
 mod start;
@@ -59,14 +60,16 @@ use environment::Environment;
 use error::AssembleError;
 use live::{Live, Taken};
 use names::PinnedNames;
+use scribe::Scribe;
 
 pub use care::{Care, restore};
 pub use clock::now;
-pub use doctor::doctor;
+pub use doctor::{doctor, doctor_address};
 pub use error::{BackupError, EngineError, OpenError, ResumeError, StartError};
 pub use hooks::{HookError, Hooks};
 pub use rehearsal::rehearse;
 pub use resume::Asked;
+pub use scribe::RECORD;
 pub use served::examine;
 pub use start::Started;
 pub use watch::{Begins, Desk, Finds, Hindrance, Listener, News, Pace, Watched, Watching};
@@ -92,6 +95,8 @@ pub struct Engine {
     told: tokio::sync::watch::Sender<Vec<sandbox::Listener>>,
     /// Held from the look at a start key to the commit of its run.
     starting: Mutex<()>,
+    /// Writes the log, if anybody reads it.
+    _scribe: Option<Scribe>,
 }
 
 /// A run to start.
@@ -164,6 +169,8 @@ impl Engine {
         let names = Arc::new(PinnedNames::new(store.clone()));
         let stand_in_secret = Secret::of(&rand::random::<[u8; 32]>())
             .map_err(|fault| OpenError::Broken(format!("no secret for the stand-ins: {fault}")))?;
+        let journal = Arc::clone(&ports.journal);
+        let scribe = Scribe::begin(&store, Archive::new(journal, Arc::clone(&names) as _));
         Ok(Self {
             options: options.clone(),
             store,
@@ -175,7 +182,13 @@ impl Engine {
             stand_in_secret,
             told: tokio::sync::watch::Sender::default(),
             starting: Mutex::new(()),
+            _scribe: scribe,
         })
+    }
+
+    /// The state directory.
+    pub fn state(&self) -> &Path {
+        &self.options.state
     }
 
     /// What can be asked about runs.

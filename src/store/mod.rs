@@ -91,6 +91,7 @@ use writer::{Health, MakeDurable, Writer};
 pub use care::{DeadLettersOf, Inspection, PlanOf, RestoreError, Retention, restore};
 pub use memory::{Fate, MemoryStore};
 pub use open::{Holder, OPENING_THREAD, OpenError};
+pub use pulse::Told;
 pub use tokens::Tokens;
 
 /// The store of one state directory. Clones share it; the last one to go closes it.
@@ -180,6 +181,17 @@ impl Store {
     /// Tells of every run that a commit touches, once that is durable.
     pub fn listen(&self) -> broadcast::Receiver<RunId> {
         self.0.pulse.listen()
+    }
+
+    /// Every event from now on, once it is durable, until [`Store::dismiss_scribe`]. A slow reader misses
+    /// some, and holds up nobody.
+    pub fn write_down(&self) -> std::sync::mpsc::Receiver<Told> {
+        self.0.pulse.write_down()
+    }
+
+    /// Ends what [`Store::write_down`] began.
+    pub fn dismiss_scribe(&self) {
+        self.0.pulse.dismiss();
     }
 
     /// What was counted since the store was opened.

@@ -1,42 +1,51 @@
 //! Tells what was committed: which runs, to whoever listens, and how it went, as counts.
 
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::broadcast;
 
 use crate::core::change::Change;
-use crate::core::event::RunEvent;
+use crate::core::event::{Event, RunEvent};
 use crate::core::id::RunId;
 use crate::core::measures::Measures;
 
 /// Commits that a slow listener may be behind; one that is further behind is told so.
 const BEHIND_MAX: usize = 4_096;
+/// Events that whoever writes them down may be behind; more are not told.
+const UNWRITTEN_MAX: usize = 4_096;
 
 /// What was committed.
 #[derive(Clone)]
 pub(super) struct Pulse {
     touched: broadcast::Sender<RunId>,
     measures: Arc<Mutex<Measures>>,
+    scribe: Arc<Mutex<Option<SyncSender<Told>>>>,
 }
+
+/// An event that is durable, with its run.
+pub type Told = (RunId, Event);
 
 impl Default for Pulse {
     fn default() -> Self {
-        Self { touched: broadcast::Sender::new(BEHIND_MAX), measures: Arc::default() }
+        Self { touched: broadcast::Sender::new(BEHIND_MAX), measures: Arc::default(), scribe: Arc::default() }
     }
 }
 
 /// What is to be told of a commit, once it is durable.
 pub(super) struct Beat {
     runs: Vec<RunId>,
+    events: Vec<Told>,
     delta: Measures,
 }
 
 impl Pulse {
     /// Looks at what is to be committed.
     pub(super) fn of(&self, changes: &[Change]) -> Beat {
-        let mut beat = Beat { runs: Vec::new(), delta: Measures::default() };
+        let mut beat = Beat { runs: Vec::new(), events: Vec::new(), delta: Measures::default() };
         let is_heard = self.touched.receiver_count() > 0;
+        let is_written_down = self.scribe().is_some();
         for change in changes {
             if is_heard
                 && let Some(run) = touched(change)
@@ -52,8 +61,11 @@ impl Pulse {
                     beat.delta.calls.accepted += calls.accepted;
                     beat.delta.calls.refused += calls.refused;
                 }
-                Change::Event(_, event) => {
+                Change::Event(run, event) => {
                     beat.delta.setbacks += u64::from(matches!(event.what, RunEvent::Setback { .. }));
+                    if is_written_down {
+                        beat.events.push((*run, event.clone()));
+                    }
                 }
                 _ => {}
             }
@@ -76,6 +88,29 @@ impl Pulse {
             // Nobody listening is the usual case.
             let _ = self.touched.send(run);
         }
+        if beat.events.is_empty() {
+            return;
+        }
+        let mut scribe = self.scribe();
+        for told in beat.events {
+            // Whoever writes too slowly misses some: nobody waits for it.
+            if let Some(Err(TrySendError::Disconnected(_))) = scribe.as_ref().map(|to| to.try_send(told)) {
+                *scribe = None;
+            }
+        }
+    }
+
+    /// Every event from now on, once it is durable; ends with [`Pulse::dismiss`]. For one at a time: the
+    /// one before hears of nothing more.
+    pub(super) fn write_down(&self) -> Receiver<Told> {
+        let (sender, receiver) = sync_channel(UNWRITTEN_MAX);
+        *self.scribe() = Some(sender);
+        receiver
+    }
+
+    /// Nobody writes events down any more.
+    pub(super) fn dismiss(&self) {
+        *self.scribe() = None;
     }
 
     pub(super) fn listen(&self) -> broadcast::Receiver<RunId> {
@@ -84,6 +119,10 @@ impl Pulse {
 
     pub(super) fn measures(&self) -> Measures {
         self.lock().clone()
+    }
+
+    fn scribe(&self) -> MutexGuard<'_, Option<SyncSender<Told>>> {
+        self.scribe.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Measures> {

@@ -20,6 +20,7 @@ mod input;
 mod keys;
 mod ledger;
 mod letters;
+mod log;
 mod products;
 mod reads;
 mod redefine;

@@ -35,6 +35,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::STAND_IN;
 use crate::core::catalog::{ConnectionKind, Field, Kind};
 pub use faults::Faults;
 pub use journal::Entry;
@@ -57,7 +58,7 @@ pub const PASSWORD: &str = "sandbox";
 
 /// What a sandbox connection takes.
 pub const CONNECTION: ConnectionKind = ConnectionKind {
-    name: "sandbox",
+    name: STAND_IN,
     summary: "a stand-in for the PIM or the shop, started inside the process unless url is given",
     fields: &[Field { name: "url", kind: Kind::Plain, required: false }],
 };

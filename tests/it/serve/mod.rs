@@ -2,7 +2,7 @@
 //! for, and lets in whom it should.
 
 mod hooks;
-mod server;
+pub(crate) mod server;
 mod triggers;
 
 use std::time::{Duration, Instant};
