@@ -1,6 +1,6 @@
 //! Whether the state is sound: every row by itself, and what rows and files say of each other.
 
-mod intake;
+mod entrants;
 mod queues;
 
 use std::collections::{BTreeSet, HashMap};
