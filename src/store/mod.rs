@@ -168,7 +168,7 @@ impl Store {
             writer,
             health,
             bells,
-            pulse: Pulse::default(),
+            pulse: Pulse::begun(clock.now()),
             keys,
             clock,
             care,
@@ -224,7 +224,7 @@ impl Journal for Store {
     async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
         let (keys, beat, began) = (claims::ids(&changes), self.0.pulse.of(&changes), Instant::now());
         self.0.writer.commit(changes).await?;
-        self.0.pulse.beat(beat, began.elapsed());
+        self.0.pulse.beat(beat, began.elapsed(), self.0.clock.now());
         self.0.keys.committed(&keys);
         Ok(())
     }

@@ -10,6 +10,7 @@ use crate::core::change::Change;
 use crate::core::event::{Event, RunEvent};
 use crate::core::id::RunId;
 use crate::core::measures::Measures;
+use crate::core::time::Timestamp;
 
 /// Commits that a slow listener may be behind; one that is further behind is told so.
 const BEHIND_MAX: usize = 4_096;
@@ -27,23 +28,34 @@ pub(super) struct Pulse {
 /// An event that is durable, with its run.
 pub type Told = (RunId, Event);
 
-impl Default for Pulse {
-    fn default() -> Self {
-        Self { touched: broadcast::Sender::new(BEHIND_MAX), measures: Arc::default(), scribe: Arc::default() }
-    }
-}
-
 /// What is to be told of a commit, once it is durable.
 pub(super) struct Beat {
     runs: Vec<RunId>,
     events: Vec<Told>,
     delta: Measures,
+    /// Whether something of a run is among it.
+    is_progress: bool,
 }
 
 impl Pulse {
+    /// The pulse of an engine that begins now.
+    pub(super) fn begun(now: Timestamp) -> Self {
+        let measures = Measures { progressed_at: now, ..Measures::default() };
+        Self {
+            touched: broadcast::Sender::new(BEHIND_MAX),
+            measures: Arc::new(Mutex::new(measures)),
+            scribe: Arc::default(),
+        }
+    }
+
     /// Looks at what is to be committed.
     pub(super) fn of(&self, changes: &[Change]) -> Beat {
-        let mut beat = Beat { runs: Vec::new(), events: Vec::new(), delta: Measures::default() };
+        let mut beat = Beat {
+            runs: Vec::new(),
+            events: Vec::new(),
+            delta: Measures::default(),
+            is_progress: changes.iter().any(|change| touched(change).is_some()),
+        };
         let is_heard = self.touched.receiver_count() > 0;
         let is_written_down = self.scribe().is_some();
         for change in changes {
@@ -70,13 +82,28 @@ impl Pulse {
                 _ => {}
             }
         }
+        for change in changes {
+            if let Change::Event(id, Event { what: RunEvent::Closed { status, .. }, .. }) = change {
+                let workflow = changes.iter().find_map(|change| match change {
+                    Change::Run(run) if run.id == *id => Some(run.workflow.clone()),
+                    _ => None,
+                });
+                *beat.delta.ended.entry((workflow.unwrap_or_default(), status.word())).or_default() += 1;
+            }
+        }
         beat
     }
 
     /// It is durable.
-    pub(super) fn beat(&self, beat: Beat, took: Duration) {
+    pub(super) fn beat(&self, beat: Beat, took: Duration, now: Timestamp) {
         let mut measures = self.lock();
         measures.committed(took.as_secs_f64());
+        if beat.is_progress {
+            measures.progressed_at = now;
+        }
+        for (ending, count) in beat.delta.ended {
+            *measures.ended.entry(ending).or_default() += count;
+        }
         let (calls, more) = (&mut measures.calls, beat.delta.calls);
         calls.batches += more.batches;
         calls.calls += more.calls;

@@ -2,6 +2,7 @@
 //! for, and lets in whom it should.
 
 mod hooks;
+mod metrics;
 pub(crate) mod server;
 mod triggers;
 
