@@ -250,8 +250,11 @@ impl From<EngineError> for Failure {
 
 impl From<SandboxError> for Failure {
     fn from(error: SandboxError) -> Self {
-        let problem = Problem::new(ProblemKind::Internal, code::SANDBOX, error.to_string())
-            .next("milepost sandbox show");
+        let next = match error {
+            SandboxError::Absent(_) => "milepost serve FILE",
+            _ => "milepost sandbox show",
+        };
+        let problem = Problem::new(ProblemKind::Internal, code::SANDBOX, error.to_string()).next(next);
         Self::Problem(Exit::StateUnavailable, problem)
     }
 }

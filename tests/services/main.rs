@@ -31,6 +31,7 @@ mod pim;
 mod process;
 #[path = "../../examples/products/product.rs"]
 mod product;
+mod prometheus;
 mod redis;
 mod redis_engines;
 #[path = "../site/mod.rs"]

@@ -95,3 +95,22 @@ fn the_readme_says_of_each_metric_what_is_served_and_of_no_other() {
     }
     server.stop();
 }
+
+/// The names in a text that begin as ours do.
+fn named<'t>(text: &'t str, beginning: &str) -> BTreeSet<&'t str> {
+    let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+    words.filter(|word| word.len() > beginning.len() && word.starts_with(beginning)).collect()
+}
+
+#[test]
+fn the_example_rules_ask_for_metrics_that_there_are_and_each_is_explained() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/prometheus");
+    let [rules, tests, readme] = ["alerts.yml", "alerts.test.yml", "README.md"]
+        .map(|file| fs::read_to_string(folder.join(file)).unwrap());
+    let documented = documented();
+    for name in named(&rules, "milepost_").union(&named(&tests, "milepost_")) {
+        assert!(documented.contains_key(name.trim_end_matches("_bucket")), "there is no {name}");
+    }
+    assert_eq!(named(&rules, "Milepost"), named(&readme, "Milepost"), "each rule says what to do");
+    assert_eq!(named(&rules, "Milepost"), named(&tests, "Milepost"), "each rule is tested");
+}
