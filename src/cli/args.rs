@@ -217,6 +217,22 @@ Exit codes:
     }
 
     #[test]
+    fn the_unit_of_systemd_starts_what_there_is_and_waits_longer_than_it_does() {
+        let unit = include_str!("../../deploy/systemd/milepost.service");
+        let of = |name: &str| unit.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        let line: Vec<&str> = of("ExecStart=").split(' ').collect();
+        let Verb::Serve(serve) = Cli::read(&line).unwrap().verb else { panic!("{line:?}") };
+        let patience = crate::spec::duration(&of("TimeoutStopSec=").replace("sec", "s")).unwrap();
+        assert!(patience > serve.grace(), "whoever is killed while calls are out has doubts");
+        for variable in unit.lines().filter_map(|line| line.strip_prefix("Environment=")) {
+            let name = variable.split('=').next().unwrap();
+            let command = Cli::command();
+            let known = command.get_arguments().filter_map(|argument| argument.get_env());
+            assert!(known.into_iter().any(|known| known == name), "{name}");
+        }
+    }
+
+    #[test]
     fn every_verb_has_an_example_and_its_exit_codes() {
         for verb in Cli::command().get_subcommands() {
             let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();

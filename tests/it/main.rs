@@ -21,6 +21,7 @@ mod keys;
 mod ledger;
 mod letters;
 mod log;
+mod newcomer;
 mod products;
 mod reads;
 mod redefine;
