@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Read;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
@@ -129,6 +130,25 @@ fn nobody_reading_the_log_stops_nothing() {
         assert!(told.status.success(), "{told:?}");
         assert!(String::from_utf8_lossy(&told.stdout).contains("succeeded"), "{told:?}");
     }
+}
+
+#[test]
+fn a_reader_who_stands_still_holds_up_no_run() {
+    let outside = Outside::start();
+    let site = Site::reaching(&outside.pim, &outside.shop);
+    site.edit("product-sync.yaml", &[("\"${env:SHOP_URL}\" }", "\"${env:SHOP_URL}\", pause_after: 0 }")]);
+    faults(&outside.shop, &json!({ "outage": true }));
+    let line = ["run", WORKFLOW, "--log", "json", "--log-level", "debug"];
+    let mut child = site.command(&line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Some 600 setbacks are more than a pipe holds, and nobody takes them out.
+    let mut unread = child.stderr.take().unwrap();
+    let mut said = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{said}");
+    assert!(said.contains("200 dead_lettered"), "{said}");
+    let mut held = String::new();
+    unread.read_to_string(&mut held).unwrap();
+    assert!(held.len() >= 60_000 && !held.contains("run failed"), "the pipe was full: {} bytes", held.len());
 }
 
 #[test]
