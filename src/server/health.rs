@@ -133,13 +133,13 @@ fn records(archive: &Archive, text: &mut String) -> Result<(), Problem> {
 
 /// Runs that make no calls over a connection, because it does not answer.
 fn held(archive: &Archive, text: &mut String) -> Result<(), Problem> {
-    let mut held: BTreeMap<(String, String), u64> = BTreeMap::new();
+    let mut runs: BTreeMap<(String, String), u64> = BTreeMap::new();
     for connection in archive.held_connections()? {
-        *held.entry((connection.workflow, connection.hold.connection)).or_default() += 1;
+        *runs.entry((connection.workflow, connection.hold.connection)).or_default() += 1;
     }
     let help = "Runs that pause because a connection does not answer, by workflow and connection.";
     let mut family = Family::begin(text, "milepost_runs_held", "gauge", help);
-    for ((workflow, connection), count) in held {
+    for ((workflow, connection), count) in runs {
         family.sample(&[("workflow", &workflow), ("connection", &connection)], count);
     }
     Ok(())

@@ -121,7 +121,8 @@ impl Pulse {
         let mut scribe = self.scribe();
         for told in beat.events {
             // Whoever writes too slowly misses some: nobody waits for it.
-            if let Some(Err(TrySendError::Disconnected(_))) = scribe.as_ref().map(|to| to.try_send(told)) {
+            let Some(to) = scribe.as_ref() else { return };
+            if let Err(TrySendError::Disconnected(_)) = to.try_send(told) {
                 *scribe = None;
             }
         }

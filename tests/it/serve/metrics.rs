@@ -67,12 +67,12 @@ fn the_readme_says_of_each_metric_what_is_served_and_of_no_other() {
         server.until_ended(run["run"].as_str().unwrap());
     }
     let text = server.text("/metrics");
-    let (served, samples) = served(&text);
+    let (found, samples) = served(&text);
     let documented = documented();
     let names = |of: Vec<&String>| of.into_iter().cloned().collect::<BTreeSet<String>>();
-    assert_eq!(names(served.keys().collect()), names(documented.keys().collect()));
+    assert_eq!(names(found.keys().collect()), names(documented.keys().collect()));
     for (name, ((kind, labels), unit)) in &documented {
-        let (kind_served, labels_served) = &served[name];
+        let (kind_served, labels_served) = &found[name];
         assert_eq!(kind, kind_served, "{name}");
         if !labels_served.is_empty() && kind != "histogram" {
             assert_eq!(labels, labels_served, "{name}");
