@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::connectors::{self, BuildFault, Post, Site};
+use crate::connectors::{self, BuildFault, Counterpart, Post, Site};
 use crate::core::catalog::Catalog;
 use crate::core::id::Unit;
 use crate::core::plan::Track;
@@ -231,8 +231,8 @@ pub(super) fn wants_stand_in(connection: &Connection) -> bool {
     is_stand_in(connection) && !connection.fields.contains_key("url")
 }
 
-fn is_stand_in(connection: &Connection) -> bool {
-    connection.kind == connectors::sandbox::CONNECTION.name
+pub(in crate::app) fn is_stand_in(connection: &Connection) -> bool {
+    Counterpart::of(&connection.kind) == Counterpart::StandIn
 }
 
 fn finding(definition: &Definition, step: &Step, fault: &BuildFault) -> Finding {

@@ -24,6 +24,7 @@ mod names;
 mod rehearsal;
 mod resume;
 mod ruling;
+mod scribe;
 mod served;
 mod signal;
 mod start;
@@ -63,16 +64,18 @@ use environment::Environment;
 use error::AssembleError;
 use live::{Live, Taken};
 use names::PinnedNames;
+use scribe::Scribe;
 use workshop::Workshop;
 
 pub use alerts::Alerting;
 pub use care::{Care, restore};
 pub use clock::now;
-pub use doctor::doctor;
+pub use doctor::{doctor, doctor_address};
 pub use error::{BackupError, EngineError, OpenError, ResumeError, StartError};
 pub use hooks::{HookError, Hooks};
 pub use rehearsal::rehearse;
 pub use resume::Asked;
+pub use scribe::RECORD;
 pub use served::examine;
 pub use start::Started;
 pub use watch::{Begins, Declared, Desk, Finds, Hindrance, Listener, News, Pace, Watched, Watching};
@@ -103,6 +106,8 @@ pub struct Engine {
     told: tokio::sync::watch::Sender<Vec<sandbox::Listener>>,
     /// Held from the look at a start key to the commit of its run.
     starting: Mutex<()>,
+    /// Writes the log, if anybody reads it.
+    _scribe: Option<Scribe>,
 }
 
 /// A run to start.
@@ -175,6 +180,8 @@ impl Engine {
         let names = Arc::new(PinnedNames::new(store.clone()));
         let stand_in_secret = Secret::of(&rand::random::<[u8; 32]>())
             .map_err(|fault| OpenError::Broken(format!("no secret for the stand-ins: {fault}")))?;
+        let journal = Arc::clone(&ports.journal);
+        let scribe = Scribe::begin(&store, Archive::new(journal, Arc::clone(&names) as _));
         Ok(Self {
             options: options.clone(),
             store,
@@ -188,7 +195,13 @@ impl Engine {
             stand_in_secret,
             told: tokio::sync::watch::Sender::default(),
             starting: Mutex::new(()),
+            _scribe: scribe,
         })
+    }
+
+    /// The state directory.
+    pub fn state(&self) -> &Path {
+        &self.options.state
     }
 
     /// What can be asked about runs.

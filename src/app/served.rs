@@ -37,8 +37,8 @@ pub(super) fn view(workflow: &str, file: &Path, profile: Option<&str>, listened_
 ///
 /// # Errors
 /// Every mistake in the file.
-pub async fn examine(file: &Path, profile: Option<&str>) -> Result<Examination, Report> {
-    let connections = doctor(file, profile).await?;
+pub async fn examine(file: &Path, profile: Option<&str>, state: &Path) -> Result<Examination, Report> {
+    let connections = doctor(file, profile, state).await?;
     Ok(Examination { at: When(now()), connections })
 }
 

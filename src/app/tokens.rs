@@ -93,7 +93,9 @@ impl Engine {
 
     /// What the engine counted since it began.
     pub fn measures(&self) -> Measures {
-        self.store.measures()
+        let room = rustix::fs::statvfs(&self.options.state).ok();
+        let free_bytes = room.map(|room| room.f_bavail.saturating_mul(room.f_frsize));
+        Measures { free_bytes, ..self.store.measures() }
     }
 
     /// Whether what is written becomes durable.

@@ -46,7 +46,7 @@ pub(super) async fn open(
     {
         Ok(serving) => Some(serving),
         Err(error) => {
-            output.say(&format!("warning: other commands cannot look at this run while it works: {error}"));
+            output.warn(&format!("warning: other commands cannot look at this run while it works: {error}"));
             None
         }
     };
@@ -95,7 +95,7 @@ pub(super) async fn to_end(
     let intake = ended.source.as_ref().and_then(|source| source.intake);
     if let (Status::Succeeded, Some(why)) = (ended.status, intake.and_then(Intake::words)) {
         let command = output.paint_talk(BOLD, &context.command(&the_next(&ended)));
-        output.say(&format!("no more items were taken in: {why}. What comes next goes to: {command}"));
+        output.show(&format!("no more items were taken in: {why}. What comes next goes to: {command}"));
     }
     if exit == Exit::Interrupted {
         let command = output.paint_talk(BOLD, &context.command(&format!("milepost resume {id}")));
@@ -165,7 +165,7 @@ async fn until_rest(
                 // What cannot be shown now may be shown at the next tick.
                 if let Ok(view) = archive.show(id) {
                     for line in herald.news(&view) {
-                        progress.say(&line, output);
+                        progress.show(&line, output);
                     }
                     progress.update(&view, output);
                 }
@@ -174,7 +174,7 @@ async fn until_rest(
     };
     progress.end();
     if let Ok(view) = archive.show(id) {
-        herald.news(&view).iter().for_each(|line| output.say(line));
+        herald.news(&view).iter().for_each(|line| output.show(line));
     }
     Ok(ended?)
 }

@@ -220,9 +220,10 @@ impl Operator for EngineOperator {
     async fn examine(&self, workflow: String, by: String) -> Result<Examination, Problem> {
         let (file, profile) = self.desk()?.file_of(&workflow, None)?;
         self.engine()?.did(by, Done::Examined { workflow: workflow.clone() }).await?;
+        let state = self.engine()?.state().to_owned();
         // It reads files, and what it makes of them need not go from thread to thread.
         let examining = tokio::task::spawn_blocking(move || {
-            Handle::current().block_on(examine(&file, profile.as_deref()))
+            Handle::current().block_on(examine(&file, profile.as_deref(), &state))
         });
         let examined = examining.await.map_err(|error| {
             Problem::new(ProblemKind::Internal, code::INTERNAL, format!("the examination panicked: {error}"))

@@ -15,7 +15,7 @@ use super::reader::open_to_work;
 use super::signals::Signals;
 use super::teller::{self, Teller};
 use super::{Context, attend};
-use crate::app::{Begins, Desk, Finds, Pace, Watched, Watching};
+use crate::app::{Begins, Desk, Engine, Finds, Pace, Watched, Watching};
 use crate::server::{self, Anonymous, Network, Service, Serving};
 use crate::spec;
 use crate::view::{Problem, ProblemKind, code};
@@ -83,6 +83,12 @@ impl Args {
         }
     }
 
+    /// How long calls that are out may take to end when it is stopped.
+    #[cfg(test)]
+    pub(super) fn grace(&self) -> Duration {
+        self.grace
+    }
+
     /// What somebody without a token may do.
     fn anonymous(&self) -> Result<Anonymous, Problem> {
         if !self.anonymous_reads {
@@ -130,6 +136,7 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
     for hook in hooks.names() {
         output.say(&format!("hears what is sent to /hooks/{hook}"));
     }
+    say_how_to_get_in(&engine, &args, context, output);
     output.say("Ctrl-C ends it");
     if args.paused {
         let command = output.paint_talk(BOLD, &context.command("milepost unpause --all"));
@@ -160,6 +167,16 @@ fn looks_at_files(desk: Desk) -> JoinSet<()> {
         }
     });
     looking
+}
+
+/// Says what is missing, while nobody can get in over the network.
+fn say_how_to_get_in(engine: &Engine, args: &Args, context: &Context, output: &mut Output) {
+    if args.anonymous_reads || !engine.tokens().is_empty() {
+        return;
+    }
+    let command = context.command("milepost token create me --scope operate");
+    let command = output.paint_talk(BOLD, &command);
+    output.say(&format!("nobody has a token to log in with: {command}"));
 }
 
 /// Listens on the socket, and on the address.

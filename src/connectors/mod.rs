@@ -5,6 +5,7 @@ pub mod alerts;
 pub mod aws;
 pub mod builtin;
 pub mod bus;
+mod counterpart;
 mod events;
 pub mod examine;
 pub mod http;
@@ -24,9 +25,12 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 pub use alerts::Errand;
+pub use counterpart::Counterpart;
+pub(crate) use counterpart::STAND_IN;
 pub use examine::{Diagnosis, Health, Patient, Use};
 
 use crate::core::catalog::{Catalog, ConnectionKind, Descriptor, TriggerKind};
+use crate::core::time::Timestamp;
 use crate::core::workflow::{self, Connection, Step};
 use crate::ports::{Announcer, Clock, Courier, Keys, Marks, OwnQueue, Queue, Signals, Trigger, Worker};
 
@@ -291,7 +295,8 @@ pub fn build(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
 /// Examines what a workflow does over one connection. Changes nothing outside; what it finds is in the
 /// order in which it should be mended.
 pub async fn examine(patient: &Patient<'_>) -> Vec<Diagnosis> {
-    let has_stand_ins = patient.kind == sandbox::CONNECTION.name && !patient.settings.contains_key("url");
+    let has_stand_ins =
+        Counterpart::of(patient.kind) == Counterpart::StandIn && !patient.settings.contains_key("url");
     match patient.kind {
         _ if has_stand_ins => vec![Diagnosis::good("stand-ins of the engine's own process")],
         "aws" | "s3" => aws::examine(patient).await,
@@ -319,6 +324,21 @@ pub async fn examine(patient: &Patient<'_>) -> Vec<Diagnosis> {
             }
             found
         }
+    }
+}
+
+/// Examines what a trigger of this machine listens to; nothing for those that listen over a connection,
+/// which is examined with it.
+pub fn examine_trigger(
+    trigger: &workflow::Trigger,
+    base: &Path,
+    state: &Path,
+    now: Timestamp,
+) -> Vec<Diagnosis> {
+    match trigger.uses.as_str() {
+        "file.created" => builtin::folder::examine(&trigger.with, base, state),
+        "schedule" => vec![builtin::schedule::examine(&trigger.with, now)],
+        _ => Vec::new(),
     }
 }
 

@@ -98,6 +98,7 @@ use writer::{Health, MakeDurable, Writer};
 pub use care::{DeadLettersOf, Inspection, PlanOf, RestoreError, Retention, restore};
 pub use memory::{Fate, MemoryStore};
 pub use open::{Holder, OPENING_THREAD, OpenError};
+pub use pulse::Told;
 pub use tokens::Tokens;
 
 /// The store of one state directory. Clones share it; the last one to go closes it.
@@ -175,8 +176,8 @@ impl Store {
             writer,
             health,
             bells,
-            pulse: Pulse::default(),
             due: NewlyDue::default(),
+            pulse: Pulse::begun(clock.now()),
             keys,
             clock,
             care,
@@ -189,6 +190,17 @@ impl Store {
     /// Tells of every run that a commit touches, once that is durable.
     pub fn listen(&self) -> broadcast::Receiver<RunId> {
         self.0.pulse.listen()
+    }
+
+    /// Every event from now on, once it is durable, until [`Store::dismiss_scribe`]. A slow reader misses
+    /// some, and holds up nobody.
+    pub fn write_down(&self) -> std::sync::mpsc::Receiver<Told> {
+        self.0.pulse.write_down()
+    }
+
+    /// Ends what [`Store::write_down`] began.
+    pub fn dismiss_scribe(&self) {
+        self.0.pulse.dismiss();
     }
 
     /// What was counted since the store was opened.
@@ -222,7 +234,7 @@ impl Journal for Store {
         let (keys, beat, began) = (claims::ids(&changes), self.0.pulse.of(&changes), Instant::now());
         let due = alerts::due(&changes);
         self.0.writer.commit(changes).await?;
-        self.0.pulse.beat(beat, began.elapsed());
+        self.0.pulse.beat(beat, began.elapsed(), self.0.clock.now());
         self.0.keys.committed(&keys);
         self.0.due.add(due);
         Ok(())

@@ -11,6 +11,7 @@ use super::run::SourceView;
 use super::when::When;
 use crate::core::event::{Event, RunEvent};
 use crate::core::fault::Fault;
+use crate::core::id::RunId;
 use crate::core::run::{Cause, Run, Status};
 use crate::core::steer::{Halt, Relief};
 
@@ -94,6 +95,15 @@ pub struct EventView {
     pub error: Option<Fault>,
 }
 
+/// One event with what it belongs to, for those who read no others of its run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordedView {
+    /// The workflow of the run.
+    pub workflow: String,
+    /// The event; its number is not known.
+    pub event: EventView,
+}
+
 impl Archive {
     /// Up to `limit` events beginning with number `from`.
     pub fn events(&self, reference: &str, from: u64, limit: Option<usize>) -> Result<EventPage, Problem> {
@@ -103,6 +113,13 @@ impl Archive {
         let next = events.last().map_or(from, |(number, _)| number + 1);
         let events = events.into_iter().map(|(number, event)| self.event_view(&run, number, event)).collect();
         Ok(EventPage { events, next, status: self.status(&run) })
+    }
+
+    /// An event of a run as it is recorded; `None` when the run is gone.
+    pub fn recorded(&self, run: RunId, event: Event) -> Result<Option<RecordedView>, Problem> {
+        let Some(run) = self.journal().run(run)? else { return Ok(None) };
+        let event = self.event_view(&run, 0, event);
+        Ok(Some(RecordedView { workflow: run.workflow, event }))
     }
 
     pub(super) fn event_view(&self, run: &Run, number: u64, event: Event) -> EventView {

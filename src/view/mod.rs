@@ -48,7 +48,7 @@ pub use counts::ItemCounts;
 pub use deed::{DeedFilter, DeedPage, DeedView};
 pub use definition::{DefinitionView, FileView};
 pub use effects::{Doubtful, EffectCounts, EffectFilter, EffectPage, EffectView};
-pub use event::{EventPage, EventView};
+pub use event::{EventPage, EventView, RecordedView};
 pub use hook::Delivered;
 pub use item::{Facts, ItemFilter, ItemPage, ItemStep, ItemStory, ItemView};
 pub use letters::{LetterPage, LetterQuery, LetterStory, LetterView};

@@ -21,6 +21,8 @@ mod input;
 mod keys;
 mod ledger;
 mod letters;
+mod log;
+mod newcomer;
 mod products;
 mod reads;
 mod redefine;

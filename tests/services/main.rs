@@ -33,6 +33,7 @@ mod pim;
 mod process;
 #[path = "../../examples/products/product.rs"]
 mod product;
+mod prometheus;
 mod redis;
 mod redis_engines;
 mod served;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{Hook, Hooks};
-use crate::app::assemble::{self, Mistakes, complaint};
+use crate::app::assemble::{self, Mistakes, complaint, is_stand_in};
 use crate::app::definition::Definition;
 use crate::app::discreet;
 use crate::app::environment::{self, Environment};
@@ -35,10 +35,6 @@ pub(in crate::app) fn try_out(definition: &Definition) -> Result<(), Box<Report>
         }
     }
     mistakes.none(definition)
-}
-
-fn is_stand_in(connection: &Connection) -> bool {
-    connection.kind == connectors::sandbox::CONNECTION.name
 }
 
 impl Engine {

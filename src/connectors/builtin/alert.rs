@@ -16,6 +16,10 @@ use crate::core::scope::Scope;
 use crate::expr::Template;
 use crate::ports::{Call, Effect, Prepare, Verdicts, Worker};
 
+/// The part of the log that people read as it is written. Where all of it is log lines, the durable event is
+/// told there, and this is not.
+pub const ALERT_LINES: &str = "milepost::alert";
+
 /// What `alert` is.
 pub const DESCRIPTOR: Descriptor = Descriptor {
     uses: "alert",
@@ -66,7 +70,7 @@ impl Effect for Alert {
             .iter()
             .map(|call| {
                 let message = call.request["message"].as_str().unwrap_or_default();
-                eprintln!("alert: {message}");
+                tracing::warn!(target: ALERT_LINES, "{message}");
                 Outcome::Done(Facts::from([("alert".to_owned(), Value::from(message))]))
             })
             .collect();

@@ -102,7 +102,7 @@ pub(super) fn elsewhere() -> Fault {
 /// The address: an IP address in it is looked at here, because no name is looked up then.
 fn address(fields: &Map<String, Value>) -> Result<Url, BuildFault> {
     let wrong = |message: &str| BuildFault::field("url", message);
-    let written = wire::base_url(fields, false)?;
+    let written = wire::base_url(fields)?;
     let url = Url::parse(&written).map_err(|_| wrong("'url' is no address"))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(wrong("'url' carries a login: what is sent is signed instead"));

@@ -3,6 +3,7 @@
 
 mod actors;
 mod hooks;
+mod metrics;
 mod secrets;
 pub(crate) mod server;
 mod triggers;

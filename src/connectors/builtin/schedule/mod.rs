@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
 use self::cron::Cron;
-use crate::connectors::{BuildFault, Post, settings};
+use crate::connectors::{BuildFault, Diagnosis, Post, settings};
 use crate::core::catalog::{Field, Kind, TriggerKind};
 use crate::core::fault::{Fault, name};
 use crate::core::queue::Ticket;
@@ -28,6 +28,8 @@ const ON_TIME: Duration = Duration::from_mins(1);
 const MISSED_MAX: usize = 100;
 /// Most times that are counted: after them it is only said that there were many.
 const COUNTED_MAX: usize = 100_000;
+/// Times that a look at a schedule names.
+const NEXT_SHOWN: usize = 3;
 /// What the mark is about: there is one.
 const LAST: &str = "last";
 
@@ -88,6 +90,19 @@ fn when(with: &Map<String, Value>) -> Result<(Cron, TimeZone), BuildFault> {
         return Err(BuildFault::field("cron", format!("'{text}' never comes")));
     }
     Ok((cron, zone))
+}
+
+/// When the time comes next, as people there read it.
+pub(crate) fn examine(with: &Map<String, Value>, now: Timestamp) -> Diagnosis {
+    let (cron, zone) = match when(with) {
+        Ok(known) => known,
+        Err(fault) => return Diagnosis::wrong(fault.message, fault.hint.unwrap_or_default()),
+    };
+    let name = zone.iana_name().unwrap_or("UTC").to_owned();
+    let times = Times { cron, zone, catch_up: CatchUp::Latest };
+    let next = std::iter::successors(times.next(now), |time| times.next(*time)).take(NEXT_SHOWN);
+    let next: Vec<String> = next.map(|time| times.words(time)).collect();
+    Diagnosis::good(format!("time zone {name}; next: {}", next.join(", ")))
 }
 
 /// What becomes of times that passed while nobody listened.
