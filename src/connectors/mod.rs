@@ -7,6 +7,7 @@ pub mod bus;
 mod events;
 pub mod examine;
 pub mod http;
+pub(crate) mod listening;
 pub mod medusa;
 mod opening;
 pub mod pimcore;
