@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::connectors::listening::{aside, until_heard};
 use crate::core::fault::{Fault, name};
 use crate::core::inflow::Intake;
 use crate::core::queue::Ticket;
@@ -13,15 +14,13 @@ use crate::core::run::Run;
 use crate::core::time::Timestamp;
 use crate::core::trigger::{Heard, Notice, Occasion};
 use crate::core::workflow::Workflow;
-use crate::ports::{Clock, Journal, StoreError, Trigger};
+use crate::ports::{Clock, Journal, Trigger};
 
 use super::outcome::is_unfinished;
 use super::watched::Listener;
 
 /// How often it is looked for a successor that is due.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long nothing happens before that is said.
-const WAIT_MAX: Duration = Duration::from_secs(20);
 /// What stands for the run before the first one.
 const NOBODY: &str = "nobody";
 
@@ -54,13 +53,21 @@ impl Succession {
     }
 
     /// What the next run follows, when it is due.
-    fn due(&self) -> Result<Option<String>, StoreError> {
-        let runs = self.journal.runs()?;
+    async fn due(&self) -> Result<Option<Notice>, Fault> {
+        let journal = Arc::clone(&self.journal);
+        let runs = aside(move || journal.runs()).await?;
+        let runs = runs.map_err(|error| Fault::new(name::NO_ANSWER, error.to_string()))?;
         let newest = runs.iter().find(|run| run.workflow == self.workflow && run.profile == self.profile);
-        Ok(match newest {
+        let due = match newest {
             None => Some(NOBODY.to_owned()),
             Some(run) => is_followed(run, self.since).then(|| run.id.to_string()),
-        })
+        };
+        Ok(due.map(|identity| {
+            let ticket = Ticket::Given(identity.as_str().into());
+            let subject = format!("the queue {}", self.queue);
+            let occasions = vec![Occasion { subject, identity, version: None }];
+            Notice { occasions, passed_over: Vec::new(), ticket }
+        }))
     }
 }
 
@@ -80,21 +87,7 @@ fn is_followed(run: &Run, since: Timestamp) -> bool {
 #[async_trait]
 impl Trigger for Succession {
     async fn next(&self) -> Result<Heard, Fault> {
-        let until = self.clock.now().after(WAIT_MAX);
-        loop {
-            let due = self.due().map_err(|error| Fault::new(name::NO_ANSWER, error.to_string()))?;
-            if let Some(identity) = due {
-                let ticket = Ticket::Given(identity.as_str().into());
-                let subject = format!("the queue {}", self.queue);
-                let occasions = vec![Occasion { subject, identity, version: None }];
-                return Ok(Heard::Notice(Notice { occasions, passed_over: Vec::new(), ticket }));
-            }
-            let now = self.clock.now();
-            if now >= until {
-                return Ok(Heard::Nothing);
-            }
-            self.clock.sleep_until(now.after(LOOK)).await;
-        }
+        until_heard(&*self.clock, LOOK, || self.due()).await
     }
 
     async fn done(&self, _: &Ticket) -> Result<(), Fault> {
