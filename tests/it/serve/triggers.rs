@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use milepost::core::time::Timestamp;
 use milepost::core::trigger::name_of;
@@ -51,7 +52,11 @@ fn a_file_that_is_still_being_written_starts_nothing_while_another_one_does() {
     let whole = catalogue(&site, 10, 5);
     let server = Server::start(&site, &[WORKFLOW]);
     let mut grows = fs::File::create(incoming.join("grows.json")).unwrap();
-    fs::write(incoming.join("whole.json"), catalogue(&site, 30, 2)).unwrap();
+    let mut beside = fs::File::create(incoming.join("whole.json")).unwrap();
+    beside.write_all(catalogue(&site, 30, 2).as_bytes()).unwrap();
+    // It is not its age that lets it go first.
+    let written = beside.metadata().unwrap().modified().unwrap();
+    beside.set_modified(written + Duration::from_hours(1)).unwrap();
     // What is between the values of a catalogue is as long as somebody goes on writing it.
     let first = until(|| {
         grows.write_all(b" ").unwrap();
