@@ -253,8 +253,14 @@ pub trait PinWriter: std::io::Write + Send {
 /// The time of day and the passing of time. Implemented by the system and by the simulation.
 #[async_trait]
 pub trait Clock: Send + Sync {
-    /// Now.
+    /// Now. It may be set back, or forth.
     fn now(&self) -> Timestamp;
+
+    /// How much time has passed since some moment, which is always the same one in this process. It is
+    /// never set: of a time of day that is not set either, it is that.
+    fn passed(&self) -> Duration {
+        Duration::from_millis(self.now().0)
+    }
 
     /// Returns at `until` or later.
     async fn sleep_until(&self, until: Timestamp);

@@ -9,6 +9,7 @@ mod counterpart;
 mod events;
 pub mod examine;
 pub mod http;
+pub(crate) mod listening;
 pub mod medusa;
 mod opening;
 pub mod pimcore;
