@@ -3,6 +3,7 @@
 
 mod alerts;
 mod interest;
+mod newest;
 mod signals;
 mod source;
 mod triggers;
@@ -34,6 +35,7 @@ use crate::core::version::Version;
 
 pub use alerts::{Courier, Couriers, Due, Outbox};
 pub use interest::{Interest, Waiting};
+pub use newest::newest_first;
 pub use signals::{Announced, Announcer, Signals};
 pub use source::{Pinned, Record, Records, Source, SurveyOf, Unread};
 pub use triggers::{Marks, Trigger};
@@ -52,8 +54,25 @@ pub trait Journal: Send + Sync {
     /// The record of a run, if there is one.
     fn run(&self, run: RunId) -> Result<Option<Run>, StoreError>;
 
+    /// Up to `limit` runs that are older than `before` (`None`: of all), newest first.
+    fn runs_before(&self, before: Option<RunId>, limit: usize) -> Result<Vec<Run>, StoreError>;
+
     /// Every run, newest first.
-    fn runs(&self) -> Result<Vec<Run>, StoreError>;
+    fn runs(&self) -> Result<Vec<Run>, StoreError> {
+        self.runs_before(None, usize::MAX)
+    }
+
+    /// Every run that has not ended, newest first.
+    fn unended(&self) -> Result<Vec<Run>, StoreError> {
+        let mut runs = self.runs()?;
+        runs.retain(|run| !run.status.is_ended());
+        Ok(runs)
+    }
+
+    /// How many runs there are.
+    fn run_count(&self) -> Result<usize, StoreError> {
+        Ok(self.runs()?.len())
+    }
 
     /// What was started under a key, if anything was.
     fn started_under(&self, key: &str) -> Result<Option<StartKey>, StoreError>;
@@ -63,6 +82,14 @@ pub trait Journal: Send + Sync {
 
     /// The progress of up to `limit` items that have a record, ascending from `from`.
     fn items(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Progress)>, StoreError>;
+
+    /// The same without the facts: what effects returned is most of a record, and whoever counts or looks for
+    /// something does without.
+    fn outlines(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Progress)>, StoreError> {
+        let mut items = self.items(run, from, limit)?;
+        items.iter_mut().flat_map(|(_, progress)| &mut progress.cells).for_each(|cell| cell.facts.clear());
+        Ok(items)
+    }
 
     /// The counts of the track that `unit` flows through.
     fn tally(&self, run: RunId, unit: Unit) -> Result<Tally, StoreError>;

@@ -63,6 +63,11 @@ impl Live {
         let _ = tokio::time::timeout(patience, self.at_rest(id)).await;
     }
 
+    /// How many runs are taken.
+    pub(super) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
     /// Whether no run is taken.
     pub(super) fn is_idle(&self) -> bool {
         self.lock().is_empty()

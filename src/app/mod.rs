@@ -27,6 +27,7 @@ mod signal;
 mod start;
 mod tokens;
 mod watch;
+mod workshop;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -60,6 +61,7 @@ use environment::Environment;
 use error::AssembleError;
 use live::{Live, Taken};
 use names::PinnedNames;
+use workshop::Workshop;
 
 pub use alerts::Alerting;
 pub use care::{Care, restore};
@@ -76,6 +78,10 @@ pub use watch::{Begins, Desk, Finds, Hindrance, Listener, News, Pace, Watched, W
 /// Items of a run in memory at once. The store gains little beyond some hundreds in flight, and an
 /// item takes up to 50 KB with its record, its product and its requests.
 const WINDOW: usize = 512;
+/// The same of all runs together: a run that begins beside many others gets its share of them, but not fewer
+/// than fill its batches.
+const WINDOWS: usize = 2_048;
+const WINDOW_MIN: usize = 100;
 /// An item that waits longer than this gives up its place in memory.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -86,6 +92,7 @@ pub struct Engine {
     ports: Ports,
     names: Arc<PinnedNames>,
     live: Live,
+    workshop: Workshop,
     tokens: Tokens,
     sandbox: OnceCell<Sandbox>,
     /// What the stand-in of the PIM signs with what it sends to hooks.
@@ -172,6 +179,8 @@ impl Engine {
             ports,
             names,
             live: Live::default(),
+            workshop: Workshop::open(threads)
+                .map_err(|error| OpenError::Broken(format!("no threads for runs: {error}")))?,
             tokens: Tokens::open(&options.state).map_err(|error| OpenError::Broken(error.to_string()))?,
             sandbox: OnceCell::new(),
             stand_in_secret,
@@ -246,9 +255,10 @@ impl Engine {
         (taken, control): (Taken, Control),
     ) -> Running {
         let (id, handle) = (run.id, taken.handle.clone());
-        let limits = Limits { window: WINDOW, patience: PATIENCE };
+        let window = (WINDOWS / self.live.count().max(1)).clamp(WINDOW_MIN, WINDOW);
+        let limits = Limits { window, patience: PATIENCE };
         let ports = self.ports.clone();
-        let task = tokio::spawn(async move {
+        let task = self.workshop.spawn(async move {
             let ended =
                 engine::drive(run, resumption, assembly, ports, control, limits, rand::random()).await;
             drop(taken);

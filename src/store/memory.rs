@@ -243,8 +243,11 @@ impl Journal for MemoryStore {
         self.read(|kept| kept.runs.get(&run).cloned())
     }
 
-    fn runs(&self) -> Result<Vec<Run>, StoreError> {
-        self.read(|kept| kept.runs.values().rev().cloned().collect())
+    fn runs_before(&self, before: Option<RunId>, limit: usize) -> Result<Vec<Run>, StoreError> {
+        self.read(|kept| {
+            let older = kept.runs.values().rev().filter(|run| before.is_none_or(|before| run.id < before));
+            older.take(limit).cloned().collect()
+        })
     }
 
     fn started_under(&self, key: &str) -> Result<Option<StartKey>, StoreError> {

@@ -85,6 +85,7 @@ use crate::ports::{
 
 use alerts::NewlyDue;
 use bells::Bells;
+use cells::Outline;
 use claims::KeyTable;
 use open::HolderMark;
 use pulse::Pulse;
@@ -229,8 +230,16 @@ impl Journal for Store {
         Ok(self.rows()?.run(run)?)
     }
 
-    fn runs(&self) -> Result<Vec<Run>, StoreError> {
-        Ok(self.rows()?.runs()?)
+    fn runs_before(&self, before: Option<RunId>, limit: usize) -> Result<Vec<Run>, StoreError> {
+        Ok(self.rows()?.runs_before(before, limit)?)
+    }
+
+    fn unended(&self) -> Result<Vec<Run>, StoreError> {
+        Ok(self.rows()?.unended()?)
+    }
+
+    fn run_count(&self) -> Result<usize, StoreError> {
+        Ok(self.rows()?.run_count()?)
     }
 
     fn started_under(&self, key: &str) -> Result<Option<StartKey>, StoreError> {
@@ -242,7 +251,12 @@ impl Journal for Store {
     }
 
     fn items(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Progress)>, StoreError> {
-        Ok(self.rows()?.items(run, from, limit)?)
+        Ok(self.rows()?.items::<Progress>(run, from, limit)?)
+    }
+
+    fn outlines(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Progress)>, StoreError> {
+        let outlines = self.rows()?.items::<Outline>(run, from, limit)?;
+        Ok(outlines.into_iter().map(|(position, Outline(progress))| (position, progress)).collect())
     }
 
     fn tally(&self, run: RunId, unit: Unit) -> Result<Tally, StoreError> {

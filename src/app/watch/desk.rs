@@ -20,7 +20,7 @@ use super::news::News;
 use super::outcome::is_unfinished;
 use super::roster::Next;
 use super::watched::Watched;
-use super::{Begun, Hall};
+use super::{Begun, Hall, defect};
 
 /// A workflow that a loop starts by its name.
 #[derive(Clone, Debug)]
@@ -121,7 +121,11 @@ impl Desk {
             return Err(queue_full().into());
         }
         let place = Place(Arc::clone(&self.hall));
-        let accepted = engine.accept(start, Cause { key, ..Cause::default() }).await?;
+        let accepting = Arc::clone(&engine);
+        let cause = Cause { key, ..Cause::default() };
+        // Reading the file and making its steps is work, of which others who ask are to notice nothing.
+        let accepted = engine.workshop.spawn(async move { accepting.accept(start, cause).await }).await;
+        let accepted = accepted.map_err(|error| StartError::Broken(defect(&error).to_string()))??;
         let (id, is_new) = match accepted {
             Accepted::Now(run) => (run, true),
             Accepted::Before(run) => (run, false),

@@ -201,7 +201,7 @@ impl Watch {
     /// What has not ended: nobody else works on it, because the state directory is ours. What a person
     /// paused is theirs to go on with.
     fn find_open(&mut self, finds: Finds) -> Result<(), EngineError> {
-        let runs = self.engine.store.runs().map_err(|error| EngineError::Broken(error.to_string()))?;
+        let runs = self.engine.store.unended().map_err(|error| EngineError::Broken(error.to_string()))?;
         let is_ours =
             |run: &Run| finds == Finds::Everything || self.posts.iter().any(|post| post.has_started(run));
         // The oldest first.
@@ -227,7 +227,8 @@ impl Watch {
             self.runs.spawn(async move {
                 let run = next.run;
                 // On a task of its own: whatever happens in it, it is known which run it was.
-                let work = tokio::spawn(carried_out(engine, next, news, stopping));
+                let workshop = Arc::clone(&engine);
+                let work = workshop.workshop.spawn(carried_out(engine, next, news, stopping));
                 let lost = |error| Outcome::Over(Err(EngineError::Run(defect(&error).to_string())));
                 (run, work.await.unwrap_or_else(lost))
             });
@@ -335,7 +336,7 @@ impl Watch {
         if post.listener.trigger.when_busy() != WhenBusy::Skips {
             return Ok(None);
         }
-        let runs = self.engine.store.runs().map_err(|error| EngineError::Broken(error.to_string()))?;
+        let runs = self.engine.store.unended().map_err(|error| EngineError::Broken(error.to_string()))?;
         Ok(runs.iter().find(|run| post.has_started(run) && is_unfinished(run)).map(|run| run.id))
     }
 
