@@ -57,7 +57,7 @@ fn courier(
     };
     let settings = environment::resolve(&connection.fields, environment)?;
     let (queue, clock) = (Arc::clone(queue), Arc::clone(clock));
-    connectors::courier(&Errand { kind: &connection.kind, settings: &settings, queue, clock })
+    connectors::courier(&Errand { connection: to, kind: &connection.kind, settings: &settings, queue, clock })
 }
 
 /// What a courier depends on: the pinned definition, the profile, the connection.

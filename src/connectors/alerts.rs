@@ -14,7 +14,9 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What a courier is made from.
 pub struct Errand<'a> {
-    /// The kind of the connection.
+    /// The name of the connection.
+    pub connection: &'a str,
+    /// Its kind.
     pub kind: &'a str,
     /// The connection's fields with `${env:NAME}` replaced.
     pub settings: &'a Map<String, Value>,

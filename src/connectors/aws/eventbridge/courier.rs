@@ -22,7 +22,7 @@ use crate::ports::{Call, Courier};
 /// # Errors
 /// The connection names no bus.
 pub(crate) fn courier(errand: &Errand<'_>) -> Result<Arc<dyn Courier>, Vec<BuildFault>> {
-    let bus = event_bus(errand.settings).map_err(|fault| vec![fault])?.to_owned();
+    let bus = event_bus(errand.connection, errand.settings).map_err(|fault| vec![fault])?.to_owned();
     Ok(Arc::new(Announcing { bus, session: Session::new(TIMEOUT) }))
 }
 

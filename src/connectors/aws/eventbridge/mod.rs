@@ -60,7 +60,7 @@ struct Publisher {
 impl Publisher {
     fn read(site: &Site<'_>, session: Session) -> Result<Self, Vec<BuildFault>> {
         let connection = site.step.connection.clone().unwrap_or_default();
-        let bus = event_bus(&site.settings).map_err(|fault| vec![fault]);
+        let bus = event_bus(&connection, &site.settings).map_err(|fault| vec![fault]);
         let oversize = Oversize::read(&site.settings).map_err(|fault| vec![fault]);
         let addressed = settings::both(bus, oversize);
         let ((bus, oversize), publish) = settings::both(addressed, events::Publish::read(&site.step.with))?;
@@ -69,9 +69,9 @@ impl Publisher {
 }
 
 /// The bus that events are put on, by its name or ARN.
-fn event_bus(settings: &Map<String, Value>) -> Result<&str, BuildFault> {
-    let hint = || Some("write 'event_bus: …' under the connection: its name or ARN".to_owned());
-    settings::required(settings, "event_bus").map_err(|fault| BuildFault { hint: hint(), ..fault })
+fn event_bus<'s>(connection: &str, settings: &'s Map<String, Value>) -> Result<&'s str, BuildFault> {
+    let hint = || format!("write 'event_bus: …' under the connection '{connection}': its name or ARN");
+    settings::required(settings, "event_bus").map_err(|fault| BuildFault { hint: Some(hint()), ..fault })
 }
 
 impl Prepare for Publisher {

@@ -53,7 +53,10 @@ async fn an_alert_is_an_event_with_our_references_and_repeats_keep_its_id() {
 #[tokio::test]
 async fn a_bus_that_does_not_take_it_is_tried_again() {
     let server = Server::start(1, |asked| answer(asked, |_| Some("NotAuthorizedForSourceException"))).await;
-    assert!(matches!(told(&server, &alert()).await, Answer::Failed { .. }), "people mend permissions");
+    // People mend permissions.
+    let refused = told(&server, &alert()).await;
+    let Answer::Failed { fault, pause: None } = refused else { panic!("{refused:?}") };
+    assert!(fault.message.contains("NotAuthorizedForSourceException"), "{fault}");
     let server = Server::start(1, |_| Reply::Reset).await;
     assert!(matches!(told(&server, &alert()).await, Answer::Failed { .. }));
 }
