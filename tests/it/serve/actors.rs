@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::Site;
-use super::server::Server;
+use super::server::{Server, until};
 
 const WAITS: &str = "workflows/waits.yaml";
 const WAITING: &str = "workflow: waits
@@ -67,8 +67,10 @@ impl Story {
 
     /// Who did that, as the events of a run say.
     fn by_event(&self, run: &str, kind: &str) -> Vec<String> {
-        let page = self.server.read(&format!("/v1/runs/{run}/events"));
-        actors(&page["events"], kind)
+        until(|| {
+            let page = self.server.read(&format!("/v1/runs/{run}/events"));
+            Some(actors(&page["events"], kind)).filter(|found| !found.is_empty())
+        })
     }
 
     /// Who did that, as is recorded of what is about no one run.
