@@ -28,6 +28,11 @@ steps:
     uses: signal.wait
     with: { signal: go, key: \"${{ item.name }}\", timeout: 1h }
 ";
+const FAILS: &str = "workflows/fails.yaml";
+const FAILING: &str = "workflow: fails
+steps:
+  stop: { uses: fail, with: { message: not yet } }
+";
 /// Who asks over the network, and who over the socket.
 const TOKEN: &str = "token:tests";
 const PERSON: &str = "ana";
@@ -41,11 +46,12 @@ impl Story {
     fn begin() -> Self {
         let mut site = Site::new();
         std::fs::write(site.path(WAITS), WAITING).unwrap();
+        std::fs::write(site.path(FAILS), FAILING).unwrap();
         std::fs::write(site.path("workflows/any.json"), "{}").unwrap();
         std::fs::write(site.path("workflows/waits.json"), r#"[{"name":"A"},{"name":"B"}]"#).unwrap();
         site.env.push(("WAITS_TOKEN", "the token of the hub".to_owned()));
         site.env.push(("USER", PERSON.to_owned()));
-        let server = Server::start(&site, &[WAITS]);
+        let server = Server::start(&site, &[WAITS, FAILS, "--concurrency", "8"]);
         Self { site, server }
     }
 
@@ -92,6 +98,7 @@ impl Story {
             "post /v1/runs" => by(self.by_event(&self.starts(), "started"), TOKEN),
             "post /v1/runs/{run}/actions" => {
                 let run = self.starts();
+                self.by_event(&run, "started");
                 self.does(
                     "POST",
                     &format!("/v1/runs/{run}/actions"),
@@ -101,11 +108,10 @@ impl Story {
                 by(self.by_event(&run, "paused"), TOKEN)
             }
             "post /v1/runs/{run}/resume" => {
-                let run = self.starts();
-                let path = format!("/v1/runs/{run}");
-                self.does("POST", &format!("{path}/actions"), &json!({ "action": "cancel" }), &[]);
+                let started = self.does("POST", "/v1/runs", &json!({ "workflow": "fails" }), &[]);
+                let run = started["run"].as_str().unwrap().to_owned();
                 self.server.until_ended(&run);
-                self.does("POST", &format!("{path}/resume"), &json!({ "by": "eve" }), &[]);
+                self.does("POST", &format!("/v1/runs/{run}/resume"), &json!({ "by": "eve" }), &[]);
                 by(self.by_event(&run, "resumed"), TOKEN)
             }
             "post /v1/workflows/{workflow}/examine" => {

@@ -48,7 +48,7 @@ const KINDS: [(&str, &str, &str); 2] = [
         "uses: pimcore.upsert
     connection: pim
     idempotency: { key: \"${{ item.name }}\" }
-    with: { mapping: pim.yaml }",
+    with: { mapping: names.yaml }",
     ),
 ];
 
@@ -94,14 +94,15 @@ fn answer(stream: TcpStream, fails: bool) -> std::io::Result<()> {
         if line.trim().is_empty() {
             break;
         }
-        said.push_str(&line);
+        // First what matters: of a long answer only the beginning is told.
+        let at = if SECRETS.iter().any(|(_, secret)| line.contains(secret)) { 0 } else { said.len() };
+        said.insert_str(at, &line);
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
     said.push_str(&String::from_utf8_lossy(&body));
     let status = if fails { "400 Bad Request" } else { "200 OK" };
-    let all: Vec<&str> = SECRETS.iter().map(|(_, secret)| *secret).collect();
-    let body = json!({ "message": format!("{} {said}", all.join(" ")), "echo": said }).to_string();
+    let body = json!({ "message": said, "echo": said }).to_string();
     let head = format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close\r\n");
     write!(reader.get_mut(), "{head}content-length: {}\r\n\r\n{body}", body.len())
 }
@@ -199,7 +200,7 @@ fn leaking(echo: &Echo) -> Site {
     let write = |name: &str, text: &str| fs::write(site.path("workflows").join(name), text).unwrap();
     write("any.json", "{}");
     write("leaks.json", r#"[{"name":"A"},{"name":"B"}]"#);
-    write("pim.yaml", "about: names\nfields:\n  sku: name\n");
+    write("names.yaml", "about: names\nfields:\n  sku: name\n");
     for (at, (name, connection, step)) in KINDS.into_iter().enumerate() {
         let text = LEAKS.replace("NAME", name).replace("STEP", step);
         let hook = if at == 0 { format!("\n  {HOOK}") } else { String::new() };
