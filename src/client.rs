@@ -199,7 +199,7 @@ impl Client {
 
     /// Takes a token away.
     pub async fn revoke_token(&self, name: &str, by: &str) -> Result<TokenView, Error> {
-        self.answer(self.http.delete(self.url(&["tokens", name], &[("by", by)])?)).await
+        self.answer(self.http.delete(self.url(&["tokens", name], &serde_json::json!({ "by": by }))?)).await
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &[&str], query: &impl Serialize) -> Result<T, Error> {

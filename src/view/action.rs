@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ruling::{Dropping, Settling};
+use super::terms::object;
 use crate::core::cell::Facts;
 use crate::core::id::RunId;
 use crate::core::letter::LetterFilter;
@@ -77,7 +78,7 @@ enum Written {
         by: String,
         #[serde(default)]
         items: Vec<String>,
-        #[serde(default)]
+        #[serde(default, deserialize_with = "object")]
         letters: LetterFilter,
         #[serde(default)]
         reason: Option<String>,

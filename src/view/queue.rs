@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::terms::ResumeTerms;
+use super::terms::{ResumeTerms, object};
 use super::when::When;
 use crate::core::id::RunId;
 use crate::core::run::Status;
@@ -43,7 +43,7 @@ pub struct StartOrder {
 #[serde(deny_unknown_fields)]
 pub struct ResumeOrder {
     /// On what terms.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     pub terms: ResumeTerms,
     /// Only if the hash of the plan begins with this.
     #[serde(default, skip_serializing_if = "Option::is_none")]

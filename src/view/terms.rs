@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use std::str::FromStr;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 
 use crate::core::id::RunId;
 use crate::core::letter::LetterFilter;
@@ -24,7 +26,7 @@ pub struct ResumeTerms {
     #[serde(default)]
     pub items: Vec<String>,
     /// With `dead-lettered`: only these.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     pub letters: LetterFilter,
     /// The definition to go on under.
     #[serde(default)]
@@ -32,6 +34,12 @@ pub struct ResumeTerms {
     /// What is accepted of connections that are not what they were.
     #[serde(default)]
     pub accept: Option<Acceptance>,
+}
+
+/// Reads an object as one: a list that happens to fit its members in order is none.
+pub(super) fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<T, D::Error> {
+    let members = Map::<String, Value>::deserialize(deserializer)?;
+    serde_json::from_value(Value::Object(members)).map_err(Error::custom)
 }
 
 /// Which definition a run goes on under.

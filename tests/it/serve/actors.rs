@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::Site;
-use super::server::Server;
+use super::server::{Server, until};
 
 const WAITS: &str = "workflows/waits.yaml";
 const WAITING: &str = "workflow: waits
@@ -28,6 +28,11 @@ steps:
     uses: signal.wait
     with: { signal: go, key: \"${{ item.name }}\", timeout: 1h }
 ";
+const FAILS: &str = "workflows/fails.yaml";
+const FAILING: &str = "workflow: fails
+steps:
+  stop: { uses: fail, with: { message: not yet } }
+";
 /// Who asks over the network, and who over the socket.
 const TOKEN: &str = "token:tests";
 const PERSON: &str = "ana";
@@ -41,11 +46,12 @@ impl Story {
     fn begin() -> Self {
         let mut site = Site::new();
         std::fs::write(site.path(WAITS), WAITING).unwrap();
+        std::fs::write(site.path(FAILS), FAILING).unwrap();
         std::fs::write(site.path("workflows/any.json"), "{}").unwrap();
         std::fs::write(site.path("workflows/waits.json"), r#"[{"name":"A"},{"name":"B"}]"#).unwrap();
         site.env.push(("WAITS_TOKEN", "the token of the hub".to_owned()));
         site.env.push(("USER", PERSON.to_owned()));
-        let server = Server::start(&site, &[WAITS]);
+        let server = Server::start(&site, &[WAITS, FAILS, "--concurrency", "8"]);
         Self { site, server }
     }
 
@@ -67,8 +73,10 @@ impl Story {
 
     /// Who did that, as the events of a run say.
     fn by_event(&self, run: &str, kind: &str) -> Vec<String> {
-        let page = self.server.read(&format!("/v1/runs/{run}/events"));
-        actors(&page["events"], kind)
+        until(|| {
+            let page = self.server.read(&format!("/v1/runs/{run}/events"));
+            Some(actors(&page["events"], kind)).filter(|found| !found.is_empty())
+        })
     }
 
     /// Who did that, as is recorded of what is about no one run.
@@ -90,6 +98,7 @@ impl Story {
             "post /v1/runs" => by(self.by_event(&self.starts(), "started"), TOKEN),
             "post /v1/runs/{run}/actions" => {
                 let run = self.starts();
+                self.by_event(&run, "started");
                 self.does(
                     "POST",
                     &format!("/v1/runs/{run}/actions"),
@@ -99,11 +108,10 @@ impl Story {
                 by(self.by_event(&run, "paused"), TOKEN)
             }
             "post /v1/runs/{run}/resume" => {
-                let run = self.starts();
-                let path = format!("/v1/runs/{run}");
-                self.does("POST", &format!("{path}/actions"), &json!({ "action": "cancel" }), &[]);
+                let started = self.does("POST", "/v1/runs", &json!({ "workflow": "fails" }), &[]);
+                let run = started["run"].as_str().unwrap().to_owned();
                 self.server.until_ended(&run);
-                self.does("POST", &format!("{path}/resume"), &json!({ "by": "eve" }), &[]);
+                self.does("POST", &format!("/v1/runs/{run}/resume"), &json!({ "by": "eve" }), &[]);
                 by(self.by_event(&run, "resumed"), TOKEN)
             }
             "post /v1/workflows/{workflow}/examine" => {

@@ -190,7 +190,8 @@ fn what_is_forged_is_told_nothing_and_what_is_replayed_changes_nothing() {
 
 #[test]
 fn a_hook_that_is_changed_in_the_file_waits_for_a_restart_and_that_is_said() {
-    let site = told_site();
+    let mut site = told_site();
+    site.env.push(("MILEPOST_LOG", "warn".to_owned()));
     let server = Server::start(&site, &[FILE]);
     let outdated = || server.read("/v1/workflows")[0]["outdated"].as_bool().unwrap();
     assert!(!outdated() && server.read("/readyz").get("detail").is_none());

@@ -34,14 +34,13 @@ tolerate: { dead_letters: 0% }
 const HOOK: &str = "hub: { use: webhook, scheme: standard, secrets: \"${env:HUB_SECRET}\" }
 hooks:
   told: { connection: hub, signal: go, key: \"${{ body.about }}\" }";
-const KINDS: [(&str, &str, &str); 3] = [
+const KINDS: [(&str, &str, &str); 2] = [
     (
         "note",
-        "desk: { use: http, url: \"${env:ECHO}\", user: ana, password: \"${env:DESK_PASSWORD}\" }",
-        "uses: http.request
+        "desk: { use: receiver, url: \"${env:ECHO}/in\", secret: \"${env:DESK_SECRET}\", private: allowed }",
+        "uses: webhook.send
     connection: desk
-    repeat: safe
-    with: { method: POST, path: /note, body: { name: \"${{ item.name }}\" } }",
+    with: { type: noted, data: { name: \"${{ item.name }}\" } }",
     ),
     (
         "pim",
@@ -49,22 +48,13 @@ const KINDS: [(&str, &str, &str); 3] = [
         "uses: pimcore.upsert
     connection: pim
     idempotency: { key: \"${{ item.name }}\" }
-    with: { mapping: pim.yaml }",
-    ),
-    (
-        "shop",
-        "shop: { use: medusa, url: \"${env:ECHO}\", email: a@b.example, password: \"${env:SHOP_PASSWORD}\" }",
-        "uses: medusa.upsert
-    connection: shop
-    idempotency: { key: \"${{ item.name }}\" }
-    with: { mapping: shop.yaml }",
+    with: { mapping: names.yaml }",
     ),
 ];
 
-const SECRETS: [(&str, &str); 4] = [
+const SECRETS: [(&str, &str); 3] = [
     ("PIM_KEY", "pim-key-8c1f-distinctive"),
-    ("SHOP_PASSWORD", "shop \"password\" 77d0-distinctive"),
-    ("DESK_PASSWORD", "desk-password-41aa-distinctive"),
+    ("DESK_SECRET", "whsec_ZGlzdGluY3RpdmUtZGVzay1zZWNyZXQtNDFhYQ=="),
     ("HUB_SECRET", "whsec_ZGlzdGluY3RpdmVodWJzZWNyZXQwMDE="),
 ];
 
@@ -104,14 +94,15 @@ fn answer(stream: TcpStream, fails: bool) -> std::io::Result<()> {
         if line.trim().is_empty() {
             break;
         }
-        said.push_str(&line);
+        // First what matters: of a long answer only the beginning is told.
+        let at = if SECRETS.iter().any(|(_, secret)| line.contains(secret)) { 0 } else { said.len() };
+        said.insert_str(at, &line);
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
     said.push_str(&String::from_utf8_lossy(&body));
-    let status = if fails { "401 Unauthorized" } else { "200 OK" };
-    let all: Vec<&str> = SECRETS.iter().map(|(_, secret)| *secret).collect();
-    let body = json!({ "message": format!("{said} {}", all.join(" ")), "echo": said }).to_string();
+    let status = if fails { "400 Bad Request" } else { "200 OK" };
+    let body = json!({ "message": said, "echo": said }).to_string();
     let head = format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close\r\n");
     write!(reader.get_mut(), "{head}content-length: {}\r\n\r\n{body}", body.len())
 }
@@ -119,9 +110,7 @@ fn answer(stream: TcpStream, fails: bool) -> std::io::Result<()> {
 /// What must be nowhere: each secret, a part of it that says enough, and what carries it over the network.
 fn needles(token: &str) -> Vec<String> {
     let mut needles: Vec<String> = vec![token.to_owned(), token[..20].to_owned()];
-    needles.extend(["8c1f-dist", "77d0-dist", "41aa-dist", "ZGlzdGluY3RpdmVo"].map(str::to_owned));
-    // ana:desk-password-…
-    needles.push("YW5hOmRlc2stcGFzc3dvcmQ".to_owned());
+    needles.extend(["8c1f-dist", "ZGlzdGluY3RpdmUtZGVz", "ZGlzdGluY3RpdmVo"].map(str::to_owned));
     needles
 }
 
@@ -182,8 +171,8 @@ fn a_secret_that_comes_back_is_kept_nowhere_and_shown_nowhere() {
         run
     };
     let mut runs: Vec<String> = KINDS.map(|(name, ..)| run(name, "failed")).to_vec();
-    let letters = server.read(&format!("/v1/dead-letters?run={}", runs[0])).to_string();
-    assert!(letters.contains("${env:DESK_PASSWORD}"), "something came back: {letters}");
+    let letters = server.read("/v1/dead-letters").to_string();
+    assert!(letters.contains("${env:PIM_KEY}"), "something came back: {letters}");
     echo.fails.store(false, Ordering::Relaxed);
     runs.push(run("note", "succeeded"));
     for (name, ..) in KINDS {
@@ -191,9 +180,9 @@ fn a_secret_that_comes_back_is_kept_nowhere_and_shown_nowhere() {
         assert_eq!(examined.0, 200);
         assert_clean("the examination", examined.1.to_string().as_bytes(), &needles);
     }
-    assert!(echo.heard.load(Ordering::Relaxed) >= 8, "each was told its secret, and told it back");
+    assert!(echo.heard.load(Ordering::Relaxed) >= 6, "each was told its secret, and told it back");
     let answers = asked(&server, &runs);
-    assert!(answers.len() > 60);
+    assert!(answers.len() > 40);
     for (path, answer) in &answers {
         assert_clean(path, answer.as_bytes(), &needles);
     }
@@ -211,8 +200,7 @@ fn leaking(echo: &Echo) -> Site {
     let write = |name: &str, text: &str| fs::write(site.path("workflows").join(name), text).unwrap();
     write("any.json", "{}");
     write("leaks.json", r#"[{"name":"A"},{"name":"B"}]"#);
-    write("pim.yaml", "about: names\nfields:\n  sku: name\n");
-    write("shop.yaml", "about: names\nfields:\n  handle: name\n  title: name\n  external_id: name\n");
+    write("names.yaml", "about: names\nfields:\n  sku: name\n");
     for (at, (name, connection, step)) in KINDS.into_iter().enumerate() {
         let text = LEAKS.replace("NAME", name).replace("STEP", step);
         let hook = if at == 0 { format!("\n  {HOOK}") } else { String::new() };
