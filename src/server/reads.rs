@@ -191,9 +191,10 @@ pub(super) async fn waiting<T: Send + 'static>(
 ) -> Result<T, Problem> {
     let place = READERS.acquire().await;
     let reading = tokio::task::spawn_blocking(move || {
+        let read = read();
         // Kept to the end, whether whoever asked still listens or not.
-        let _place = place;
-        read()
+        drop(place);
+        read
     });
     reading.await.unwrap_or_else(|_| {
         Err(Problem::new(ProblemKind::Internal, code::INTERNAL, "reading the records panicked"))

@@ -61,7 +61,10 @@ pub(super) async fn show(
     // Whoever opens this page is about to search; whoever only follows it has been here.
     if !visit.comes_again() {
         let (archive, reference) = (visit.service.archive.clone(), run.clone());
-        drop(tokio::spawn(waiting(move || Ok(archive.prepare_search(&reference)))));
+        drop(tokio::spawn(waiting(move || {
+            archive.prepare_search(&reference);
+            Ok(())
+        })));
     }
     visit.shows(move |archive, caller| page(archive, &run, &asked(query)?, caller)).await
 }
