@@ -156,9 +156,9 @@ impl Client {
     }
 
     /// Lets the engine write a backup to an absolute path of its machine.
-    pub async fn backup(&self, file: &Path) -> Result<Backup, Error> {
+    pub async fn backup(&self, file: &Path, by: &str) -> Result<Backup, Error> {
         let request = self.http.post(self.url(&["state", "backup"], &())?).timeout(BACKUP_TIMEOUT);
-        let body = serde_json::json!(BackupRequest { file: file.to_owned() });
+        let body = serde_json::json!(BackupRequest { file: file.to_owned(), by: by.to_owned() });
         self.answer(request.json(&body)).await
     }
 
@@ -198,8 +198,8 @@ impl Client {
     }
 
     /// Takes a token away.
-    pub async fn revoke_token(&self, name: &str) -> Result<TokenView, Error> {
-        self.answer(self.http.delete(self.url(&["tokens", name], &())?)).await
+    pub async fn revoke_token(&self, name: &str, by: &str) -> Result<TokenView, Error> {
+        self.answer(self.http.delete(self.url(&["tokens", name], &serde_json::json!({ "by": by }))?)).await
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &[&str], query: &impl Serialize) -> Result<T, Error> {

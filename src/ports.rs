@@ -1,6 +1,7 @@
 //! Every boundary of the engine. A trait is here only when it has two implementations, and its
 //! doc comment says what is true when it returns.
 
+mod alerts;
 mod interest;
 mod newest;
 mod signals;
@@ -13,9 +14,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 
+use crate::core::alert::Alert;
 use crate::core::care::KeptDeadLetter;
 use crate::core::change::{Change, Message};
 use crate::core::claims::{Claim, Claimed, End, Settled};
+use crate::core::deed::Deed;
 use crate::core::event::Event;
 use crate::core::fault::Fault;
 use crate::core::id::{RunId, Unit};
@@ -31,6 +34,7 @@ use crate::core::tally::Tally;
 use crate::core::time::Timestamp;
 use crate::core::version::Version;
 
+pub use alerts::{Courier, Couriers, Due, Outbox};
 pub use interest::{Interest, Waiting};
 pub use newest::newest_first;
 pub use signals::{Announced, Announcer, Signals};
@@ -104,12 +108,23 @@ pub trait Journal: Send + Sync {
         Ok(None)
     }
 
+    /// What people did that is about no one run, newest first with its numbers: up to `limit` of those
+    /// before `before`, or of all.
+    fn deeds(&self, _before: Option<u64>, _limit: usize) -> Result<Vec<(u64, Deed)>, StoreError> {
+        Ok(Vec::new())
+    }
+
     /// Up to `limit` dead letters whose runs are gone, by run and position, behind `after`.
     fn kept_dead_letters(
         &self,
         _after: Option<(RunId, u64)>,
         _limit: usize,
     ) -> Result<Vec<KeptDeadLetter>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// The alerts that are to be delivered or were given up, of one run or of all, by run and number.
+    fn alerts(&self, _of: Option<RunId>) -> Result<Vec<Alert>, StoreError> {
         Ok(Vec::new())
     }
 
@@ -238,8 +253,14 @@ pub trait PinWriter: std::io::Write + Send {
 /// The time of day and the passing of time. Implemented by the system and by the simulation.
 #[async_trait]
 pub trait Clock: Send + Sync {
-    /// Now.
+    /// Now. It may be set back, or forth.
     fn now(&self) -> Timestamp;
+
+    /// How much time has passed since some moment, which is always the same one in this process. It is
+    /// never set: of a time of day that is not set either, it is that.
+    fn passed(&self) -> Duration {
+        Duration::from_millis(self.now().0)
+    }
 
     /// Returns at `until` or later.
     async fn sleep_until(&self, until: Timestamp);
@@ -308,6 +329,11 @@ pub trait Effect: Prepare {
 
     /// Looks up whether an earlier attempt was carried out. Changes nothing outside.
     async fn probe(&self, call: &Call) -> Probed;
+
+    /// What people are told once this call was carried out; most effects say nothing.
+    fn says(&self, _call: &Call) -> Option<String> {
+        None
+    }
 }
 
 /// A step that waits for the item's message. Implemented by the embedded bus, by connectors, and by

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::connectors::{self, BuildFault, Post, Site};
+use crate::connectors::{self, BuildFault, Counterpart, Post, Site};
 use crate::core::catalog::Catalog;
 use crate::core::id::Unit;
 use crate::core::plan::Track;
@@ -17,7 +17,9 @@ use crate::ports::{Clock, Marks, OwnQueue, Signals, Source, Trigger, Worker};
 use crate::spec::{self, Complaint, Finding, Report};
 
 use super::definition::Definition;
+use super::discreet;
 use super::environment::{self, Environment};
+use super::hush::Hush;
 use super::keys;
 
 /// What steps are made with beside their definition.
@@ -192,7 +194,8 @@ fn worker(
         Some(connection) => settings(step, connection, surroundings)?,
         None => Map::new(),
     };
-    connectors::build(&Site {
+    let hush = connection.map(|connection| Hush::of(connection, &settings, &connectors::catalog()));
+    let made = connectors::build(&Site {
         step,
         connection,
         settings,
@@ -201,6 +204,10 @@ fn worker(
         queue: Arc::clone(&surroundings.queue),
         signals: Arc::clone(&surroundings.signals),
         clock: Arc::clone(&surroundings.clock),
+    })?;
+    Ok(match hush {
+        Some(hush) => discreet::worker(made, hush),
+        None => made,
     })
 }
 
@@ -224,8 +231,8 @@ pub(super) fn wants_stand_in(connection: &Connection) -> bool {
     is_stand_in(connection) && !connection.fields.contains_key("url")
 }
 
-fn is_stand_in(connection: &Connection) -> bool {
-    connection.kind == connectors::sandbox::CONNECTION.name
+pub(in crate::app) fn is_stand_in(connection: &Connection) -> bool {
+    Counterpart::of(&connection.kind) == Counterpart::StandIn
 }
 
 fn finding(definition: &Definition, step: &Step, fault: &BuildFault) -> Finding {

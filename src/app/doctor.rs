@@ -1,5 +1,8 @@
-//! `milepost doctor`: every connection that a workflow file names, examined. Needs no state directory.
+//! `milepost doctor`: every connection that a workflow file names, and what its triggers listen to, examined.
+//! Needs no state directory.
 
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +15,7 @@ use crate::core::graph::Graph;
 use crate::core::id::{RunId, Unit};
 use crate::core::plan::{DeleteAfter, Plan, Track};
 use crate::core::scope::Scope;
-use crate::core::workflow::{Connection, Hook, Step, Workflow};
+use crate::core::workflow::{Connection, Hook, Step, Trigger, Workflow};
 use crate::expr::Template;
 use crate::ports::{OwnQueue, Signals};
 use crate::spec::Report;
@@ -22,13 +25,15 @@ use crate::view::{ExaminedView, FindingView, HealthView};
 use super::clock::{SystemClock, now};
 use super::definition::Definition;
 use super::environment::{self, Environment};
+use super::hush::Hush;
 use super::{Engine, definition_of, input};
 
-/// Examines every connection of a workflow file, in the order of their names. Changes nothing outside.
+/// Examines every connection of a workflow file, in the order of their names, and what its triggers listen
+/// to. Changes nothing outside. The state directory need not be there.
 ///
 /// # Errors
 /// Every mistake in the file.
-pub async fn doctor(file: &Path, profile: Option<&str>) -> Result<Vec<ExaminedView>, Report> {
+pub async fn doctor(file: &Path, profile: Option<&str>, state: &Path) -> Result<Vec<ExaminedView>, Report> {
     let catalog = connectors::catalog();
     let definition = definition_of(file, profile, &catalog)?;
     Engine::try_out(&definition, &catalog)?;
@@ -50,7 +55,40 @@ pub async fn doctor(file: &Path, profile: Option<&str>) -> Result<Vec<ExaminedVi
         let found = connectors::examine(&patient).await;
         examined.push(told(&step.name, "http", found));
     }
+    for trigger in &definition.checked.workflow.triggers {
+        let found = ward.examine_trigger(trigger, state);
+        if !found.is_empty() {
+            examined.push(told(&trigger.name, &trigger.uses, found));
+        }
+    }
     Ok(examined)
+}
+
+/// Whether a server could listen at this address; nothing when the file needs none: it has neither triggers
+/// nor hooks.
+///
+/// # Errors
+/// Every mistake in the file.
+pub fn doctor_address(
+    file: &Path,
+    profile: Option<&str>,
+    address: SocketAddr,
+) -> Result<Option<ExaminedView>, Report> {
+    let workflow = definition_of(file, profile, &connectors::catalog())?.checked.workflow;
+    if workflow.triggers.is_empty() && workflow.hooks.is_empty() {
+        return Ok(None);
+    }
+    let found = match TcpListener::bind(address) {
+        Ok(_) => Diagnosis::good(format!("{address}: milepost serve can listen there")),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => Diagnosis::unknown(
+            format!("{address}: somebody listens there, perhaps milepost serve"),
+            format!("curl -s http://{address}/healthz; for another address: milepost serve --listen"),
+        ),
+        Err(error) => {
+            Diagnosis::wrong(format!("{address}: {error}"), "milepost serve --listen takes another address")
+        }
+    };
+    Ok(Some(told("serve", "tcp", vec![found])))
 }
 
 fn told(connection: &str, kind: &str, found: Vec<Diagnosis>) -> ExaminedView {
@@ -114,7 +152,21 @@ impl<'a> Ward<'a> {
         let triggers = triggers.filter(|trigger| trigger.connection.as_deref() == Some(name)).collect();
         let hooks = self.hooks(name).collect();
         let patient = Patient { kind: &connection.kind, settings: &settings, uses, triggers, hooks };
-        connectors::examine(&patient).await
+        let hush = Hush::of(connection, &settings, self.catalog);
+        let told = |found: Diagnosis| Diagnosis { what: hush.text(&found.what).into_owned(), ..found };
+        connectors::examine(&patient).await.into_iter().map(told).collect()
+    }
+
+    fn examine_trigger(&self, trigger: &Trigger, state: &Path) -> Vec<Diagnosis> {
+        let connection = trigger.connection.as_ref().and_then(|name| self.workflow().connections.get(name));
+        let kinds = self.catalog.trigger(&trigger.uses).map(|known| known.connections).unwrap_or_default();
+        match connection {
+            Some(connection) if !kinds.contains(&connection.kind.as_str()) => {
+                let what = "not listened to: it cannot listen over a connection of kind";
+                vec![Diagnosis::good(format!("{what} '{}'", connection.kind))]
+            }
+            _ => connectors::examine_trigger(trigger, &self.definition.base, state, now()),
+        }
     }
 
     /// The names of the hooks that hear from a connection.

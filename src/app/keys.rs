@@ -14,7 +14,9 @@ use crate::ports::Keys;
 
 use super::assemble::Surroundings;
 use super::definition::Definition;
+use super::discreet;
 use super::environment::{self, Environment};
+use super::hush::Hush;
 
 /// What is wrong with a connection that keeps keys.
 pub(super) struct KeyStoreFaults {
@@ -43,7 +45,9 @@ pub(super) fn store(
         return Ok(None);
     }
     let fields = environment::resolve(&connection.fields, surroundings.environment).map_err(failed)?;
-    connectors::key_store(&connection.kind, &fields).map_err(|fault| failed(vec![fault]))
+    let hush = Hush::of(connection, &fields, &connectors::catalog());
+    let store = connectors::key_store(&connection.kind, &fields).map_err(|fault| failed(vec![fault]))?;
+    Ok(store.map(|store| discreet::keys(store, hush)))
 }
 
 /// What a step declares about its key. The same key in another operation, or on another system, is

@@ -2,17 +2,20 @@
 //! resumes runs, and answers what can be asked about them.
 
 mod act;
+mod alerts;
 mod assemble;
 mod care;
 mod clock;
 mod crew;
 mod definition;
+mod discreet;
 mod doctor;
 mod doing;
 mod environment;
 mod error;
 mod ground;
 mod hooks;
+mod hush;
 mod input;
 mod item_keys;
 mod keys;
@@ -21,6 +24,7 @@ mod names;
 mod rehearsal;
 mod resume;
 mod ruling;
+mod scribe;
 mod served;
 mod signal;
 mod start;
@@ -60,18 +64,21 @@ use environment::Environment;
 use error::AssembleError;
 use live::{Live, Taken};
 use names::PinnedNames;
+use scribe::Scribe;
 use workshop::Workshop;
 
+pub use alerts::Alerting;
 pub use care::{Care, restore};
 pub use clock::now;
-pub use doctor::doctor;
+pub use doctor::{doctor, doctor_address};
 pub use error::{BackupError, EngineError, OpenError, ResumeError, StartError};
 pub use hooks::{HookError, Hooks};
 pub use rehearsal::rehearse;
 pub use resume::Asked;
+pub use scribe::RECORD;
 pub use served::examine;
 pub use start::Started;
-pub use watch::{Begins, Desk, Finds, Hindrance, Listener, News, Pace, Watched, Watching};
+pub use watch::{Begins, Declared, Desk, Finds, Hindrance, Listener, News, Pace, Watched, Watching};
 
 /// Items of a run in memory at once. The store gains little beyond some hundreds in flight, and an
 /// item takes up to 50 KB with its record, its product and its requests.
@@ -99,6 +106,8 @@ pub struct Engine {
     told: tokio::sync::watch::Sender<Vec<sandbox::Listener>>,
     /// Held from the look at a start key to the commit of its run.
     starting: Mutex<()>,
+    /// Writes the log, if anybody reads it.
+    _scribe: Option<Scribe>,
 }
 
 /// A run to start.
@@ -171,6 +180,8 @@ impl Engine {
         let names = Arc::new(PinnedNames::new(store.clone()));
         let stand_in_secret = Secret::of(&rand::random::<[u8; 32]>())
             .map_err(|fault| OpenError::Broken(format!("no secret for the stand-ins: {fault}")))?;
+        let journal = Arc::clone(&ports.journal);
+        let scribe = Scribe::begin(&store, Archive::new(journal, Arc::clone(&names) as _));
         Ok(Self {
             options: options.clone(),
             store,
@@ -184,7 +195,13 @@ impl Engine {
             stand_in_secret,
             told: tokio::sync::watch::Sender::default(),
             starting: Mutex::new(()),
+            _scribe: scribe,
         })
+    }
+
+    /// The state directory.
+    pub fn state(&self) -> &Path {
+        &self.options.state
     }
 
     /// What can be asked about runs.
@@ -214,7 +231,8 @@ impl Engine {
         let triggers = assemble::triggers(definition, None, catalog, &surroundings);
         let steps = assemble::assemble(definition, catalog, &surroundings);
         let hooks = hooks::try_out(definition);
-        triggers.map(drop).and(steps.map(drop)).and(hooks).map_err(|report| *report)
+        let alerts = alerts::try_out(definition, &Environment::Absent);
+        triggers.map(drop).and(steps.map(drop)).and(hooks).and(alerts).map_err(|report| *report)
     }
 
     async fn assemble(&self, definition: &Definition) -> Result<Arc<Assembly>, AssembleError> {
@@ -229,6 +247,7 @@ impl Engine {
         let clock = Arc::clone(&self.ports.clock);
         let surroundings = Surroundings::of(&Environment::Process, queue, clock, stand_ins);
         let assembly = assemble::assemble(definition, &connectors::catalog(), &surroundings)?;
+        alerts::try_out(definition, &Environment::Process)?;
         Ok(Arc::new(assembly))
     }
 

@@ -39,6 +39,9 @@ type Ready = Option<Arc<Common>>;
 /// What the plan of a run depends on: runs of one definition have one plan, until one is redefined.
 type Key = (String, BTreeMap<String, String>, Option<String>, BTreeMap<String, Revision>);
 
+/// A run, and the index of its records.
+type Index = (RunId, String);
+
 /// What is made once, by whoever comes first. Who asks for something else does not wait for it.
 type Once<T> = Arc<OnceLock<T>>;
 
@@ -49,13 +52,13 @@ type Kept<K, V> = Mutex<HashMap<K, Once<V>>>;
 pub(super) struct PinnedNames {
     store: Store,
     plans: Kept<Key, Arc<Plan>>,
-    records: Kept<(RunId, String), Arc<dyn Records>>,
+    records: Kept<Index, Arc<dyn Records>>,
     ready: Mutex<VecDeque<(Run, Ready)>>,
     keys: Mutex<Keys>,
 }
 
 /// The keys of items by the run and the index they were read from, the last read first.
-type Keys = VecDeque<((RunId, String), Arc<OnceLock<Arc<ItemKeys>>>)>;
+type Keys = VecDeque<(Index, Once<Arc<ItemKeys>>)>;
 
 impl PinnedNames {
     pub(super) fn new(store: Store) -> Self {

@@ -8,11 +8,12 @@ use crate::core::workflow::{InputKind, Trigger, Workflow};
 use crate::spec::{Report, Severity};
 use crate::view::{ConnectionView, Examination, InputView, ServedView, TriggerView, When};
 
+use super::Declared;
 use super::clock::now;
 use super::{Engine, doctor};
 
 /// What the file says now; a mistake in it is told, and is none of whoever looks.
-pub(super) fn view(workflow: &str, file: &Path, profile: Option<&str>) -> ServedView {
+pub(super) fn view(workflow: &str, file: &Path, profile: Option<&str>, listened_to: &Declared) -> ServedView {
     let known = ServedView {
         workflow: workflow.to_owned(),
         file: file.display().to_string(),
@@ -25,6 +26,7 @@ pub(super) fn view(workflow: &str, file: &Path, profile: Option<&str>) -> Served
             input: inputs(&checked.workflow),
             triggers: checked.workflow.triggers.iter().map(trigger).collect(),
             connections: connections(&checked.workflow),
+            outdated: Declared::of(&checked.workflow) != *listened_to,
             ..known
         },
         Err(report) => ServedView { mistakes: mistakes(&report), ..known },
@@ -35,8 +37,8 @@ pub(super) fn view(workflow: &str, file: &Path, profile: Option<&str>) -> Served
 ///
 /// # Errors
 /// Every mistake in the file.
-pub async fn examine(file: &Path, profile: Option<&str>) -> Result<Examination, Report> {
-    let connections = doctor(file, profile).await?;
+pub async fn examine(file: &Path, profile: Option<&str>, state: &Path) -> Result<Examination, Report> {
+    let connections = doctor(file, profile, state).await?;
     Ok(Examination { at: When(now()), connections })
 }
 

@@ -16,9 +16,9 @@ impl Engine {
     /// It is no signal; or the state could not be written.
     pub async fn signal(&self, sent: Sent) -> Result<Signalled, Problem> {
         let at = self.ports.clock.now();
-        let Sent { signal: name, key, id, workflow, version, payload, keep } = sent;
+        let Sent { signal: name, key, id, workflow, version, payload, keep, by } = sent;
         let until = at.after(keep.map_or(KEEP, Duration::from_millis));
-        let signal = Signal { name, key, id, at, version, workflow, payload, until };
+        let signal = Signal { name, key, id, at, version, workflow, payload, by: Some(by), until };
         if let Some(wrong) = signal.wrong() {
             return Err(Problem::new(ProblemKind::Invalid, code::API_BODY, wrong));
         }

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use tokio::sync::broadcast;
 
+use crate::core::change::Change;
+use crate::core::deed::{Deed, Done};
 use crate::core::id::RunId;
 use crate::core::measures::Measures;
 use crate::core::token::{self, Token};
-use crate::ports::StoreError;
+use crate::ports::{Journal as _, StoreError};
 use crate::view::{NewToken, Problem, ProblemKind, TokenOrder, TokenView, code};
 
 use super::Engine;
@@ -19,11 +21,21 @@ const NAME_MAX: usize = 64;
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Engine {
+    /// Keeps that somebody does something that is about no one run. Before it is done: nothing is done
+    /// whose record may be lost. When it returns, that is durable.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn did(&self, by: String, what: Done) -> Result<(), Problem> {
+        let deed = Deed { at: self.ports.clock.now(), by, what };
+        Ok(self.store.commit(vec![Change::Deed(Box::new(deed))]).await?)
+    }
+
     /// Makes a token. When it returns, what is kept of it is on disk; its text is nowhere else.
     ///
     /// # Errors
     /// The name is taken or is none; the disk failed.
-    pub fn create_token(&self, order: TokenOrder) -> Result<NewToken, Problem> {
+    pub async fn create_token(&self, order: TokenOrder) -> Result<NewToken, Problem> {
         let TokenOrder { name, scope, by } = order;
         let is_fit = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
         if name.is_empty() || name.len() > NAME_MAX || !name.chars().all(is_fit) {
@@ -35,6 +47,7 @@ impl Engine {
             return Err(Problem::new(ProblemKind::Refused, code::TOKEN_NAME, detail)
                 .next(format!("milepost token revoke {name}")));
         }
+        self.did(by.clone(), Done::TokenCreated { name: name.clone(), scope }).await?;
         let text = token::text(&rand::random());
         let sha256 = token::hashed(&text);
         let made = Token { name, scope, sha256, created_at: now(), created_by: by };
@@ -51,7 +64,7 @@ impl Engine {
     ///
     /// # Errors
     /// There is none of this name; the disk failed.
-    pub fn revoke_token(&self, name: &str) -> Result<TokenView, Problem> {
+    pub async fn revoke_token(&self, name: &str, by: String) -> Result<TokenView, Problem> {
         let known = self.tokens();
         let Some(gone) = known.iter().find(|token| token.name == name) else {
             let names = known.into_iter().map(|token| token.name);
@@ -63,6 +76,7 @@ impl Engine {
             .candidates(names)
             .next("milepost token list"));
         };
+        self.did(by, Done::TokenRevoked { name: name.to_owned() }).await?;
         self.tokens.change(|all| all.retain(|token| token.name != name))?;
         Ok(gone.clone())
     }
@@ -79,7 +93,9 @@ impl Engine {
 
     /// What the engine counted since it began.
     pub fn measures(&self) -> Measures {
-        self.store.measures()
+        let room = rustix::fs::statvfs(&self.options.state).ok();
+        let free_bytes = room.map(|room| room.f_bavail.saturating_mul(room.f_frsize));
+        Measures { free_bytes, ..self.store.measures() }
     }
 
     /// Whether what is written becomes durable.

@@ -7,7 +7,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::exit::Exit;
 use super::{
-    cancel, check, close, dead_letters, doctor, effects, events, graph, items, list, pause, resume, run,
+    cancel, check, close, dead_letters, doctor, effects, events, graph, items, list, log, pause, resume, run,
     sandbox, serve, show, signal, state, token, unpause, watch,
 };
 use crate::config::STATE_DEFAULT;
@@ -42,6 +42,14 @@ pub struct Cli {
     /// A server to ask instead of the state directory; MILEPOST_TOKEN is its token
     #[arg(long, global = true, value_name = "URL")]
     pub(super) server: Option<String>,
+
+    /// All of stderr as log lines; without it stderr is talk for people
+    #[arg(long, global = true, env = "MILEPOST_LOG_FORM", hide_env_values = true, value_name = "FORM")]
+    pub(super) log: Option<log::Form>,
+
+    /// Which log lines: off, error, warn, info, debug or trace, or by part: milepost::store=debug
+    #[arg(long, global = true, env = "MILEPOST_LOG", hide_env_values = true, value_name = "LEVEL", value_parser = log::wanted)]
+    pub(super) log_level: Option<log::Wanted>,
 
     #[command(subcommand)]
     pub(super) verb: Verb,
@@ -165,6 +173,20 @@ Options:
       --server <URL>
           A server to ask instead of the state directory; MILEPOST_TOKEN is its token
 
+      --log <FORM>
+          All of stderr as log lines; without it stderr is talk for people
+
+          Possible values:
+          - text: `TIME LEVEL message name=value …`
+          - json: One JSON object: time, level, message, target, and the fields
+          
+          [env: MILEPOST_LOG_FORM]
+
+      --log-level <LEVEL>
+          Which log lines: off, error, warn, info, debug or trace, or by part: milepost::store=debug
+          
+          [env: MILEPOST_LOG]
+
   -h, --help
           Print help (see a summary with '-h')
 
@@ -192,6 +214,22 @@ Exit codes:
    70  a defect, or a failing disk
   130  Ctrl-C twice; resume the run
 "#);
+    }
+
+    #[test]
+    fn the_unit_of_systemd_starts_what_there_is_and_waits_longer_than_it_does() {
+        let unit = include_str!("../../deploy/systemd/milepost.service");
+        let of = |name: &str| unit.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        let line: Vec<&str> = of("ExecStart=").split(' ').collect();
+        let Verb::Serve(serve) = Cli::read(&line).unwrap().verb else { panic!("{line:?}") };
+        let patience = crate::spec::duration(&of("TimeoutStopSec=").replace("sec", "s")).unwrap();
+        assert!(patience > serve.grace(), "whoever is killed while calls are out has doubts");
+        for variable in unit.lines().filter_map(|line| line.strip_prefix("Environment=")) {
+            let name = variable.split('=').next().unwrap();
+            let command = Cli::command();
+            let known = command.get_arguments().filter_map(|argument| argument.get_env());
+            assert!(known.into_iter().any(|known| known == name), "{name}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A run from its first line to its summary: what `run` and `resume` share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
@@ -11,14 +12,29 @@ use super::herald::Herald;
 use super::operator;
 use super::output::{BOLD, Output};
 use super::page;
+use super::phrase;
 use super::progress::Progress;
 use super::reader::open_to_work;
 use super::signals::Signals;
-use crate::app::{Engine, Running};
+use crate::app::{Alerting, Engine, Running};
 use crate::core::inflow::Intake;
 use crate::core::run::{Run, Status};
 use crate::server::{self, Anonymous, Serving};
 use crate::view::{Archive, argument};
+
+/// Longest time that an end waits for alerts.
+const ALERTS_MAX: Duration = Duration::from_secs(3);
+
+/// Ends the delivery of alerts, and says what could not be delivered.
+pub(super) async fn end_alerting(alerting: Alerting, output: &mut Output) {
+    let untold = alerting.end(ALERTS_MAX).await;
+    let Some(first) = untold.first() else { return };
+    let count = phrase::count(untold.len() as u64, "alert is", "alerts are");
+    let first = phrase::untold(first);
+    output.say(&format!(
+        "{count} not delivered yet; the next run, resume, watch or serve here goes on: {first}"
+    ));
+}
 
 /// Opens the state directory to work in it, and serves others meanwhile.
 pub(super) async fn open(
@@ -30,7 +46,7 @@ pub(super) async fn open(
     {
         Ok(serving) => Some(serving),
         Err(error) => {
-            output.say(&format!("warning: other commands cannot look at this run while it works: {error}"));
+            output.warn(&format!("warning: other commands cannot look at this run while it works: {error}"));
             None
         }
     };
@@ -67,8 +83,10 @@ pub(super) async fn to_end(
     // Nobody reading our data is no reason to stop a run.
     let _ = output.line(&id).and_then(|()| output.flush());
     let archive = engine.archive();
+    let alerting = engine.alerting(std::future::ready(()));
     let ended = until_rest(&mut running, signals, &archive, &id, context, output).await?;
     let exit = Exit::of_run(ended.status);
+    end_alerting(alerting, output).await;
     match sum_up(&archive, &id, json, context, output) {
         // The exit code of the run is worth more than its summary to nobody.
         Ok(()) | Err(Failure::Closed) => {}
@@ -77,7 +95,7 @@ pub(super) async fn to_end(
     let intake = ended.source.as_ref().and_then(|source| source.intake);
     if let (Status::Succeeded, Some(why)) = (ended.status, intake.and_then(Intake::words)) {
         let command = output.paint_talk(BOLD, &context.command(&the_next(&ended)));
-        output.say(&format!("no more items were taken in: {why}. What comes next goes to: {command}"));
+        output.show(&format!("no more items were taken in: {why}. What comes next goes to: {command}"));
     }
     if exit == Exit::Interrupted {
         let command = output.paint_talk(BOLD, &context.command(&format!("milepost resume {id}")));
@@ -147,7 +165,7 @@ async fn until_rest(
                 // What cannot be shown now may be shown at the next tick.
                 if let Ok(view) = archive.show(id) {
                     for line in herald.news(&view) {
-                        progress.say(&line, output);
+                        progress.show(&line, output);
                     }
                     progress.update(&view, output);
                 }
@@ -156,7 +174,7 @@ async fn until_rest(
     };
     progress.end();
     if let Ok(view) = archive.show(id) {
-        herald.news(&view).iter().for_each(|line| output.say(line));
+        herald.news(&view).iter().for_each(|line| output.show(line));
     }
     Ok(ended?)
 }

@@ -1,14 +1,16 @@
 //! `milepost doctor`: what a workflow file names outside, looked at before a run needs it.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{BAD, BOLD, CARE, DIM, GOOD, Output};
 use super::phrase;
-use crate::app::doctor;
+use crate::app::{doctor, doctor_address};
 use crate::view::{FindingView, HealthView};
 
 /// Look at everything outside that a workflow file names, and say what is missing or mis-wired
@@ -30,14 +32,19 @@ pub(super) struct Args {
     /// The profile whose connections are looked at
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
+    /// Where milepost serve is to listen; looked at when the file has triggers or hooks
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7300")]
+    listen: SocketAddr,
     /// As JSON
     #[arg(long)]
     json: bool,
 }
 
-pub(super) async fn execute(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let examined = doctor(&args.file, args.profile.as_deref());
-    let examined = examined.await.map_err(|report| Failure::Mistakes(Box::new(report)))?;
+pub(super) async fn execute(args: &Args, context: &Context, output: &mut Output) -> Result<Exit, Failure> {
+    let mistakes = |report| Failure::Mistakes(Box::new(report));
+    let profile = args.profile.as_deref();
+    let mut examined = doctor(&args.file, profile, &context.options.state).await.map_err(mistakes)?;
+    examined.extend(doctor_address(&args.file, profile, args.listen).map_err(mistakes)?);
     let count = |health: HealthView| {
         let all = examined.iter().flat_map(|connection| &connection.found);
         all.filter(|diagnosis| diagnosis.health == health).count()

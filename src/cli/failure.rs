@@ -53,6 +53,27 @@ impl Failure {
         }
     }
 
+    /// Logs it, and gives the exit code.
+    pub(super) fn log(&self, context: &Context) -> Exit {
+        match self {
+            Self::Problem(exit, problem) => {
+                let joined = |parts: &[String]| (!parts.is_empty()).then(|| parts.join("; "));
+                let next: Vec<String> = problem.next.iter().map(|command| context.command(command)).collect();
+                let (detail, next) = (joined(&problem.candidates), joined(&next));
+                tracing::error!(error = problem.code, detail, next, "{}", problem.detail);
+                *exit
+            }
+            Self::Mistakes(report) => {
+                for finding in &report.findings {
+                    tracing::error!(error = finding.code, "{}", finding.message);
+                }
+                tracing::error!(next = "milepost check FILE", "the workflow file has mistakes");
+                Exit::Usage
+            }
+            Self::Closed => Exit::Success,
+        }
+    }
+
     /// Says it as one line of JSON, and gives the exit code.
     pub(super) fn report_json(&self, context: &Context, output: &mut Output) -> Exit {
         let (exit, document) = match self {
@@ -112,7 +133,7 @@ pub(super) fn say_next(commands: &[String], context: &Context, output: &mut Outp
     for (at, command) in commands.iter().enumerate() {
         let label = output.paint_talk(DIM, if at == 0 { "next:" } else { "     " });
         let command = output.paint_talk(BOLD, &context.command(command));
-        output.say(&format!("{label} {command}"));
+        output.show(&format!("{label} {command}"));
     }
 }
 
@@ -229,8 +250,11 @@ impl From<EngineError> for Failure {
 
 impl From<SandboxError> for Failure {
     fn from(error: SandboxError) -> Self {
-        let problem = Problem::new(ProblemKind::Internal, code::SANDBOX, error.to_string())
-            .next("milepost sandbox show");
+        let next = match error {
+            SandboxError::Absent(_) => "milepost serve FILE",
+            _ => "milepost sandbox show",
+        };
+        let problem = Problem::new(ProblemKind::Internal, code::SANDBOX, error.to_string()).next(next);
         Self::Problem(Exit::StateUnavailable, problem)
     }
 }

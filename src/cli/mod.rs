@@ -18,6 +18,7 @@ mod graph;
 mod herald;
 mod items;
 mod list;
+mod log;
 mod operator;
 mod output;
 mod page;
@@ -49,21 +50,15 @@ use std::path::Path;
 use std::pin::Pin;
 use std::process::ExitCode;
 
-use tracing_subscriber::EnvFilter;
-
 pub use args::Cli;
 pub use exit::Exit;
 pub use output::Output;
 
 use crate::client::{self, Client};
 use crate::config::{Options, STATE_DEFAULT};
-use crate::store::OPENING_THREAD;
 use crate::view::argument;
 use args::Verb;
 use failure::Failure;
-
-/// Which log lines go to stderr, for example `debug` or `milepost::engine=trace`.
-const LOG_VARIABLE: &str = "MILEPOST_LOG";
 
 /// The token that is presented to a server.
 const TOKEN_VARIABLE: &str = "MILEPOST_TOKEN";
@@ -122,10 +117,8 @@ pub fn main() -> ExitCode {
             return exit.into();
         }
     };
-    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("error"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    quiet_opening();
-    let mut output = Output::process();
+    log::begin(cli.log, cli.log_level.as_ref());
+    let mut output = if cli.log.is_some() { Output::logged() } else { Output::process() };
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(execute(cli, &mut output)).into(),
         Err(error) => {
@@ -133,19 +126,6 @@ pub fn main() -> ExitCode {
             Exit::Internal.into()
         }
     }
-}
-
-/// A damaged journal makes the thread that opens it panic. That is told as an error, with what to do,
-/// so the words of the panic are only for the log.
-fn quiet_opening() {
-    let loud = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        if std::thread::current().name() == Some(OPENING_THREAD) {
-            tracing::debug!(%panic, "the journal cannot be opened");
-        } else {
-            loud(panic);
-        }
-    }));
 }
 
 /// What the verb does. On the heap: what a server holds while it works is more than others need.
@@ -173,7 +153,7 @@ fn carried_out<'a>(
             Verb::Close(args) => close::execute(args, context, output).await,
             Verb::Signal(args) => signal::execute(args, context, output).await,
             Verb::Check(args) => check::execute(&args, output),
-            Verb::Doctor(args) => doctor::execute(&args, output).await,
+            Verb::Doctor(args) => doctor::execute(&args, context, output).await,
             Verb::Graph(args) => graph::execute(&args, output),
             Verb::State(args) => state::execute(args, context, output).await,
             Verb::Sandbox(args) => sandbox::execute(args, context, output).await,
@@ -188,6 +168,7 @@ pub async fn execute(cli: Cli, output: &mut Output) -> Exit {
     let done = carried_out(cli.verb, &context, output).await;
     match (done, output.flush()) {
         (Ok(exit), Ok(()) | Err(Failure::Closed)) => exit,
+        (Err(failure), _) | (Ok(_), Err(failure)) if output.is_logged() => failure.log(&context),
         (Err(failure), _) | (Ok(_), Err(failure)) if json => failure.report_json(&context, output),
         (Err(failure), _) | (Ok(_), Err(failure)) => failure.report(&context, output),
     }

@@ -14,6 +14,7 @@ use super::failure::{resume_problem, start_problem};
 use super::state::backup_problem;
 use crate::app::{Asked, Desk, Engine, HookError, Hooks, Start, StartError, examine};
 use crate::core::care::Backup;
+use crate::core::deed::Done;
 use crate::core::id::RunId;
 use crate::core::measures::Measures;
 use crate::core::resume::ResumePlan;
@@ -29,12 +30,13 @@ use crate::webhook::Headers;
 
 /// Most deliveries to hooks at once: each holds a body in memory, and may wait for the system that is asked.
 const DELIVERIES_MAX: usize = 64;
+/// Most of them to one hook: one sender that is loud, or whoever floods its hook, leaves room for the others.
+const OF_ONE_HOOK_MAX: usize = 32;
 
 /// What the API answers from. It does not keep the engine from ending.
 pub(super) fn service(engine: &Arc<Engine>, server: Option<Server>, anonymous: Anonymous) -> Service {
     let (desk, hooks) = server.map(|server| (server.desk, server.hooks)).unzip();
-    let entrance =
-        Entrance { hooks: hooks.unwrap_or_default(), places: Arc::new(Semaphore::new(DELIVERIES_MAX)) };
+    let entrance = Entrance::of_hooks(hooks.unwrap_or_default());
     let operator =
         EngineOperator { engine: Arc::downgrade(engine), desk, entrance, examined: Mutex::default() };
     Service { archive: engine.archive(), operator: Arc::new(operator), anonymous }
@@ -52,6 +54,21 @@ pub(super) struct Server {
 struct Entrance {
     hooks: Arc<Hooks>,
     places: Arc<Semaphore>,
+    /// Those of each hook, by its name.
+    by_hook: BTreeMap<String, Arc<Semaphore>>,
+}
+
+impl Entrance {
+    fn of_hooks(hooks: Arc<Hooks>) -> Self {
+        let room = |name: &str| (name.to_owned(), Arc::new(Semaphore::new(OF_ONE_HOOK_MAX)));
+        let by_hook = hooks.names().map(room).collect();
+        Self { hooks, places: Arc::new(Semaphore::new(DELIVERIES_MAX)), by_hook }
+    }
+
+    /// The places of a hook that is there.
+    fn of(&self, hook: &str) -> Arc<Semaphore> {
+        self.by_hook.get(hook).map_or_else(|| Arc::clone(&self.places), Arc::clone)
+    }
 }
 
 struct EngineOperator {
@@ -115,11 +132,15 @@ impl Operator for EngineOperator {
 
     fn hook(&self, hook: &str) -> Result<HookPlace, Problem> {
         let body_max = self.entrance.hooks.body_max(hook).ok_or_else(|| no_hook(hook))?;
-        let permit = Arc::clone(&self.entrance.places).try_acquire_owned().map_err(|_| {
+        let of_hook = self.entrance.of(hook).try_acquire_owned().map_err(|_| {
+            let detail = "too much is being sent to this hook at once: send it again later";
+            Problem::new(ProblemKind::Unready, code::HOOK_BUSY, detail)
+        })?;
+        let of_all = Arc::clone(&self.entrance.places).try_acquire_owned().map_err(|_| {
             let detail = "too much is being sent at once: send it again later";
             Problem::new(ProblemKind::Unready, code::HOOK_LATER, detail)
         })?;
-        Ok(HookPlace { hook: hook.to_owned(), body_max, permit })
+        Ok(HookPlace { hook: hook.to_owned(), body_max, permits: [of_hook, of_all] })
     }
 
     async fn deliver(&self, place: HookPlace, headers: Headers, body: Bytes) -> Result<Delivered, Problem> {
@@ -135,8 +156,10 @@ impl Operator for EngineOperator {
         })
     }
 
-    async fn backup(&self, file: PathBuf) -> Result<Backup, Problem> {
-        self.engine()?.backup(file).await.map_err(|error| backup_problem(&error))
+    async fn backup(&self, file: PathBuf, by: String) -> Result<Backup, Problem> {
+        let engine = self.engine()?;
+        engine.did(by, Done::BackedUp { file: file.display().to_string() }).await?;
+        engine.backup(file).await.map_err(|error| backup_problem(&error))
     }
 
     async fn start(&self, order: StartOrder, key: Option<String>, way: Way) -> Result<Admitted, Problem> {
@@ -194,11 +217,13 @@ impl Operator for EngineOperator {
         Ok(served)
     }
 
-    async fn examine(&self, workflow: String) -> Result<Examination, Problem> {
+    async fn examine(&self, workflow: String, by: String) -> Result<Examination, Problem> {
         let (file, profile) = self.desk()?.file_of(&workflow, None)?;
+        self.engine()?.did(by, Done::Examined { workflow: workflow.clone() }).await?;
+        let state = self.engine()?.state().to_owned();
         // It reads files, and what it makes of them need not go from thread to thread.
         let examining = tokio::task::spawn_blocking(move || {
-            Handle::current().block_on(examine(&file, profile.as_deref()))
+            Handle::current().block_on(examine(&file, profile.as_deref(), &state))
         });
         let examined = examining.await.map_err(|error| {
             Problem::new(ProblemKind::Internal, code::INTERNAL, format!("the examination panicked: {error}"))
@@ -206,6 +231,10 @@ impl Operator for EngineOperator {
         let examined = examined.map_err(|report| start_problem(&StartError::Mistakes(report)))?;
         self.examined().insert(workflow, examined.clone());
         Ok(examined)
+    }
+
+    fn is_outdated(&self) -> bool {
+        self.desk.as_ref().is_some_and(Desk::is_outdated)
     }
 
     async fn ready(&self) -> Result<(), Problem> {
@@ -225,11 +254,11 @@ impl Operator for EngineOperator {
     }
 
     async fn create_token(&self, order: TokenOrder) -> Result<NewToken, Problem> {
-        self.engine()?.create_token(order)
+        self.engine()?.create_token(order).await
     }
 
-    async fn revoke_token(&self, name: String) -> Result<TokenView, Problem> {
-        self.engine()?.revoke_token(&name)
+    async fn revoke_token(&self, name: String, by: String) -> Result<TokenView, Problem> {
+        self.engine()?.revoke_token(&name, by).await
     }
 
     fn listen(&self) -> Option<broadcast::Receiver<RunId>> {

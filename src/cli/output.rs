@@ -20,10 +20,18 @@ pub(super) const BAD: Style = AnsiColor::Red.on_default();
 /// Is at work.
 pub(super) const BUSY: Style = AnsiColor::Cyan.on_default();
 
+/// Where talk goes to.
+enum Talk {
+    /// To people, as it is.
+    People(Box<dyn Write + Send>),
+    /// Into the log, which has what happens to runs from their records.
+    Log,
+}
+
 /// Where a command writes to.
 pub struct Output {
     out: Box<dyn Write + Send>,
-    err: Box<dyn Write + Send>,
+    talk: Talk,
     out_color: bool,
     err_color: bool,
     err_terminal: bool,
@@ -39,19 +47,29 @@ impl Output {
             err_color: wanted && io::stderr().is_terminal(),
             err_terminal: io::stderr().is_terminal(),
             out: Box::new(BufWriter::new(io::stdout())),
-            err: Box::new(io::stderr()),
+            talk: Talk::People(Box::new(io::stderr())),
         }
+    }
+
+    /// The streams of this process, where stderr is the log.
+    pub fn logged() -> Self {
+        Self { err_color: false, err_terminal: false, talk: Talk::Log, ..Self::process() }
     }
 
     /// Other streams, without colours.
     pub fn plain(out: impl Write + Send + 'static, err: impl Write + Send + 'static) -> Self {
         Self {
             out: Box::new(out),
-            err: Box::new(err),
+            talk: Talk::People(Box::new(err)),
             out_color: false,
             err_color: false,
             err_terminal: false,
         }
+    }
+
+    /// Whether stderr is the log.
+    pub(super) fn is_logged(&self) -> bool {
+        matches!(self.talk, Talk::Log)
     }
 
     /// Whether talk goes to a terminal.
@@ -106,7 +124,39 @@ impl Output {
 
     /// Talk. When nobody listens, that is no reason to stop.
     pub(super) fn say(&mut self, text: &str) {
-        let _ = writeln!(self.err, "{}", text.trim_end_matches('\n'));
+        match &mut self.talk {
+            Talk::People(err) => written(err, text),
+            Talk::Log => logged(text, |first, more| tracing::info!(more, "{first}")),
+        }
+    }
+
+    /// Talk about something that should not be so.
+    pub(super) fn warn(&mut self, text: &str) {
+        match &mut self.talk {
+            Talk::People(err) => written(err, text),
+            Talk::Log => logged(text, |first, more| tracing::warn!(more, "{first}")),
+        }
+    }
+
+    /// Talk that only people need: the log has it from the records, or has no use for it.
+    pub(super) fn show(&mut self, text: &str) {
+        if let Talk::People(err) = &mut self.talk {
+            written(err, text);
+        }
+    }
+}
+
+fn written(err: &mut Box<dyn Write + Send>, text: &str) {
+    let _ = writeln!(err, "{}", text.trim_end_matches('\n'));
+}
+
+/// The first line of a text is the message, the rest goes with it.
+fn logged(text: &str, log: impl Fn(&str, Option<&str>)) {
+    let text = text.trim();
+    match text.split_once('\n') {
+        Some((first, more)) => log(first, Some(more)),
+        None if text.is_empty() => {}
+        None => log(text, None),
     }
 }
 

@@ -56,7 +56,7 @@ impl Progress {
             Self::Bars(bars) => bars.update(view),
             Self::Lines(lines) => {
                 if let Some(line) = lines.update(view, Instant::now()) {
-                    output.say(&line);
+                    output.show(&line);
                 }
             }
         }
@@ -67,6 +67,14 @@ impl Progress {
         match self {
             Self::Bars(bars) => bars.all.suspend(|| output.say(text)),
             Self::Lines(_) => output.say(text),
+        }
+    }
+
+    /// Shows something without disturbing the display.
+    pub(super) fn show(&self, text: &str, output: &mut Output) {
+        match self {
+            Self::Bars(bars) => bars.all.suspend(|| output.show(text)),
+            Self::Lines(_) => output.show(text),
         }
     }
 

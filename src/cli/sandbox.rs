@@ -28,6 +28,8 @@ Examples:
   milepost sandbox --fail 10% --latency 50ms           one call in ten fails, each takes 50 ms
   milepost sandbox --outage 30s --on pim               the PIM is down for 30 s
   milepost sandbox --refuse SKU-1042 --drop 1%         refuse a product; do the work, drop the answer
+  milepost sandbox fail --on shop --refuse SKU-1042    those that serve or run has started, from now on
+  milepost sandbox heal                                they fail no more
   milepost sandbox show                                what they hold
 
 To use them, name their addresses: pim: { use: sandbox, url: http://127.0.0.1:7401 }
@@ -43,6 +45,8 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
     Serve(ServeArgs),
+    Fail(FailArgs),
+    Heal(HealArgs),
     Show(ShowArgs),
 }
 
@@ -61,6 +65,36 @@ struct ServeArgs {
     /// Which Data Hub the PIM plays: 1.8 or 2026.2
     #[arg(long, value_name = "VERSION", default_value = "1.8", value_parser = profile)]
     pim_profile: PimProfile,
+    #[command(flatten)]
+    faults: FaultArgs,
+    /// Where they listen, as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Let those that are served now fail, by whichever process, in place of how they failed before
+///
+/// The stand-ins that `run` and `serve` start by themselves are meant, too.
+#[derive(Debug, clap::Args)]
+struct FailArgs {
+    /// Where they keep what they hold (default: sandbox in the state directory)
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    #[command(flatten)]
+    faults: FaultArgs,
+}
+
+/// Let those that are served now fail no more
+#[derive(Debug, clap::Args)]
+struct HealArgs {
+    /// Where they keep what they hold (default: sandbox in the state directory)
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+/// How they fail.
+#[derive(Debug, clap::Args)]
+struct FaultArgs {
     /// Which of them fails as told below
     #[arg(long, value_enum, default_value_t = On::Both)]
     on: On,
@@ -94,9 +128,6 @@ struct ServeArgs {
     /// The seed of chance: with the same calls the same faults happen again
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Where they listen, as JSON
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -124,6 +155,8 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
     match args.verb {
         None => serve(args.serve, context, output).await,
         Some(Verb::Serve(args)) => serve(args, context, output).await,
+        Some(Verb::Fail(args)) => fail(args, context, output).await,
+        Some(Verb::Heal(args)) => heal(args, context, output).await,
         Some(Verb::Show(args)) => show(&args, context, output),
     }
 }
@@ -151,22 +184,52 @@ async fn serve(args: ServeArgs, context: &Context, output: &mut Output) -> Resul
     Ok(Exit::Success)
 }
 
-fn options(args: ServeArgs, context: &Context) -> sandbox::Options {
-    let faults = Faults {
-        errors: args.fail,
-        latency_ms: args.latency,
-        outage: false,
-        outage_calls: args.outage_calls,
-        outage_ms: args.outage,
-        retry_after_s: args.retry_after,
-        refuse: args.refuse,
-        half: args.half,
-        drops: args.drop,
-        drop_next: args.drop_next,
-        seed: args.seed,
+async fn fail(args: FailArgs, context: &Context, output: &mut Output) -> Result<Exit, Failure> {
+    let on = args.faults.on;
+    let dir = directory(args.dir, context);
+    let faults = args.faults.faults();
+    let of = |which| (on == On::Both || on == which).then_some(&faults);
+    sandbox::fail(&dir, of(On::Pim), of(On::Shop)).await?;
+    let who = match on {
+        On::Pim => "the PIM fails",
+        On::Shop => "the shop fails",
+        On::Both => "both fail",
     };
-    let healthy = Faults { seed: args.seed, ..Faults::default() };
-    let told = |which| if args.on == On::Both || args.on == which { faults.clone() } else { healthy.clone() };
+    let heal = output.paint_talk(BOLD, &context.command("milepost sandbox heal"));
+    output.say(&format!("{who} as told from now on, until: {heal}"));
+    Ok(Exit::Success)
+}
+
+async fn heal(args: HealArgs, context: &Context, output: &mut Output) -> Result<Exit, Failure> {
+    let healthy = Faults::default();
+    sandbox::fail(&directory(args.dir, context), Some(&healthy), Some(&healthy)).await?;
+    output.say("both answer as they should");
+    Ok(Exit::Success)
+}
+
+impl FaultArgs {
+    fn faults(self) -> Faults {
+        Faults {
+            errors: self.fail,
+            latency_ms: self.latency,
+            outage: false,
+            outage_calls: self.outage_calls,
+            outage_ms: self.outage,
+            retry_after_s: self.retry_after,
+            refuse: self.refuse,
+            half: self.half,
+            drops: self.drop,
+            drop_next: self.drop_next,
+            seed: self.seed,
+        }
+    }
+}
+
+fn options(args: ServeArgs, context: &Context) -> sandbox::Options {
+    let on = args.faults.on;
+    let faults = args.faults.faults();
+    let healthy = Faults { seed: faults.seed, ..Faults::default() };
+    let told = |which| if on == On::Both || on == which { faults.clone() } else { healthy.clone() };
     sandbox::Options {
         dir: directory(args.dir, context),
         pim_port: args.pim_port,

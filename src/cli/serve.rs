@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Context;
+use tokio::task::JoinSet;
+
 use super::exit::Exit;
 use super::failure::Failure;
 use super::operator::{self, Server};
@@ -13,10 +14,14 @@ use super::output::{BOLD, Output};
 use super::reader::open_to_work;
 use super::signals::Signals;
 use super::teller::{self, Teller};
-use crate::app::{Begins, Finds, Pace, Watched, Watching};
+use super::{Context, attend};
+use crate::app::{Begins, Desk, Engine, Finds, Pace, Watched, Watching};
 use crate::server::{self, Anonymous, Network, Service, Serving};
 use crate::spec;
 use crate::view::{Problem, ProblemKind, code};
+
+/// How often it is looked whether the files that are served were changed.
+const LOOKING: Duration = Duration::from_secs(10);
 
 /// Stay up: go on with what is unfinished, start runs as triggers and people ask, and answer
 ///
@@ -78,6 +83,12 @@ impl Args {
         }
     }
 
+    /// How long calls that are out may take to end when it is stopped.
+    #[cfg(test)]
+    pub(super) fn grace(&self) -> Duration {
+        self.grace
+    }
+
     /// What somebody without a token may do.
     fn anonymous(&self) -> Result<Anonymous, Problem> {
         if !self.anonymous_reads {
@@ -108,6 +119,8 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
     let hooks = Arc::new(engine.hooks(served).await?);
     let mut watching = Watching::begin(&engine, watched, args.pace());
     let desk = watching.desk();
+    let alerting = engine.alerting(desk.released());
+    let _looking = looks_at_files(desk.clone());
     let service = operator::service(&engine, Some(Server { desk, hooks: Arc::clone(&hooks) }), anonymous);
     let (_serving, network) = match listen(&args, context, service).await {
         Ok(listening) => listening,
@@ -123,6 +136,7 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
     for hook in hooks.names() {
         output.say(&format!("hears what is sent to /hooks/{hook}"));
     }
+    say_how_to_get_in(&engine, &args, context, output);
     output.say("Ctrl-C ends it");
     if args.paused {
         let command = output.paint_talk(BOLD, &context.command("milepost unpause --all"));
@@ -132,12 +146,37 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
     teller::until_stopped(&mut watching, &mut teller, &mut signals, Some(args.grace), context, output)
         .await?;
     watching.ended().await?;
+    attend::end_alerting(alerting, output).await;
     if teller.interrupted {
         output.say("stopped; nothing is lost, and the next start goes on with it");
         return Ok(Exit::Interrupted);
     }
     output.say("stopped; no run was at work");
     Ok(Exit::Success)
+}
+
+/// Notices, while the set is there, that a file was changed in what takes a restart.
+fn looks_at_files(desk: Desk) -> JoinSet<()> {
+    let mut looking = JoinSet::new();
+    looking.spawn(async move {
+        loop {
+            tokio::time::sleep(LOOKING).await;
+            let desk = desk.clone();
+            // It reads files, which may wait.
+            let _ = tokio::task::spawn_blocking(move || desk.served()).await;
+        }
+    });
+    looking
+}
+
+/// Says what is missing, while nobody can get in over the network.
+fn say_how_to_get_in(engine: &Engine, args: &Args, context: &Context, output: &mut Output) {
+    if args.anonymous_reads || !engine.tokens().is_empty() {
+        return;
+    }
+    let command = context.command("milepost token create me --scope operate");
+    let command = output.paint_talk(BOLD, &command);
+    output.say(&format!("nobody has a token to log in with: {command}"));
 }
 
 /// Listens on the socket, and on the address.

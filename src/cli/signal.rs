@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::actor::somebody;
 use super::exit::Exit;
 use super::failure::{Failure, say_next};
 use super::output::Output;
@@ -87,6 +88,7 @@ fn sent(args: Args) -> Option<Sent> {
         version: args.version,
         payload: args.payload.unwrap_or_default(),
         keep: args.keep.map(millis),
+        by: somebody(),
     })
 }
 

@@ -129,16 +129,16 @@ impl Teller {
             News::Ended { run } => self.tell_end(run.id, context, output),
             News::Stuck { run, error } => {
                 let problem = resume_problem(error);
-                output.say(&format!("{run} does not go on: {}", problem.detail));
+                output.warn(&format!("{run} does not go on: {}", problem.detail));
                 for line in &problem.candidates {
-                    output.say(&format!("  {line}"));
+                    output.warn(&format!("  {line}"));
                 }
                 say_next(&problem.next, context, output);
                 Ok(())
             }
             News::Broken { run, error } => {
                 self.at_work.remove(run);
-                output.say(&format!("{run} stopped short, and other runs go on: {error}"));
+                output.warn(&format!("{run} stopped short, and other runs go on: {error}"));
                 say_next(&[format!("milepost resume {run} --plan")], context, output);
                 Ok(())
             }
@@ -150,8 +150,10 @@ impl Teller {
                 Ok(())
             }
             other => {
-                if let Some(text) = talk(other, output) {
-                    output.say(&text);
+                match talk(other, output) {
+                    Some(text) if is_trouble(other) => output.warn(&text),
+                    Some(text) => output.say(&text),
+                    None => {}
                 }
                 Ok(())
             }
@@ -165,7 +167,7 @@ impl Teller {
             let view = self.archive.show(&run.to_string());
             let news = view.map(|view| herald.news(&view)).unwrap_or_default();
             for line in news {
-                output.say(&format!("{run}  {line}"));
+                output.show(&format!("{run}  {line}"));
             }
         }
     }
@@ -209,6 +211,14 @@ fn end(view: &RunView) -> String {
         text = format!("{text}; {error}");
     }
     text
+}
+
+/// Whether somebody should look.
+fn is_trouble(news: &News) -> bool {
+    matches!(
+        news,
+        News::Stray { .. } | News::Refused { .. } | News::NotRemoved { .. } | News::Hindered { .. }
+    )
 }
 
 /// What starts and ends nothing, in words.

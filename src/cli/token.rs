@@ -107,9 +107,9 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
 async fn create(order: TokenOrder, context: &Context) -> Result<NewToken, Failure> {
     match Reader::open(context).await? {
         Reader::Beside(client) => Ok(client.create_token(&order).await?),
-        Reader::Store { engine, .. } => Ok(engine.create_token(order)?),
+        Reader::Store { engine, .. } => Ok(engine.create_token(order).await?),
         // A server needs its first token before its first run.
-        Reader::Nothing(_) => Ok(open_to_work(context).await?.create_token(order)?),
+        Reader::Nothing(_) => Ok(open_to_work(context).await?.create_token(order).await?),
     }
 }
 
@@ -123,9 +123,9 @@ async fn list(context: &Context) -> Result<Vec<TokenView>, Failure> {
 
 async fn revoke(name: &str, context: &Context) -> Result<TokenView, Failure> {
     match Reader::open(context).await? {
-        Reader::Beside(client) => Ok(client.revoke_token(name).await?),
-        Reader::Store { engine, .. } => Ok(engine.revoke_token(name)?),
-        Reader::Nothing(_) => Ok(open_to_work(context).await?.revoke_token(name)?),
+        Reader::Beside(client) => Ok(client.revoke_token(name, &somebody()).await?),
+        Reader::Store { engine, .. } => Ok(engine.revoke_token(name, somebody()).await?),
+        Reader::Nothing(_) => Ok(open_to_work(context).await?.revoke_token(name, somebody()).await?),
     }
 }
 

@@ -1,12 +1,15 @@
 //! Outside systems: one folder each. A connector says what it is (a [`Descriptor`]), and how to
 //! make a worker from a checked step; the engine does the rest: retries, batches, checkpoints.
 
+pub mod alerts;
 pub mod aws;
 pub mod builtin;
 pub mod bus;
+mod counterpart;
 mod events;
 pub mod examine;
 pub mod http;
+pub(crate) mod listening;
 pub mod medusa;
 mod opening;
 pub mod pimcore;
@@ -22,11 +25,15 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+pub use alerts::Errand;
+pub use counterpart::Counterpart;
+pub(crate) use counterpart::STAND_IN;
 pub use examine::{Diagnosis, Health, Patient, Use};
 
 use crate::core::catalog::{Catalog, ConnectionKind, Descriptor, TriggerKind};
+use crate::core::time::Timestamp;
 use crate::core::workflow::{self, Connection, Step};
-use crate::ports::{Announcer, Clock, Keys, Marks, OwnQueue, Queue, Signals, Trigger, Worker};
+use crate::ports::{Announcer, Clock, Courier, Keys, Marks, OwnQueue, Queue, Signals, Trigger, Worker};
 
 /// What a connector is made from.
 pub struct Site<'a> {
@@ -164,7 +171,7 @@ const CONNECTIONS: &[ConnectionKind] = &[
     redis::CONNECTION,
     aws::CONNECTION,
     webhook::CONNECTION,
-    webhook::send::RECEIVER,
+    webhook::receiver::RECEIVER,
 ];
 
 /// A source that is a file of this machine.
@@ -212,6 +219,8 @@ pub fn catalog() -> Catalog {
         triggers: TRIGGERS.iter().map(|(kind, _)| *kind).collect(),
         senders: vec![webhook::CONNECTION.name, sandbox::CONNECTION.name],
         announcers: vec![pimcore::CONNECTION.name, sandbox::CONNECTION.name],
+        couriers: vec![webhook::receiver::RECEIVER.name, aws::CONNECTION.name, bus::CONNECTION.name],
+        buses: vec![aws::CONNECTION.name, bus::CONNECTION.name],
     }
 }
 
@@ -222,6 +231,24 @@ pub fn catalog() -> Catalog {
 /// What is wrong with the fields.
 pub fn key_store(kind: &str, fields: &Map<String, Value>) -> Result<Option<Arc<dyn Keys>>, BuildFault> {
     if kind == redis::CONNECTION.name { redis::keys(fields).map(Some) } else { Ok(None) }
+}
+
+/// Makes who carries alerts over a connection.
+///
+/// # Errors
+/// Every mistake that only the connector can see.
+pub fn courier(errand: &Errand<'_>) -> Result<Arc<dyn Courier>, Vec<BuildFault>> {
+    match errand.kind {
+        "receiver" => webhook::receiver::courier(errand),
+        "aws" => aws::courier(errand),
+        "embedded" => bus::courier(errand),
+        other => Err(vec![BuildFault {
+            field: None,
+            place: None,
+            message: format!("a connection of kind '{other}' carries no alerts"),
+            hint: None,
+        }]),
+    }
 }
 
 /// Makes what listens for a trigger.
@@ -269,12 +296,14 @@ pub fn build(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
 /// Examines what a workflow does over one connection. Changes nothing outside; what it finds is in the
 /// order in which it should be mended.
 pub async fn examine(patient: &Patient<'_>) -> Vec<Diagnosis> {
-    let has_stand_ins = patient.kind == sandbox::CONNECTION.name && !patient.settings.contains_key("url");
+    let has_stand_ins =
+        Counterpart::of(patient.kind) == Counterpart::StandIn && !patient.settings.contains_key("url");
     match patient.kind {
         _ if has_stand_ins => vec![Diagnosis::good("stand-ins of the engine's own process")],
         "aws" | "s3" => aws::examine(patient).await,
         "redis" => vec![redis::examine(patient.settings).await],
         "webhook" => webhook::examine(patient.settings, &patient.hooks),
+        "receiver" => vec![webhook::receiver::examine(patient.settings)],
         _ => {
             let mut found = Vec::new();
             for used in &patient.uses {
@@ -283,7 +312,6 @@ pub async fn examine(patient: &Patient<'_>) -> Vec<Diagnosis> {
                     ("medusa.upsert", _) => medusa::examine(&used.site).await,
                     ("http.request", _) => http::examine(&used.site).await,
                     ("http.upsert", _) => http::upsert::examine(&used.site).await,
-                    ("webhook.send", _) => webhook::send::examine(&used.site),
                     (_, Some(source)) => examine::file(source),
                     (_, None) => continue,
                 };
@@ -297,6 +325,21 @@ pub async fn examine(patient: &Patient<'_>) -> Vec<Diagnosis> {
             }
             found
         }
+    }
+}
+
+/// Examines what a trigger of this machine listens to; nothing for those that listen over a connection,
+/// which is examined with it.
+pub fn examine_trigger(
+    trigger: &workflow::Trigger,
+    base: &Path,
+    state: &Path,
+    now: Timestamp,
+) -> Vec<Diagnosis> {
+    match trigger.uses.as_str() {
+        "file.created" => builtin::folder::examine(&trigger.with, base, state),
+        "schedule" => vec![builtin::schedule::examine(&trigger.with, now)],
+        _ => Vec::new(),
     }
 }
 

@@ -62,19 +62,9 @@ pub(crate) fn built(builder: ClientBuilder) -> Result<Client, BuildFault> {
     })
 }
 
-/// The address of the other side as its connection gives it, without a slash at the end.
-///
-/// A sandbox connection without `url` is given one when a run starts; until then a worker can be
-/// made (so that `check` sees the rest), but it reaches nobody.
-pub(crate) fn base_url(
-    settings: &serde_json::Map<String, Value>,
-    is_sandbox: bool,
-) -> Result<String, BuildFault> {
-    let url = match super::settings::text(settings, "url")? {
-        Some(url) => url,
-        None if is_sandbox => "http://127.0.0.1:0",
-        None => return Err(BuildFault::field("url", "'url' is missing")),
-    };
+/// The address of the other side as its settings give it, without a slash at the end.
+pub(crate) fn base_url(settings: &serde_json::Map<String, Value>) -> Result<String, BuildFault> {
+    let url = super::settings::required(settings, "url")?;
     match reqwest::Url::parse(url) {
         Ok(parsed) if matches!(parsed.scheme(), "http" | "https") => Ok(url.trim_end_matches('/').to_owned()),
         _ => Err(BuildFault::field("url", "'url' must begin with http:// or https://")),

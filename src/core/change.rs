@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::alert::Alert;
 use super::claims::{KeyId, KeyRow};
+use super::deed::Deed;
 use super::event::Event;
 use super::id::{RunId, Unit};
 use super::inflow::Entrant;
@@ -63,9 +65,20 @@ pub enum Change {
     Bury(Receipt),
     /// Puts what a trigger remembers, or forgets it. Unknown ones are no error.
     Mark(Box<Mark>),
+    /// Puts an alert that is to be delivered, or was given up; `None` removes it: it was delivered.
+    Alert {
+        /// The run that it is about.
+        run: RunId,
+        /// Which alert of that run.
+        number: u64,
+        /// The alert.
+        alert: Option<Box<Alert>>,
+    },
     /// An item begins to wait for a signal. One that is kept, and counts for it, is put into its queue;
     /// else the next one will be.
     Await(Box<Awaiting>),
+    /// Appends to what people did that is about no one run.
+    Deed(Box<Deed>),
 }
 
 /// A message on an embedded queue: a reference to an item (rule R2). Content only goes with it where

@@ -11,10 +11,10 @@ use std::time::Duration;
 use super::arrival::{Request, Setback};
 use super::claiming::Claims;
 use super::id::Unit;
-use super::intake::Intakes;
 use super::outlet::{Notice, Outlets};
 use super::plan::Plan;
 use super::progress::Progress;
+use super::receiving::Receiving;
 use super::selection::Positions;
 use super::signal::Subject;
 use super::time::Timestamp;
@@ -98,7 +98,7 @@ pub struct Desk {
     pub(super) stopping: bool,
     pub(super) paused: bool,
     pub(super) outlets: Outlets,
-    pub(super) intakes: Intakes,
+    pub(super) receiving: Receiving,
     pub(super) notices: Vec<Notice>,
     pub(super) moving: usize,
     pub(super) touched: BTreeSet<Unit>,
@@ -147,7 +147,7 @@ impl Desk {
     pub fn new(plan: Arc<Plan>, limits: Limits, total: Option<u64>, fed: u64) -> Self {
         Self {
             outlets: Outlets::of(&plan),
-            intakes: Intakes::default(),
+            receiving: Receiving::default(),
             notices: Vec::new(),
             paused: false,
             plan,

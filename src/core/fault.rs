@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 const MESSAGE_BYTES_MAX: usize = 600;
 
 /// A named error with the words of whoever reported it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, thiserror::Error)]
 #[error("{name}: {message}")]
 pub struct Fault {
     /// A stable error name, for example `ValidationError` or `Timeout`; what `Catch` would match.

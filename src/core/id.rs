@@ -1,8 +1,10 @@
 //! Identities. A run ID stands alone: no other name is ever needed beside it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Crockford's base 32 in lower case: no `i`, `l`, `o`, `u`, so an ID survives being read aloud.
@@ -72,6 +74,17 @@ impl Serialize for RunId {
         } else {
             self.0.serialize(serializer)
         }
+    }
+}
+
+impl JsonSchema for RunId {
+    fn schema_name() -> Cow<'static, str> {
+        "RunId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        // The first digit holds three of the 128 bits.
+        json_schema!({ "type": "string", "pattern": "^run_[0-7][0-9a-hjkmnp-tv-z]{25}$" })
     }
 }
 

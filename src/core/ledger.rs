@@ -11,7 +11,9 @@ use super::cell::{Cell, SettleBy, SkipReason, State};
 use super::plan::PlanStep;
 
 /// What is known about an effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// A call is out; its outcome is not known yet.

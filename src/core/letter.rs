@@ -8,7 +8,8 @@ use super::plan::PlanStep;
 use super::time::Timestamp;
 
 /// Which dead letters. What is `None` lets all of them through.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct LetterFilter {
     /// Only those at this step.
     #[serde(default, skip_serializing_if = "Option::is_none")]

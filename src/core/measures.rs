@@ -2,12 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use super::run::Status;
 use super::tally::Calls;
+use super::time::Timestamp;
 
 /// Upper bounds of the histogram of commits, in seconds; above the last there is one bucket more.
 pub const COMMIT_BOUNDS: [f64; 10] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5];
 
-/// What an engine counted since it began. Everything only grows.
+/// How a run ends. One that goes on ends again.
+pub const ENDINGS: [Status; 3] = [Status::Succeeded, Status::Failed, Status::Cancelled];
+
+/// What an engine counted since it began. Everything only grows, but for what is said about now.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Measures {
     /// Commits by how long they took until they were durable, as [`COMMIT_BOUNDS`] has them.
@@ -18,8 +23,36 @@ pub struct Measures {
     pub calls: Calls,
     /// Attempts that did not succeed.
     pub setbacks: u64,
+    /// Attempts to deliver alerts, by what came of them.
+    pub alerts: AlertAttempts,
+    /// Runs that ended, by workflow and by the word for how.
+    pub ended: BTreeMap<(String, &'static str), u64>,
+    /// When something of a run was last made durable; at first when the engine began.
+    pub progressed_at: Timestamp,
+    /// How much room the file system of the state directory has left for us, in bytes, where that can be known.
+    pub free_bytes: Option<u64>,
     /// What was sent to each hook, by what came of it.
     pub received: BTreeMap<(String, Reception), u64>,
+}
+
+/// Attempts to deliver alerts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AlertAttempts {
+    /// It was taken.
+    pub delivered: u64,
+    /// It was not, and is tried again.
+    pub failed: u64,
+    /// It was not, and was given up.
+    pub given_up: u64,
+}
+
+impl AlertAttempts {
+    /// Adds more of them.
+    pub fn add(&mut self, more: Self) {
+        self.delivered += more.delivered;
+        self.failed += more.failed;
+        self.given_up += more.given_up;
+    }
 }
 
 /// What came of something that was sent to a hook.

@@ -4,8 +4,9 @@
 //! Read in this order: `workflow` (what a person wrote, checked), `plan` (the same, ready to
 //! decide on), `cell` (the state machine of one step for one unit), `progress` (all cells of one
 //! unit), `run` (the state machine of a whole run), `desk` and `decide` (what to do next), `claims`
-//! (keys), `outlet` (when a call may leave), `resume` (what a resume will do).
+//! (keys), `outlet` (when a call may leave), `resume` (what a resume will do), `alert` (what people are told).
 
+pub mod alert;
 pub mod arrival;
 pub mod breaker;
 pub mod care;
@@ -16,6 +17,7 @@ mod claiming;
 pub mod claims;
 pub mod closing;
 pub mod decide;
+pub mod deed;
 pub mod desk;
 pub mod digest;
 pub mod event;
@@ -27,7 +29,6 @@ pub mod hear;
 pub mod id;
 pub mod identity;
 pub mod inflow;
-mod intake;
 pub mod ledger;
 pub mod letter;
 pub mod limits;
@@ -39,6 +40,7 @@ pub mod outlet;
 pub mod plan;
 pub mod progress;
 pub mod queue;
+mod receiving;
 pub mod redefine;
 pub mod resume;
 pub mod retry;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What was read, in the words of the system that holds it, so that a person can find the very same
 /// content there.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Origin {
     /// How many bytes it has, as it is stored there.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use super::cell::{Facts, SkipReason, State};
 use super::change::Message;
 use super::digest;
+use super::event::{Event, RunEvent};
 use super::id::RunId;
 use super::plan::Track;
 use super::progress::Progress;
@@ -25,8 +26,12 @@ use super::version::Version;
 /// How long a signal is kept when nothing is said: as long as idempotency keys, the longest
 /// redelivery of those who send them.
 pub const KEEP: Duration = Duration::from_hours(14 * 24);
+/// The longest that a signal is kept: nobody means a thousand years.
+pub const KEEP_MAX: Duration = Duration::from_hours(3_650 * 24);
 /// How long an item waits when the step does not say.
 pub const TIMEOUT: Duration = Duration::from_hours(1);
+/// What the queues of messages for waiting steps begin with.
+const QUEUE: &str = "signal.wait/";
 /// Longest name, key or ID, in bytes.
 const TEXT_BYTES_MAX: usize = 512;
 /// Longest payload as JSON, in bytes: it is kept with every item that it wakes.
@@ -52,6 +57,9 @@ pub struct Signal {
     /// What else the sender says.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub payload: Value,
+    /// Which person sent it; `None`: a system, and the ID says which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// Kept until then, for those who begin to wait later. Not after `at`: what can be asked for again
     /// is not kept.
     pub until: Timestamp,
@@ -176,6 +184,19 @@ impl Signal {
         (message, Carried { key, version, content: Arc::new(content) })
     }
 
+    /// What is told of it in the run of an item that it wakes: that a person did that. What systems tell is
+    /// only in the record of the item.
+    pub fn told(&self, awaiting: &Awaiting) -> Option<Event> {
+        let what = RunEvent::Signalled {
+            step: awaiting.queue.strip_prefix(QUEUE).unwrap_or_default().to_owned(),
+            item: awaiting.item,
+            signal: self.name.clone(),
+            id: self.id.clone(),
+            by: self.by.clone()?,
+        };
+        Some(Event { at: self.at, what })
+    }
+
     /// The signal that a message carries.
     pub fn carried(carried: Option<&Carried>) -> Option<Self> {
         serde_json::from_value((*carried?.content).clone()).ok()
@@ -203,6 +224,9 @@ impl Signal {
             if text.is_empty() || text.len() > TEXT_BYTES_MAX {
                 return Some(format!("a signal's {what} has 1 to {TEXT_BYTES_MAX} bytes"));
             }
+        }
+        if self.until > self.at.after(KEEP_MAX) {
+            return Some(format!("a signal is kept for at most {} days", KEEP_MAX.as_secs() / 86_400));
         }
         let is_long = self.payload.to_string().len() > PAYLOAD_BYTES_MAX;
         is_long.then(|| format!("a signal's payload has at most {PAYLOAD_BYTES_MAX} bytes as JSON"))
@@ -238,7 +262,7 @@ impl Subject {
 
 /// The queue of the engine's own that messages for a waiting step lie in.
 pub fn queue(step: &str) -> String {
-    format!("signal.wait/{step}")
+    format!("{QUEUE}{step}")
 }
 
 /// Since when a signal counts for a unit at this progress; `None`: it had no effect.
@@ -280,6 +304,7 @@ mod tests {
             version: None,
             workflow: None,
             payload: Value::Null,
+            by: None,
             until: Timestamp(30),
         }
     }

@@ -1,25 +1,34 @@
 //! What is done: the paths that are not only read.
 
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::gate::{Caller, Way};
 use super::{Service, problem, reads};
 use crate::core::id::RunId;
 use crate::core::run::Status;
 use crate::view::{
-    Acted, Admitted, Order, Problem, ProblemKind, QueueView, ResumeOrder, StartOrder, TokenOrder,
-    UnholdOrder, code,
+    Acted, Admitted, Examination, Order, Problem, ProblemKind, QueueView, ResumeOrder, StartOrder,
+    TokenOrder, UnholdOrder, code,
 };
 
 /// The header whose value starts a run once.
 const START_KEY: &str = "idempotency-key";
 /// Longest start key: it is a key of the store.
 const START_KEY_MAX: usize = 200;
+
+/// Who takes a token away: what is deleted has no body to say it in.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Revoking {
+    #[serde(default)]
+    by: String,
+}
 
 type Sent<T> = Result<Json<T>, JsonRejection>;
 
@@ -131,29 +140,62 @@ pub(super) async fn workflows(State(service): State<Service>) -> Response {
     answer(reads::waiting(move || service.operator.workflows()).await)
 }
 
-pub(super) async fn examine(State(service): State<Service>, Path(workflow): Path<String>) -> Response {
-    answer(service.operator.examine(workflow).await)
+pub(super) async fn examine(
+    State(service): State<Service>,
+    Extension(caller): Extension<Caller>,
+    Path(workflow): Path<String>,
+) -> Response {
+    answer(examined(&service, &caller, workflow).await)
+}
+
+/// Looks at what a workflow names outside, in the name of whoever asks.
+pub(super) async fn examined(
+    service: &Service,
+    caller: &Caller,
+    workflow: String,
+) -> Result<Examination, Problem> {
+    service.operator.examine(workflow, caller.named(String::new())).await
 }
 
 pub(super) async fn tokens(State(service): State<Service>) -> Response {
     answer(service.operator.tokens())
 }
 
-pub(super) async fn create_token(State(service): State<Service>, order: Sent<TokenOrder>) -> Response {
+pub(super) async fn create_token(
+    State(service): State<Service>,
+    Extension(caller): Extension<Caller>,
+    order: Sent<TokenOrder>,
+) -> Response {
     answer(match read(order) {
-        Ok(order) => service.operator.create_token(order).await,
+        Ok(order) => {
+            let order = TokenOrder { by: caller.named(order.by), ..order };
+            service.operator.create_token(order).await
+        }
         Err(problem) => Err(problem),
     })
 }
 
-pub(super) async fn revoke_token(State(service): State<Service>, Path(name): Path<String>) -> Response {
-    answer(service.operator.revoke_token(name).await)
+pub(super) async fn revoke_token(
+    State(service): State<Service>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+    asked: Result<Query<Revoking>, QueryRejection>,
+) -> Response {
+    answer(match asked {
+        Ok(Query(Revoking { by })) => service.operator.revoke_token(name, caller.named(by)).await,
+        Err(rejection) => Err(Problem::new(ProblemKind::Invalid, code::API_QUERY, rejection.body_text())),
+    })
 }
 
 fn start_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get(START_KEY) else { return Ok(None) };
     match value.to_str() {
-        Ok(key) if (1..=START_KEY_MAX).contains(&key.len()) => Ok(Some(key.to_owned())),
+        Ok(key)
+            if (1..=START_KEY_MAX).contains(&key.len())
+                && key.bytes().all(|byte| byte.is_ascii_graphic()) =>
+        {
+            Ok(Some(key.to_owned()))
+        }
         _ => {
             let detail = format!("an Idempotency-Key has 1 to {START_KEY_MAX} visible letters");
             Err(Problem::new(ProblemKind::Invalid, code::API_QUERY, detail))
@@ -162,9 +204,14 @@ fn start_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 }
 
 pub(super) fn read<T>(sent: Sent<T>) -> Result<T, Problem> {
-    let invalid =
-        |rejection: JsonRejection| Problem::new(ProblemKind::Invalid, code::API_BODY, rejection.body_text());
-    sent.map(|Json(value)| value).map_err(invalid)
+    sent.map(|Json(value)| value).map_err(|rejection| {
+        let code = match &rejection {
+            JsonRejection::JsonDataError(_) => code::API_BODY,
+            JsonRejection::MissingJsonContentType(_) => code::API_KIND,
+            _ => code::API_JSON,
+        };
+        Problem::new(ProblemKind::Invalid, code, rejection.body_text())
+    })
 }
 
 /// 202 while it waits for its turn; 200 when it goes on, or was there before.

@@ -2,36 +2,42 @@
 
 use std::path::PathBuf;
 
-use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Service, problem};
+use super::gate::Caller;
+use super::{Service, acts, problem};
 use crate::view::{Problem, ProblemKind, code};
 
 /// Where a backup goes.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BackupRequest {
     /// An absolute path on the machine of the engine.
     pub file: PathBuf,
+    /// Who asks.
+    #[serde(default)]
+    pub by: String,
 }
 
 pub(super) async fn backup(
     State(service): State<Service>,
+    Extension(caller): Extension<Caller>,
     request: Result<Json<BackupRequest>, JsonRejection>,
 ) -> Response {
     let invalid = |detail: String| Problem::new(ProblemKind::Invalid, code::API_QUERY, detail);
-    let request = match request {
-        Ok(Json(request)) => request,
-        Err(rejection) => return problem::response(&invalid(rejection.body_text())),
+    let request = match acts::read(request) {
+        Ok(request) => request,
+        Err(problem) => return problem::response(&problem),
     };
     if !request.file.is_absolute() {
         return problem::response(&invalid("the path of a backup has to be absolute".to_owned()));
     }
-    match service.operator.backup(request.file).await {
+    match service.operator.backup(request.file, caller.named(request.by)).await {
         Ok(backup) => Json(backup).into_response(),
         Err(problem) => problem::response(&problem),
     }

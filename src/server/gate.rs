@@ -108,10 +108,13 @@ impl Caller {
 
 /// Lets a request in, with its caller and its whole body, or answers why not.
 pub(super) async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
-    if gate.access == Access::Proof {
-        return next.run(request).await;
-    }
     let (mut parts, body) = request.into_parts();
+    if let Err(problem) = readable(parts.uri.path()) {
+        return (gate.manner.refuse)(&parts, &Refusal::NotEnough(problem));
+    }
+    if gate.access == Access::Proof {
+        return next.run(Request::from_parts(parts, body)).await;
+    }
     match gate.admit(&parts, body).await {
         Ok((caller, body)) => {
             parts.extensions.insert(caller);
@@ -162,15 +165,15 @@ fn admitted(
     if way == Way::Socket || matches!(access, Access::Open | Access::Proof) {
         return Ok(None);
     }
-    if access == Access::Local {
-        let detail = "this is only done over the socket in the state directory";
-        return Err(Refusal::NotEnough(Problem::new(ProblemKind::Forbidden, code::SCOPE, detail)));
-    }
     let Some(text) = presented(headers) else {
         let may_look = access == Access::Read && service.anonymous == Anonymous::Reads;
         return if may_look && names_this_machine(headers) { Ok(None) } else { Err(Refusal::Unknown) };
     };
     let token = service.operator.token(&text).ok_or(Refusal::Unknown)?;
+    if access == Access::Local {
+        let detail = "this is only done over the socket in the state directory";
+        return Err(Refusal::NotEnough(Problem::new(ProblemKind::Forbidden, code::SCOPE, detail)));
+    }
     if access == Access::Operate && token.scope < Scope::Operate {
         let detail = format!("the token '{}' is good for looking, not for acting", token.name);
         return Err(Refusal::NotEnough(Problem::new(ProblemKind::Forbidden, code::SCOPE, detail)));
@@ -198,6 +201,33 @@ fn presented(headers: &HeaderMap) -> Option<String> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| value.to_owned())
+}
+
+/// What is named in a path is text: a name that is none is nobody's.
+fn readable(path: &str) -> Result<(), Problem> {
+    let mut bytes = path.bytes();
+    let digit = |byte: Option<u8>| char::from(byte.unwrap_or_default()).to_digit(16);
+    let mut text = Vec::with_capacity(path.len());
+    while let Some(byte) = bytes.next() {
+        let escaped = (byte == b'%').then(|| Some(digit(bytes.next())? << 4 | digit(bytes.next())?));
+        match escaped {
+            None => text.push(byte),
+            Some(Some(byte)) => text.push(u8::try_from(byte).unwrap_or_default()),
+            Some(None) => return Err(unreadable()),
+        }
+    }
+    match String::from_utf8(text) {
+        Ok(text) if !text.contains('\0') => Ok(()),
+        _ => Err(unreadable()),
+    }
+}
+
+fn unreadable() -> Problem {
+    Problem::new(
+        ProblemKind::Invalid,
+        code::API_PATH,
+        "a path is text in UTF-8, with %XX for what it has no letter for",
+    )
 }
 
 fn changes(method: &Method) -> bool {
@@ -231,7 +261,7 @@ fn from_here(headers: &HeaderMap, manner: &Manner) -> Result<(), Problem> {
     let is_fit = text(header::CONTENT_TYPE).is_some_and(|kind| kind.starts_with(manner.sent));
     if (has_body || headers.contains_key(header::CONTENT_TYPE)) && !is_fit {
         let detail = format!("what is sent here is content-type: {}", manner.sent);
-        return Err(Problem::new(ProblemKind::Invalid, code::API_BODY, detail));
+        return Err(Problem::new(ProblemKind::Invalid, code::API_KIND, detail));
     }
     Ok(())
 }

@@ -7,24 +7,43 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::{Service, problem, reads};
-use crate::core::measures::{COMMIT_BOUNDS, Measures};
+use crate::core::measures::{COMMIT_BOUNDS, ENDINGS, Measures};
 use crate::view::{Archive, ItemCounts, Problem, QueueView, RunFilter};
 
 /// The content type of the Prometheus text format, version 0.0.4.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// How the server stands.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Standing {
+    /// `up` or `ready`.
+    status: &'static str,
+    /// What whoever runs it should know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'static str>,
+}
+
+/// Said while what is listened to is not what the files say.
+const OUTDATED: &str = "the triggers or hooks of a workflow file were changed: they count after a restart";
+/// Milliseconds in a second.
+const MILLIS: u64 = 1_000;
+
 /// The process is up: it answers. Says nothing about the store, so that a slow disk gets nobody killed.
 pub(super) async fn up() -> Response {
-    Json(json!({ "status": "up" })).into_response()
+    Json(Standing { status: "up", detail: None }).into_response()
 }
 
 /// Writes become durable, and what was unfinished when the server began is in line.
 pub(super) async fn ready(State(service): State<Service>) -> Response {
     match service.operator.ready().await {
-        Ok(()) => Json(json!({ "status": "ready" })).into_response(),
+        Ok(()) => {
+            let detail = service.operator.is_outdated().then_some(OUTDATED);
+            Json(Standing { status: "ready", detail }).into_response()
+        }
         Err(problem) => problem::answer(StatusCode::SERVICE_UNAVAILABLE, &problem),
     }
 }
@@ -64,7 +83,11 @@ fn escaped(value: &str) -> String {
 
 fn exposition(archive: &Archive, measures: &Measures, queue: Option<&QueueView>) -> Result<String, Problem> {
     let mut text = String::new();
+    Family::begin(&mut text, "milepost_build_info", "gauge", "Which Milepost this is; always 1.")
+        .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
     records(archive, &mut text)?;
+    held(archive, &mut text)?;
+    ended(measures, queue, &mut text);
     counted(measures, &mut text);
     if let Some(queue) = queue {
         let mut family = Family::begin(
@@ -91,8 +114,10 @@ fn records(archive: &Archive, text: &mut String) -> Result<(), Problem> {
     let list = archive.runs(&RunFilter::default())?;
     let mut runs: BTreeMap<(&str, &str), u64> = BTreeMap::new();
     let mut items: BTreeMap<&str, Vec<ItemCounts>> = BTreeMap::new();
+    let mut dead_letters: BTreeMap<&str, u64> = BTreeMap::new();
     let mut in_doubt = 0;
     for run in &list.runs {
+        *dead_letters.entry(&run.workflow).or_default() += run.items.dead_lettered;
         *runs.entry((&run.workflow, run.status.word())).or_default() += 1;
         in_doubt += run.items.in_doubt;
         if !run.status.is_ended() {
@@ -112,9 +137,50 @@ fn records(archive: &Archive, text: &mut String) -> Result<(), Problem> {
             family.sample(&[("workflow", workflow), ("state", state)], count);
         }
     }
+    let (waiting, given_up): (Vec<_>, Vec<_>) =
+        archive.alerts(None)?.into_iter().partition(|alert| alert.next.is_some());
+    let help = "Alerts that are to be delivered, and those that were given up and are kept.";
+    let mut family = Family::begin(text, "milepost_alerts", "gauge", help);
+    family.sample(&[("state", "waiting")], waiting.len());
+    family.sample(&[("state", "given_up")], given_up.len());
+    let help = "Items of all runs in the records that were given up, by workflow.";
+    let mut family = Family::begin(text, "milepost_dead_letters", "gauge", help);
+    for (workflow, count) in dead_letters {
+        family.sample(&[("workflow", workflow)], count);
+    }
     Family::begin(text, "milepost_items_in_doubt", "gauge", "Items of all runs with an effect in doubt.")
         .sample(&[], in_doubt);
     Ok(())
+}
+
+/// Runs that make no calls over a connection, because it does not answer.
+fn held(archive: &Archive, text: &mut String) -> Result<(), Problem> {
+    let mut runs: BTreeMap<(String, String), u64> = BTreeMap::new();
+    for connection in archive.held_connections()? {
+        *runs.entry((connection.workflow, connection.hold.connection)).or_default() += 1;
+    }
+    let help = "Runs that pause because a connection does not answer, by workflow and connection.";
+    let mut family = Family::begin(text, "milepost_runs_held", "gauge", help);
+    for ((workflow, connection), count) in runs {
+        family.sample(&[("workflow", &workflow), ("connection", &connection)], count);
+    }
+    Ok(())
+}
+
+/// Runs that ended. Workflows that are served are counted from 0 on: an increase from nothing at all is
+/// none to Prometheus.
+fn ended(measures: &Measures, queue: Option<&QueueView>, text: &mut String) {
+    let lanes = queue.iter().flat_map(|queue| &queue.workflows);
+    let mut ended: BTreeMap<(&str, &str), u64> =
+        lanes.flat_map(|lane| ENDINGS.map(|status| ((lane.workflow.as_str(), status.word()), 0))).collect();
+    for ((workflow, status), count) in &measures.ended {
+        ended.insert((workflow, status), *count);
+    }
+    let help = "Runs that ended since the start, by workflow and status; one that goes on ends again.";
+    let mut family = Family::begin(text, "milepost_runs_ended_total", "counter", help);
+    for ((workflow, status), count) in ended {
+        family.sample(&[("workflow", workflow), ("status", status)], count);
+    }
 }
 
 /// How many stand in one state.
@@ -165,6 +231,21 @@ fn counted(measures: &Measures, text: &mut String) {
     );
     for ((hook, reception), count) in &measures.received {
         family.sample(&[("hook", hook), ("outcome", reception.word())], count);
+    }
+    let help = "Attempts to deliver alerts since the start, by what came of them.";
+    let mut family = Family::begin(text, "milepost_alert_attempts_total", "counter", help);
+    let alerts = measures.alerts;
+    for (outcome, count) in
+        [("delivered", alerts.delivered), ("failed", alerts.failed), ("given_up", alerts.given_up)]
+    {
+        family.sample(&[("outcome", outcome)], count);
+    }
+    let help = "When something of a run was last made durable, or the engine began; in seconds since 1970.";
+    Family::begin(text, "milepost_last_progress_timestamp_seconds", "gauge", help)
+        .sample(&[], measures.progressed_at.0 / MILLIS);
+    if let Some(free) = measures.free_bytes {
+        let help = "Room that the file system of the state directory has left.";
+        Family::begin(text, "milepost_state_free_bytes", "gauge", help).sample(&[], free);
     }
     let name = "milepost_commit_duration_seconds";
     let help = "How long commits took until they were durable.";

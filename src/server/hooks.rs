@@ -22,8 +22,8 @@ pub struct HookPlace {
     pub hook: String,
     /// Longest body that it takes, in bytes.
     pub body_max: usize,
-    /// One of the few.
-    pub permit: OwnedSemaphorePermit,
+    /// One of the few of this hook, and one of the few of all.
+    pub permits: [OwnedSemaphorePermit; 2],
 }
 
 pub(super) async fn deliver(

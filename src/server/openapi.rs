@@ -1,10 +1,29 @@
-//! The OpenAPI document, made from the table of the routes.
+//! The OpenAPI document, made from the table of the routes and from the types that are sent and answered.
 
 use axum::Json;
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::gate::Access;
-use super::routes::{ROUTES, Route};
+use super::problem::Document;
+use super::routes::{Answer, ROUTES, Route};
+
+/// Where the document keeps the forms that have a name.
+const SCHEMAS: &str = "/components/schemas";
+
+/// The form of something that is sent or answered.
+pub(super) type Form = fn(&mut SchemaGenerator) -> Schema;
+
+/// The form of a type, by its name where it has one.
+pub(super) fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+/// The form of a type whose members are the names of a query.
+pub(super) fn query_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    T::json_schema(generator)
+}
 
 /// The document.
 pub(super) async fn document() -> Json<Value> {
@@ -12,43 +31,75 @@ pub(super) async fn document() -> Json<Value> {
 }
 
 pub(super) fn made() -> Value {
+    let mut forms = Forms::new();
     let mut paths = Map::new();
     for route in ROUTES {
         let path = paths.entry(route.path).or_insert_with(|| json!({}));
-        path[route.method] = operation(route);
+        path[route.method] = operation(route, &mut forms);
     }
-    json!({
+    let mut document = json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Milepost",
             "version": env!("CARGO_PKG_VERSION"),
             "description": "A run is named by its ID, a unique beginning of it, @latest or @failed. Errors are \
-                            problem documents (RFC 9457) with a stable code.",
+                            problem documents (RFC 9457) with a stable code; a path that does not have a method \
+                            answers 405 and names those that it has.",
         },
         "paths": paths,
         "components": {
             "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
-            "schemas": schemas(),
+            "schemas": forms.named(),
         },
-    })
+    });
+    bound(&mut document);
+    document
 }
 
-fn operation(route: &Route) -> Value {
-    let names = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-    let in_path = names
-        .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }));
-    let in_query = route
-        .query
-        .iter()
-        .map(|(name, kind)| json!({ "name": name, "in": "query", "schema": { "type": kind } }));
-    let mut parameters: Vec<Value> = in_path.chain(in_query).collect();
-    if route.body == Some("StartOrder") {
-        parameters.push(json!({ "name": "Idempotency-Key", "in": "header", "schema": { "type": "string" } }));
+/// Says of every whole number of 64 bits where they end: its format alone says that to nobody.
+fn bound(part: &mut Value) {
+    match part {
+        Value::Object(members) => {
+            let is_long = members.get("format").is_some_and(|format| format == "uint64" || format == "uint");
+            if is_long && !members.contains_key("maximum") {
+                members.insert("maximum".to_owned(), Value::from(u64::MAX));
+            }
+            members.values_mut().for_each(bound);
+        }
+        Value::Array(parts) => parts.iter_mut().for_each(bound),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
+}
+
+/// The forms that are named so far. What is sent may leave out what is not required; what is answered says
+/// everything that it has.
+struct Forms {
+    sent: SchemaGenerator,
+    answered: SchemaGenerator,
+}
+
+impl Forms {
+    fn new() -> Self {
+        let at = |settings: &mut SchemaSettings| settings.definitions_path = SCHEMAS.into();
+        let settings = || SchemaSettings::draft2020_12().with(at);
+        Self {
+            sent: settings().for_deserialize().into_generator(),
+            answered: settings().for_serialize().into_generator(),
+        }
+    }
+
+    fn named(mut self) -> Value {
+        let mut all = self.sent.take_definitions(true);
+        all.extend(self.answered.take_definitions(true));
+        Value::Object(all)
+    }
+}
+
+fn operation(route: &Route, forms: &mut Forms) -> Value {
     let mut operation = json!({
         "summary": route.about,
-        "parameters": parameters,
-        "responses": responses(route),
+        "parameters": parameters(route, forms),
+        "responses": responses(route, forms),
         "security": match route.access {
             Access::Open | Access::Proof => json!([]),
             Access::Read | Access::Operate | Access::Local => json!([{ "token": [] }]),
@@ -56,172 +107,110 @@ fn operation(route: &Route) -> Value {
         "x-access": format!("{:?}", route.access).to_lowercase(),
     });
     if let Some(body) = route.body {
-        operation["requestBody"] = json!({
-            "required": true,
-            "content": { "application/json": { "schema": reference(body) } },
-        });
+        let schema = body(&mut forms.sent);
+        operation["requestBody"] =
+            json!({ "required": true, "content": { "application/json": { "schema": schema } } });
     }
     operation
 }
 
-fn responses(route: &Route) -> Value {
-    let success = match route.answer {
-        "" => json!({ "204": { "description": "Done" } }),
-        kind if kind.contains('/') => {
-            let schema = if kind == "application/json" { json!({}) } else { json!({ "type": "string" }) };
-            json!({ "200": { "description": "Done", "content": { kind: { "schema": schema } } } })
-        }
-        name => {
-            let content = json!({ "application/json": { "schema": reference(name) } });
-            json!({
-                "200": { "description": "Done", "content": content },
-                "202": { "description": "Recorded; it begins when there is room for it", "content": content },
-            })
-        }
-    };
-    let mut all = success.as_object().cloned().unwrap_or_default();
-    if route.answer != "Admitted" {
-        all.remove("202");
+fn parameters(route: &Route, forms: &mut Forms) -> Vec<Value> {
+    let in_path = names_in(route.path)
+        .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": in_path(name) }));
+    let mut all: Vec<Value> = in_path.collect();
+    if let Some(query) = route.query {
+        let form = query(&mut forms.sent).to_value();
+        let members = form["properties"].as_object().cloned().unwrap_or_default();
+        all.extend(members.into_iter().map(|(name, schema)| in_query(&name, said(schema))));
     }
-    let problem = json!({
-        "description": "Why not",
-        "content": { "application/problem+json": { "schema": reference("Problem") } },
-    });
-    all.insert("default".to_owned(), problem);
-    Value::Object(all)
-}
-
-fn reference(name: &str) -> Value {
-    json!({ "$ref": format!("#/components/schemas/{name}") })
-}
-
-/// An object with these members, of which these must be there, and no others.
-fn closed(required: &[&str], members: &Value) -> Value {
-    json!({ "type": "object", "required": required, "properties": members, "additionalProperties": false })
-}
-
-fn text() -> Value {
-    json!({ "type": "string" })
-}
-
-fn texts() -> Value {
-    json!({ "type": "array", "items": text() })
-}
-
-fn maybe() -> Value {
-    json!({ "type": ["string", "null"] })
-}
-
-fn status() -> Value {
-    json!({ "enum": [
-        "queued", "running", "waiting", "paused", "interrupted", "succeeded", "failed", "cancelled",
-    ] })
-}
-
-/// Everything that is sent and answered under a name.
-fn schemas() -> Value {
-    let mut all = sent();
-    if let (Value::Object(all), Value::Object(answered)) = (&mut all, answered()) {
-        all.extend(answered);
+    if let Some(header) = &route.header {
+        let schema = json!({ "type": "string", "pattern": header.pattern });
+        let (name, about) = (header.name, header.about);
+        all.push(json!({ "name": name, "in": "header", "description": about, "schema": schema }));
     }
     all
 }
 
-fn sent() -> Value {
-    let (text, texts, maybe, flag) = (text(), texts(), maybe(), json!({ "type": "boolean" }));
-    let letters = json!({ "type": "object" });
-    json!({
-        "StartOrder": closed(&[], &json!({
-            "workflow": maybe, "file": maybe, "profile": maybe, "by": text,
-            "input": { "type": "object", "additionalProperties": { "type": ["string", "number", "boolean"] } },
-        })),
-        "ResumeOrder": closed(&[], &json!({
-            "expect": maybe, "by": text,
-            "terms": { "type": "object", "properties": {
-                "items": texts, "letters": letters,
-                "definition": { "enum": ["stored", "current"] },
-                "accept": { "enum": ["replaced", "moved", null] },
-            } },
-        })),
-        "Order": { "oneOf": [
-            order("cancel", &[], json!({})),
-            order("pause", &[], json!({})),
-            order("unpause", &[], json!({})),
-            order("close", &[], json!({})),
-            order("settle", &["done"], json!({
-                "items": texts, "step": maybe, "done": flag, "facts": { "type": "object" },
-            })),
-            order("drop", &[], json!({ "items": texts, "letters": letters, "reason": maybe })),
-        ] },
-        "UnholdOrder": closed(&["what"], &json!({ "by": text, "what": { "oneOf": [
-            { "const": "all" },
-            closed(&["run"], &json!({ "run": text })),
-            closed(&["workflow"], &json!({ "workflow": text })),
-        ] } })),
-        "Sent": closed(&["signal", "key", "id"], &json!({
-            "signal": text, "key": text, "id": text, "workflow": maybe, "version": maybe, "payload": {},
-            "keep": { "type": ["integer", "null"], "minimum": 0 },
-        })),
-        "BackupRequest": closed(&["file"], &json!({ "file": text })),
-        "TokenOrder": closed(&["name", "scope"], &json!({
-            "name": text, "scope": { "enum": ["read", "operate"] }, "by": text,
-        })),
-        "Presented": closed(&["token"], &json!({ "token": text })),
-    })
+/// The form of what varies in a path.
+fn in_path(name: &str) -> Value {
+    match name {
+        "run" => {
+            json!({ "type": "string", "pattern": "^(@latest|@failed|(run_)?[0-9a-hjkmnp-tv-z]{1,26})$" })
+        }
+        _ => json!({ "type": "string", "minLength": 1 }),
+    }
 }
 
-/// One action, with who asks for it.
-fn order(action: &str, required: &[&str], mut members: Value) -> Value {
-    members["action"] = json!({ "const": action });
-    members["by"] = text();
-    closed(&[&["action", "by"], required].concat(), &members)
+/// A member of a query; one that is JSON says so.
+fn in_query(name: &str, mut schema: Value) -> Value {
+    let kind = schema.as_object_mut().and_then(|schema| schema.remove("contentMediaType"));
+    match kind.as_ref().and_then(Value::as_str) {
+        Some(kind) => json!({ "name": name, "in": "query", "content": { kind: { "schema": schema } } }),
+        None => json!({ "name": name, "in": "query", "schema": schema }),
+    }
 }
 
-fn answered() -> Value {
-    let (text, texts, maybe, status) = (text(), texts(), maybe(), status());
-    let (flag, number) = (json!({ "type": "boolean" }), json!({ "type": "integer", "minimum": 0 }));
-    let objects = json!({ "type": "array", "items": { "type": "object" } });
-    json!({
-        "Problem": {
-            "type": "object",
-            "required": ["title", "status", "kind", "code", "detail"],
-            "properties": { "title": text, "status": number, "kind": text, "code": text, "detail": text,
-                            "candidates": texts, "next": texts },
-        },
-        "Admitted": {
-            "type": "object", "required": ["run", "status", "started"],
-            "properties": { "run": text, "status": status, "started": flag, "next": texts },
-        },
-        "Acted": {
-            "type": "object", "required": ["run", "status", "message"],
-            "properties": { "run": text, "status": status, "message": text, "next": texts },
-        },
-        "Signalled": {
-            "type": "object", "required": ["signal", "key", "id", "known", "woke", "too_old_for", "kept_until"],
-            "properties": { "signal": text, "key": text, "id": text, "known": flag, "woke": number,
-                            "too_old_for": number, "kept_until": text },
-        },
-        "Delivered": {
-            "type": "object", "required": ["hook", "signalled"],
-            "properties": { "hook": text, "signalled": {
-                "oneOf": [{ "type": "null" }, reference("Signalled")],
-            } },
-        },
-        "QueueView": {
-            "type": "object", "required": ["paused", "waiting", "waiting_max", "workflows"],
-            "properties": { "paused": flag, "waiting": number, "waiting_max": number, "workflows": objects },
-        },
-        "Examination": {
-            "type": "object", "required": ["at", "connections"],
-            "properties": { "at": text, "connections": objects },
-        },
-        "RunList": {
-            "type": "object", "required": ["runs", "total"],
-            "properties": { "runs": objects, "total": number, "next": maybe },
-        },
-        "RunView": {
-            "type": "object", "required": ["run", "workflow", "status", "items", "steps", "next"],
-            "properties": { "run": text, "workflow": text, "status": status, "next": texts },
-        },
-    })
+/// The names of what varies in a path.
+fn names_in(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+}
+
+/// The form of what may be left out, once it is there: a query has no word for nothing.
+fn said(mut schema: Value) -> Value {
+    if let Some(Value::Array(kinds)) = schema.get_mut("type") {
+        kinds.retain(|kind| kind != "null");
+    }
+    if let Some(Value::Array(forms)) = schema.get_mut("anyOf") {
+        forms.retain(|form| form["type"] != "null");
+    }
+    schema
+}
+
+fn responses(route: &Route, forms: &mut Forms) -> Value {
+    let mut all = Map::new();
+    let mut done = |status: &str, about: &str, kind: &str, schema: Value| {
+        let content = json!({ kind: { "schema": schema } });
+        all.insert(status.to_owned(), json!({ "description": about, "content": content }));
+    };
+    let json = "application/json";
+    match route.answer {
+        Answer::Nothing => drop(all.insert("204".to_owned(), json!({ "description": "Done" }))),
+        Answer::Text(kind) => done("200", "Done", kind, json!({ "type": "string" })),
+        Answer::Json(form) => done("200", "Done", json, form(&mut forms.answered).to_value()),
+        Answer::Begun(form) => {
+            let schema = form(&mut forms.answered).to_value();
+            done("200", "It goes on, or was there before", json, schema.clone());
+            done("202", "Recorded; it begins when there is room for it", json, schema);
+        }
+    }
+    let problem = of::<Document>(&mut forms.answered).to_value();
+    for (status, about) in refusals(route) {
+        let content = json!({ "application/problem+json": { "schema": problem } });
+        all.insert(status.to_string(), json!({ "description": about, "content": content }));
+    }
+    Value::Object(all)
+}
+
+/// Why a path may not do what it is asked, by status.
+fn refusals(route: &Route) -> Vec<(u16, &'static str)> {
+    let varies = names_in(route.path).next().is_some();
+    let acts = route.method != "get";
+    let is_known = !matches!(route.access, Access::Open | Access::Proof);
+    let is_proven = route.access == Access::Proof;
+    let all = [
+        (true, 400, "The path, the query or the body cannot be read, or does not fit"),
+        (is_known || is_proven || route.body.is_some(), 401, "Nobody knows who asks"),
+        (is_known || acts, 403, "Whoever asks may not, or a page of another site asks"),
+        (varies || is_known, 404, "There is nothing of this name"),
+        (true, 405, "The path does not have this method; those that it has are in the header Allow"),
+        (true, 408, "The body came too slowly"),
+        (is_known, 409, "It does not fit the present state"),
+        (true, 413, "The body is too large"),
+        (acts, 415, "What is sent is not the content type that the path takes"),
+        (route.body.is_some(), 422, "The body is JSON, and not of the form that the path takes"),
+        (is_proven, 429, "Too much is being sent to this hook: again after Retry-After"),
+        (true, 500, "A defect, or a failing disk"),
+        (true, 503, "Not now: again after Retry-After"),
+    ];
+    all.into_iter().filter(|(applies, ..)| *applies).map(|(_, status, about)| (status, about)).collect()
 }

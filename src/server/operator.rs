@@ -45,7 +45,7 @@ pub trait Operator: Send + Sync {
     }
 
     /// Takes a backup to a file of this machine.
-    async fn backup(&self, file: PathBuf) -> Result<Backup, Problem>;
+    async fn backup(&self, file: PathBuf, by: String) -> Result<Backup, Problem>;
 
     /// Records a run, under a key once. When it returns, that is durable.
     async fn start(&self, _order: StartOrder, _key: Option<String>, _way: Way) -> Result<Admitted, Problem> {
@@ -73,8 +73,13 @@ pub trait Operator: Send + Sync {
     }
 
     /// Looks at what a workflow that is served names outside. Changes nothing there.
-    async fn examine(&self, _workflow: String) -> Result<Examination, Problem> {
+    async fn examine(&self, _workflow: String, _by: String) -> Result<Examination, Problem> {
         Err(no_server())
+    }
+
+    /// Whether a workflow file was changed in what takes a restart.
+    fn is_outdated(&self) -> bool {
+        false
     }
 
     /// Whether writes become durable, and what was unfinished before goes on.
@@ -98,7 +103,7 @@ pub trait Operator: Send + Sync {
     }
 
     /// Takes a token away.
-    async fn revoke_token(&self, _name: String) -> Result<TokenView, Problem> {
+    async fn revoke_token(&self, _name: String, _by: String) -> Result<TokenView, Problem> {
         Err(no_server())
     }
 

@@ -5,12 +5,14 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use super::{Service, problem};
 use crate::view::{
-    Archive, EffectFilter, ItemFilter, LetterQuery, Problem, ProblemKind, ResumeTerms, RunFilter, code,
+    Archive, DeedFilter, EffectFilter, ItemFilter, LetterQuery, Problem, ProblemKind, ResumeTerms, RunFilter,
+    code,
 };
 
 /// Reads at once: enough that a few long ones do not hold up the short ones.
@@ -22,28 +24,33 @@ const CAUSES_DEFAULT: usize = 20;
 
 type Asked<T> = Result<Query<T>, QueryRejection>;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EventsQuery {
     from: Option<u64>,
     limit: Option<usize>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CausesQuery {
     limit: Option<usize>,
 }
 
 /// The terms are JSON: they hold lists, which a query has no form for.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PlanQuery {
+    #[schemars(with = "ResumeTerms", extend("contentMediaType" = "application/json"))]
     terms: Option<String>,
 }
 
 pub(super) async fn runs(State(service): State<Service>, query: Asked<RunFilter>) -> Response {
     asked(service, query, |archive, filter| archive.runs(&filter)).await
+}
+
+pub(super) async fn deeds(State(service): State<Service>, query: Asked<DeedFilter>) -> Response {
+    asked(service, query, |archive, filter| archive.deeds(&filter)).await
 }
 
 pub(super) async fn show(State(service): State<Service>, Path(run): Path<String>) -> Response {

@@ -2,8 +2,18 @@
 
 use axum::routing::{MethodRouter, delete, get, post};
 
+use serde_json::Value;
+
 use super::gate::Access;
+use super::openapi::{Form, of, query_of};
 use super::{Service, acts, care, health, hooks, live, openapi, reads, session, signals};
+use crate::core::care::Backup;
+use crate::view::{
+    Acted, Admitted, Causes, DeedFilter, DeedPage, DefinitionView, Delivered, EffectCounts, EffectFilter,
+    EffectPage, EventPage, Examination, HeldConnection, ItemFilter, ItemPage, ItemStory, LetterPage,
+    LetterQuery, LetterStory, NewToken, Order, PlanView, QueueView, ResumeOrder, RunFilter, RunList, RunView,
+    Sent, ServedView, SignalView, Signalled, StartOrder, TimelineView, TokenOrder, TokenView, UnholdOrder,
+};
 
 /// One path with one method.
 pub(super) struct Route {
@@ -15,213 +25,303 @@ pub(super) struct Route {
     pub(super) access: Access,
     /// What it answers or does, one line.
     pub(super) about: &'static str,
-    /// The names of its query, with their JSON types.
-    pub(super) query: &'static [(&'static str, &'static str)],
-    /// The schema of what is sent.
-    pub(super) body: Option<&'static str>,
-    /// The schema of what is answered, or a content type.
-    pub(super) answer: &'static str,
+    /// The form whose members are the names of its query.
+    pub(super) query: Option<Form>,
+    /// A header that it looks at.
+    pub(super) header: Option<Header>,
+    /// The form of what is sent.
+    pub(super) body: Option<Form>,
+    /// What is answered.
+    pub(super) answer: Answer,
     /// What answers.
     pub(super) serve: fn() -> MethodRouter<Service>,
 }
 
-const fn read(path: &'static str, about: &'static str, serve: fn() -> MethodRouter<Service>) -> Route {
-    Route {
-        method: "get",
-        path,
-        access: Access::Read,
-        about,
-        query: &[],
-        body: None,
-        answer: "application/json",
-        serve,
-    }
+/// A header that a path looks at.
+pub(super) struct Header {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// What it says, one line.
+    pub(super) about: &'static str,
+    /// What its value looks like.
+    pub(super) pattern: &'static str,
 }
 
-const fn write(path: &'static str, about: &'static str, serve: fn() -> MethodRouter<Service>) -> Route {
-    Route { method: "post", access: Access::Operate, ..read(path, about, serve) }
+/// What a path answers when it does what it is asked.
+#[derive(Clone, Copy)]
+pub(super) enum Answer {
+    /// JSON of this form.
+    Json(Form),
+    /// The same, said with another status when it begins only later.
+    Begun(Form),
+    /// Text of this content type.
+    Text(&'static str),
+    /// Nothing: it is done.
+    Nothing,
 }
 
-const LETTERS: &[(&str, &str)] = &[
-    ("run", "string"),
-    ("step", "string"),
-    ("error", "string"),
-    ("before", "integer"),
-    ("since", "integer"),
-    ("after", "string"),
-    ("limit", "integer"),
-];
-const EFFECTS: &[(&str, &str)] = &[
-    ("item", "string"),
-    ("step", "string"),
-    ("verdict", "string"),
-    ("doubt", "string"),
-    ("after", "integer"),
-    ("limit", "integer"),
-];
+const fn read(
+    path: &'static str,
+    answer: Answer,
+    about: &'static str,
+    serve: fn() -> MethodRouter<Service>,
+) -> Route {
+    let (query, header, body) = (None, None, None);
+    Route { method: "get", path, access: Access::Read, about, query, header, body, answer, serve }
+}
+
+const fn write(
+    path: &'static str,
+    answer: Answer,
+    about: &'static str,
+    serve: fn() -> MethodRouter<Service>,
+) -> Route {
+    Route { method: "post", access: Access::Operate, ..read(path, answer, about, serve) }
+}
+
+const EVENT_STREAM: Answer = Answer::Text("text/event-stream");
 
 /// All of them.
 pub(super) const ROUTES: &[Route] = &[
     Route {
-        query: &[
-            ("status", "string"),
-            ("workflow", "string"),
-            ("search", "string"),
-            ("after", "string"),
-            ("limit", "integer"),
-        ],
-        answer: "RunList",
-        ..read("/v1/runs", "The runs, newest first", || get(reads::runs))
+        query: Some(query_of::<RunFilter>),
+        ..read("/v1/runs", Answer::Json(of::<RunList>), "The runs, newest first", || get(reads::runs))
     },
     Route {
-        body: Some("StartOrder"),
-        answer: "Admitted",
-        ..write("/v1/runs", "Starts a run; with an Idempotency-Key once", || post(acts::start))
+        header: Some(Header {
+            name: "Idempotency-Key",
+            about: "With the same key it is started once",
+            pattern: "^[!-~]{1,200}$",
+        }),
+        body: Some(of::<StartOrder>),
+        ..write(
+            "/v1/runs",
+            Answer::Begun(of::<Admitted>),
+            "Starts a run; with an Idempotency-Key once",
+            || post(acts::start),
+        )
     },
-    Route { answer: "RunView", ..read("/v1/runs/{run}", "One run with its steps", || get(reads::show)) },
+    read("/v1/runs/{run}", Answer::Json(of::<RunView>), "One run with its steps", || get(reads::show)),
     Route {
-        query: &[
-            ("status", "string"),
-            ("step", "string"),
-            ("key", "string"),
-            ("after", "integer"),
-            ("limit", "integer"),
-        ],
-        ..read("/v1/runs/{run}/items", "A page of its items", || get(reads::items))
+        query: Some(query_of::<ItemFilter>),
+        ..read("/v1/runs/{run}/items", Answer::Json(of::<ItemPage>), "A page of its items", || {
+            get(reads::items)
+        })
     },
-    read("/v1/runs/{run}/items/{item}", "Everything about one item", || get(reads::item)),
-    Route {
-        query: &[("from", "integer"), ("limit", "integer")],
-        ..read("/v1/runs/{run}/events", "A page of its events", || get(reads::events))
-    },
-    Route {
-        query: &[("limit", "integer")],
-        ..read("/v1/runs/{run}/causes", "Its dead letters and doubts by cause", || get(reads::causes))
-    },
-    Route {
-        query: EFFECTS,
-        ..read("/v1/runs/{run}/effects", "A page of its effect ledger", || get(reads::effects))
-    },
-    read("/v1/runs/{run}/effect-counts", "How many effects are known how", || get(reads::effect_counts)),
-    read("/v1/runs/{run}/timeline", "When its steps worked", || get(reads::timeline)),
-    read("/v1/runs/{run}/definition", "Its workflow file and what that names, as pinned", || {
-        get(reads::definition)
+    read("/v1/runs/{run}/items/{item}", Answer::Json(of::<ItemStory>), "Everything about one item", || {
+        get(reads::item)
     }),
     Route {
-        query: &[("terms", "string")],
-        ..read("/v1/runs/{run}/plan", "What a resume on these terms (JSON) would do", || get(reads::plan))
+        query: Some(query_of::<reads::EventsQuery>),
+        ..read("/v1/runs/{run}/events", Answer::Json(of::<EventPage>), "A page of its events", || {
+            get(reads::events)
+        })
     },
     Route {
-        answer: "text/event-stream",
-        ..read("/v1/runs/{run}/live", "Its events and its view as they change", || get(live::run))
+        query: Some(query_of::<reads::CausesQuery>),
+        ..read(
+            "/v1/runs/{run}/causes",
+            Answer::Json(of::<Causes>),
+            "Its dead letters and doubts by cause",
+            || get(reads::causes),
+        )
     },
     Route {
-        body: Some("Order"),
-        answer: "Acted",
+        query: Some(query_of::<EffectFilter>),
+        ..read(
+            "/v1/runs/{run}/effects",
+            Answer::Json(of::<EffectPage>),
+            "A page of its effect ledger",
+            || get(reads::effects),
+        )
+    },
+    read(
+        "/v1/runs/{run}/effect-counts",
+        Answer::Json(of::<EffectCounts>),
+        "How many effects are known how",
+        || get(reads::effect_counts),
+    ),
+    read("/v1/runs/{run}/timeline", Answer::Json(of::<TimelineView>), "When its steps worked", || {
+        get(reads::timeline)
+    }),
+    read(
+        "/v1/runs/{run}/definition",
+        Answer::Json(of::<DefinitionView>),
+        "Its workflow file and what that names, as pinned",
+        || get(reads::definition),
+    ),
+    Route {
+        query: Some(query_of::<reads::PlanQuery>),
+        ..read(
+            "/v1/runs/{run}/plan",
+            Answer::Json(of::<PlanView>),
+            "What a resume on these terms (JSON) would do",
+            || get(reads::plan),
+        )
+    },
+    Route {
+        header: Some(Header {
+            name: "Last-Event-ID",
+            about: "The ID of the last message that was seen: goes on behind it",
+            pattern: "^[0-9]{1,19}$",
+        }),
+        ..read("/v1/runs/{run}/live", EVENT_STREAM, "Its events and its view as they change", || {
+            get(live::run)
+        })
+    },
+    Route {
+        body: Some(of::<Order>),
         ..write(
             "/v1/runs/{run}/actions",
+            Answer::Json(of::<Acted>),
             "Cancels, pauses, unpauses, closes, settles effects, drops dead letters",
             || post(acts::act),
         )
     },
     Route {
-        body: Some("ResumeOrder"),
-        answer: "Admitted",
-        ..write("/v1/runs/{run}/resume", "Goes on with a run; a redrive is a resume of dead letters", || {
-            post(acts::resume)
-        })
+        body: Some(of::<ResumeOrder>),
+        ..write(
+            "/v1/runs/{run}/resume",
+            Answer::Begun(of::<Admitted>),
+            "Goes on with a run; a redrive is a resume of dead letters",
+            || post(acts::resume),
+        )
     },
     Route {
-        query: LETTERS,
-        ..read("/v1/dead-letters", "A page of the dead letters of all runs", || get(reads::dead_letters))
+        query: Some(query_of::<LetterQuery>),
+        ..read(
+            "/v1/dead-letters",
+            Answer::Json(of::<LetterPage>),
+            "A page of the dead letters of all runs",
+            || get(reads::dead_letters),
+        )
     },
-    read("/v1/runs/{run}/dead-letters/{item}", "Everything about an item, its record included", || {
-        get(reads::dead_letter)
-    }),
+    read(
+        "/v1/runs/{run}/dead-letters/{item}",
+        Answer::Json(of::<LetterStory>),
+        "Everything about an item, its record included",
+        || get(reads::dead_letter),
+    ),
     read(
         "/v1/workflows",
+        Answer::Json(of::<Vec<ServedView>>),
         "The workflows that are started by name, with their inputs and connections",
         || get(acts::workflows),
     ),
+    write(
+        "/v1/workflows/{workflow}/examine",
+        Answer::Json(of::<Examination>),
+        "Looks at what it names outside; changes nothing there",
+        || post(acts::examine),
+    ),
+    read(
+        "/v1/held-connections",
+        Answer::Json(of::<Vec<HeldConnection>>),
+        "Connections that do not answer, and the runs that wait for them",
+        || get(reads::held_connections),
+    ),
+    read(
+        "/v1/signals",
+        Answer::Json(of::<Vec<SignalView>>),
+        "The signals that are kept, newest first",
+        || get(signals::kept),
+    ),
     Route {
-        answer: "Examination",
+        body: Some(of::<Sent>),
         ..write(
-            "/v1/workflows/{workflow}/examine",
-            "Looks at what it names outside; changes nothing there",
-            || post(acts::examine),
+            "/v1/signals",
+            Answer::Json(of::<Signalled>),
+            "Says to waiting items that what they wait for has happened",
+            || post(signals::send),
         )
     },
-    read("/v1/held-connections", "Connections that do not answer, and the runs that wait for them", || {
-        get(reads::held_connections)
-    }),
-    read("/v1/signals", "The signals that are kept, newest first", || get(signals::kept)),
     Route {
-        body: Some("Sent"),
-        answer: "Signalled",
-        ..write("/v1/signals", "Says to waiting items that what they wait for has happened", || {
-            post(signals::send)
-        })
+        query: Some(query_of::<DeedFilter>),
+        ..read(
+            "/v1/deeds",
+            Answer::Json(of::<DeedPage>),
+            "What people did that is about no one run, newest first",
+            || get(reads::deeds),
+        )
     },
     Route {
         access: Access::Proof,
-        answer: "Delivered",
         ..write(
             "/hooks/{name}",
+            Answer::Json(of::<Delivered>),
             "Takes what somebody sends who proves who it is, as the hook is configured",
             || post(hooks::deliver),
         )
     },
+    read("/v1/live", EVENT_STREAM, "The summary of each run that changes", || get(live::runs)),
+    read("/v1/queue", Answer::Json(of::<QueueView>), "The runs that wait, and those at work", || {
+        get(acts::queue)
+    }),
     Route {
-        answer: "text/event-stream",
-        ..read("/v1/live", "The summary of each run that changes", || get(live::runs))
-    },
-    Route {
-        answer: "QueueView",
-        ..read("/v1/queue", "The runs that wait, and those at work", || get(acts::queue))
-    },
-    Route {
-        body: Some("UnholdOrder"),
-        answer: "QueueView",
-        ..write("/v1/unpause", "Lets begin what --paused holds", || post(acts::unpause))
-    },
-    Route {
-        access: Access::Local,
-        body: Some("BackupRequest"),
-        ..write("/v1/state/backup", "Writes a backup to a file of the server's machine", || {
-            post(care::backup)
+        body: Some(of::<UnholdOrder>),
+        ..write("/v1/unpause", Answer::Json(of::<QueueView>), "Lets begin what --paused holds", || {
+            post(acts::unpause)
         })
     },
-    Route { access: Access::Local, ..read("/v1/tokens", "The tokens", || get(acts::tokens)) },
     Route {
         access: Access::Local,
-        body: Some("TokenOrder"),
-        ..write("/v1/tokens", "Makes a token, and shows it once", || post(acts::create_token))
+        body: Some(of::<care::BackupRequest>),
+        ..write(
+            "/v1/state/backup",
+            Answer::Json(of::<Backup>),
+            "Writes a backup to a file of the server's machine",
+            || post(care::backup),
+        )
+    },
+    Route {
+        access: Access::Local,
+        ..read("/v1/tokens", Answer::Json(of::<Vec<TokenView>>), "The tokens", || get(acts::tokens))
+    },
+    Route {
+        access: Access::Local,
+        body: Some(of::<TokenOrder>),
+        ..write("/v1/tokens", Answer::Json(of::<NewToken>), "Makes a token, and shows it once", || {
+            post(acts::create_token)
+        })
     },
     Route {
         method: "delete",
         access: Access::Local,
-        ..write("/v1/tokens/{name}", "Takes a token away", || delete(acts::revoke_token))
+        query: Some(query_of::<acts::Revoking>),
+        ..write("/v1/tokens/{name}", Answer::Json(of::<TokenView>), "Takes a token away", || {
+            delete(acts::revoke_token)
+        })
     },
     Route {
         access: Access::Open,
-        body: Some("Presented"),
-        answer: "",
-        ..write("/v1/session", "Keeps a token in a cookie of the browser that asks", || post(session::begin))
+        body: Some(of::<session::Presented>),
+        ..write("/v1/session", Answer::Nothing, "Keeps a token in a cookie of the browser that asks", || {
+            post(session::begin)
+        })
     },
     Route {
         method: "delete",
         access: Access::Open,
-        answer: "",
-        ..write("/v1/session", "Forgets that cookie", || delete(session::end))
+        ..write("/v1/session", Answer::Nothing, "Forgets that cookie", || delete(session::end))
     },
-    Route { access: Access::Open, ..read("/healthz", "The process is up", || get(health::up)) },
     Route {
         access: Access::Open,
-        ..read("/readyz", "Writes become durable, and recovery is done", || get(health::ready))
+        ..read("/healthz", Answer::Json(of::<health::Standing>), "The process is up", || get(health::up))
     },
     Route {
-        answer: "text/plain",
-        ..read("/metrics", "What is counted, as Prometheus text", || get(health::metrics))
+        access: Access::Open,
+        ..read(
+            "/readyz",
+            Answer::Json(of::<health::Standing>),
+            "Writes become durable, and recovery is done",
+            || get(health::ready),
+        )
     },
-    Route { access: Access::Open, ..read("/openapi.json", "This API", || get(openapi::document)) },
+    read("/metrics", Answer::Text("text/plain"), "What is counted, as Prometheus text", || {
+        get(health::metrics)
+    }),
+    Route {
+        access: Access::Open,
+        ..read("/openapi.json", Answer::Json(of::<Value>), "This API", || get(openapi::document))
+    },
 ];

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::gate::COOKIE;
@@ -13,7 +14,7 @@ use super::{Service, acts, problem};
 /// What is kept of it in a browser.
 const TERMS: &str = "Path=/; HttpOnly; SameSite=Strict";
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Presented {
     token: String,

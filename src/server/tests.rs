@@ -1,6 +1,8 @@
 //! The API over a real socket, read with the real client.
 
+mod forged_stories;
 mod hook_stories;
+mod limit_stories;
 mod network_stories;
 
 use std::os::unix::fs::PermissionsExt;
@@ -31,8 +33,17 @@ use crate::view::{code, fake};
 use crate::webhook::{Delivery, Headers};
 
 struct Fake {
-    /// Places at the hook.
+    /// Places at all hooks.
     places: Arc<Semaphore>,
+    /// Places at the one that there is.
+    places_of_hook: Arc<Semaphore>,
+}
+
+impl Fake {
+    fn with_places(of_all: usize, of_hook: usize) -> Self {
+        let places = |count| Arc::new(Semaphore::new(count));
+        Self { places: places(of_all), places_of_hook: places(of_hook) }
+    }
 }
 
 #[async_trait]
@@ -80,9 +91,11 @@ impl Operator for Fake {
         if hook != "pim" {
             return Err(no_hook(hook));
         }
-        let full = |_| Problem::new(ProblemKind::Unready, code::HOOK_LATER, "later");
-        let permit = Arc::clone(&self.places).try_acquire_owned().map_err(full)?;
-        Ok(HookPlace { hook: hook.to_owned(), body_max: hook_stories::BODY_MAX, permit })
+        let full = |code| move |_| Problem::new(ProblemKind::Unready, code, "later");
+        let of_hook = Arc::clone(&self.places_of_hook).try_acquire_owned().map_err(full(code::HOOK_BUSY))?;
+        let of_all = Arc::clone(&self.places).try_acquire_owned().map_err(full(code::HOOK_LATER))?;
+        let permits = [of_hook, of_all];
+        Ok(HookPlace { hook: hook.to_owned(), body_max: hook_stories::BODY_MAX, permits })
     }
 
     /// Whatever is sent is proven by one header, and comes back.
@@ -93,7 +106,7 @@ impl Operator for Fake {
         Ok(Delivered { hook: place.hook, signalled: None })
     }
 
-    async fn backup(&self, file: PathBuf) -> Result<Backup, Problem> {
+    async fn backup(&self, file: PathBuf, _: String) -> Result<Backup, Problem> {
         if file.starts_with("/backups") {
             Ok(Backup { file: file.display().to_string(), rows: 7, ..Backup::default() })
         } else {
@@ -113,7 +126,7 @@ impl Operator for Fake {
 }
 
 pub(super) fn service() -> Service {
-    let fake = Fake { places: Arc::new(Semaphore::new(1)) };
+    let fake = Fake::with_places(1, 1);
     Service { archive: fake::archive(true), operator: Arc::new(fake), anonymous: Anonymous::Nothing }
 }
 
@@ -204,11 +217,11 @@ async fn a_backup_is_taken_by_the_engine_or_refused_in_its_words() {
     let (_directory, options) = state();
     let _serving = listen(&options, service()).unwrap();
     let client = Client::beside(&options).unwrap().unwrap();
-    let taken = client.backup(std::path::Path::new("/backups/today")).await.unwrap();
+    let taken = client.backup(std::path::Path::new("/backups/today"), "ana").await.unwrap();
     assert_eq!((taken.file.as_str(), taken.rows), ("/backups/today", 7));
-    let elsewhere = refused(client.backup(std::path::Path::new("/elsewhere")).await.unwrap_err());
+    let elsewhere = refused(client.backup(std::path::Path::new("/elsewhere"), "ana").await.unwrap_err());
     assert_eq!((elsewhere.kind, elsewhere.code.as_str()), (ProblemKind::Internal, code::BACKUP));
-    let relative = refused(client.backup(std::path::Path::new("today")).await.unwrap_err());
+    let relative = refused(client.backup(std::path::Path::new("today"), "ana").await.unwrap_err());
     assert_eq!((relative.kind, relative.code.as_str()), (ProblemKind::Invalid, code::API_QUERY));
 }
 

@@ -6,6 +6,7 @@ use super::codes;
 use super::connections::{Able, Connections};
 use super::fields::{Object, name, text, wrong_type};
 use super::node::{Key, Node};
+use super::place::Span;
 use super::report::{Mistake, Notes};
 use super::with;
 use super::words::{either, nearest};
@@ -17,13 +18,19 @@ const KEYS: [&str; 8] = ["connection", "signal", "when", "key", "id", "version",
 /// What expressions may look at: nothing of a run is there.
 const ROOTS: [&str; 2] = ["body", "headers"];
 
+/// A hook, and where its name stands.
+pub(super) struct Written {
+    pub(super) hook: Hook,
+    pub(super) name: Span,
+}
+
 /// Reads the section `hooks`.
 pub(super) fn hooks(
     node: Option<&Node>,
     connections: &Connections,
     catalog: &Catalog,
     notes: &mut Notes<'_>,
-) -> Vec<Hook> {
+) -> Vec<Written> {
     let Some(node) = node else { return Vec::new() };
     let Some(entries) = node.map() else {
         wrong_type(node, "'hooks'", "a mapping of hook names to hooks", notes);
@@ -36,7 +43,8 @@ pub(super) fn hooks(
         if let Some(entries) = node.map() {
             let mut section = Object::new(&what, key.span, entries);
             section.only(&KEYS, notes);
-            read.extend(hook(&section, key, connections, catalog, notes));
+            let hook = hook(&section, key, connections, catalog, notes);
+            read.extend(hook.map(|hook| Written { hook, name: key.span }));
         } else {
             wrong_type(node, &what, "a mapping that begins with 'connection'", notes);
         }

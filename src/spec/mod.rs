@@ -8,6 +8,7 @@
 //! Each stage reads what the one before could make sense of and adds its mistakes to the same
 //! notes, so that a typing mistake in line 3 does not hide a wrong name in line 40.
 
+mod alerts;
 mod codes;
 mod connections;
 mod effects;
@@ -141,6 +142,7 @@ fn build(
         notes,
     );
     let hooks = hooks::hooks(raw.hooks, &connections, catalog, notes);
+    let alerts = alerts::alerts(raw.alerts, &connections, catalog, notes);
     let shape = graph::shape(&steps, notes);
     graph::closing(&closing, notes);
     let view = expressions::View { inputs: &raw.input_places, steps: &steps, shape: &shape };
@@ -152,9 +154,10 @@ fn build(
         // After a mistake in a name everything looks unused.
         let of_steps = every.iter().filter_map(|draft| draft.step.connection.as_deref());
         let of_triggers = triggers.iter().filter_map(|written| written.trigger.connection.as_deref());
-        let of_hooks = hooks.iter().flat_map(|hook| [Some(hook.connection.as_str()), hook.ask.as_deref()]);
+        let of_hooks = hooks.iter().map(|written| &written.hook);
+        let of_hooks = of_hooks.flat_map(|hook| [Some(hook.connection.as_str()), hook.ask.as_deref()]);
         let named = of_steps.chain(of_triggers).chain(of_hooks.flatten()).chain(key_store.as_deref());
-        let named = named.collect();
+        let named = named.chain(alerts.iter().map(|told| told.to.as_str())).collect();
         effects::unused(&connections, &named, notes);
         expressions::unused_inputs(&view, &closing, notes);
     }
@@ -167,6 +170,7 @@ fn build(
     places.steps = every.iter().map(|draft| (draft.step.name.clone(), draft.places.clone())).collect();
     let place = |written: &triggers::Written| (written.trigger.name.clone(), written.places.clone());
     places.triggers = triggers.iter().map(place).collect();
+    places.hooks = hooks.iter().map(|written| (written.hook.name.clone(), written.name)).collect();
     let workflow = Workflow {
         name: raw.name,
         description: raw.description,
@@ -177,11 +181,12 @@ fn build(
         tolerate: raw.tolerate,
         timeout: raw.timeout,
         alert: raw.alert,
+        alerts,
         resumable_for: raw.resumable_for,
         on_failure: closing.into_iter().map(|draft| draft.step).collect(),
         files: read.keys().cloned().collect(),
         triggers: triggers.into_iter().map(|written| written.trigger).collect(),
-        hooks,
+        hooks: hooks.into_iter().map(|written| written.hook).collect(),
     };
     Some((workflow, read, places))
 }
@@ -221,6 +226,13 @@ impl Checked {
         });
         let span = named.or_else(|| places.map(|places| places.name)).unwrap_or_default();
         let mistake = Mistake::new(codes::CONNECTOR, span, message).maybe_hint(complaint.hint.clone());
+        report::finding(&mistake, &self.source, &self.next)
+    }
+
+    /// Turns what is wrong with a hook into a finding with its place.
+    pub fn hook_fault(&self, hook: &str, fault: &str) -> Finding {
+        let span = self.places.hooks.get(hook).copied().unwrap_or_default();
+        let mistake = Mistake::new(codes::CONNECTOR, span, format!("hook '{hook}': {fault}"));
         report::finding(&mistake, &self.source, &self.next)
     }
 

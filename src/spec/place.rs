@@ -86,6 +86,8 @@ pub struct Places {
     pub steps: BTreeMap<String, StepPlaces>,
     /// Triggers by name.
     pub triggers: BTreeMap<String, StepPlaces>,
+    /// The names of hooks, by name.
+    pub hooks: BTreeMap<String, Span>,
     /// Connections by name, after the profile.
     pub connections: BTreeMap<String, ConnectionPlaces>,
 }

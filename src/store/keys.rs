@@ -23,6 +23,10 @@ pub(super) const SIGNALS: &[u8] = b"E";
 pub(super) const AWAITING: &[u8] = b"H";
 /// All that triggers remember.
 pub(super) const MARKS: &[u8] = b"L";
+/// All alerts that are to be delivered, or were given up.
+pub(super) const ALERTS: &[u8] = b"O";
+/// All that people did that is about no one run.
+pub(super) const DEEDS: &[u8] = b"Y";
 /// All blocks of all queues.
 pub(super) const QUEUES: &[u8] = b"Q";
 
@@ -31,7 +35,7 @@ pub(super) const GOING: &[u8] = b"G";
 /// All dead letters that outlive their runs.
 pub(super) const KEPT: &[u8] = b"D";
 /// Kinds of rows that go with their run; its own row is no part of this.
-const PARTS: &[u8] = b"WVTIUQAB";
+const PARTS: &[u8] = b"WVTIUQABO";
 /// Kinds of rows whose records may have rows of their own.
 const BLOCKS: &[u8] = b"IUQA";
 
@@ -84,6 +88,15 @@ pub(super) fn body(run: RunId, position: u64) -> Vec<u8> {
     numbered(begin(b'B', run), position)
 }
 
+/// All alerts of a run that are to be delivered, or were given up.
+pub(super) fn alerts(run: RunId) -> Vec<u8> {
+    begin(b'O', run)
+}
+
+pub(super) fn alert(run: RunId, number: u64) -> Vec<u8> {
+    numbered(alerts(run), number)
+}
+
 /// The pages of cells of a unit that is not an item.
 pub(super) fn unit(run: RunId, unit: Unit) -> Vec<u8> {
     let number = match unit {
@@ -121,6 +134,11 @@ pub(super) fn queue_block(run: RunId, queue: &str, block: u64) -> Vec<u8> {
 /// What is known of an idempotency key.
 pub(super) fn key(id: KeyId) -> Vec<u8> {
     [KEYS, &id.0.to_be_bytes()].concat()
+}
+
+/// Something that somebody did that is about no one run.
+pub(super) fn deed(number: u64) -> Vec<u8> {
+    numbered(DEEDS.to_vec(), number)
 }
 
 /// All that a trigger remembers.

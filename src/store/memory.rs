@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
+use crate::core::alert::Alert;
 use crate::core::change::Change;
 use crate::core::claims::{Claim, Claimed, End, KeyId, KeyRow, Settled};
+use crate::core::deed::Deed;
 use crate::core::event::Event;
 use crate::core::id::{RunId, Unit};
 use crate::core::inflow::Entrant;
@@ -17,6 +19,7 @@ use crate::core::start::StartKey;
 use crate::core::tally::Tally;
 use crate::ports::{Answered, Clock, Journal, Keys, KeysError, StoreError};
 
+use super::alerts::{self, NewlyDue};
 use super::bells::Bells;
 use super::claims::{self, KeyTable};
 use super::memory_queue::Waiting;
@@ -41,6 +44,7 @@ type Fates = Box<dyn FnMut(u64) -> Fate + Send>;
 pub struct MemoryStore {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) bells: Bells,
+    pub(super) due: NewlyDue,
     keys: Arc<KeyTable>,
     inner: Arc<Mutex<Inner>>,
 }
@@ -58,7 +62,8 @@ pub(super) struct Kept {
     runs: BTreeMap<RunId, Run>,
     start_keys: HashMap<String, StartKey>,
     pub(super) marks: BTreeMap<(String, String), String>,
-    events: HashMap<RunId, Vec<Event>>,
+    deeds: Vec<Deed>,
+    pub(super) events: HashMap<RunId, Vec<Event>>,
     pub(super) units: BTreeMap<(RunId, Unit), Progress>,
     tallies: HashMap<(RunId, Track), Tally>,
     watermarks: HashMap<RunId, u64>,
@@ -67,6 +72,7 @@ pub(super) struct Kept {
     keys: BTreeMap<KeyId, KeyRow>,
     entrants: BTreeMap<(RunId, u64), Entrant>,
     bodies: BTreeMap<(RunId, u64), Vec<u8>>,
+    pub(super) alerts: BTreeMap<(RunId, u64), Alert>,
     pub(super) signals: Mailroom,
     /// Queues that the present write has changed.
     pub(super) stirred: Vec<(String, RunId)>,
@@ -108,7 +114,8 @@ impl MemoryStore {
 
     fn from_kept(clock: Arc<dyn Clock>, kept: Kept, fates: Fates) -> Self {
         let inner = Inner { kept, writes: 0, dead: false, fates };
-        Self { clock, bells: Bells::default(), keys: Arc::default(), inner: Arc::new(Mutex::new(inner)) }
+        let (bells, due, inner) = (Bells::default(), NewlyDue::default(), Arc::new(Mutex::new(inner)));
+        Self { clock, bells, due, keys: Arc::default(), inner }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -162,6 +169,7 @@ impl Kept {
             Change::StartKey(key) => drop(self.start_keys.insert(key.key.clone(), key)),
             Change::ForgetStartKey(key) => drop(self.start_keys.remove(&key)),
             Change::Mark(mark) => self.mark(*mark),
+            Change::Deed(deed) => self.deeds.push(*deed),
             Change::Event(run, event) => self.events.entry(run).or_default().push(event),
             Change::Progress(run, unit, progress) => {
                 let tally = self.tallies.entry((run, track(unit))).or_default();
@@ -202,6 +210,10 @@ impl Kept {
             }
             Change::Delete(receipt) => drop(self.delete(&receipt)),
             Change::Bury(receipt) => self.bury(&receipt),
+            Change::Alert { run, number, alert: Some(alert) } => {
+                drop(self.alerts.insert((run, number), *alert));
+            }
+            Change::Alert { run, number, alert: None } => drop(self.alerts.remove(&(run, number))),
             Change::Await(awaiting) => self.listen(*awaiting),
         }
     }
@@ -223,9 +235,10 @@ impl Journal for MemoryStore {
         }
         // A sync takes a moment; whatever was set off before it goes on meanwhile.
         tokio::task::yield_now().await;
-        let keys = claims::ids(&changes);
+        let (keys, due) = (claims::ids(&changes), alerts::due(&changes));
         self.write(|kept| changes.into_iter().for_each(|change| kept.apply(change)))?;
         self.keys.committed(&keys);
+        self.due.add(due);
         Ok(())
     }
 
@@ -274,8 +287,23 @@ impl Journal for MemoryStore {
         })
     }
 
+    fn deeds(&self, before: Option<u64>, limit: usize) -> Result<Vec<(u64, Deed)>, StoreError> {
+        self.read(|kept| {
+            let deeds: Vec<_> = (0..).zip(kept.deeds.iter().cloned()).collect();
+            let older = deeds.into_iter().rev().filter(|(at, _)| before.is_none_or(|before| *at < before));
+            older.take(limit).collect()
+        })
+    }
+
     fn body(&self, run: RunId, position: u64) -> Result<Option<Vec<u8>>, StoreError> {
         self.read(|kept| kept.bodies.get(&(run, position)).cloned())
+    }
+
+    fn alerts(&self, of: Option<RunId>) -> Result<Vec<Alert>, StoreError> {
+        self.read(|kept| {
+            let alerts = kept.alerts.values().filter(|alert| of.is_none_or(|run| run == alert.run));
+            alerts.cloned().collect()
+        })
     }
 
     fn events(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Event)>, StoreError> {

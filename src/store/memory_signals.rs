@@ -34,6 +34,7 @@ impl Kept {
             if signal.wakes(&awaiting) {
                 let (message, carried) = signal.message(&awaiting);
                 self.enqueue((message, Some(carried)));
+                self.tell(&signal, &awaiting);
                 self.signals.awaiting.remove(&place);
                 taken.woke += 1;
             } else {
@@ -57,8 +58,14 @@ impl Kept {
             return;
         };
         kept.woke += 1;
-        let (message, carried) = kept.signal.message(&awaiting);
+        let signal = kept.signal.clone();
+        let (message, carried) = signal.message(&awaiting);
         self.enqueue((message, Some(carried)));
+        self.tell(&signal, &awaiting);
+    }
+
+    fn tell(&mut self, signal: &Signal, awaiting: &Awaiting) {
+        self.events.entry(awaiting.run).or_default().extend(signal.told(awaiting));
     }
 }
 

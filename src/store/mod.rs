@@ -11,6 +11,7 @@
 //! - `codec` says the format, `keys` where each record lies.
 //! - `claims` is about idempotency keys: which are rows, and which claims are in memory alone.
 //! - `racks` is what the queues know in memory; `queue` waits for messages; `messages` stores them.
+//! - `alerts` is what people are to be told.
 //! - `signals` is who waits for what, and what is kept for those who will.
 //! - `open` is about the directory: who holds it, whether it is whole.
 //! - `care` is about the state as a whole: is it sound, what may go, copies of it.
@@ -19,6 +20,7 @@
 //! Absent: retries after an error of a write (the store stops), asynchronous flushes (sled
 //! deadlocks in them), any reading by a second process (sled locks its directory).
 
+mod alerts;
 mod before;
 mod bells;
 mod block;
@@ -27,9 +29,10 @@ mod care;
 mod cells;
 mod claims;
 mod codec;
+mod deeds;
 mod durable;
+mod entrants;
 mod error;
-mod intake;
 mod keys;
 mod marks;
 mod memory;
@@ -64,9 +67,11 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 
+use crate::core::alert::Alert;
 use crate::core::care::KeptDeadLetter;
 use crate::core::change::{Change, Message};
 use crate::core::claims::{Claim, Claimed, End, KeyId, KeyRow, Settled};
+use crate::core::deed::Deed;
 use crate::core::event::Event;
 use crate::core::id::{RunId, Unit};
 use crate::core::inflow::Entrant;
@@ -80,6 +85,7 @@ use crate::ports::{
     Answered, Clock, Journal, Keys, KeysError, OwnQueue, PinWriter, Pins, Queue, QueueError, StoreError,
 };
 
+use alerts::NewlyDue;
 use bells::Bells;
 use cells::Outline;
 use claims::KeyTable;
@@ -92,6 +98,7 @@ use writer::{Health, MakeDurable, Writer};
 pub use care::{DeadLettersOf, Inspection, PlanOf, RestoreError, Retention, restore};
 pub use memory::{Fate, MemoryStore};
 pub use open::{Holder, OPENING_THREAD, OpenError};
+pub use pulse::Told;
 pub use tokens::Tokens;
 
 /// The store of one state directory. Clones share it; the last one to go closes it.
@@ -104,6 +111,7 @@ struct Inner {
     health: Health,
     bells: Bells,
     pulse: Pulse,
+    due: NewlyDue,
     keys: KeyTable,
     clock: Arc<dyn Clock>,
     /// One collection or backup at a time: a backup copies files that a collection may remove.
@@ -168,7 +176,8 @@ impl Store {
             writer,
             health,
             bells,
-            pulse: Pulse::default(),
+            due: NewlyDue::default(),
+            pulse: Pulse::begun(clock.now()),
             keys,
             clock,
             care,
@@ -181,6 +190,17 @@ impl Store {
     /// Tells of every run that a commit touches, once that is durable.
     pub fn listen(&self) -> broadcast::Receiver<RunId> {
         self.0.pulse.listen()
+    }
+
+    /// Every event from now on, once it is durable, until [`Store::dismiss_scribe`]. A slow reader misses
+    /// some, and holds up nobody.
+    pub fn write_down(&self) -> std::sync::mpsc::Receiver<Told> {
+        self.0.pulse.write_down()
+    }
+
+    /// Ends what [`Store::write_down`] began.
+    pub fn dismiss_scribe(&self) {
+        self.0.pulse.dismiss();
     }
 
     /// What was counted since the store was opened.
@@ -212,9 +232,11 @@ impl Store {
 impl Journal for Store {
     async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
         let (keys, beat, began) = (claims::ids(&changes), self.0.pulse.of(&changes), Instant::now());
+        let due = alerts::due(&changes);
         self.0.writer.commit(changes).await?;
-        self.0.pulse.beat(beat, began.elapsed());
+        self.0.pulse.beat(beat, began.elapsed(), self.0.clock.now());
         self.0.keys.committed(&keys);
+        self.0.due.add(due);
         Ok(())
     }
 
@@ -261,6 +283,14 @@ impl Journal for Store {
 
     fn events(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Event)>, StoreError> {
         Ok(self.rows()?.events(run, from, limit)?)
+    }
+
+    fn alerts(&self, of: Option<RunId>) -> Result<Vec<Alert>, StoreError> {
+        Ok(self.rows()?.alerts(of)?)
+    }
+
+    fn deeds(&self, before: Option<u64>, limit: usize) -> Result<Vec<(u64, Deed)>, StoreError> {
+        Ok(self.rows()?.deeds(before, limit)?)
     }
 
     fn entrants(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Entrant)>, StoreError> {

@@ -39,6 +39,7 @@ impl Stage {
             } else if signal.wakes(&awaiting) {
                 let (message, carried) = signal.message(&awaiting);
                 self.enqueue(message, Some(carried))?;
+                self.tell(&signal, &awaiting)?;
                 self.remove(row);
                 woke += 1;
             } else {
@@ -68,9 +69,14 @@ impl Stage {
         };
         let (message, carried) = kept.signal.message(awaiting);
         self.enqueue(message, Some(carried))?;
+        self.tell(&kept.signal, awaiting)?;
         self.remove(row);
         kept.woke += 1;
         self.put(key, &put_kept(&kept))
+    }
+
+    fn tell(&mut self, signal: &Signal, awaiting: &Awaiting) -> Result<(), Error> {
+        signal.told(awaiting).map_or(Ok(()), |event| self.event(awaiting.run, &event))
     }
 
     fn awaiting(&self, topic: Topic) -> Result<Vec<(Vec<u8>, Awaiting)>, Error> {

@@ -130,7 +130,15 @@ impl Stage {
             Change::Hide { receipt, until } => self.hide(&receipt, until),
             Change::Delete(receipt) => self.delete(&receipt).map(drop),
             Change::Bury(receipt) => self.bury(&receipt),
+            Change::Alert { run, number, alert: Some(alert) } => {
+                self.put(keys::alert(run, number), &cells::put_json(serde_json::to_value(&alert)))
+            }
+            Change::Alert { run, number, alert: None } => {
+                self.remove(keys::alert(run, number));
+                Ok(())
+            }
             Change::Await(awaiting) => self.listen(&awaiting),
+            Change::Deed(deed) => self.deed(&deed),
         }
     }
 
@@ -247,7 +255,18 @@ impl Stage {
         Ok(())
     }
 
-    fn event(&mut self, run: RunId, event: &Event) -> Result<(), Error> {
+    /// The rows as they were before the batch.
+    pub(super) fn stored(&self) -> &Rows {
+        &self.rows
+    }
+
+    /// The number of the last row that the batch puts below `prefix`.
+    pub(super) fn newest_below(&self, prefix: &[u8]) -> Option<u64> {
+        let staged = self.plain.range(prefix.to_vec()..).take_while(|(key, _)| key.starts_with(prefix));
+        staged.filter(|(_, row)| row.is_some()).last().and_then(|(key, _)| keys::last_number(key))
+    }
+
+    pub(super) fn event(&mut self, run: RunId, event: &Event) -> Result<(), Error> {
         let counted = self.counted(run)?;
         let number = counted.events;
         counted.events += 1;

@@ -1,15 +1,19 @@
 //! What people can do to a run that is there, and what came of it. The one list of actions: the
 //! command line, the API and the engine all take it from here.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ruling::{Dropping, Settling};
+use super::terms::object;
+use crate::core::cell::Facts;
 use crate::core::id::RunId;
+use crate::core::letter::LetterFilter;
 use crate::core::run::Status;
 
 /// What is done to a run. Asking for what is done already is no mistake: whoever got no answer may
 /// ask again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Action {
     /// Gives it up: no attempt begins any more, those under way end, it is closed as cancelled.
@@ -27,7 +31,8 @@ pub enum Action {
 }
 
 /// An action and who asks for it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(from = "Written")]
 pub struct Order {
     /// What.
     #[serde(flatten)]
@@ -36,8 +41,69 @@ pub struct Order {
     pub by: String,
 }
 
+/// An order as it is written: one object, with what its action takes and nothing else. A name that is
+/// mistyped must not make an order of everything.
+#[derive(Deserialize, JsonSchema)]
+#[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
+enum Written {
+    Cancel {
+        #[serde(default)]
+        by: String,
+    },
+    Pause {
+        #[serde(default)]
+        by: String,
+    },
+    Unpause {
+        #[serde(default)]
+        by: String,
+    },
+    Close {
+        #[serde(default)]
+        by: String,
+    },
+    Settle {
+        #[serde(default)]
+        by: String,
+        #[serde(default)]
+        items: Vec<String>,
+        #[serde(default)]
+        step: Option<String>,
+        done: bool,
+        #[serde(default)]
+        facts: Facts,
+    },
+    Drop {
+        #[serde(default)]
+        by: String,
+        #[serde(default)]
+        items: Vec<String>,
+        #[serde(default, deserialize_with = "object")]
+        letters: LetterFilter,
+        #[serde(default)]
+        reason: Option<String>,
+    },
+}
+
+impl From<Written> for Order {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Cancel { by } => Self { action: Action::Cancel, by },
+            Written::Pause { by } => Self { action: Action::Pause, by },
+            Written::Unpause { by } => Self { action: Action::Unpause, by },
+            Written::Close { by } => Self { action: Action::Close, by },
+            Written::Settle { by, items, step, done, facts } => {
+                Self { action: Action::Settle(Settling { items, step, done, facts }), by }
+            }
+            Written::Drop { by, items, letters, reason } => {
+                Self { action: Action::Drop(Dropping { items, letters, reason }), by }
+            }
+        }
+    }
+}
+
 /// What came of an action. It is durable.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Acted {
     /// The run.
     pub run: RunId,

@@ -1,5 +1,6 @@
 //! Dead letters and doubts grouped by cause, so that a thousand of them read like three.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::archive::Archive;
@@ -16,7 +17,7 @@ const GROUPS_MAX: usize = 50;
 const LOOKED_AT_MAX: u64 = 1_000_000;
 
 /// Why items did not succeed.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Causes {
     /// Groups, the largest first.
     pub causes: Vec<Cause>,
@@ -25,7 +26,7 @@ pub struct Causes {
 }
 
 /// Items that did not succeed at one step for one reason.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cause {
     /// The step.
     pub step: String,

@@ -1,5 +1,6 @@
 //! Counts that sum to their total.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::archive::Regard;
@@ -7,7 +8,7 @@ use super::status::UnitStatus;
 use crate::core::tally::Counts;
 
 /// How many items stand in each state; the states sum to the total.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ItemCounts {
     /// All items of the run; 0 before the source is pinned.
     pub total: u64,

@@ -1,5 +1,6 @@
 //! The workflow file of a run as it was pinned, with the files that it names.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::archive::Archive;
@@ -10,7 +11,7 @@ use crate::core::id::RunId;
 const SHOWN_MAX: usize = 256 * 1024;
 
 /// The definition that a run goes on under. Secrets stay `${env:NAME}` in it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DefinitionView {
     /// The run.
     pub run: RunId,
@@ -19,7 +20,7 @@ pub struct DefinitionView {
 }
 
 /// One pinned file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FileView {
     /// Its name as it is written.
     pub name: String,

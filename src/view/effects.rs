@@ -1,5 +1,6 @@
 //! The effect ledger of a run: what is known about every effect, and how many are known like that.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -28,7 +29,7 @@ const CHUNK: usize = 512;
 const LOOKED_AT_MAX: u64 = 50_000;
 
 /// Which effects to show.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EffectFilter {
     /// Only those of the item with this key.
@@ -52,7 +53,7 @@ pub struct EffectFilter {
 }
 
 /// What is perhaps about an effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Doubtful {
     /// It was perhaps done, or was perhaps done more than once.
@@ -63,7 +64,7 @@ pub enum Doubtful {
 
 /// Effects: those of run steps, then those of items in the order of the source, then those of
 /// `on_failure`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EffectPage {
     /// The effects.
     pub effects: Vec<EffectView>,
@@ -73,7 +74,7 @@ pub struct EffectPage {
 }
 
 /// What is known about one effect.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EffectView {
     /// The key of the item; `null` for a step of the run itself.
     pub item: Option<String>,
@@ -106,7 +107,7 @@ pub struct EffectView {
 }
 
 /// How many effects are known how; the verdicts sum to the total.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EffectCounts {
     /// All effects that were ever tried, or found to be needless.
     pub total: u64,

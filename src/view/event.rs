@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::archive::Archive;
@@ -10,6 +11,7 @@ use super::run::SourceView;
 use super::when::When;
 use crate::core::event::{Event, RunEvent};
 use crate::core::fault::Fault;
+use crate::core::id::RunId;
 use crate::core::run::{Cause, Run, Status};
 use crate::core::steer::{Halt, Relief};
 
@@ -21,7 +23,7 @@ const LIMIT_MAX: usize = 5_000;
 const ADDRESS_SHOWN: usize = 12;
 
 /// Events in the order in which they happened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EventPage {
     /// The events.
     pub events: Vec<EventView>,
@@ -33,7 +35,7 @@ pub struct EventPage {
 }
 
 /// One event. Fields that its kind does not have are left out.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EventView {
     /// Its number in the run, from 0.
     pub event: u64,
@@ -41,7 +43,7 @@ pub struct EventView {
     pub at: String,
     /// What: `started`, `pinned`, `remarked`, `resumed`, `redefined`, `reconnected`, `interrupted`,
     /// `paused`, `tried`, `unpaused`, `cancelling`, `closing`, `closed`, `released`, `settled`,
-    /// `dropped`, `unheld`, `alert`, `stray`, `redriven` or `setback`.
+    /// `dropped`, `unheld`, `signalled`, `alert`, `delivered`, `undelivered`, `stray`, `redriven` or `setback`.
     pub kind: String,
     /// The step it happened at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,7 +57,7 @@ pub struct EventView {
     /// Who asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// The connection that is held, tried or let go.
+    /// The connection that is held, tried or let go, or that leads to whom an alert is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection: Option<String>,
     /// When the connection is tried next.
@@ -73,7 +75,7 @@ pub struct EventView {
     /// Records that are dead letters from the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected: Option<u64>,
-    /// What the queue calls the message that came astray.
+    /// What the queue calls the message that came astray, or its receiver an alert.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
     /// How often that message had been received.
@@ -93,6 +95,15 @@ pub struct EventView {
     pub error: Option<Fault>,
 }
 
+/// One event with what it belongs to, for those who read no others of its run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordedView {
+    /// The workflow of the run.
+    pub workflow: String,
+    /// The event; its number is not known.
+    pub event: EventView,
+}
+
 impl Archive {
     /// Up to `limit` events beginning with number `from`.
     pub fn events(&self, reference: &str, from: u64, limit: Option<usize>) -> Result<EventPage, Problem> {
@@ -102,6 +113,13 @@ impl Archive {
         let next = events.last().map_or(from, |(number, _)| number + 1);
         let events = events.into_iter().map(|(number, event)| self.event_view(&run, number, event)).collect();
         Ok(EventPage { events, next, status: self.status(&run) })
+    }
+
+    /// An event of a run as it is recorded; `None` when the run is gone.
+    pub fn recorded(&self, run: RunId, event: Event) -> Result<Option<RecordedView>, Problem> {
+        let Some(run) = self.journal().run(run)? else { return Ok(None) };
+        let event = self.event_view(&run, 0, event);
+        Ok(Some(RecordedView { workflow: run.workflow, event }))
     }
 
     pub(super) fn event_view(&self, run: &Run, number: u64, event: Event) -> EventView {
@@ -146,10 +164,20 @@ impl Archive {
                 status: Some(if done { "done" } else { "not_done" }.to_owned()),
                 ..view("settled")
             },
+            RunEvent::Signalled { step, item, signal, id, by } => EventView {
+                by: Some(by),
+                step: Some(step),
+                item: Some(self.label(run, item)),
+                message: Some(format!("{signal} ({id})")),
+                ..view("signalled")
+            },
             RunEvent::Alert { message, dead_letters } => {
                 EventView { message: Some(message), items: dead_letters, ..view("alert") }
             }
-            RunEvent::Stray { .. } | RunEvent::Redriven { .. } => of_messages(event.what, view),
+            RunEvent::Stray { .. }
+            | RunEvent::Redriven { .. }
+            | RunEvent::Delivered { .. }
+            | RunEvent::Undelivered { .. } => of_messages(event.what, view),
             RunEvent::Dropped { step, item, reason, by } => EventView {
                 by: Some(by),
                 step: Some(step),
@@ -184,6 +212,21 @@ fn of_messages(what: RunEvent, view: impl Fn(&str) -> EventView) -> EventView {
             let message = (messages.is_none() && fault.is_none()).then(|| itself.to_owned());
             EventView { step: Some(step), messages, message, error: fault, ..view("redriven") }
         }
+        RunEvent::Delivered { alert, to, id, attempt } => EventView {
+            message: Some(alert.kind().to_owned()),
+            connection: Some(to),
+            message_id: Some(id),
+            attempt: Some(attempt),
+            ..view("delivered")
+        },
+        RunEvent::Undelivered { alert, to, id, attempt, fault } => EventView {
+            message: Some(alert.kind().to_owned()),
+            connection: Some(to),
+            message_id: Some(id),
+            attempt: Some(attempt),
+            error: Some(fault),
+            ..view("undelivered")
+        },
         // Every other event has a view of its own.
         _ => EventView::default(),
     }

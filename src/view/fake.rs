@@ -168,6 +168,7 @@ impl Names for FakeNames {
             closing: Track { steps: vec![step("on_failure[0]", effect, &[])] },
             tolerate: Tolerance::Count(0),
             bounds: Bounds::default(),
+            alerts: Vec::new(),
         }))
     }
 

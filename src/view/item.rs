@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -47,7 +48,7 @@ impl Wanted {
 pub type Facts = Map<String, Value>;
 
 /// Which items to show.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ItemFilter {
     /// Only items that stand like this.
@@ -68,7 +69,7 @@ pub struct ItemFilter {
 }
 
 /// Items in the order of the source.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ItemPage {
     /// The items.
     pub items: Vec<ItemView>,
@@ -78,7 +79,7 @@ pub struct ItemPage {
 }
 
 /// One item.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ItemView {
     /// Its key, or `#17` for position 17 when it has no readable key.
     pub item: String,
@@ -106,7 +107,7 @@ pub struct ItemView {
 }
 
 /// Everything about one item.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ItemStory {
     /// The item.
     #[serde(flatten)]
@@ -116,7 +117,7 @@ pub struct ItemStory {
 }
 
 /// One item at one step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ItemStep {
     /// The step.
     pub step: String,

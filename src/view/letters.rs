@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -34,7 +35,7 @@ const LOOKED_AT_MAX: usize = 50_000;
 const EVENTS: usize = 1_000;
 
 /// Which dead letters to show.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LetterQuery {
     /// Only those of this run.
@@ -53,6 +54,7 @@ pub struct LetterQuery {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
     /// The cursor of the page before.
+    #[schemars(regex(pattern = "^(gone:)?run_[0-7][0-9a-hjkmnp-tv-z]{25}:[0-9]{1,19}$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
     /// At most about this many: those of one item stay on one page.
@@ -61,7 +63,7 @@ pub struct LetterQuery {
 }
 
 /// Dead letters, those of the newest run first, in the order of its source.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LetterPage {
     /// The dead letters.
     pub letters: Vec<LetterView>,
@@ -70,7 +72,7 @@ pub struct LetterPage {
 }
 
 /// One item that was given up at one step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LetterView {
     /// The run.
     pub run: RunId,
@@ -102,7 +104,7 @@ struct Filling {
 }
 
 /// Everything about one item of a run, for whoever has to decide about it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LetterStory {
     /// The run.
     pub run: RunId,

@@ -1,5 +1,6 @@
 //! What the steps that compute make of an item: its canonical product.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -11,7 +12,7 @@ use crate::core::run::Run;
 
 /// What a step that computes makes of an item. It is not stored: it is computed again whenever somebody
 /// looks.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MadeView {
     /// The step.
     pub step: String,

@@ -7,9 +7,11 @@
 //! `cause`, `plan`, `effects`, `letters`, `timeline`, `definition`; what can be done is in `action`. What is refused is a [`Problem`].
 
 mod action;
+mod alert;
 mod archive;
 mod cause;
 mod counts;
+mod deed;
 mod definition;
 mod effects;
 mod event;
@@ -39,12 +41,14 @@ mod token;
 mod when;
 
 pub use action::{Acted, Action, Order};
+pub use alert::AlertView;
 pub use archive::{Archive, Names};
 pub use cause::{Cause, Causes};
 pub use counts::ItemCounts;
+pub use deed::{DeedFilter, DeedPage, DeedView};
 pub use definition::{DefinitionView, FileView};
 pub use effects::{Doubtful, EffectCounts, EffectFilter, EffectPage, EffectView};
-pub use event::{EventPage, EventView};
+pub use event::{EventPage, EventView, RecordedView};
 pub use hook::Delivered;
 pub use item::{Facts, ItemFilter, ItemPage, ItemStep, ItemStory, ItemView};
 pub use letters::{LetterPage, LetterQuery, LetterStory, LetterView};

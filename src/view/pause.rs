@@ -1,5 +1,6 @@
 //! Why a run stands still, in words and as data.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::when::When;
@@ -7,7 +8,7 @@ use crate::core::fault::Fault;
 use crate::core::steer::{Hold, Steer};
 
 /// Why a run stands still.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PauseView {
     /// Who paused it; `null` when it pauses by itself.
     pub by: Option<String>,
@@ -18,7 +19,7 @@ pub struct PauseView {
 }
 
 /// A connection that is held: no call goes over it but a trial now and then.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HoldView {
     /// Which; a step without a connection is its own.
     pub connection: String,

@@ -1,5 +1,6 @@
 //! What a resume will do, before it does it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::archive::Archive;
@@ -9,7 +10,7 @@ use crate::core::redefine::{ConnectionChange, Verdict};
 use crate::core::resume::ResumePlan;
 
 /// A resume plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlanView {
     /// The run.
     pub run: RunId,
@@ -39,7 +40,7 @@ pub struct PlanView {
 }
 
 /// Work of one step that is kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlanReuse {
     /// The step.
     pub step: String,
@@ -48,7 +49,7 @@ pub struct PlanReuse {
 }
 
 /// Work of one step that will be done, for one reason.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlanExecute {
     /// The step.
     pub step: String,
@@ -59,7 +60,7 @@ pub struct PlanExecute {
 }
 
 /// One effect that was perhaps done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlanDoubt {
     /// The step.
     pub step: String,
@@ -72,7 +73,7 @@ pub struct PlanDoubt {
 }
 
 /// Work of one step that stays undone, for one reason.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlanLeft {
     /// The step.
     pub step: String,
@@ -83,7 +84,7 @@ pub struct PlanLeft {
 }
 
 /// What becomes of one step.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlanVerdict {
     /// The step.
     pub step: String,
@@ -96,7 +97,7 @@ pub struct PlanVerdict {
 }
 
 /// A connection that is not what it was.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlanConnection {
     /// Its name.
     pub connection: String,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ports::StoreError;
@@ -77,7 +78,7 @@ pub mod code {
     pub const API_METHOD: &str = "E1202";
     /// The query of the path is wrong.
     pub const API_QUERY: &str = "E1203";
-    /// What was sent to the path cannot be read.
+    /// What was sent to the path is not of the form that it takes.
     pub const API_BODY: &str = "E1204";
     /// It does not say who asks, with a token that is known.
     pub const TOKEN: &str = "E1205";
@@ -99,6 +100,14 @@ pub mod code {
     pub const HOOK_CONTENT: &str = "E1213";
     /// What was sent to a hook cannot be dealt with now.
     pub const HOOK_LATER: &str = "E1214";
+    /// What was sent to the path is not JSON.
+    pub const API_JSON: &str = "E1215";
+    /// What was sent to the path is not of the content type that it takes.
+    pub const API_KIND: &str = "E1216";
+    /// Too much is being sent to the hook at once.
+    pub const HOOK_BUSY: &str = "E1217";
+    /// The server has no room for another connection.
+    pub const API_BUSY: &str = "E1218";
     /// The engine went away while it answered.
     pub const ENGINE_GONE: &str = "E1301";
     /// The stand-ins cannot work.
@@ -108,7 +117,7 @@ pub mod code {
 }
 
 /// What kind of trouble it is; exit codes and HTTP statuses follow from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProblemKind {
     /// The question itself is wrong.
@@ -126,7 +135,7 @@ pub enum ProblemKind {
 }
 
 /// A question that is not answered. The same document everywhere: on stderr, over HTTP.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// What kind of trouble it is.
     pub kind: ProblemKind,

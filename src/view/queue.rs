@@ -2,17 +2,22 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::terms::ResumeTerms;
+use super::terms::{ResumeTerms, object};
 use super::when::When;
 use crate::core::id::RunId;
 use crate::core::run::Status;
 
 /// A run that is asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [
+    { "required": ["workflow"], "properties": { "workflow": { "type": "string" } } },
+    { "required": ["file"], "properties": { "file": { "type": "string" } } },
+]))]
 pub struct StartOrder {
     /// The name of a workflow that is served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -22,6 +27,7 @@ pub struct StartOrder {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<PathBuf>,
     /// The input: text, numbers, true or false by name.
+    #[schemars(extend("additionalProperties" = { "type": ["string", "number", "boolean"] }))]
     #[serde(default)]
     pub input: Map<String, Value>,
     /// The profile; left out: the one that the server was started with.
@@ -33,11 +39,11 @@ pub struct StartOrder {
 }
 
 /// A resume that is asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResumeOrder {
     /// On what terms.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     pub terms: ResumeTerms,
     /// Only if the hash of the plan begins with this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,7 +54,7 @@ pub struct ResumeOrder {
 }
 
 /// What a server that was started with `--paused` may begin with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Unhold {
     /// One run.
@@ -60,7 +66,7 @@ pub enum Unhold {
 }
 
 /// That something may begin, and who says so.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UnholdOrder {
     /// What.
@@ -71,7 +77,7 @@ pub struct UnholdOrder {
 }
 
 /// A run that was asked for. It is durable.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Admitted {
     /// The run.
     pub run: RunId,
@@ -85,7 +91,7 @@ pub struct Admitted {
 }
 
 /// The runs that wait in a server, and those at work.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QueueView {
     /// Whether something is held until a person lets it begin (`serve --paused`).
     pub paused: bool,
@@ -98,7 +104,7 @@ pub struct QueueView {
 }
 
 /// The runs of one workflow that wait or are at work.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LaneView {
     /// The workflow.
     pub workflow: String,
@@ -115,7 +121,7 @@ pub struct LaneView {
 }
 
 /// A run that waits.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WaitingView {
     /// The run.
     pub run: RunId,

@@ -1,5 +1,6 @@
 //! What a person decides about single effects and dead letters, as it is asked for and answered.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -7,7 +8,7 @@ use crate::core::cell::Facts;
 use crate::core::letter::LetterFilter;
 
 /// What became of effects in doubt.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settling {
     /// The keys of the items; empty: every effect of the run that is left to a person.
@@ -24,7 +25,7 @@ pub struct Settling {
 }
 
 /// Which dead letters are given up.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Dropping {
     /// The keys of the items; empty: every dead letter of the run that passes the filter.

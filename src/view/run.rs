@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::alert::AlertView;
 use super::archive::Archive;
 use super::counts::ItemCounts;
 use super::pause::{PauseView, pause_view};
@@ -19,7 +21,7 @@ use crate::core::tally::Tally;
 use crate::ports::newest_first;
 
 /// Which runs to list.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunFilter {
     /// Only runs that are shown with this status.
@@ -40,7 +42,7 @@ pub struct RunFilter {
 }
 
 /// Runs, newest first.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunList {
     /// The runs.
     pub runs: Vec<RunSummary>,
@@ -52,7 +54,7 @@ pub struct RunList {
 }
 
 /// One run in a list.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunSummary {
     /// Its ID.
     pub run: RunId,
@@ -69,7 +71,7 @@ pub struct RunSummary {
 }
 
 /// One run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunView {
     /// Its ID.
     pub run: RunId,
@@ -103,6 +105,9 @@ pub struct RunView {
     /// What people were told about the number of its dead letters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alert: Option<String>,
+    /// What people were to be told and were not yet, or what was given up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alerts: Vec<AlertView>,
     /// Who cancelled it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancelled_by: Option<String>,
@@ -121,7 +126,7 @@ pub struct RunView {
 }
 
 /// A pinned source.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SourceView {
     /// The path or URI it was read from.
     pub uri: String,
@@ -198,6 +203,7 @@ impl Archive {
             resumes: run.epoch.saturating_sub(1),
             paused: pause_view(&run.steer).filter(|_| status == Status::Paused),
             alert: run.steer.alert.clone(),
+            alerts: self.alerts(Some(run.id))?,
             cancelled_by: run.steer.cancelled_by.clone(),
             closed_at: run.released.map(When),
             strays: run.strays,

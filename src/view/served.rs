@@ -1,5 +1,6 @@
 //! The workflows that a server starts by name, and the outside systems that they work over.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -11,7 +12,7 @@ use crate::core::id::RunId;
 use crate::core::run::Run;
 
 /// A workflow that a server starts by name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServedView {
     /// Its name.
     pub workflow: String,
@@ -35,13 +36,17 @@ pub struct ServedView {
     /// Why no run of it could be started now: what is wrong in the file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mistakes: Vec<String>,
+    /// The file says something else of triggers and hooks than what the server listens to since it began: that
+    /// takes a restart.
+    #[serde(default)]
+    pub outdated: bool,
     /// What was found when its connections were last examined, since the server began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub examined: Option<Examination>,
 }
 
 /// An input of a workflow.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InputView {
     /// Its name.
     pub name: String,
@@ -52,7 +57,7 @@ pub struct InputView {
 }
 
 /// What starts runs of a workflow by itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TriggerView {
     /// Its name.
     pub trigger: String,
@@ -63,7 +68,7 @@ pub struct TriggerView {
 }
 
 /// A configured outside system, as a workflow file names it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConnectionView {
     /// Its name.
     pub connection: String,
@@ -76,7 +81,7 @@ pub struct ConnectionView {
 }
 
 /// What was found when the connections of a workflow were examined.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Examination {
     /// When.
     pub at: When,
@@ -85,7 +90,7 @@ pub struct Examination {
 }
 
 /// What was found about one connection.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExaminedView {
     /// Its name.
     pub connection: String,
@@ -96,7 +101,7 @@ pub struct ExaminedView {
 }
 
 /// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FindingView {
     /// How it is.
     pub health: HealthView,
@@ -107,7 +112,7 @@ pub struct FindingView {
 }
 
 /// How something outside is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum HealthView {
     /// As it has to be.
     #[serde(rename = "ok")]
@@ -139,7 +144,7 @@ impl ExaminedView {
 }
 
 /// A connection over which a run makes no calls but a trial now and then.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HeldConnection {
     /// The run.
     pub run: RunId,

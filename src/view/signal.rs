@@ -1,5 +1,6 @@
 //! Signals as people and other programs send and see them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -7,14 +8,17 @@ use super::When;
 use crate::core::signal::Kept;
 
 /// A signal that is sent. Sending it again under the same ID is no mistake: it is the same one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sent {
     /// What happened.
+    #[schemars(length(min = 1, max = 512))]
     pub signal: String,
     /// What it is about.
+    #[schemars(length(min = 1, max = 512))]
     pub key: String,
     /// What the sender calls it.
+    #[schemars(length(min = 1, max = 512))]
     pub id: String,
     /// Only items of this workflow are meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -27,12 +31,16 @@ pub struct Sent {
     pub payload: Value,
     /// How long it is kept for those who begin to wait later, in milliseconds; 14 days when nothing is
     /// said.
+    #[schemars(range(max = 315_360_000_000_u64))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<u64>,
+    /// Who sends it. A token says this better, and is believed.
+    #[serde(default)]
+    pub by: String,
 }
 
 /// What came of it. It is durable.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Signalled {
     /// The signal.
     pub signal: String,
@@ -72,7 +80,7 @@ impl Signalled {
 }
 
 /// A signal that is kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SignalView {
     /// The signal.
     pub signal: String,
@@ -82,6 +90,9 @@ pub struct SignalView {
     pub id: String,
     /// When it came.
     pub at: When,
+    /// Which person sent it; `null`: a system, and the ID says which.
+    #[serde(default)]
+    pub by: Option<String>,
     /// Only items of this workflow are meant.
     pub workflow: Option<String>,
     /// How new what it tells of is.
@@ -102,6 +113,7 @@ impl From<Kept> for SignalView {
             key: signal.key,
             id: signal.id,
             at: When(signal.at),
+            by: signal.by,
             workflow: signal.workflow,
             version: signal.version,
             payload: signal.payload,

@@ -1,5 +1,6 @@
 //! The steps of one run.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::archive::Archive;
@@ -15,7 +16,7 @@ use crate::core::run::{Run, Status};
 use crate::core::tally::{StepTally, Tally};
 
 /// What flows through a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StepTrack {
     /// The run itself: works once.
@@ -27,7 +28,7 @@ pub enum StepTrack {
 }
 
 /// What a step does, as far as a picture shows it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Does {
     /// Yields the items.
@@ -44,7 +45,7 @@ pub enum Does {
 }
 
 /// One step of a run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StepView {
     /// Its name.
     pub step: String,

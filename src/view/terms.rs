@@ -4,7 +4,10 @@
 use std::fmt::Write as _;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use schemars::JsonSchema;
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 
 use crate::core::id::RunId;
 use crate::core::letter::LetterFilter;
@@ -15,14 +18,15 @@ pub const ITEMS_FAILED: &str = "failed";
 pub const ITEMS_DEAD_LETTERED: &str = "dead-lettered";
 
 /// On what terms a run is resumed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ResumeTerms {
     /// The items to work on: `failed`, `dead-lettered`, or keys and positions (`#17`). Empty: all,
     /// and the steps of the run itself.
     #[serde(default)]
     pub items: Vec<String>,
     /// With `dead-lettered`: only these.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     pub letters: LetterFilter,
     /// The definition to go on under.
     #[serde(default)]
@@ -32,8 +36,14 @@ pub struct ResumeTerms {
     pub accept: Option<Acceptance>,
 }
 
+/// Reads an object as one: a list that happens to fit its members in order is none.
+pub(super) fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<T, D::Error> {
+    let members = Map::<String, Value>::deserialize(deserializer)?;
+    serde_json::from_value(Value::Object(members)).map_err(Error::custom)
+}
+
 /// Which definition a run goes on under.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DefinitionChoice {
     /// The one that is stored with the run.
@@ -44,7 +54,7 @@ pub enum DefinitionChoice {
 }
 
 /// What is accepted of connections that are not what they were.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Acceptance {
     /// Each is another system now: what was done over it is done anew.

@@ -1,5 +1,6 @@
 //! When the steps of a run worked: how many units each of them was through with, by slices of time.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::archive::Archive;
@@ -22,7 +23,7 @@ const LOOKED_AT_MAX: u64 = 200_000;
 
 /// When the steps of a run worked. A unit counts where it last changed at a step: what is done again
 /// moves.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TimelineView {
     /// The run.
     pub run: RunId,
@@ -39,7 +40,7 @@ pub struct TimelineView {
 }
 
 /// When one step worked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StepTimeline {
     /// The step.
     pub step: String,

@@ -1,12 +1,13 @@
 //! Tokens as people see them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::when::When;
 use crate::core::token::{Scope, Token};
 
 /// A token that is asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TokenOrder {
     /// Its name.
@@ -19,7 +20,7 @@ pub struct TokenOrder {
 }
 
 /// A token in a list; its text is not known any more.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TokenView {
     /// Its name.
     pub name: String,
@@ -32,7 +33,7 @@ pub struct TokenView {
 }
 
 /// A token that was made: the only time that its text is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NewToken {
     /// What is known of it from now on.
     #[serde(flatten)]

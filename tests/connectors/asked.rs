@@ -209,6 +209,7 @@ async fn who_does_not_tell_is_asked_every_half_minute_and_what_is_told_meanwhile
         version: None,
         workflow: None,
         payload: Value::Null,
+        by: None,
         until: BEGIN.after(Duration::from_hours(1)),
     };
     wait.store.take_in(vec![told]).await.unwrap();

@@ -124,6 +124,7 @@ async fn while_the_pim_is_away_a_trial_says_so_and_what_others_tell_counts() {
         version: None,
         workflow: None,
         payload: Value::Null,
+        by: None,
         until: Timestamp(1),
     };
     wait.store.take_in(vec![told]).await.unwrap();

@@ -87,7 +87,8 @@ fn the_shipped_workflow_is_well_and_no_state_is_made() {
     let site = Site::new();
     let (code, found) = examine(&site, &["workflows/product-sync.yaml"]);
     assert_eq!(code, Some(0), "{found:?}");
-    assert!(found.iter().all(|[_, health, ..]| health == "ok"), "{found:?}");
+    // Whether the port is free is the business of the machine.
+    assert!(found.iter().all(|[name, health, ..]| health == "ok" || name == "serve"), "{found:?}");
     assert!(found.iter().any(|[_, _, what, _]| what.contains("sample.json: it can be read")), "{found:?}");
     assert!(!site.path("state").exists());
 }
@@ -233,4 +234,50 @@ fn the_policy_in_the_template_allows_all_that_the_doctor_asks() {
     for action in actions {
         assert!(template.contains(&action), "{action} is asked and not allowed");
     }
+}
+
+#[test]
+fn what_triggers_listen_to_is_looked_at_with_what_to_type() {
+    let site = Site::new();
+    let nightly =
+        "  nightly:\n    uses: schedule\n    with: { cron: \"30 2 * * *\", time_zone: Europe/Berlin }\n";
+    let path = site.path("workflows/product-sync.yaml");
+    fs::write(&path, fs::read_to_string(&path).unwrap() + nightly).unwrap();
+    let of = |found: &[[String; 4]], name: &str| {
+        let found = found.iter().find(|[connection, ..]| connection == name);
+        found.unwrap_or_else(|| panic!("nothing is said of {name}")).clone()
+    };
+    let port = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = port.local_addr().unwrap().to_string();
+    let line = ["workflows/product-sync.yaml", "--listen", &address];
+    let (code, found) = examine(&site, &line);
+    assert_eq!(code, Some(0), "{found:?}");
+    assert!(
+        of(&found, "incoming")[2].ends_with("it can be watched; 0 in it now that would count"),
+        "{found:?}"
+    );
+    let [_, health, times, _] = of(&found, "nightly");
+    assert!(health == "ok" && times.starts_with("time zone Europe/Berlin; next: 2"), "{times}");
+    assert_eq!(times.matches("T02:30:00+0").count(), 3, "{times}");
+    assert_eq!(
+        of(&found, "serve")[1..3],
+        ["cannot tell".to_owned(), format!("{address}: somebody listens there, perhaps milepost serve")]
+    );
+    drop(port);
+    assert_eq!(of(&examine(&site, &line).1, "serve")[1], "ok");
+
+    fs::remove_dir_all(site.path("workflows/product-sync/incoming")).unwrap();
+    let (code, found) = examine(&site, &line);
+    let [_, health, what, next] = of(&found, "incoming");
+    assert_eq!((code, health.as_str()), (Some(1), "wrong"), "{what}");
+    assert!(what.ends_with("incoming: it is not there"), "{what}");
+    let made = std::process::Command::new("sh").args(["-c", &next]).current_dir(site.path("")).status();
+    assert!(made.unwrap().success(), "{next}");
+    assert_eq!(of(&examine(&site, &line).1, "incoming")[1], "ok", "what was to be typed has mended it");
+
+    let within = [&line[..], &["--state", "workflows/product-sync"]].concat();
+    let (_, found) = examine(&site, &within);
+    assert!(of(&found, "incoming")[2].ends_with("it is in the state directory"), "{found:?}");
+    let (_, found) = examine(&site, &["workflows/product-sync.yaml", "--profile", "production"]);
+    assert!(of(&found, "incoming")[2].starts_with("not listened to"), "{found:?}");
 }

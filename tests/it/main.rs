@@ -9,6 +9,7 @@ mod product;
 mod site;
 
 mod acts;
+mod alerts;
 mod aws;
 mod care;
 mod control;
@@ -20,6 +21,8 @@ mod input;
 mod keys;
 mod ledger;
 mod letters;
+mod log;
+mod newcomer;
 mod products;
 mod reads;
 mod redefine;

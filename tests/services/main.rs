@@ -11,7 +11,9 @@ mod suite;
 mod akeneo;
 mod akeneo_outages;
 mod akeneo_products;
+mod api;
 mod aws;
+mod aws_alerts;
 mod aws_deliver;
 mod aws_deploy;
 mod aws_doctor;
@@ -31,7 +33,9 @@ mod pim;
 mod process;
 #[path = "../../examples/products/product.rs"]
 mod product;
+mod prometheus;
 mod redis;
 mod redis_engines;
+mod served;
 #[path = "../site/mod.rs"]
 mod site;

@@ -2,7 +2,6 @@
 
 mod browser;
 mod lossy;
-mod served;
 mod stage;
 
 use std::fmt::Write as _;

@@ -55,6 +55,7 @@ fn signal(clock: &SimClock, item: u64, id: &str) -> Signal {
         version: None,
         workflow: None,
         payload: Value::Null,
+        by: None,
         until: at.after(Duration::from_hours(24)),
     }
 }

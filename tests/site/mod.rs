@@ -63,8 +63,11 @@ impl Site {
     /// A command to be executed here.
     pub(crate) fn command(&self, line: &[&str]) -> Command {
         let mut command = Command::new(assert_cmd::cargo::cargo_bin!("milepost"));
-        command.args(line).current_dir(self.dir.path()).envs(self.env.iter().cloned());
-        command.env_remove("MILEPOST_STATE").env_remove("MILEPOST_LOG").stdin(Stdio::null());
+        command.args(line).current_dir(self.dir.path());
+        for variable in ["MILEPOST_STATE", "MILEPOST_LOG", "MILEPOST_LOG_FORM"] {
+            command.env_remove(variable);
+        }
+        command.envs(self.env.iter().cloned()).stdin(Stdio::null());
         command
     }
 

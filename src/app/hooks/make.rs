@@ -6,10 +6,12 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{Hook, Hooks};
-use crate::app::assemble::{self, Mistakes, complaint};
+use crate::app::assemble::{self, Mistakes, complaint, is_stand_in};
 use crate::app::definition::Definition;
+use crate::app::discreet;
 use crate::app::environment::{self, Environment};
 use crate::app::error::{AssembleError, StartError};
+use crate::app::hush::Hush;
 use crate::app::{Engine, definition_of};
 use crate::connectors::{self, BuildFault};
 use crate::core::workflow::{self, Connection};
@@ -22,6 +24,9 @@ pub(in crate::app) fn try_out(definition: &Definition) -> Result<(), Box<Report>
     let connections = &definition.checked.workflow.connections;
     let mut mistakes = Mistakes::default();
     for hook in &definition.checked.workflow.hooks {
+        if let Err(fault) = Reading::of(hook) {
+            mistakes.add(std::iter::once(definition.checked.hook_fault(&hook.name, &fault.message)));
+        }
         let sender = connections.get(&hook.connection).filter(|connection| !is_stand_in(connection));
         let Some(sender) = sender else { continue };
         if let Err(faults) = connectors::webhook::scheme(&sender.fields) {
@@ -30,10 +35,6 @@ pub(in crate::app) fn try_out(definition: &Definition) -> Result<(), Box<Report>
         }
     }
     mistakes.none(definition)
-}
-
-fn is_stand_in(connection: &Connection) -> bool {
-    connection.kind == connectors::sandbox::CONNECTION.name
 }
 
 impl Engine {
@@ -100,9 +101,10 @@ impl Engine {
             }
             None => Ok(None),
         };
-        // `check` has parsed it.
-        let reading = Reading::of(hook).map_err(|fault| AssembleError::Sandbox(fault.message))?;
-        let (Ok(source), Ok(body_max), Ok(announcer)) = (source, body_max, announcer) else {
+        let reading = Reading::of(hook)
+            .map_err(|fault| findings.push(definition.checked.hook_fault(&hook.name, &fault.message)));
+        let (Ok(source), Ok(body_max), Ok(announcer), Ok(reading)) = (source, body_max, announcer, reading)
+        else {
             return Ok(Err(findings));
         };
         Ok(Ok(Hook { file: PathBuf::new(), source, reading, body_max, announcer, stands_in }))
@@ -130,6 +132,7 @@ impl Engine {
             let url = self.sandbox().await?.pim_url.clone();
             fields.insert("url".to_owned(), Value::from(url));
         }
-        Ok(connectors::announcer(asked, &fields).map(Some))
+        let hush = Hush::of(asked, &fields, &connectors::catalog());
+        Ok(connectors::announcer(asked, &fields).map(|made| Some(discreet::announcer(made, hush))))
     }
 }

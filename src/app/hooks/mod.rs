@@ -203,7 +203,7 @@ fn signal(hook: &str, proven: Proven, told: Told, at: Timestamp) -> Result<Signa
     let Told { signal: name, key, id, version, payload } = told;
     let id = format!("{hook}/{}", id.unwrap_or(proven.id));
     let until = at.after(KEEP);
-    let signal = Signal { name, key, id, at, version, workflow: None, payload, until };
+    let signal = Signal { name, key, id, at, version, workflow: None, payload, by: None, until };
     match signal.wrong() {
         Some(wrong) => Err(HookError::Content(wrong)),
         None => Ok(signal),

@@ -1,8 +1,10 @@
 //! Where people ask a loop for runs: by hand, beside the triggers.
 
+use std::collections::BTreeSet;
+use std::future::Future;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::{mpsc, watch};
 
@@ -11,10 +13,12 @@ use crate::app::resume::{Asked, refused};
 use crate::app::served;
 use crate::app::start::{Accepted, Cause};
 use crate::app::{Engine, Start};
+use crate::core::deed::Done;
 use crate::core::id::RunId;
 use crate::core::run::Run;
 use crate::view::{Problem, ProblemKind, QueueView, ResumeTerms, ServedView, Unhold, code};
 
+use super::declared::Declared;
 use super::news::News;
 use super::outcome::is_unfinished;
 use super::roster::Next;
@@ -27,6 +31,8 @@ struct Served {
     workflow: String,
     file: PathBuf,
     profile: Option<String>,
+    /// What its triggers and hooks listen to: what the file said when the loop began.
+    declared: Declared,
 }
 
 /// Where people ask a loop for runs. Cheap to clone; it does not keep the engine from ending.
@@ -38,6 +44,7 @@ pub struct Desk {
     begun: mpsc::UnboundedSender<Begun>,
     stopping: watch::Receiver<bool>,
     recovered: Arc<AtomicBool>,
+    outdated: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Desk {
@@ -49,11 +56,11 @@ impl Desk {
         stopping: watch::Receiver<bool>,
     ) -> Self {
         let served = watched.into_iter().map(|file| {
-            let Watched { workflow, file, profile, .. } = file;
-            Served { workflow, file, profile }
+            let Watched { workflow, file, profile, declared, .. } = file;
+            Served { workflow, file, profile, declared }
         });
-        let (served, recovered) = (Arc::new(served.collect()), Arc::default());
-        Self { engine: Arc::downgrade(engine), served, hall, begun, stopping, recovered }
+        let (served, recovered, outdated) = (Arc::new(served.collect()), Arc::default(), Arc::default());
+        Self { engine: Arc::downgrade(engine), served, hall, begun, stopping, recovered, outdated }
     }
 
     pub(super) fn has_recovered(&self) {
@@ -75,10 +82,44 @@ impl Desk {
         self.hall.roster().view()
     }
 
+    /// Returns once a person has let everything begin; at once when nothing was held.
+    pub fn released(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut released = self.hall.released.subscribe();
+        async move {
+            if released.wait_for(|released| *released).await.is_err() {
+                // The loop is gone, and nobody will say so any more.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
     /// The workflows that are started by name, as their files say now.
     pub fn served(&self) -> Vec<ServedView> {
-        let view = |known: &Served| served::view(&known.workflow, &known.file, known.profile.as_deref());
-        self.served.iter().map(view).collect()
+        let view = |known: &Served| {
+            served::view(&known.workflow, &known.file, known.profile.as_deref(), &known.declared)
+        };
+        let served: Vec<ServedView> = self.served.iter().map(view).collect();
+        self.note_outdated(&served);
+        served
+    }
+
+    /// Whether a file said something else of triggers or hooks than what is listened to when it was last
+    /// looked at: that takes a restart.
+    pub fn is_outdated(&self) -> bool {
+        !self.known_outdated().is_empty()
+    }
+
+    fn note_outdated(&self, served: &[ServedView]) {
+        let outdated = served.iter().filter(|known| known.outdated).map(|known| known.workflow.clone());
+        let before = std::mem::replace(&mut *self.known_outdated(), outdated.collect());
+        for known in served.iter().filter(|known| known.outdated && !before.contains(&known.workflow)) {
+            let (workflow, file) = (&known.workflow, &known.file);
+            tracing::warn!(workflow, file, "its triggers or hooks were changed: they count after a restart");
+        }
+    }
+
+    fn known_outdated(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.outdated.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What starts a workflow that is served: its file, and the profile unless another one is given.
@@ -164,7 +205,19 @@ impl Desk {
         }
         let held = self.held(what);
         is_freed &= self.hall.roster().unhold(what) || matches!(what, Unhold::Run(_));
+        // A run has its own event of it.
+        let workflow = match what {
+            Unhold::Run(_) => None,
+            Unhold::Workflow(name) => Some(Some(name.clone())),
+            Unhold::All => Some(None),
+        };
+        if let Some(workflow) = workflow {
+            engine.did(by.to_owned(), Done::Unheld { workflow }).await?;
+        }
         engine.unheld(&held, by).await?;
+        if matches!(what, Unhold::All) {
+            self.hall.released.send_replace(true);
+        }
         self.hall.stirred.notify_one();
         Ok(is_freed)
     }

@@ -7,6 +7,7 @@
 //! interrupted one goes on, by the one path of resuming. Neither a broken run nor a broken trigger ends
 //! the loop; only a store that failed does.
 
+mod declared;
 mod desk;
 mod news;
 mod outcome;
@@ -20,6 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
+use crate::connectors::listening::aside;
 use crate::core::id::RunId;
 use crate::core::run::Run;
 use crate::core::trigger::{Heard, Notice, Occasion, WhenBusy, start_key};
@@ -30,10 +32,11 @@ use super::error::{EngineError, StartError};
 use super::start::{Accepted, Cause};
 use super::{Engine, Running, Start};
 
+pub use declared::Declared;
 pub use desk::Desk;
 pub use news::{Hindrance, News};
 use outcome::{Outcome, carried_out, is_unfinished, stopped, until_over};
-use post::{Listened, Post, listened};
+use post::{Listened, Post, Turn, listened};
 use roster::{Next, Roster};
 pub use watched::{Listener, Watched};
 
@@ -78,8 +81,9 @@ pub struct Watching {
 }
 
 impl Watching {
-    /// Begins to watch these files, and goes on with what has not ended. While so many runs of a
-    /// workflow are at work, or one of them waits, its triggers receive nothing.
+    /// Begins to watch these files, and goes on with what has not ended. Triggers receive nothing while
+    /// [`Pace::waiting_max`] runs wait; those that leave what happens where it is ([`WhenBusy::Stays`])
+    /// nothing either while [`Pace::concurrency`] runs of their workflow are at work, or one of it waits.
     pub fn begin(engine: &Arc<Engine>, watched: Vec<Watched>, pace: Pace) -> Self {
         let (sender, news) = mpsc::unbounded_channel();
         let (stop, stopping) = watch::channel(false);
@@ -91,7 +95,8 @@ impl Watching {
         if pace.begins == Begins::WhenTold {
             roster.hold_everything();
         }
-        let hall = Arc::new(Hall { roster: Mutex::new(roster), stirred: Notify::new() });
+        let released = watch::Sender::new(pace.begins == Begins::AtOnce);
+        let hall = Arc::new(Hall { roster: Mutex::new(roster), stirred: Notify::new(), released });
         let posts = watched.iter().flat_map(Post::all).collect();
         let desk = Desk::new(engine, watched, Arc::clone(&hall), begun, stopping.clone());
         let watch = Watch {
@@ -107,7 +112,7 @@ impl Watching {
         let opened = desk.clone();
         let task = tokio::spawn(async move {
             let mut watch = watch;
-            watch.find_open(pace.finds)?;
+            watch.find_open(pace.finds).await?;
             opened.has_recovered();
             watch.work().await
         });
@@ -139,6 +144,8 @@ struct Hall {
     roster: Mutex<Roster>,
     /// Rings when there may be something to begin with.
     stirred: Notify,
+    /// Whether nothing as a whole is held any more.
+    released: watch::Sender<bool>,
 }
 
 impl Hall {
@@ -195,10 +202,18 @@ impl Watch {
         let _ = self.news.send(news);
     }
 
+    /// Every run that has not ended, the newest first.
+    async fn recorded(&self) -> Result<Vec<Run>, EngineError> {
+        let store = self.engine.store.clone();
+        let runs =
+            aside(move || store.unended()).await.map_err(|fault| EngineError::Broken(fault.to_string()))?;
+        runs.map_err(|error| EngineError::Broken(error.to_string()))
+    }
+
     /// What has not ended: nobody else works on it, because the state directory is ours. What a person
     /// paused is theirs to go on with.
-    fn find_open(&mut self, finds: Finds) -> Result<(), EngineError> {
-        let runs = self.engine.store.unended().map_err(|error| EngineError::Broken(error.to_string()))?;
+    async fn find_open(&mut self, finds: Finds) -> Result<(), EngineError> {
+        let runs = self.recorded().await?;
         let is_ours =
             |run: &Run| finds == Finds::Everything || self.posts.iter().any(|post| post.has_started(run));
         // The oldest first.
@@ -264,7 +279,7 @@ impl Watch {
             post.is_listening = true;
             let (trigger, clock) = (Arc::clone(&post.listener.trigger), Arc::clone(&self.engine.ports.clock));
             let (file, profile) = (post.file.clone(), post.profile.clone());
-            let until = post.patience.map(|patience| clock.now().after(patience));
+            let until = post.patience().map(|patience| clock.now().after(patience));
             self.listening.spawn(async move {
                 if let Some(until) = until {
                     clock.sleep_until(until).await;
@@ -285,55 +300,64 @@ impl Watch {
         let heard = match listened {
             Listened::Heard(heard) => heard,
             Listened::Hindered(by) => {
-                if self.posts[at].patience.is_none() {
+                if self.posts[at].turns_out(Turn::Hindered) {
                     self.tell(News::Hindered { trigger, by });
                 }
-                self.posts[at].leave_alone();
                 return Ok(());
             }
         };
-        if self.posts[at].patience.take().is_some() {
+        let (turn, stray) = match heard {
+            Heard::Nothing => (Turn::Listened, None),
+            Heard::Stray(stray) => (Turn::Listened, Some(stray)),
+            Heard::Notice(notice) => (self.noticed(at, notice).await?, None),
+        };
+        if self.posts[at].turns_out(turn) && turn != Turn::Undone {
             self.tell(News::Listens { trigger: trigger.clone() });
         }
-        match heard {
-            Heard::Nothing => {}
-            Heard::Stray(stray) => self.tell(News::Stray { trigger, stray }),
-            Heard::Notice(notice) => self.noticed(at, notice).await?,
+        if let Some(stray) = stray {
+            self.tell(News::Stray { trigger, stray });
         }
         Ok(())
     }
 
-    /// Records what a message starts. The message is done when nothing of it is left.
-    async fn noticed(&mut self, at: usize, notice: Notice) -> Result<(), EngineError> {
+    /// Records what a message starts. The message is done when nothing of it is left; until then it shows
+    /// again, and what of it has started a run starts none.
+    async fn noticed(&mut self, at: usize, notice: Notice) -> Result<Turn, EngineError> {
         let Listener { name, trigger, .. } = self.posts[at].listener.clone();
-        for what in notice.passed_over {
-            self.tell(News::PassedOver { trigger: name.clone(), what });
-        }
         for occasion in notice.occasions {
-            if let Some(run) = self.in_the_way(at)? {
+            if let Some(run) = self.in_the_way(at).await? {
                 let what = format!("{}, because {run} has not ended", occasion.subject);
                 self.tell(News::PassedOver { trigger: name.clone(), what });
                 continue;
             }
-            if let Some(error) = self.accept(at, occasion.clone()).await? {
-                self.tell(News::Refused { trigger: name, subject: occasion.subject, error });
-                self.posts[at].leave_alone();
-                return Ok(());
+            // Whoever else heard or asked meanwhile may have taken the last place.
+            if !self.hall.roster().reserve() {
+                return Ok(Turn::Listened);
             }
+            let refused = self.accept(at, occasion.clone()).await;
+            self.hall.roster().unreserve();
+            if let Some(error) = refused? {
+                self.tell(News::Refused { trigger: name, subject: occasion.subject, error });
+                return Ok(Turn::Undone);
+            }
+        }
+        for what in notice.passed_over {
+            self.tell(News::PassedOver { trigger: name.clone(), what });
         }
         if let Err(fault) = trigger.done(&notice.ticket).await {
             self.tell(News::NotRemoved { trigger: name, fault });
+            return Ok(Turn::Undone);
         }
-        Ok(())
+        Ok(Turn::DealtWith)
     }
 
     /// The run because of which a trigger starts no other one.
-    fn in_the_way(&self, at: usize) -> Result<Option<RunId>, EngineError> {
+    async fn in_the_way(&self, at: usize) -> Result<Option<RunId>, EngineError> {
         let post = &self.posts[at];
         if post.listener.trigger.when_busy() != WhenBusy::Skips {
             return Ok(None);
         }
-        let runs = self.engine.store.unended().map_err(|error| EngineError::Broken(error.to_string()))?;
+        let runs = self.recorded().await?;
         Ok(runs.iter().find(|run| post.has_started(run) && is_unfinished(run)).map(|run| run.id))
     }
 

@@ -167,7 +167,7 @@ impl Roster {
 
     /// Whether what a trigger hears of may start another run of this workflow now.
     pub(super) fn takes(&self, workflow: &str, when_busy: WhenBusy) -> bool {
-        if self.is_held(workflow) {
+        if self.is_held(workflow) || self.waiting() + self.reserved >= self.waiting_max {
             return false;
         }
         match when_busy {
@@ -175,7 +175,7 @@ impl Roster {
                 .lanes
                 .get(workflow)
                 .is_none_or(|lane| lane.waiting.is_empty() && lane.at_work.len() < self.concurrency),
-            WhenBusy::Waits | WhenBusy::Skips => self.waiting() + self.reserved < self.waiting_max,
+            WhenBusy::Waits | WhenBusy::Skips => true,
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::connectors::listening::{aside, until_heard};
 use crate::core::fault::{Fault, name};
 use crate::core::inflow::Intake;
 use crate::core::queue::Ticket;
@@ -20,8 +21,6 @@ use super::watched::Listener;
 
 /// How often it is looked for a successor that is due.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long nothing happens before that is said.
-const WAIT_MAX: Duration = Duration::from_secs(20);
 /// What stands for the run before the first one.
 const NOBODY: &str = "nobody";
 
@@ -54,15 +53,34 @@ impl Succession {
     }
 
     /// What the next run follows, when it is due.
-    fn due(&self) -> Result<Option<String>, StoreError> {
-        for run in newest_first(&*self.journal, None) {
-            let run = run?;
-            if run.workflow == self.workflow && run.profile == self.profile {
-                return Ok(is_followed(&run, self.since).then(|| run.id.to_string()));
-            }
-        }
-        Ok(Some(NOBODY.to_owned()))
+    async fn due(&self) -> Result<Option<Notice>, Fault> {
+        let (journal, since) = (Arc::clone(&self.journal), self.since);
+        let (workflow, profile) = (self.workflow.clone(), self.profile.clone());
+        let due = aside(move || followed(&*journal, &workflow, profile.as_deref(), since)).await?;
+        let due = due.map_err(|error| Fault::new(name::NO_ANSWER, error.to_string()))?;
+        Ok(due.map(|identity| {
+            let ticket = Ticket::Given(identity.as_str().into());
+            let subject = format!("the queue {}", self.queue);
+            let occasions = vec![Occasion { subject, identity, version: None }];
+            Notice { occasions, passed_over: Vec::new(), ticket }
+        }))
     }
+}
+
+/// What the next run of a workflow follows, when it is due: its newest one, or nobody.
+fn followed(
+    journal: &dyn Journal,
+    workflow: &str,
+    profile: Option<&str>,
+    since: Timestamp,
+) -> Result<Option<String>, StoreError> {
+    for run in newest_first(journal, None) {
+        let run = run?;
+        if run.workflow == workflow && run.profile.as_deref() == profile {
+            return Ok(is_followed(&run, since).then(|| run.id.to_string()));
+        }
+    }
+    Ok(Some(NOBODY.to_owned()))
 }
 
 /// Whether another run follows this one by itself. One that failed before it had taken in enough is
@@ -81,21 +99,7 @@ fn is_followed(run: &Run, since: Timestamp) -> bool {
 #[async_trait]
 impl Trigger for Succession {
     async fn next(&self) -> Result<Heard, Fault> {
-        let until = self.clock.now().after(WAIT_MAX);
-        loop {
-            let due = self.due().map_err(|error| Fault::new(name::NO_ANSWER, error.to_string()))?;
-            if let Some(identity) = due {
-                let ticket = Ticket::Given(identity.as_str().into());
-                let subject = format!("the queue {}", self.queue);
-                let occasions = vec![Occasion { subject, identity, version: None }];
-                return Ok(Heard::Notice(Notice { occasions, passed_over: Vec::new(), ticket }));
-            }
-            let now = self.clock.now();
-            if now >= until {
-                return Ok(Heard::Nothing);
-            }
-            self.clock.sleep_until(now.after(LOOK)).await;
-        }
+        until_heard(&*self.clock, LOOK, || self.due()).await
     }
 
     async fn done(&self, _: &Ticket) -> Result<(), Fault> {

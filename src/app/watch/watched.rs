@@ -13,6 +13,7 @@ use crate::ports::{Clock, Journal, Marks, OwnQueue, Signals, Trigger};
 use crate::spec::Report;
 use crate::store::MemoryStore;
 
+use super::declared::Declared;
 use super::succession::Succession;
 
 /// A workflow file with what listens for its triggers.
@@ -27,6 +28,8 @@ pub struct Watched {
     pub listeners: Vec<Listener>,
     /// Triggers that cannot listen over their connection in this profile, each with its kind there.
     pub silent: Vec<(String, String)>,
+    /// What the file says of triggers and hooks.
+    pub declared: Declared,
 }
 
 /// One trigger that is listened to.
@@ -90,7 +93,8 @@ impl Watched {
             listeners.push(Listener { name, input, about, trigger });
         }
         listeners.extend(Succession::of(workflow, profile, journal, clock));
+        let declared = Declared::of(workflow);
         let (workflow, profile) = (workflow.name.clone(), profile.map(str::to_owned));
-        Ok(Self { workflow, file: file.to_owned(), profile, listeners, silent })
+        Ok(Self { workflow, file: file.to_owned(), profile, listeners, silent, declared })
     }
 }

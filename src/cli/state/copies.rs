@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::super::actor::somebody;
 use super::super::exit::Exit;
 use super::super::failure::{Failure, say_next};
 use super::super::output::Output;
@@ -89,7 +90,7 @@ async fn take(file: &Path, context: &Context) -> Result<Backup, Failure> {
     loop {
         tries += 1;
         match Reader::open(context).await? {
-            Reader::Beside(client) => match client.backup(file).await {
+            Reader::Beside(client) => match client.backup(file, &somebody()).await {
                 Err(client::Error::Unreachable(_) | client::Error::Broken(_)) if tries < TRIES => {}
                 other => return Ok(other?),
             },

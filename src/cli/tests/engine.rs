@@ -32,7 +32,7 @@ impl Operator for FakeEngine {
         Ok(Vec::new())
     }
 
-    async fn backup(&self, _file: PathBuf) -> Result<Backup, Problem> {
+    async fn backup(&self, _file: PathBuf, _: String) -> Result<Backup, Problem> {
         Err(server::ending())
     }
 }

@@ -1,4 +1,5 @@
-//! `alert`: a line for people. The engine makes a durable event of the fact it returns.
+//! `alert`: a line for people. The engine makes a durable event of what it says, and tells it to whom the
+//! file names.
 
 use std::sync::Arc;
 
@@ -14,6 +15,10 @@ use crate::core::retry::{Outcome, Probed};
 use crate::core::scope::Scope;
 use crate::expr::Template;
 use crate::ports::{Call, Effect, Prepare, Verdicts, Worker};
+
+/// The part of the log that people read as it is written. Where all of it is log lines, the durable event is
+/// told there, and this is not.
+pub const ALERT_LINES: &str = "milepost::alert";
 
 /// What `alert` is.
 pub const DESCRIPTOR: Descriptor = Descriptor {
@@ -65,7 +70,7 @@ impl Effect for Alert {
             .iter()
             .map(|call| {
                 let message = call.request["message"].as_str().unwrap_or_default();
-                eprintln!("alert: {message}");
+                tracing::warn!(target: ALERT_LINES, "{message}");
                 Outcome::Done(Facts::from([("alert".to_owned(), Value::from(message))]))
             })
             .collect();
@@ -74,5 +79,9 @@ impl Effect for Alert {
 
     async fn probe(&self, _call: &Call) -> Probed {
         Probed::Absent
+    }
+
+    fn says(&self, call: &Call) -> Option<String> {
+        call.request["message"].as_str().map(str::to_owned)
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 
-use crate::connectors::{BuildFault, Site, settings};
+use crate::connectors::{BuildFault, Counterpart, STAND_IN, Site, settings};
 use crate::core::catalog::{Descriptor, Field, Kind, Place, Role, always};
 use crate::core::fault::{Fault, name};
 use crate::core::id::RunId;
@@ -38,7 +38,7 @@ pub const DESCRIPTOR: Descriptor = Descriptor {
     summary: "waits for a signal about the item's key",
     role: Role::Listen,
     place: Place::Item,
-    connections: &["pimcore", "sandbox"],
+    connections: &["pimcore", STAND_IN],
     fields: &[
         Field { name: "signal", kind: Kind::Plain, required: true },
         Field { name: "key", kind: Kind::Text, required: true },
@@ -68,8 +68,10 @@ pub fn build(site: &Site<'_>, announcer: Option<Arc<dyn Announcer>>) -> Result<W
         return Err(vec![BuildFault { hint, ..BuildFault::field("poll", "nobody is there to be asked") }]);
     }
     let subject = settings::template(with, &["signal", "key", "after"])?;
-    let is_stand_in = site.connection.is_some_and(|connection| connection.kind == "sandbox");
-    let every = poll.unwrap_or(if is_stand_in { POLL_STAND_IN } else { POLL });
+    let every = poll.unwrap_or(match site.counterpart() {
+        Counterpart::StandIn => POLL_STAND_IN,
+        Counterpart::System => POLL,
+    });
     let asked = announcer.map(|announcer| Asked { announcer, every, turn: Mutex::default() });
     let queue = Arc::new(Ear {
         own: Arc::clone(&site.queue) as Arc<dyn Queue>,
@@ -201,6 +203,7 @@ fn signal_of(announced: &Announced, waits: &Awaiting, now: Timestamp) -> Signal 
         version: announced.version.clone(),
         workflow: None,
         payload: announced.payload.clone(),
+        by: None,
         until: now,
     }
 }

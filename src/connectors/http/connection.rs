@@ -43,8 +43,7 @@ impl Link {
     /// # Errors
     /// A field of the connection is wrong.
     pub(super) fn of(site: &Site<'_>) -> Result<Self, BuildFault> {
-        let is_sandbox = site.connection.is_some_and(|connection| connection.kind == "sandbox");
-        let url = wire::base_url(&site.settings, is_sandbox)?;
+        let url = wire::base_url(&site.settings)?;
         // Whatever answers elsewhere must not see the key, so no redirect is followed.
         let caller = Caller::new(site.step.timeout, Redirects::Refused)?;
         Ok(Self { url, headers: headers(&site.settings)?, caller })

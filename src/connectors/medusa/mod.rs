@@ -47,7 +47,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 use super::examine::{self, Diagnosis};
-use super::{BuildFault, Site, settings};
+use super::{BuildFault, Counterpart, STAND_IN, Site, settings};
 use crate::core::catalog::{ConnectionKind, Descriptor, Field, Kind, Place, Role, never};
 use crate::core::fault::Fault;
 use crate::core::retry::Probed;
@@ -107,7 +107,7 @@ pub const DESCRIPTOR: Descriptor = Descriptor {
     summary: "creates or updates the item's product in Medusa, by external ID",
     role: Role::Effect { probes: true },
     place: Place::Item,
-    connections: &["medusa", "sandbox"],
+    connections: &["medusa", STAND_IN],
     fields: &[
         Field { name: "mapping", kind: Kind::File, required: true },
         // Of categories that the shop does not have: they are made, or the product is refused.
@@ -159,7 +159,7 @@ fn storefront(site: &Site<'_>) -> Result<Option<Storefront>, BuildFault> {
     }
     let key = match settings::text(settings, "publishable_key")? {
         Some(key) => key,
-        None if is_sandbox(site) => SANDBOX_KEY,
+        None if site.counterpart() == Counterpart::StandIn => SANDBOX_KEY,
         None => {
             return Err(BuildFault {
                 hint: Some("the shop's settings list the publishable keys; it begins with pk_".to_owned()),
@@ -170,20 +170,15 @@ fn storefront(site: &Site<'_>) -> Result<Option<Storefront>, BuildFault> {
             });
         }
     };
-    let url = super::wire::base_url(settings, is_sandbox(site))?;
+    let url = super::wire::base_url(settings)?;
     Storefront::new(&url, key, settings::text(settings, "region")?, site.step.timeout).map(Some)
 }
 
-fn is_sandbox(site: &Site<'_>) -> bool {
-    site.connection.is_some_and(|connection| connection.kind == "sandbox")
-}
-
 fn shop(site: &Site<'_>) -> Result<Shop, BuildFault> {
-    let url = super::wire::base_url(&site.settings, is_sandbox(site))?;
-    let credentials = if is_sandbox(site) {
-        Credentials::Login { email: SANDBOX.0.into(), password: SANDBOX.1.into() }
-    } else {
-        credentials(&site.settings)?
+    let url = super::wire::base_url(&site.settings)?;
+    let credentials = match site.counterpart() {
+        Counterpart::StandIn => Credentials::Login { email: SANDBOX.0.into(), password: SANDBOX.1.into() },
+        Counterpart::System => credentials(&site.settings)?,
     };
     Shop::new(&url, credentials, site.step.timeout)
 }

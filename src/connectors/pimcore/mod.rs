@@ -48,7 +48,7 @@ use serde_json::{Map, Value};
 
 use super::examine::{self, Diagnosis};
 use super::wire::{self, Redirects};
-use super::{BuildFault, Site, settings};
+use super::{BuildFault, Counterpart, STAND_IN, Site, settings};
 use crate::core::catalog::{ConnectionKind, Descriptor, Field, Kind, Place, Role, never};
 use crate::core::fault::Fault;
 use crate::core::retry::Probed;
@@ -99,7 +99,7 @@ pub const DESCRIPTOR: Descriptor = Descriptor {
     summary: "creates or updates the item's object in Pimcore, by SKU",
     role: Role::Effect { probes: true },
     place: Place::Item,
-    connections: &["pimcore", "sandbox"],
+    connections: &["pimcore", STAND_IN],
     fields: &[
         Field { name: "mapping", kind: Kind::File, required: true },
         optional("publish", Kind::OneOf(&["true", "false", "keep"])),
@@ -164,12 +164,12 @@ fn hub(
     timeout: Duration,
     publish: Option<bool>,
 ) -> Result<Hub, BuildFault> {
-    let is_sandbox = connection.is_some_and(|connection| connection.kind == "sandbox");
-    let url = wire::base_url(fields, is_sandbox)?;
-    let (endpoint, api_key) = if is_sandbox {
-        SANDBOX
-    } else {
-        (settings::required(fields, "endpoint")?, settings::required(fields, "api_key")?)
+    let url = wire::base_url(fields)?;
+    let (endpoint, api_key) = match connection.map(|connection| Counterpart::of(&connection.kind)) {
+        Some(Counterpart::StandIn) => SANDBOX,
+        Some(Counterpart::System) | None => {
+            (settings::required(fields, "endpoint")?, settings::required(fields, "api_key")?)
+        }
     };
     let class = settings::text(fields, "class")?.unwrap_or(CLASS);
     if !request::is_name(class) {

@@ -22,6 +22,7 @@ mod faults;
 mod journal;
 mod messenger;
 mod pim;
+mod remote;
 mod server;
 mod shop;
 mod standin;
@@ -35,11 +36,14 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::STAND_IN;
 use crate::core::catalog::{ConnectionKind, Field, Kind};
 pub use faults::Faults;
 pub use journal::Entry;
 pub use messenger::Listener;
 pub use pim::PimProfile;
+use remote::Addresses;
+pub use remote::fail;
 use server::Desk;
 use standin::Standin;
 pub use standin::{Held, Holdings};
@@ -57,7 +61,7 @@ pub const PASSWORD: &str = "sandbox";
 
 /// What a sandbox connection takes.
 pub const CONNECTION: ConnectionKind = ConnectionKind {
-    name: "sandbox",
+    name: STAND_IN,
     summary: "a stand-in for the PIM or the shop, started inside the process unless url is given",
     fields: &[Field { name: "url", kind: Kind::Plain, required: false }],
 };
@@ -68,6 +72,9 @@ pub enum SandboxError {
     /// Another process serves the stand-ins of this directory.
     #[error("another process serves the stand-ins in {0}")]
     Held(PathBuf),
+    /// Nobody serves the stand-ins of this directory.
+    #[error("nobody serves stand-ins in {0} now")]
+    Absent(PathBuf),
     /// A line of a journal, not the last one, is not what this version writes.
     #[error("failed to read {path}: line {line}: {reason}")]
     Damaged {
@@ -191,6 +198,7 @@ pub async fn serve(options: &Options) -> Result<Sandbox, SandboxError> {
     let (pim_seed, shop_seed) = (pim.seed(), storefront.seed());
     let (pim_listener, pim_url) = listen(options.pim_port).await?;
     let (shop_listener, shop_url) = listen(options.shop_port).await?;
+    Addresses { pim: pim_url.clone(), shop: shop_url.clone() }.write(&options.dir)?;
     let told_of = Arc::downgrade(&pim);
     let servers = [
         tokio::spawn(server::run(pim_listener, pim, ending.clone())),

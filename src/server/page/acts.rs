@@ -9,7 +9,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::acts::{acted, resumed, started, unheld};
+use super::super::acts::{acted, examined, resumed, started, unheld};
 use super::plan::Terms;
 use super::visit::Visit;
 use super::words::{at, segment};
@@ -109,7 +109,7 @@ pub(super) async fn settle(visit: Visit, Path(run): Path<String>, form: Sent<Set
 pub(super) async fn drop(visit: Visit, Path(run): Path<String>, form: Sent<DroppingForm>) -> Response {
     let dropping = async {
         let form = sent(form)?;
-        let text = |text: String| Some(text).filter(|text| !text.is_empty());
+        let text = |text: String| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
         let letters =
             LetterFilter { step: text(form.step), error: text(form.error), ..LetterFilter::default() };
         let dropping = Dropping { items: Vec::new(), letters, reason: text(form.reason) };
@@ -157,7 +157,7 @@ pub(super) async fn unpause(visit: Visit, form: Sent<Unpausing>) -> Response {
 
 pub(super) async fn examine(visit: Visit, Path(workflow): Path<String>) -> Response {
     let place = format!("/connections#{}", segment(&workflow));
-    visit.done(visit.service.operator.examine(workflow).await.map(|_| place))
+    visit.done(examined(&visit.service, &visit.caller, workflow).await.map(|_| place))
 }
 
 async fn ordered(visit: &Visit, run: &str, action: Action) -> Result<String, Problem> {

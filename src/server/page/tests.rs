@@ -191,7 +191,7 @@ async fn what_is_wrong_is_a_page_too() {
     for (path, status, says) in [
         ("/runs/run_zzz", StatusCode::NOT_FOUND, "E1001"),
         ("/runs/@failed/items/nothing", StatusCode::NOT_FOUND, "E1011"),
-        ("/runs/@failed/items?step=nowhere", StatusCode::BAD_REQUEST, "E1012"),
+        ("/runs/@failed/items?step=nowhere", StatusCode::NOT_FOUND, "E1012"),
         ("/runs/@failed/items?after=x", StatusCode::BAD_REQUEST, "E1203"),
         ("/dead-letters?after=x", StatusCode::BAD_REQUEST, "E1203"),
     ] {
@@ -280,7 +280,7 @@ async fn an_own_form_is_done_once_in_the_name_of_the_token_and_leads_to_what_it_
     let settle = "step=pim&item=K3&done=yes&facts=id%3D17+sku%3Dabc";
     assert_eq!(noted.sends("/runs/@latest/settle", settle).await, to_run);
     let odd = "step=pim&item=K3&done=yes&facts=17";
-    assert_eq!(noted.sends("/runs/@latest/settle", odd).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(noted.sends("/runs/@latest/settle", odd).await.0, StatusCode::UNPROCESSABLE_ENTITY);
     let start = "key=page-1&input.source=a%2Fb&input.count=";
     assert_eq!(noted.sends("/workflows/w/start", start).await, to_run);
     let place = noted.sends("/workflows/a%20b/examine", "").await.1;
@@ -334,6 +334,18 @@ async fn whoever_is_not_known_is_led_to_the_login_and_back_to_where_they_went() 
     assert!(left.headers[header::SET_COOKIE].to_str().unwrap().contains("Max-Age=0"));
     let foreign = noted.post("/login", &[("origin", "https://evil.example")], "token=acts").await;
     assert_eq!((foreign.status, foreign.headers.get(header::SET_COOKIE)), (StatusCode::FORBIDDEN, None));
+}
+
+#[tokio::test]
+async fn what_is_given_up_is_of_the_run_that_is_shown_whichever_is_the_latest_by_then() {
+    let page = page(hostile());
+    let of_all = get(&page, "/dead-letters").await.body;
+    assert!(!of_all.contains("/drop\""), "of one run only: {of_all}");
+    let of_one = get(&page, "/dead-letters?run=@latest").await.body;
+    let none = get(&page, "/dead-letters?run=@latest&step=nowhere").await.body;
+    assert!(!none.contains("/drop\""), "{none}");
+    assert!(values(&of_one, "action").contains(&format!("/runs/{}/drop", RunId(4 << 100))), "{of_one}");
+    assert!(of_one.contains("id=\"head\" data-live"), "it follows the filter: {of_one}");
 }
 
 #[tokio::test]

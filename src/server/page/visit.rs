@@ -102,7 +102,7 @@ pub(super) fn asked<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Pro
 /// A page that says what is wrong.
 pub(super) fn refused(caller: Option<&Caller>, problem: &Problem) -> Response {
     let frame = Frame::new("Not possible", Here::Elsewhere, caller);
-    whole(status(problem.kind), &frame.around(&trouble(problem)))
+    whole(status(problem), &frame.around(&trouble(problem)))
 }
 
 /// A page as it is, known to the browser or not.

@@ -62,6 +62,9 @@ fn card(served: &ServedView, lane: Option<&LaneView>, caller: &Caller) -> Markup
                     a.button href=(runs) { "Its runs" }
                 }
             }
+            @if served.outdated {
+                div.box.bad { p { b { "Its triggers or hooks were changed." } " They count after a restart of the server." } }
+            }
             @if !served.mistakes.is_empty() {
                 div.box.bad { p { b { "The file cannot be used as it is now." } } ul { @for mistake in &served.mistakes { li { (mistake) } } } }
             } @else if caller.may_act() { (form(served)) }

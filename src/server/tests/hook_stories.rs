@@ -84,19 +84,24 @@ async fn a_body_that_is_too_long_is_not_read_whether_it_says_so_or_not() {
 
 #[tokio::test]
 async fn while_every_place_is_taken_others_are_told_to_come_again() {
-    let places = Arc::new(Semaphore::new(1));
-    let fake = Fake { places: Arc::clone(&places) };
+    for (of_all, of_hook, expected) in [(1, 2, 503), (2, 1, 429)] {
+        full(Fake::with_places(of_all, of_hook), expected).await;
+    }
+}
+
+async fn full(fake: Fake, expected: u16) {
+    let places = [Arc::clone(&fake.places), Arc::clone(&fake.places_of_hook)];
     let service = Service { operator: Arc::new(fake), ..service() };
     let network = listen_on("127.0.0.1:0".parse().unwrap(), service).await.unwrap();
     let (address, proof) = (network.address(), format!("x-token: {TOKEN}"));
     let mut slow = TcpStream::connect(address).await.unwrap();
     let head = format!("POST /hooks/pim HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n{proof}\r\n\r\n{{");
     slow.write_all(head.as_bytes()).await.unwrap();
-    while places.available_permits() > 0 {
+    while places.iter().all(|places| places.available_permits() > 0) {
         tokio::task::yield_now().await;
     }
     let full = sent(address, "pim", &proof, b"{}").await;
-    assert_eq!(status(&full), 503, "{full}");
+    assert_eq!(status(&full), expected, "{full}");
     assert!(full.contains("retry-after: "), "{full}");
     slow.write_all(b"}").await.unwrap();
     let mut answer = [0; 12];

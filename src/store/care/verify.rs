@@ -1,6 +1,6 @@
 //! Whether the state is sound: every row by itself, and what rows and files say of each other.
 
-mod intake;
+mod entrants;
 mod queues;
 
 use std::collections::{BTreeSet, HashMap};
@@ -8,7 +8,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::core::alert::Alert;
 use crate::core::care::{Damage, Verified};
+use crate::core::deed::Deed;
 use crate::core::event::Event;
 use crate::core::id::RunId;
 use crate::core::plan::Plan;
@@ -179,7 +181,9 @@ impl Check<'_> {
             Some(b'P') => drop(cells::from_json::<StartKey>(&payload).map_err(at)?),
             Some(b'E') => drop(cells::from_json::<Kept>(&payload).map_err(at)?),
             Some(b'H') => drop(cells::from_json::<Awaiting>(&payload).map_err(at)?),
+            Some(b'O') => drop(cells::from_json::<Alert>(&payload).map_err(at)?),
             Some(b'L') => drop(cells::from_json::<Mark>(&payload).map_err(at)?),
+            Some(b'Y') => drop(cells::from_json::<Deed>(&payload).map_err(at)?),
             Some(b'K') => drop(claims::row(&payload).map_err(at)?),
             Some(b'G') => {}
             _ => {

@@ -38,6 +38,7 @@ fn signal(key: &str, id: &str, at: u64) -> Signal {
         version: None,
         workflow: None,
         payload: json!({ "by": "ana" }),
+        by: None,
         until: Timestamp(START + at + 60_000),
     }
 }

@@ -15,6 +15,7 @@ use super::super::{SAMPLE, Site, WORKFLOW};
 use super::server::{HANGS, Server, until};
 
 const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+const OTHER: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oE";
 const FILE: &str = "workflows/told.yaml";
 const TOLD: &str = "workflow: told
 connections:
@@ -38,9 +39,20 @@ fn told_site() -> Site {
 
 /// What the server answers to a signed delivery; nothing when it is not there, or goes away meanwhile.
 fn send(address: &str, id: &str, body: &Value) -> Option<(u16, String)> {
-    let (body, secret) = (body.to_string(), Secret::standard(SECRET).unwrap());
-    let seconds = u64::try_from(jiff::Timestamp::now().as_second()).unwrap();
-    let signed = signature(&secret, id, seconds, body.as_bytes());
+    send_as(address, id, body, (SECRET, 0), str::to_owned)
+}
+
+/// The same signed with another secret, so many seconds from now, and with another signature in the end.
+fn send_as(
+    address: &str,
+    id: &str,
+    body: &Value,
+    (secret, late): (&str, i64),
+    forge: impl Fn(&str) -> String,
+) -> Option<(u16, String)> {
+    let (body, secret) = (body.to_string(), Secret::standard(secret).unwrap());
+    let seconds = u64::try_from(jiff::Timestamp::now().as_second() + late).unwrap();
+    let signed = forge(&signature(&secret, id, seconds, body.as_bytes()));
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(HANGS)).unwrap();
     write!(
@@ -134,6 +146,66 @@ fn what_senders_are_told_is_durable_outlives_every_kill_and_is_one_signal_each()
     new.sort();
     new.dedup();
     assert_eq!(new.len(), answered, "none was new twice");
+    server.stop();
+}
+
+#[test]
+fn what_is_forged_is_told_nothing_and_what_is_replayed_changes_nothing() {
+    let mut site = told_site();
+    site.env[0].1 = SECRET.to_owned();
+    site.env.push(("OTHER_SECRET", OTHER.to_owned()));
+    let other = TOLD.replace("told", "other").replace("TOLD_SECRET", "OTHER_SECRET");
+    fs::write(site.path("workflows/other.yaml"), other).unwrap();
+    let server = Server::start(&site, &[FILE, "workflows/other.yaml"]);
+    let body = json!({ "about": "A" });
+    let as_it_is = str::to_owned;
+    let (mut answers, mut forged) = (BTreeSet::new(), 0);
+    let mut refused = |of: (&str, i64), forge: &dyn Fn(&str) -> String| {
+        forged += 1;
+        let (status, answer) = send_as(&server.address, "msg_1", &body, of, forge).unwrap();
+        assert_eq!(status, 401, "{forged}: {answer}");
+        answers.insert(answer.split("\r\n\r\n").nth(1).unwrap().to_owned());
+    };
+    refused((SECRET, -301), &as_it_is);
+    refused((SECRET, 301 + 60), &as_it_is);
+    refused((OTHER, 0), &as_it_is);
+    refused((SECRET, 0), &|signed| signed[..signed.len() - 4].to_owned());
+    refused((SECRET, 0), &|signed| format!("{signed}AAAA"));
+    refused((SECRET, 0), &|signed| signed.replace("v1,", "v2,"));
+    refused((SECRET, 0), &|_| "v1,".to_owned());
+    refused((SECRET, 0), &|_| "v1,%%%".to_owned());
+    assert_eq!(answers.len(), 1, "whichever it was: {answers:?}");
+    assert_eq!(signals(&server), []);
+    let first = send(&server.address, "msg_1", &body).unwrap();
+    let again = send(&server.address, "msg_1", &body).unwrap();
+    assert_eq!((first.0, again.0), (200, 200), "{}", again.1);
+    let told =
+        |answer: &str| serde_json::from_str::<Value>(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    let (mut first, again) = (told(&first.1), told(&again.1));
+    first["signalled"]["known"] = json!(true);
+    assert_eq!(first, again, "a replay is answered as it was, and known");
+    assert_eq!(signals(&server).len(), 1);
+    server.stop();
+}
+
+#[test]
+fn a_hook_that_is_changed_in_the_file_waits_for_a_restart_and_that_is_said() {
+    let mut site = told_site();
+    site.env.push(("MILEPOST_LOG", "warn".to_owned()));
+    let server = Server::start(&site, &[FILE]);
+    let outdated = || server.read("/v1/workflows")[0]["outdated"].as_bool().unwrap();
+    assert!(!outdated() && server.read("/readyz").get("detail").is_none());
+    fs::write(site.path(FILE), TOLD.replace("signal: go", "signal: gone")).unwrap();
+    assert!(outdated());
+    assert!(server.read("/readyz")["detail"].as_str().unwrap().contains("count after a restart"));
+    assert!(server.text("/workflows").contains("They count after a restart"));
+    assert_eq!(send(&server.address, "msg_1", &json!({ "about": "A" })).unwrap().0, 200);
+    let kept = server.read("/v1/signals");
+    assert_eq!(kept[0]["signal"], "go", "what it was when the server began");
+    let told = server.stop();
+    assert!(told.stderr.contains("its triggers or hooks were changed"), "{told:?}");
+    let server = Server::start(&site, &[FILE]);
+    assert!(!server.read("/v1/workflows")[0]["outdated"].as_bool().unwrap());
     server.stop();
 }
 

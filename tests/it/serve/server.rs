@@ -13,14 +13,18 @@ use crate::site::{Site, Told};
 /// Longer than anything takes that works.
 pub(crate) const HANGS: Duration = Duration::from_mins(2);
 
+/// How long it is waited between two looks: the cores are left to what is looked at.
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// Looks until there is something.
-pub(crate) fn until<T>(look: impl Fn() -> Option<T>) -> T {
+pub(crate) fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(found) = look() {
             return found;
         }
         assert!(begun.elapsed() < HANGS, "it never came to that");
+        std::thread::park_timeout(PAUSE);
     }
 }
 

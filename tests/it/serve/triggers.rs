@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use milepost::core::time::Timestamp;
 use milepost::core::trigger::name_of;
@@ -43,7 +45,34 @@ fn catalogue(site: &Site, first: usize, count: usize) -> String {
 }
 
 #[test]
-fn a_file_that_appears_starts_one_run_and_half_a_file_starts_none() {
+fn a_file_that_is_still_being_written_starts_nothing_while_another_one_does() {
+    let site = Site::new();
+    let incoming = site.path("workflows/product-sync/incoming");
+    site.edit("product-sync.yaml", &[("suffix: .json }", "suffix: .json, settle: 3s }")]);
+    let whole = catalogue(&site, 10, 5);
+    let server = Server::start(&site, &[WORKFLOW]);
+    let mut grows = fs::File::create(incoming.join("grows.json")).unwrap();
+    let mut beside = fs::File::create(incoming.join("whole.json")).unwrap();
+    beside.write_all(catalogue(&site, 30, 2).as_bytes()).unwrap();
+    // It is not its age that lets it go first.
+    let written = beside.metadata().unwrap().modified().unwrap();
+    beside.set_modified(written + Duration::from_hours(1)).unwrap();
+    // What is between the values of a catalogue is as long as somebody goes on writing it.
+    let first = until(|| {
+        grows.write_all(b" ").unwrap();
+        runs(&server).into_iter().find(|run| run["status"] == "succeeded")
+    });
+    assert_eq!(first["items"]["succeeded"], 2, "that is the whole one: {first:#}");
+    assert_eq!(runs(&server).len(), 1, "half a file has started nothing");
+    grows.write_all(whole.as_bytes()).unwrap();
+    drop(grows);
+    let both = until_ended(&server, 2);
+    assert_eq!((&both[1]["status"], &both[1]["items"]["succeeded"]), (&json!("succeeded"), &json!(5)));
+    assert_eq!(server.stop().code, Some(0));
+}
+
+#[test]
+fn a_file_that_appears_starts_one_run_for_each_content() {
     let site = Site::new();
     let incoming = site.path("workflows/product-sync/incoming");
     site.edit("product-sync.yaml", &[("suffix: .json }", "suffix: .json, settle: 50ms }")]);

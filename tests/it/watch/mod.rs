@@ -7,14 +7,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::sync::atomic::Ordering;
 
-use milepost::app::{Engine, Watched};
+use milepost::app::{Engine, Pace, Watched};
 use milepost::config::Options;
 use milepost::core::queue::{Stray, Ticket};
 use milepost::core::run::Status;
 use milepost::core::trigger::WhenBusy;
 use milepost::view::{Action, Order};
 
-use post::{Post, SOON, Server, life, occasion};
+use post::{PACE, Post, SOON, Server, life, occasion};
 
 #[test]
 fn the_same_upload_told_three_times_starts_one_run() {
@@ -246,6 +246,56 @@ fn what_happens_while_a_run_is_at_work_stays_or_waits_or_is_passed_over_as_the_t
             watch.end().await;
         });
     }
+}
+
+#[test]
+fn what_one_message_brings_beyond_the_room_there_is_stays_where_it_is() {
+    let server = Server::start();
+    let post = Post::asking(&server.url);
+    post.fake.state.lock().unwrap().when_busy = Some(WhenBusy::Waits);
+    post.fake.tell("1", &[occasion("slow")]);
+    life(async {
+        let mut watch = post.watch_at(Pace { waiting_max: 2, ..PACE }, None).await;
+        watch.expect(&["started s3://bucket/slow"]).await;
+        server.asked.recv_timeout(SOON).unwrap();
+        post.fake.tell("2", &[occasion("a"), occasion("b"), occasion("c")]);
+        while watch.watching.desk().queue().waiting < 2 {
+            tokio::task::yield_now().await;
+        }
+        server.answers.store(true, Ordering::SeqCst);
+        server.release.send(()).unwrap();
+        watch.expect(&["succeeded", "started s3://bucket/a", "succeeded"]).await;
+        watch.expect(&["started s3://bucket/b", "succeeded"]).await;
+        assert_eq!((watch.runs().len(), post.fake.left()), (3, 1), "it is not done");
+        post.fake.show_again();
+        let again = ["again s3://bucket/a", "again s3://bucket/b", "started s3://bucket/c", "succeeded"];
+        watch.expect(&again).await;
+        assert_eq!((watch.runs().len(), post.fake.left()), (4, 0));
+        watch.end().await;
+    });
+}
+
+#[test]
+fn a_start_that_is_refused_again_and_again_is_no_trigger_that_listens_again() {
+    let post = Post::new();
+    let nowhere = "  far: { use: aws, event_bus: \"${env:MILEPOST_TEST_NEVER_SET}\" }\n";
+    post.edit("profiles:\n", &format!("{nowhere}profiles:\n"));
+    let tell = "  tell: { uses: eventbridge.publish, connection: far, repeat: safe, with: { detail_type: Told }, \
+                when: \"${{ $contains(input.source, 'loud') }}\" }\n";
+    post.edit("steps:\n", &format!("steps:\n{tell}"));
+    post.fake.tell("1", &[occasion("a")]);
+    life(async {
+        let mut watch = post.watch().await;
+        for _ in 0..2 {
+            let (told, _) = watch.next().await;
+            assert!(told.starts_with("refused: "), "{told}");
+            post.fake.show_again();
+        }
+        // The next time it is left alone for two seconds.
+        post.edit(nowhere, "  far: { use: embedded }\n");
+        watch.expect(&["listens", "started s3://bucket/a", "succeeded"]).await;
+        watch.end().await;
+    });
 }
 
 #[test]

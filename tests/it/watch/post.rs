@@ -228,8 +228,12 @@ impl Post {
         self.watch_in(None).await
     }
 
-    /// The file as it is, except for what is listened to: that is ours.
     pub(crate) async fn watch_in(&self, profile: Option<&str>) -> Loop {
+        self.watch_at(PACE, profile).await
+    }
+
+    /// The file as it is, except for what is listened to: that is ours.
+    pub(crate) async fn watch_at(&self, pace: Pace, profile: Option<&str>) -> Loop {
         let options = Options::new(self.site.path("state"));
         let engine = Arc::new(Engine::open(&options).await.unwrap());
         let listener = Listener {
@@ -239,7 +243,7 @@ impl Post {
             trigger: Arc::clone(&self.fake) as Arc<dyn Trigger>,
         };
         let watched = Watched::read(&engine, &self.file(), profile).unwrap();
-        let watching = Watching::begin(&engine, vec![Watched { listeners: vec![listener], ..watched }], PACE);
+        let watching = Watching::begin(&engine, vec![Watched { listeners: vec![listener], ..watched }], pace);
         Loop { engine, watching, told: Vec::new() }
     }
 }

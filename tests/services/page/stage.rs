@@ -1,7 +1,7 @@
 //! A site with its server and a browser, and the systems outside.
 
 use super::browser::Browser;
-use super::served::Served;
+use crate::served::Served;
 use crate::site::Site;
 use crate::site::outside::Outside;
 

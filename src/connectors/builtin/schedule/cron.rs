@@ -1,15 +1,20 @@
 //! Times of day as cron writes them: five fields, of which each is `*`, numbers, names, ranges and steps.
 //!
-//! As in every cron, a day is meant when either its number or its weekday is, if both are given. Where
-//! clocks are put forward, a time that does not exist comes right after the gap; where they are put back,
-//! a time that comes twice is meant once. Where every hour is meant, it is every hour that passes.
+//! As in Vixie's cron and in cronie, a day is meant when either its number or its weekday is, if both are
+//! given. A field that begins with `*` is none that is given: then both have to fit, so that
+//! `0 9 */100,1-7 * mon` is the first Monday of the month. Where clocks are put forward, a time that does
+//! not exist comes right after the gap; where they are put back, a time that comes twice is meant once.
+//! Where every hour is meant, it is every hour that passes.
 
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Timestamp, ToSpan, Unit};
 
-/// Longest search for the next time: a 29th of February is at most eight years away.
-const YEARS_MAX: i16 = 9;
+/// Longest search for the next time: a 29th of February that is a Sunday is at most forty years away, as
+/// from 2088 to 2128.
+const YEARS_MAX: i16 = 40;
+/// Every hour of the day, as bits.
+const EVERY_HOUR: u64 = (1 << 24) - 1;
 
 /// One field: which of its values are meant.
 struct Part {
@@ -46,8 +51,8 @@ const SHORT: &[(&str, &str)] = &[
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Values {
     bits: u64,
-    /// Written as `*`: it says nothing of its own.
-    is_any: bool,
+    /// Written with a `*` in front: of the two fields for days it is none that is given.
+    is_starred: bool,
 }
 
 impl Values {
@@ -130,7 +135,7 @@ impl Cron {
 
     /// Whether it comes at this minute; `before` is the local time one minute earlier.
     fn comes_at(&self, at: Timestamp, local: DateTime, before: DateTime, zone: &TimeZone) -> bool {
-        if self.hours.is_any {
+        if self.hours.bits == EVERY_HOUR {
             return self.is_time(local);
         }
         self.is_skipped_between(before, local) || self.is_time(local) && is_first(at, local, zone)
@@ -158,7 +163,7 @@ impl Cron {
     fn is_day(&self, local: DateTime) -> bool {
         let by_number = self.days.has(local.day());
         let by_weekday = self.weekdays.has(local.date().weekday().to_sunday_zero_offset());
-        let is_meant = match (self.days.is_any, self.weekdays.is_any) {
+        let is_meant = match (self.days.is_starred, self.weekdays.is_starred) {
             (false, false) => by_number || by_weekday,
             (_, _) => by_number && by_weekday,
         };
@@ -180,7 +185,7 @@ impl Part {
         for range in text.split(',') {
             bits |= self.range(range)?;
         }
-        Ok(Values { bits, is_any: text == "*" })
+        Ok(Values { bits, is_starred: text.starts_with('*') })
     }
 
     /// `*`, `5`, `1-5`, each with `/2` behind it.
@@ -254,6 +259,22 @@ mod tests {
     }
 
     #[test]
+    fn a_field_for_days_that_begins_with_a_star_narrows_the_other_one() {
+        let utc = |cron, count| times(cron, "UTC", "2026-11-23T10:07:30Z", count);
+        // Mondays with an odd number, and the other way round.
+        assert_eq!(utc("0 0 */2 * mon", 2), ["2026-12-07T00:00+00:00", "2026-12-21T00:00+00:00"]);
+        assert_eq!(utc("0 0 1-7 * */100", 2), ["2026-12-06T00:00+00:00", "2027-01-03T00:00+00:00"]);
+        // The first Monday of the month, as people write it.
+        assert_eq!(utc("0 9 */100,1-7 * mon", 2), ["2026-12-07T09:00+00:00", "2027-01-04T09:00+00:00"]);
+        assert_eq!(utc("0 9 1-7,*/100 * mon", 2), ["2026-11-30T09:00+00:00", "2026-12-01T09:00+00:00"]);
+        assert_eq!(
+            times("0 0 29 2 */100", "UTC", "2088-02-29T00:00:00Z", 1),
+            ["2128-02-29T00:00+00:00"],
+            "the longest that a time lets wait"
+        );
+    }
+
+    #[test]
     fn an_instant_is_never_its_own_next_one() {
         assert_eq!(times("0 * * * *", "UTC", "2026-11-23T10:00:00Z", 1), ["2026-11-23T11:00+00:00"]);
         assert_eq!(times("0 * * * *", "UTC", "2026-11-23T10:59:59.999Z", 1), ["2026-11-23T11:00+00:00"]);
@@ -296,6 +317,10 @@ mod tests {
                 "2026-10-25T02:30+01:00"
             ]
         );
+        for every_hour in ["30 */1 * * *", "30 0-23 * * *"] {
+            let hourly = times("30 * * * *", "Europe/Berlin", after, 6);
+            assert_eq!(times(every_hour, "Europe/Berlin", after, 6), hourly, "{every_hour}");
+        }
     }
 
     #[test]

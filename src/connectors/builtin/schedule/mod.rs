@@ -2,6 +2,7 @@
 //! which pass while nobody listens are made up for, or passed over, as the file says.
 
 mod cron;
+mod times;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,22 +13,22 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
 use self::cron::Cron;
-use crate::connectors::{BuildFault, Post, settings};
+use self::times::{CatchUp, Times};
+use crate::connectors::listening::{Remembered, aside};
+use crate::connectors::{BuildFault, Diagnosis, Post, settings};
 use crate::core::catalog::{Field, Kind, TriggerKind};
-use crate::core::fault::{Fault, name};
+use crate::core::fault::Fault;
 use crate::core::queue::Ticket;
 use crate::core::time::Timestamp;
-use crate::core::trigger::{Heard, Notice, Occasion, WhenBusy};
-use crate::ports::{Clock, Marks, StoreError, Trigger};
+use crate::core::trigger::{Heard, Notice, WhenBusy};
+use crate::ports::{Clock, Trigger};
 
 /// Longest wait in one go: clocks are set, and machines sleep, meanwhile.
 const WAIT_MAX: Duration = Duration::from_secs(20);
-/// What is told so late is not late: a loop that begins a run takes its time.
-const ON_TIME: Duration = Duration::from_mins(1);
-/// Most times that are made up for.
-const MISSED_MAX: usize = 100;
-/// Most times that are counted: after them it is only said that there were many.
-const COUNTED_MAX: usize = 100_000;
+/// Times that a look at a schedule names.
+const NEXT_SHOWN: usize = 3;
+/// The last time that was dealt with may be so much later than it is now: clocks are trimmed.
+const AHEAD_MAX: Duration = Duration::from_mins(1);
 /// What the mark is about: there is one.
 const LAST: &str = "last";
 
@@ -63,8 +64,9 @@ pub fn build(post: &Post<'_>) -> Result<Arc<dyn Trigger>, Vec<BuildFault>> {
             Some("skip") => WhenBusy::Skips,
             Some(other) => return Err(BuildFault::field("overlap", format!("'{other}' is no overlap"))),
         };
-        let (of, clock, marks) = (post.of.clone(), Arc::clone(&post.clock), Arc::clone(&post.marks));
-        Ok(Schedule { times: Times { cron, zone, catch_up }, busy, of, clock, marks })
+        let remembered = Remembered::new(&post.of, &post.marks);
+        let times = Arc::new(Times { cron, zone, catch_up });
+        Ok(Schedule { times, busy, clock: Arc::clone(&post.clock), remembered })
     };
     read().map(|schedule| Arc::new(schedule) as Arc<dyn Trigger>).map_err(|fault| vec![fault])
 }
@@ -90,85 +92,31 @@ fn when(with: &Map<String, Value>) -> Result<(Cron, TimeZone), BuildFault> {
     Ok((cron, zone))
 }
 
-/// What becomes of times that passed while nobody listened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum CatchUp {
-    /// The last of them is made up for.
-    Latest,
-    /// All of them are, up to [`MISSED_MAX`].
-    All,
-    /// None is.
-    Nothing,
-}
-
-/// The times that are meant, and which of those that have passed still count.
-struct Times {
-    cron: Cron,
-    zone: TimeZone,
-    catch_up: CatchUp,
-}
-
-impl Times {
-    fn next(&self, after: Timestamp) -> Option<Timestamp> {
-        let next = self.cron.next(instant(after)?, &self.zone)?;
-        u64::try_from(next.as_millisecond()).ok().map(Timestamp)
-    }
-
-    /// What has come since the last time that was dealt with; `None`: nothing has.
-    fn due(&self, last: Timestamp, now: Timestamp) -> Option<Notice> {
-        let mut due: Vec<Timestamp> = std::iter::successors(self.next(last), |time| self.next(*time))
-            .take_while(|time| *time <= now)
-            .take(COUNTED_MAX)
-            .collect();
-        let latest = *due.last()?;
-        let is_late = |time: &Timestamp| now.since(*time) > ON_TIME;
-        let kept = match self.catch_up {
-            CatchUp::All => MISSED_MAX,
-            CatchUp::Latest => 1,
-            CatchUp::Nothing => due.iter().rev().take_while(|time| !is_late(time)).count().min(1),
-        };
-        let counted = due.split_off(due.len().saturating_sub(kept));
-        let passed_over = match (due.first(), due.last()) {
-            (Some(first), Some(last)) if first == last => vec![format!("{} has passed", self.words(*first))],
-            (Some(first), Some(last)) => {
-                let count = due.len();
-                vec![format!("{count} times have passed, {} to {}", self.words(*first), self.words(*last))]
-            }
-            _ => Vec::new(),
-        };
-        let occasions = counted.into_iter().map(|time| self.occasion(time)).collect();
-        Some(Notice { occasions, passed_over, ticket: Ticket::Given(latest.0.to_string().into()) })
-    }
-
-    fn occasion(&self, time: Timestamp) -> Occasion {
-        Occasion { subject: self.words(time), identity: time.0.to_string(), version: None }
-    }
-
-    /// As people there read it: `2026-11-23T02:30:00+01:00`.
-    fn words(&self, time: Timestamp) -> String {
-        let local = instant(time).map(|time| time.to_zoned(self.zone.clone()));
-        local.map_or_else(|| time.0.to_string(), |local| local.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string())
-    }
-}
-
-fn instant(time: Timestamp) -> Option<jiff::Timestamp> {
-    jiff::Timestamp::from_millisecond(i64::try_from(time.0).ok()?).ok()
+/// When the time comes next, as people there read it.
+pub(crate) fn examine(with: &Map<String, Value>, now: Timestamp) -> Diagnosis {
+    let (cron, zone) = match when(with) {
+        Ok(known) => known,
+        Err(fault) => return Diagnosis::wrong(fault.message, fault.hint.unwrap_or_default()),
+    };
+    let name = zone.iana_name().unwrap_or("UTC").to_owned();
+    let times = Times { cron, zone, catch_up: CatchUp::Latest };
+    let next = std::iter::successors(times.next(now), |time| times.next(*time)).take(NEXT_SHOWN);
+    let next: Vec<String> = next.map(|time| times.words(time)).collect();
+    Diagnosis::good(format!("time zone {name}; next: {}", next.join(", ")))
 }
 
 struct Schedule {
-    times: Times,
+    times: Arc<Times>,
     busy: WhenBusy,
-    /// The name under which it remembers.
-    of: String,
     clock: Arc<dyn Clock>,
-    marks: Arc<dyn Marks>,
+    remembered: Remembered,
 }
 
 impl Schedule {
     /// The last time that was dealt with. A schedule that is served for the first time begins now.
     async fn last(&self) -> Result<Timestamp, Fault> {
-        let marks = self.marks.marks(&self.of).map_err(|error| unremembered(&error))?;
-        if let Some(last) = marks.get(LAST).and_then(|last| last.parse().ok()) {
+        let last = self.remembered.look(|marks| marks.get(LAST).and_then(|last| last.parse().ok())).await?;
+        if let Some(last) = last {
             return Ok(Timestamp(last));
         }
         let now = self.clock.now();
@@ -177,10 +125,21 @@ impl Schedule {
     }
 
     async fn remember(&self, last: String) -> Result<(), Fault> {
-        self.marks
-            .mark(&self.of, BTreeMap::from([(LAST.to_owned(), Some(last))]))
-            .await
-            .map_err(|error| unremembered(&error))
+        self.remembered.remember(BTreeMap::from([(LAST.to_owned(), Some(last))])).await
+    }
+
+    async fn due(&self, last: Timestamp) -> Result<Option<Notice>, Fault> {
+        let (times, now) = (Arc::clone(&self.times), self.clock.now());
+        aside(move || times.due(last, now)).await
+    }
+
+    /// The clock was ahead when the last time was dealt with, and was put back: it goes on from now.
+    /// Times that come again have their keys, and start nothing.
+    fn put_back(&self, last: Timestamp, now: Timestamp) -> Notice {
+        let (last, from) = (self.times.words(last), self.times.words(now));
+        let what = format!("the time up to {last}: the clock was put back; it goes on from {from}");
+        let ticket = Ticket::Given(now.0.to_string().into());
+        Notice { occasions: Vec::new(), passed_over: vec![what], ticket }
     }
 }
 
@@ -189,12 +148,15 @@ impl Trigger for Schedule {
     async fn next(&self) -> Result<Heard, Fault> {
         let last = self.last().await?;
         let begun = self.clock.now();
-        if let Some(notice) = self.times.due(last, begun) {
+        if last > begun.after(AHEAD_MAX) {
+            return Ok(Heard::Notice(self.put_back(last, begun)));
+        }
+        if let Some(notice) = self.due(last).await? {
             return Ok(Heard::Notice(notice));
         }
         let Some(next) = self.times.next(last) else { return Ok(Heard::Nothing) };
         self.clock.sleep_until(next.min(begun.after(WAIT_MAX))).await;
-        Ok(self.times.due(last, self.clock.now()).map_or(Heard::Nothing, Heard::Notice))
+        Ok(self.due(last).await?.map_or(Heard::Nothing, Heard::Notice))
     }
 
     async fn done(&self, ticket: &Ticket) -> Result<(), Fault> {
@@ -209,10 +171,6 @@ impl Trigger for Schedule {
     }
 }
 
-fn unremembered(error: &StoreError) -> Fault {
-    Fault::new(name::NO_ANSWER, error.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
@@ -221,44 +179,6 @@ mod tests {
     use crate::store::MemoryStore;
 
     const MINUTE: u64 = 60_000;
-
-    fn times(catch_up: CatchUp) -> Times {
-        Times { cron: Cron::parse("*/10 * * * *").unwrap(), zone: TimeZone::UTC, catch_up }
-    }
-
-    /// Which minutes are made up for, and what is said of the others.
-    fn due(catch_up: CatchUp, last: u64, now: u64) -> Option<(Vec<u64>, Vec<String>, Ticket)> {
-        let notice = times(catch_up).due(Timestamp(last * MINUTE), Timestamp(now * MINUTE))?;
-        let minutes =
-            notice.occasions.iter().map(|occasion| occasion.identity.parse::<u64>().unwrap() / MINUTE);
-        Some((minutes.collect(), notice.passed_over, notice.ticket))
-    }
-
-    #[test]
-    fn what_passed_meanwhile_is_made_up_for_as_the_file_says() {
-        let dealt_with = |minute: u64| Ticket::Given((minute * MINUTE).to_string().into());
-        assert_eq!(due(CatchUp::All, 10, 19), None);
-        for catch_up in [CatchUp::All, CatchUp::Latest, CatchUp::Nothing] {
-            assert_eq!(due(catch_up, 10, 20), Some((vec![20], vec![], dealt_with(20))), "{catch_up:?}");
-        }
-        let (all, said, ticket) = due(CatchUp::All, 10, 45).unwrap();
-        assert_eq!((all, said, ticket), (vec![20, 30, 40], vec![], dealt_with(40)));
-        let (latest, said, ticket) = due(CatchUp::Latest, 10, 45).unwrap();
-        assert_eq!((latest, ticket), (vec![40], dealt_with(40)));
-        assert_eq!(said, ["2 times have passed, 1970-01-01T00:20:00+00:00 to 1970-01-01T00:30:00+00:00"]);
-        let (nothing, said, ticket) = due(CatchUp::Nothing, 10, 25).unwrap();
-        assert_eq!((nothing, ticket), (vec![], dealt_with(20)));
-        assert_eq!(said, ["1970-01-01T00:20:00+00:00 has passed"]);
-        let (now, said, _) = due(CatchUp::Nothing, 10, 40).unwrap();
-        assert_eq!((now, said.len()), (vec![40], 1), "what comes now is not late");
-    }
-
-    #[test]
-    fn a_long_absence_is_not_made_up_for_without_end() {
-        let (all, said, _) = due(CatchUp::All, 0, 10 * 500).unwrap();
-        assert_eq!((all.len(), all[0]), (MISSED_MAX, 10 * 401));
-        assert!(said[0].starts_with("400 times have passed"), "{said:?}");
-    }
 
     /// Time goes by only when somebody waits for it.
     struct Waited(AtomicU64);
@@ -274,17 +194,47 @@ mod tests {
         }
     }
 
+    /// One life of it.
+    fn schedule(clock: &Arc<Waited>, marks: &Arc<MemoryStore>) -> Schedule {
+        let times = Arc::new(Times {
+            cron: Cron::parse("*/10 * * * *").unwrap(),
+            zone: TimeZone::UTC,
+            catch_up: CatchUp::Latest,
+        });
+        let remembered = Remembered::new("often", &(Arc::clone(marks) as _));
+        Schedule { times, busy: WhenBusy::Waits, clock: Arc::clone(clock) as _, remembered }
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_was_ahead_and_is_put_back_is_said_and_it_goes_on_from_now() {
+        let clock = Arc::new(Waited(AtomicU64::new(15 * MINUTE)));
+        let marks = Arc::new(MemoryStore::new(Arc::clone(&clock) as _));
+        let schedule = schedule(&clock, &marks);
+        let mut told = Vec::new();
+        for minute in [15, 1_000_000, 16, 20] {
+            clock.0.store(minute * MINUTE, Ordering::SeqCst);
+            while let Heard::Notice(notice) = schedule.next().await.unwrap() {
+                schedule.done(&notice.ticket).await.unwrap();
+                let occasions = notice.occasions.into_iter().map(|occasion| occasion.subject);
+                told.extend(occasions.chain(notice.passed_over));
+                clock.0.store(minute * MINUTE, Ordering::SeqCst);
+            }
+        }
+        let put_back = "the time up to 1971-11-26T10:40:00+00:00: the clock was put back; it goes on from \
+                        1970-01-01T00:16:00+00:00";
+        assert_eq!(told[0], "1971-11-26T10:40:00+00:00");
+        assert!(told[1].contains(" times have passed, "), "{told:?}");
+        assert_eq!(told[2..], [put_back, "1970-01-01T00:20:00+00:00"]);
+        // A clock that is trimmed is no news.
+        clock.0.store(20 * MINUTE - 30_000, Ordering::SeqCst);
+        assert_eq!(schedule.next().await.unwrap(), Heard::Nothing);
+    }
+
     #[tokio::test]
     async fn it_begins_when_it_is_first_served_and_each_time_comes_once() {
         let clock = Arc::new(Waited(AtomicU64::new(15 * MINUTE)));
         let marks = Arc::new(MemoryStore::new(Arc::clone(&clock) as _));
-        let schedule = || Schedule {
-            times: times(CatchUp::Latest),
-            busy: WhenBusy::Waits,
-            of: "often".to_owned(),
-            clock: Arc::clone(&clock) as _,
-            marks: Arc::clone(&marks) as _,
-        };
+        let schedule = || schedule(&clock, &marks);
         let mut told = Vec::new();
         for _ in 0..120 {
             // Each in a life of its own.

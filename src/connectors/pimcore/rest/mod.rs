@@ -73,7 +73,7 @@ pub(super) fn routes(site: &Site<'_>) -> Result<Routes, BuildFault> {
     }
     Ok(Routes {
         client: wire::client(site.step.timeout, Redirects::Refused)?,
-        url: wire::base_url(&site.settings, false)?,
+        url: wire::base_url(&site.settings)?,
         api_key: settings::text(&site.settings, "api_key")?.map(Into::into),
         terms: terms::read(&site.settings)?,
     })

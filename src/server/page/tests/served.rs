@@ -66,7 +66,7 @@ impl Operator for Served {
         Ok(Acted { run, status: Status::Paused, message: String::new(), next: vec![] })
     }
 
-    async fn backup(&self, _: PathBuf) -> Result<Backup, Problem> {
+    async fn backup(&self, _: PathBuf, _: String) -> Result<Backup, Problem> {
         Err(ending())
     }
 
@@ -157,7 +157,7 @@ impl Operator for Served {
         Ok(vec![served, broken])
     }
 
-    async fn examine(&self, workflow: String) -> Result<Examination, Problem> {
+    async fn examine(&self, workflow: String, _: String) -> Result<Examination, Problem> {
         self.note(Asked::Examine(workflow));
         Ok(Examination { at: When(fake::START), connections: vec![] })
     }

@@ -122,11 +122,12 @@ pub(super) fn detail(entry: &Value) -> Value {
     serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap()
 }
 
-/// The answer of PutEvents, with the error code of each entry, if it has one.
+/// The answer of PutEvents, with the error code of each entry, by its item, if it has one. An event about
+/// the run counts as the first.
 pub(super) fn answer(asked: &Asked, code: impl Fn(u64) -> Option<&'static str>) -> Reply {
     let answers: Vec<Value> = entries(asked)
         .iter()
-        .map(|entry| match code(detail(entry)["milepost"]["item"].as_u64().unwrap()) {
+        .map(|entry| match code(detail(entry)["milepost"]["item"].as_u64().unwrap_or(0)) {
             Some(code) => json!({ "ErrorCode": code, "ErrorMessage": "as told" }),
             None => json!({ "EventId": "aws" }),
         })

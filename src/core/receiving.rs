@@ -15,7 +15,7 @@ use super::time::Timestamp;
 
 /// What is known of the queues that items get messages from, by step.
 #[derive(Debug, Default)]
-pub(super) struct Intakes(BTreeMap<usize, Answering>);
+pub(super) struct Receiving(BTreeMap<usize, Answering>);
 
 /// Whether a queue answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ const ANY: Unit = Unit::Item(0);
 impl Desk {
     /// A receive for this step was answered.
     pub fn queue_answered(&mut self, step: usize, now: Timestamp) {
-        match self.intakes.0.get_mut(&step) {
+        match self.receiving.0.get_mut(&step) {
             Some(Answering::Over) => return,
             Some(answering @ Answering::Not) => *answering = Answering::Since(now),
             Some(Answering::Since(_)) | None => {}
@@ -44,13 +44,13 @@ impl Desk {
 
     /// A receive for this step got no answer.
     pub fn queue_failed(&mut self, step: usize, fault: &Fault, now: Timestamp) {
-        if self.intakes.0.get(&step) == Some(&Answering::Over) {
+        if self.receiving.0.get(&step) == Some(&Answering::Over) {
             return;
         }
         let index = self.outlets.index(ANY, step);
         let outlet = &mut self.outlets.all[index];
         if outlet.breaker.is_patient() {
-            self.intakes.0.insert(step, Answering::Not);
+            self.receiving.0.insert(step, Answering::Not);
         }
         let turn = outlet.breaker.failed(&Failed { units: &[], step, is_last: false }, now);
         let notice = outlet.notice(turn, fault);
@@ -59,7 +59,7 @@ impl Desk {
 
     /// Nothing more is received for this step: its queue is neither held nor tried any more.
     pub(super) fn queue_is_left(&mut self, step: usize) {
-        self.intakes.0.insert(step, Answering::Over);
+        self.receiving.0.insert(step, Answering::Over);
         self.connection_answered(self.outlets.index(ANY, step));
     }
 
@@ -73,7 +73,7 @@ impl Desk {
         if self.stopping {
             return;
         }
-        let asked = self.intakes.0.iter().filter(|(_, answering)| **answering != Answering::Over);
+        let asked = self.receiving.0.iter().filter(|(_, answering)| **answering != Answering::Over);
         for step in asked.map(|(step, _)| *step).collect::<Vec<_>>() {
             let index = self.outlets.index(ANY, step);
             let breaker = &mut self.outlets.all[index].breaker;
@@ -91,7 +91,7 @@ impl Desk {
     /// When a wait is over that would be over now; `None`: now.
     pub(super) fn waits_on(&self, unit: Unit, step: usize, now: Timestamp) -> Option<Timestamp> {
         let known = &self.plan.track(unit).steps[step];
-        let answering = self.intakes.0.get(&step).filter(|_| known.gets_messages())?;
+        let answering = self.receiving.0.get(&step).filter(|_| known.gets_messages())?;
         match answering {
             Answering::Not => Some(now.after(known.timeout)),
             Answering::Over => None,

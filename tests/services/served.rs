@@ -1,4 +1,4 @@
-//! A server as its own process, and somebody who starts runs in it beside the browser.
+//! A server as its own process, and somebody who starts runs in it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -13,16 +13,16 @@ use crate::site::Site;
 const HANGS: Duration = Duration::from_mins(5);
 
 /// A server that ends with this value.
-pub(super) struct Served {
-    pub(super) url: String,
+pub(crate) struct Served {
+    pub(crate) url: String,
     /// A token that is good for acting.
-    pub(super) token: String,
+    pub(crate) token: String,
     child: Child,
 }
 
 impl Served {
     /// Serves these files of a site on a free port; returns once it says so.
-    pub(super) fn start(site: &Site, files: &[&str]) -> Self {
+    pub(crate) fn start(site: &Site, files: &[&str]) -> Self {
         let made = site.milepost(&["token", "create", "ana", "--scope", "operate"]);
         assert_eq!(made.code, Some(0), "{made:?}");
         let line = [&["serve", "--listen", "127.0.0.1:0"], files].concat();
@@ -43,7 +43,7 @@ impl Served {
     }
 
     /// Starts a run of a workflow.
-    pub(super) fn run(&self, workflow: &str, input: &[(&str, &str)]) -> String {
+    pub(crate) fn run(&self, workflow: &str, input: &[(&str, &str)]) -> String {
         let input: Map<String, Value> =
             input.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
         let started = self.ask("POST", "/v1/runs", Some(&json!({ "workflow": workflow, "input": input })));
@@ -51,18 +51,23 @@ impl Served {
     }
 
     /// Waits for the end of a run.
-    pub(super) fn ended(&self, run: &str) {
+    pub(crate) fn ended(&self, run: &str) {
+        self.until(run, &["succeeded", "failed", "cancelled"]);
+    }
+
+    /// Waits until a run stands like one of these.
+    pub(crate) fn until(&self, run: &str, words: &[&str]) {
         let begun = Instant::now();
         loop {
             let shown = self.ask("GET", &format!("/v1/runs/{run}"), None);
-            if ["succeeded", "failed", "cancelled"].iter().any(|word| shown["status"] == *word) {
+            if words.iter().any(|word| shown["status"] == *word) {
                 return;
             }
             assert!(begun.elapsed() < HANGS, "{shown:#}");
         }
     }
 
-    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
+    pub(crate) fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
         let address = self.url.strip_prefix("http://").unwrap();
         let mut stream = TcpStream::connect(address).unwrap();
         let body = body.map(Value::to_string).unwrap_or_default();
