@@ -69,6 +69,7 @@ pub use rehearsal::rehearse;
 pub use resume::Asked;
 pub use served::examine;
 pub use start::Started;
+use watch::Stuck;
 pub use watch::{Begins, Desk, Finds, Hindrance, Listener, News, Pace, Watched, Watching};
 
 /// Items of a run in memory at once. The store gains little beyond some hundreds in flight, and an
@@ -84,6 +85,7 @@ pub struct Engine {
     ports: Ports,
     names: Arc<PinnedNames>,
     live: Live,
+    stuck: Stuck,
     tokens: Tokens,
     sandbox: OnceCell<Sandbox>,
     /// What the stand-in of the PIM signs with what it sends to hooks.
@@ -170,6 +172,7 @@ impl Engine {
             ports,
             names,
             live: Live::default(),
+            stuck: Stuck::default(),
             tokens: Tokens::open(&options.state).map_err(|error| OpenError::Broken(error.to_string()))?,
             sandbox: OnceCell::new(),
             stand_in_secret,
@@ -242,6 +245,7 @@ impl Engine {
         (taken, control): (Taken, Control),
     ) -> Running {
         let (id, handle) = (run.id, taken.handle.clone());
+        self.stuck.forget(id);
         let limits = Limits { window: WINDOW, patience: PATIENCE };
         let ports = self.ports.clone();
         let task = tokio::spawn(async move {
@@ -274,10 +278,6 @@ async fn opened<T: Send + 'static>(
         Ok(Err(error)) => Err(OpenError::Broken(error.to_string())),
         Err(error) => Err(OpenError::Broken(format!("a defect of Milepost: {error}"))),
     }
-}
-
-fn busy(id: RunId) -> ResumeError {
-    ResumeError::Refused(format!("{id} is being worked on"))
 }
 
 /// A workflow file, read and checked.

@@ -14,9 +14,9 @@ use super::reader::open_to_work;
 use super::signals::Signals;
 use super::teller::{self, Teller};
 use crate::app::{Begins, Finds, Pace, Watched, Watching};
-use crate::server::{self, Anonymous, Network, Service, Serving};
+use crate::server::{self, Anonymous, Bound, Reserved};
 use crate::spec;
-use crate::view::{Problem, ProblemKind, code};
+use crate::view::{Problem, ProblemKind, argument, code};
 
 /// Stay up: go on with what is unfinished, start runs as triggers and people ask, and answer
 ///
@@ -54,7 +54,7 @@ pub(super) struct Args {
     /// How many runs of one workflow may be at work at once
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: u16,
-    /// How many runs may wait; more starts are refused
+    /// How many runs of one workflow may wait; more starts are refused
     #[arg(long, value_name = "N", default_value = "1000", value_parser = clap::value_parser!(u32).range(1..))]
     queue: u32,
     /// How long calls that are out may take to end when it is stopped
@@ -94,13 +94,15 @@ impl Args {
 pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) -> Result<Exit, Failure> {
     let anonymous = args.anonymous()?;
     let mistakes = |report| Failure::Mistakes(Box::new(report));
-    for file in &args.files {
-        Watched::foreseen(file, args.profile.as_deref()).map_err(mistakes)?;
-    }
+    let foreseen = |file: &PathBuf| Watched::foreseen(file, args.profile.as_deref()).map_err(mistakes);
+    let foreseen = args.files.iter().map(foreseen).collect::<Result<Vec<_>, _>>()?;
+    each_once(&foreseen)?;
     let mut signals = Signals::listen()?;
     let engine = Arc::new(open_to_work(context).await?);
     let read = |file: &PathBuf| Watched::read(&engine, file, args.profile.as_deref()).map_err(mistakes);
     let watched = args.files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    // Nothing begins before it is sure that it can be asked about.
+    let (socket, network) = listen(&args, context).await?;
     for file in &watched {
         teller::say_what_is_watched(file, output);
     }
@@ -109,14 +111,7 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
     let mut watching = Watching::begin(&engine, watched, args.pace());
     let desk = watching.desk();
     let service = operator::service(&engine, Some(Server { desk, hooks: Arc::clone(&hooks) }), anonymous);
-    let (_serving, network) = match listen(&args, context, service).await {
-        Ok(listening) => listening,
-        Err(failure) => {
-            watching.stop();
-            watching.ended().await?;
-            return Err(failure);
-        }
-    };
+    let (_serving, network) = (socket.serve(service.clone()), network.serve(service));
     let address = output.paint_talk(BOLD, &format!("http://{}", network.address()));
     output.say(&format!("serving on {address} and {}", context.options.socket().display()));
     engine.stand_in_tells(&hooks, &here(network.address()));
@@ -140,12 +135,26 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
     Ok(Exit::Success)
 }
 
-/// Listens on the socket, and on the address.
-async fn listen(args: &Args, context: &Context, service: Service) -> Result<(Serving, Network), Failure> {
-    let serving = server::listen(&context.options, service.clone());
-    let serving = serving.map_err(|error| unreachable(error.to_string()))?;
-    match server::listen_on(args.listen, service).await {
-        Ok(network) => Ok((serving, network)),
+/// Runs, their triggers and the keys of their starts are known by the name of the workflow.
+fn each_once(watched: &[Watched]) -> Result<(), Problem> {
+    for (at, second) in watched.iter().enumerate() {
+        let Some(first) = watched[..at].iter().find(|first| first.workflow == second.workflow) else {
+            continue;
+        };
+        let [one, other] = [first, second].map(|watched| watched.file.display().to_string());
+        let detail = format!("{one} and {other} are both called '{}'", second.workflow);
+        let hint = "give one of them another name in its line `workflow:`, or leave it out".to_owned();
+        let problem = Problem::new(ProblemKind::Invalid, code::MISTAKES, detail).candidates([hint]);
+        return Err(problem.next(format!("milepost check {}", argument(&other))));
+    }
+    Ok(())
+}
+
+/// Takes the socket, and the address.
+async fn listen(args: &Args, context: &Context) -> Result<(Bound, Reserved), Failure> {
+    let socket = server::bind(&context.options).map_err(|error| unreachable(error.to_string()))?;
+    match server::reserve(args.listen).await {
+        Ok(network) => Ok((socket, network)),
         Err(error) => Err(unreachable(format!("failed to listen on {}: {error}", args.listen))),
     }
 }

@@ -43,15 +43,28 @@ impl Drop for Network {
     }
 }
 
-/// Serves the API over TCP.
+/// An address that is not served yet: whoever asks waits.
+#[derive(Debug)]
+pub struct Reserved {
+    address: SocketAddr,
+    listener: TcpListener,
+}
+
+impl Reserved {
+    /// Serves the API there.
+    pub fn serve(self, service: Service) -> Network {
+        let task = tokio::spawn(serve(self.listener, service, Way::Network));
+        Network { address: self.address, task }
+    }
+}
+
+/// Takes an address to serve the API over TCP.
 ///
 /// # Errors
-/// The address is taken, or is not of this machine.
-pub async fn listen_on(address: SocketAddr, service: Service) -> io::Result<Network> {
+/// It is taken, or is not of this machine.
+pub async fn reserve(address: SocketAddr) -> io::Result<Reserved> {
     let listener = TcpListener::bind(address).await?;
-    let address = listener.local_addr()?;
-    let task = tokio::spawn(serve(listener, service, Way::Network));
-    Ok(Network { address, task })
+    Ok(Reserved { address: listener.local_addr()?, listener })
 }
 
 /// Serves the API on a socket, until the task is aborted.

@@ -1,5 +1,6 @@
 //! The API over a real socket, read with the real client.
 
+mod act_stories;
 mod hook_stories;
 mod network_stories;
 

@@ -91,7 +91,7 @@ pub struct QueueView {
     pub paused: bool,
     /// How many runs wait.
     pub waiting: usize,
-    /// How many may wait; more starts are refused.
+    /// How many of one workflow may wait; more starts are refused.
     pub waiting_max: usize,
     /// By workflow.
     pub workflows: Vec<LaneView>,
@@ -112,6 +112,25 @@ pub struct LaneView {
     pub at_work: Vec<RunId>,
     /// Those that wait, the next first.
     pub waiting: Vec<WaitingView>,
+    /// Those whose turn came and that could not go on. Nobody waits for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stuck: Vec<StuckView>,
+}
+
+/// A run that could not go on when its turn came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StuckView {
+    /// The run.
+    pub run: RunId,
+    /// Since when.
+    pub since: When,
+    /// Why not.
+    pub why: String,
+    /// When it is tried again.
+    pub again: When,
+    /// What to type, or to look at, meanwhile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub next: Vec<String>,
 }
 
 /// A run that waits.

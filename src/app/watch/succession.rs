@@ -16,6 +16,7 @@ use crate::core::workflow::Workflow;
 use crate::ports::{Clock, Journal, StoreError, Trigger};
 
 use super::outcome::is_unfinished;
+use super::stuck::Stuck;
 use super::watched::Listener;
 
 /// How often it is looked for a successor that is due.
@@ -29,6 +30,7 @@ const NOBODY: &str = "nobody";
 pub(super) struct Succession {
     journal: Arc<dyn Journal>,
     clock: Arc<dyn Clock>,
+    stuck: Stuck,
     workflow: String,
     profile: Option<String>,
     queue: String,
@@ -43,13 +45,14 @@ impl Succession {
         profile: Option<&str>,
         journal: Arc<dyn Journal>,
         clock: Arc<dyn Clock>,
+        stuck: Stuck,
     ) -> Option<Listener> {
         let (step, queue) = workflow.queue_source()?;
         let since = clock.now();
         let (name, queue) = (step.to_owned(), queue.to_owned());
         let about = format!("one run after the other takes from the queue {queue}");
         let (workflow, profile) = (workflow.name.clone(), profile.map(str::to_owned));
-        let trigger = Arc::new(Self { journal, clock, workflow, profile, queue, since });
+        let trigger = Arc::new(Self { journal, clock, stuck, workflow, profile, queue, since });
         Some(Listener { name, input: None, about, trigger })
     }
 
@@ -59,7 +62,8 @@ impl Succession {
         let newest = runs.iter().find(|run| run.workflow == self.workflow && run.profile == self.profile);
         Ok(match newest {
             None => Some(NOBODY.to_owned()),
-            Some(run) => is_followed(run, self.since).then(|| run.id.to_string()),
+            // It is tried again by and by, and nobody waits for that.
+            Some(run) => (self.stuck.has(run.id) || is_followed(run, self.since)).then(|| run.id.to_string()),
         })
     }
 }

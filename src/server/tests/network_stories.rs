@@ -18,8 +18,8 @@ async fn over_tcp(address: std::net::SocketAddr, request: &str) -> (u16, String)
 }
 
 async fn network(anonymous: Anonymous) -> (Network, std::net::SocketAddr) {
-    let network =
-        listen_on("127.0.0.1:0".parse().unwrap(), Service { anonymous, ..service() }).await.unwrap();
+    let reserved = reserve("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let network = reserved.serve(Service { anonymous, ..service() });
     let address = network.address();
     (network, address)
 }
