@@ -60,7 +60,7 @@ use error::AssembleError;
 use live::{Live, Taken};
 use names::PinnedNames;
 
-pub use care::{Care, restore};
+pub use care::{Care, Company, restore};
 pub use clock::now;
 pub use doctor::doctor;
 pub use error::{BackupError, EngineError, OpenError, ResumeError, StartError};

@@ -82,7 +82,8 @@ impl Engine {
         self.store.measures()
     }
 
-    /// Whether what is written becomes durable.
+    /// Whether the thread that writes answers. It stops for good when a write, or a sync, fails; this
+    /// writes nothing to find out.
     ///
     /// # Errors
     /// Why not.

@@ -1,11 +1,13 @@
 //! stdout is data, stderr is talk. The only place that writes to either.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 use super::failure::Failure;
+use super::stream::{Pipe, Stream};
 
 /// Bold text.
 pub(super) const BOLD: Style = Style::new().bold();
@@ -20,6 +22,9 @@ pub(super) const BAD: Style = AnsiColor::Red.on_default();
 /// Is at work.
 pub(super) const BUSY: Style = AnsiColor::Cyan.on_default();
 
+/// How long nobody may read before what is left at the end is given up.
+const LAST: Duration = Duration::from_secs(1);
+
 /// Where a command writes to.
 pub struct Output {
     out: Box<dyn Write + Send>,
@@ -27,6 +32,8 @@ pub struct Output {
     out_color: bool,
     err_color: bool,
     err_terminal: bool,
+    /// Data and talk, when they are written by threads of their own.
+    pipes: Vec<Pipe>,
 }
 
 impl Output {
@@ -40,6 +47,7 @@ impl Output {
             err_terminal: io::stderr().is_terminal(),
             out: Box::new(BufWriter::new(io::stdout())),
             err: Box::new(io::stderr()),
+            pipes: Vec::new(),
         }
     }
 
@@ -51,6 +59,47 @@ impl Output {
             out_color: false,
             err_color: false,
             err_terminal: false,
+            pipes: Vec::new(),
+        }
+    }
+
+    /// From now on nobody who does not read holds us up: what is written waits elsewhere, and if that is
+    /// too much some of it is left out.
+    ///
+    /// # Errors
+    /// The system gives us no threads.
+    pub(super) fn let_wait(&mut self) -> Result<(), Failure> {
+        if !self.pipes.is_empty() {
+            return Ok(());
+        }
+        let taken = std::mem::replace(&mut self.err, Box::new(io::sink()));
+        let talk = Stream::of(taken, "talk", None).map_err(|error| Failure::of_stdout(&error))?;
+        let taken = std::mem::replace(&mut self.out, Box::new(io::sink()));
+        let data =
+            Stream::of(taken, "data", Some(&talk.pipe())).map_err(|error| Failure::of_stdout(&error))?;
+        self.pipes = vec![data.pipe(), talk.pipe()];
+        (self.out, self.err) = (Box::new(data), Box::new(talk));
+        Ok(())
+    }
+
+    /// Returns when all data has been taken by whoever reads.
+    ///
+    /// # Errors
+    /// As for [`Output::line`].
+    pub(super) async fn left(&mut self) -> Result<(), Failure> {
+        self.flush()?;
+        match self.pipes.first() {
+            Some(data) => data.left().await.map_err(|error| Failure::of_stdout(&error)),
+            None => Ok(()),
+        }
+    }
+
+    /// The last of it. Whoever reads it has some time; nobody else holds up the end.
+    pub(super) fn close(&mut self) {
+        // Whoever does not read does not want it.
+        let _ = self.out.flush();
+        for pipe in &self.pipes {
+            pipe.left_soon(LAST);
         }
     }
 

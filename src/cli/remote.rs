@@ -114,6 +114,7 @@ async fn follow(
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let mut signals = Signals::listen()?;
+    output.let_wait()?;
     let mut progress = Progress::new(output);
     let mut herald = Herald::default();
     let mut ticks = tokio::time::interval(progress.period());
@@ -145,6 +146,9 @@ async fn follow(
         output.say("");
         page::write(&view, &causes, context, output)?;
     }
-    output.flush()?;
+    tokio::select! {
+        left = output.left() => left?,
+        () = signals.next() => {}
+    }
     Ok(Exit::of_run(view.status))
 }

@@ -60,6 +60,9 @@ pub(super) struct Args {
     /// How long calls that are out may take to end when it is stopped
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = spec::duration)]
     grace: Duration,
+    /// Whether what nobody needs any more is removed by itself, as by milepost state gc
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Gc::Daily)]
+    gc: Gc,
     /// Let anybody on this machine look without a token; only on a loopback address
     #[arg(long)]
     anonymous_reads: bool,
@@ -67,6 +70,20 @@ pub(super) struct Args {
     #[arg(long)]
     json: bool,
 }
+
+/// When what nobody needs any more is removed by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Gc {
+    /// Some minutes after the start, and then once a day.
+    Daily,
+    /// Only when somebody says so.
+    Never,
+}
+
+/// How long after the start it is first removed…
+const GC_FIRST: Duration = Duration::from_mins(10);
+/// …and then how often.
+const GC_EVERY: Duration = Duration::from_hours(24);
 
 impl Args {
     fn pace(&self) -> Pace {
@@ -122,6 +139,9 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
     if args.paused {
         let command = output.paint_talk(BOLD, &context.command("milepost unpause --all"));
         output.say(&format!("nothing begins before it is unpaused: {command}"));
+    }
+    if args.gc == Gc::Daily {
+        tokio::spawn(operator::keep_collecting(Arc::downgrade(&engine), GC_FIRST, GC_EVERY));
     }
     let mut teller = Teller::new(engine.archive(), args.json);
     teller::until_stopped(&mut watching, &mut teller, &mut signals, Some(args.grace), context, output)

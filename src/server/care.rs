@@ -2,14 +2,16 @@
 
 use std::path::PathBuf;
 
-use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 
+use super::acts::{answer, read};
+use super::gate::Caller;
 use super::{Service, problem};
-use crate::view::{Problem, ProblemKind, code};
+use crate::view::{CollectOrder, Problem, ProblemKind, code};
 
 /// Where a backup goes.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -17,6 +19,21 @@ use crate::view::{Problem, ProblemKind, code};
 pub struct BackupRequest {
     /// An absolute path on the machine of the engine.
     pub file: PathBuf,
+}
+
+/// Removes what nobody needs, in the name of whoever asks.
+pub(super) async fn collect(
+    State(service): State<Service>,
+    Extension(caller): Extension<Caller>,
+    order: Result<Json<CollectOrder>, JsonRejection>,
+) -> Response {
+    answer(match read(order) {
+        Ok(order) => {
+            let order = CollectOrder { by: caller.named(order.by), ..order };
+            service.operator.collect(order).await
+        }
+        Err(problem) => Err(problem),
+    })
 }
 
 pub(super) async fn backup(

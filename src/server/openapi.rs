@@ -162,6 +162,7 @@ fn sent() -> Value {
             "signal": text, "key": text, "id": text, "workflow": maybe, "version": maybe, "payload": {},
             "keep": { "type": ["integer", "null"], "minimum": 0 },
         })),
+        "CollectOrder": closed(&[], &json!({ "dry_run": flag, "by": text })),
         "BackupRequest": closed(&["file"], &json!({ "file": text })),
         "TokenOrder": closed(&["name", "scope"], &json!({
             "name": text, "scope": { "enum": ["read", "operate"] }, "by": text,

@@ -191,6 +191,10 @@ pub(super) const ROUTES: &[Route] = &[
             post(care::backup)
         })
     },
+    Route {
+        body: Some("CollectOrder"),
+        ..write("/v1/state/gc", "Removes what nobody needs, or says what would go", || post(care::collect))
+    },
     Route { access: Access::Local, ..read("/v1/tokens", "The tokens", || get(acts::tokens)) },
     Route {
         access: Access::Local,
@@ -217,7 +221,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route { access: Access::Open, ..read("/healthz", "The process is up", || get(health::up)) },
     Route {
         access: Access::Open,
-        ..read("/readyz", "Writes become durable, and recovery is done", || get(health::ready))
+        ..read("/readyz", "The thread that writes works, and recovery is done", || get(health::ready))
     },
     Route {
         answer: "text/plain",

@@ -53,7 +53,8 @@ pub use pause::{HoldView, PauseView};
 pub use plan::{PlanConnection, PlanDoubt, PlanExecute, PlanLeft, PlanReuse, PlanVerdict, PlanView};
 pub use problem::{Problem, ProblemKind, code};
 pub use queue::{
-    Admitted, LaneView, QueueView, ResumeOrder, StartOrder, StuckView, Unhold, UnholdOrder, WaitingView,
+    Admitted, CollectOrder, LaneView, QueueView, ResumeOrder, StartOrder, StuckView, Unhold, UnholdOrder,
+    WaitingView,
 };
 pub use ruling::{Dropping, Settling};
 pub use run::{RunFilter, RunList, RunSummary, RunView, SourceView};

@@ -70,6 +70,18 @@ pub struct UnholdOrder {
     pub by: String,
 }
 
+/// That what nobody needs is to go, and who says so.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CollectOrder {
+    /// Only say what would go.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Who asks. A token says this better, and is believed.
+    #[serde(default)]
+    pub by: String,
+}
+
 /// A run that was asked for. It is durable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Admitted {

@@ -36,10 +36,10 @@ pub(in crate::app) struct Stuck(Arc<Mutex<BTreeMap<RunId, Hitch>>>);
 impl Stuck {
     /// A run could not go on. `false`: that was known, for the same reason.
     pub(super) fn note(&self, workflow: &str, next: Next, error: &ResumeError, now: Timestamp) -> bool {
-        let (run, why) = (next.run, error.to_string());
-        let commands = match error {
-            ResumeError::Problem(problem) => problem.next.clone(),
-            _ => vec![format!("milepost resume {run} --plan")],
+        let run = next.run;
+        let (why, commands) = match error {
+            ResumeError::Problem(problem) => (problem.detail.clone(), problem.next.clone()),
+            other => (other.to_string(), vec![format!("milepost resume {run} --plan")]),
         };
         let mut runs = self.lock();
         let before = runs.remove(&run);

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::super::gate::Caller;
-use super::words::number;
+use super::words::{at, instant, number};
 use crate::view::{LaneView, QueueView};
 
 /// How many runs wait, where some do, and the buttons that let begin what is held.
@@ -42,8 +42,8 @@ fn of(lane: &LaneView, caller: &Caller) -> Markup {
         }
         @for stuck in &lane.stuck {
             p.small {
-                a href={ "/runs/" (stuck.run) } { (stuck.run) } " does not go on: " (stuck.why)
-                ". It is tried again at " (stuck.again) ", and nobody waits for it."
+                a href=(at(stuck.run, "")) { (stuck.run) } " does not go on: " (stuck.why)
+                ". It is tried again at " (instant(stuck.again)) ", and nobody waits for it."
             }
         }
     }

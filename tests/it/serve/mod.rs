@@ -2,7 +2,7 @@
 //! for, and lets in whom it should.
 
 mod hooks;
-mod server;
+pub(crate) mod server;
 mod triggers;
 
 use std::time::Instant;
@@ -286,6 +286,43 @@ fn a_stop_interrupts_what_is_at_work_and_the_next_server_ends_it() {
 }
 
 #[test]
+fn a_run_that_cannot_go_on_is_shown_holds_up_nobody_and_goes_on_when_a_person_says_how() {
+    let outside = Outside::start();
+    let relay = Relay::to(&outside.pim, &outside.shop);
+    let mut site = Site::reaching(&relay.pim, &relay.shop);
+    relay.stop_at(Moment::Asked, 60);
+    let server = Server::start(&site, &[WORKFLOW]);
+    let run = server.start_run(&json!({ "workflow": "product-sync" }))["run"].as_str().unwrap().to_owned();
+    relay.reached();
+    server.kill();
+    relay.go_on(false, false);
+    // The same systems, at other addresses: whether that is so only a person knows.
+    site.env = vec![("PIM_URL", outside.pim.clone()), ("SHOP_URL", outside.shop.clone())];
+    let server = Server::start(&site, &[WORKFLOW]);
+    let stuck = server::until(|| {
+        let queue = server.read("/v1/queue");
+        queue["workflows"][0]["stuck"].get(0).cloned()
+    });
+    assert_eq!(stuck["run"], run.as_str());
+    assert!(
+        stuck["why"].as_str().unwrap().contains("cannot go on under its changed connections"),
+        "{stuck:#}"
+    );
+    assert!(stuck["next"].to_string().contains("--accept-connection"), "{stuck:#}");
+    let page = server.text("/");
+    assert!(page.contains("does not go on: "), "{page}");
+    let other = server.start_run(&json!({ "workflow": "product-sync" }))["run"].as_str().unwrap().to_owned();
+    server.until_ended(&other);
+    let terms = json!({ "terms": { "accept": "moved" } });
+    let resumed = server.ask("POST", &format!("/v1/runs/{run}/resume"), Some(&terms));
+    assert_eq!(resumed.0, 200, "{resumed:?}");
+    assert!(server.read("/v1/queue")["workflows"][0].get("stuck").is_none(), "it is at work");
+    assert_eq!(server.until_ended(&run)["items"]["succeeded"], SAMPLE[1]);
+    let told = server.stop();
+    assert_eq!(told.stderr.matches("does not go on").count(), 1, "{told:?}");
+}
+
+#[test]
 fn a_call_that_outlives_the_grace_time_is_in_doubt_and_the_next_server_finds_out() {
     let outside = Outside::start();
     let relay = Relay::to(&outside.pim, &outside.shop);
@@ -306,4 +343,38 @@ fn a_call_that_outlives_the_grace_time_is_in_doubt_and_the_next_server_finds_out
     let wrote: usize = pim.iter().chain(&shop).map(|entry| entry.wrote.len()).sum();
     assert_eq!(wrote as u64, 2 * SAMPLE[1], "each product once at each");
     server.stop();
+}
+
+#[test]
+fn a_server_removes_what_nobody_needs_beside_a_run_that_works() {
+    let outside = Outside::start();
+    let relay = Relay::to(&outside.pim, &outside.shop);
+    let site = Site::reaching(&relay.pim, &relay.shop);
+    let server = Server::start(&site, &[HELLO, WORKFLOW]);
+    let first = server.start_run(&json!({ "workflow": "hello" }))["run"].as_str().unwrap().to_owned();
+    let second = server.start_run(&json!({ "workflow": "hello" }))["run"].as_str().unwrap().to_owned();
+    server.until_ended(&first);
+    server.until_ended(&second);
+    assert_eq!(site.milepost(&["close", &first]).code, Some(0));
+    relay.stop_at(Moment::Asked, 60);
+    let working =
+        server.start_run(&json!({ "workflow": "product-sync" }))["run"].as_str().unwrap().to_owned();
+    relay.reached();
+    let goes = |said: &Value| -> Vec<(String, bool)> {
+        let runs = said["runs"].as_array().unwrap().iter();
+        runs.map(|run| (run["run"].as_str().unwrap().to_owned(), run["goes"].as_bool().unwrap())).collect()
+    };
+    let expected = [(first.clone(), true), (second.clone(), false), (working.clone(), false)];
+    let said = site.json(&["state", "gc", "--dry-run", "--json"]).remove(0);
+    assert_eq!((goes(&said), &said["done"]), (expected.to_vec(), &json!(false)), "{said:#}");
+    assert_eq!(said["runs"][2]["why"], "it is being worked on");
+    let (status, done) = server.ask("POST", "/v1/state/gc", Some(&json!({})));
+    assert_eq!((status, goes(&done), &done["done"]), (200, expected.to_vec(), &json!(true)), "{done:#}");
+    assert_eq!(server.ask("GET", &format!("/v1/runs/{first}"), None).0, 404);
+    assert_eq!(server.read(&format!("/v1/runs/{second}"))["status"], "succeeded");
+    relay.go_on(false, false);
+    server.until_ended(&working);
+    server.stop();
+    let verified = site.milepost(&["state", "verify"]);
+    assert_eq!(verified.code, Some(0), "{verified:?}");
 }

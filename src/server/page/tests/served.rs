@@ -102,7 +102,7 @@ impl Operator for Served {
             at_work: vec![RunId(3 << 100)],
             waiting: vec![WaitingView { run: RunId(4 << 100), since: When(fake::START), paused: true }],
             stuck: vec![StuckView {
-                run: RunId(5 << 100),
+                run: RunId(1 << 100),
                 since: When(fake::START),
                 why: HOSTILE.to_owned(),
                 again: When(fake::START),
