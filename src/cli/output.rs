@@ -31,9 +31,19 @@ pub struct Output {
     err: Box<dyn Write + Send>,
     out_color: bool,
     err_color: bool,
+    out_terminal: bool,
     err_terminal: bool,
-    /// Data and talk, when they are written by threads of their own.
-    pipes: Vec<Pipe>,
+    /// What is written by a thread of its own.
+    threads: Threads,
+}
+
+/// What is written by a thread of its own.
+#[derive(Default)]
+struct Threads {
+    data: Option<Pipe>,
+    talk: Option<Pipe>,
+    /// Where it is said on a terminal that data was left out.
+    notices: Option<Stream>,
 }
 
 impl Output {
@@ -44,10 +54,11 @@ impl Output {
         Self {
             out_color: wanted && io::stdout().is_terminal(),
             err_color: wanted && io::stderr().is_terminal(),
+            out_terminal: io::stdout().is_terminal(),
             err_terminal: io::stderr().is_terminal(),
             out: Box::new(BufWriter::new(io::stdout())),
             err: Box::new(io::stderr()),
-            pipes: Vec::new(),
+            threads: Threads::default(),
         }
     }
 
@@ -58,27 +69,44 @@ impl Output {
             err: Box::new(err),
             out_color: false,
             err_color: false,
+            out_terminal: false,
             err_terminal: false,
-            pipes: Vec::new(),
+            threads: Threads::default(),
         }
     }
 
     /// From now on nobody who does not read holds us up: what is written waits elsewhere, and if that is
-    /// too much some of it is left out.
+    /// too much some of it is left out. A terminal is written to as before: somebody sits there, and the
+    /// display must not be mixed up.
     ///
     /// # Errors
     /// The system gives us no threads.
     pub(super) fn let_wait(&mut self) -> Result<(), Failure> {
-        if !self.pipes.is_empty() {
+        if self.threads.talk.is_some() {
             return Ok(());
         }
-        let taken = std::mem::replace(&mut self.err, Box::new(io::sink()));
-        let talk = Stream::of(taken, "talk", None).map_err(|error| Failure::of_stdout(&error))?;
-        let taken = std::mem::replace(&mut self.out, Box::new(io::sink()));
-        let data =
-            Stream::of(taken, "data", Some(&talk.pipe())).map_err(|error| Failure::of_stdout(&error))?;
-        self.pipes = vec![data.pipe(), talk.pipe()];
-        (self.out, self.err) = (Box::new(data), Box::new(talk));
+        let stream = |inner, name, talk: Option<&Pipe>| {
+            Stream::of(inner, name, talk).map_err(|error| Failure::of_stdout(&error))
+        };
+        let taken = if self.err_terminal {
+            Box::new(io::stderr())
+        } else {
+            std::mem::replace(&mut self.err, Box::new(io::sink()))
+        };
+        let talk = stream(taken, "talk", None)?;
+        let pipe = talk.pipe();
+        if self.err_terminal {
+            self.threads.notices = Some(talk);
+        } else {
+            self.err = Box::new(talk);
+        }
+        if !self.out_terminal {
+            let taken = std::mem::replace(&mut self.out, Box::new(io::sink()));
+            let data = stream(taken, "data", Some(&pipe))?;
+            self.threads.data = Some(data.pipe());
+            self.out = Box::new(data);
+        }
+        self.threads.talk = Some(pipe);
         Ok(())
     }
 
@@ -88,7 +116,7 @@ impl Output {
     /// As for [`Output::line`].
     pub(super) async fn left(&mut self) -> Result<(), Failure> {
         self.flush()?;
-        match self.pipes.first() {
+        match &self.threads.data {
             Some(data) => data.left().await.map_err(|error| Failure::of_stdout(&error)),
             None => Ok(()),
         }
@@ -98,7 +126,8 @@ impl Output {
     pub(super) fn close(&mut self) {
         // Whoever does not read does not want it.
         let _ = self.out.flush();
-        for pipe in &self.pipes {
+        drop(self.threads.notices.take());
+        for pipe in self.threads.data.iter().chain(&self.threads.talk) {
             pipe.left_soon(LAST);
         }
     }
