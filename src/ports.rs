@@ -1,7 +1,9 @@
 //! Every boundary of the engine. A trait is here only when it has two implementations, and its
 //! doc comment says what is true when it returns.
 
+mod alerts;
 mod interest;
+mod newest;
 mod signals;
 mod source;
 mod triggers;
@@ -12,6 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 
+use crate::core::alert::Alert;
 use crate::core::care::KeptDeadLetter;
 use crate::core::change::{Change, Message};
 use crate::core::claims::{Claim, Claimed, End, Settled};
@@ -30,7 +33,9 @@ use crate::core::tally::Tally;
 use crate::core::time::Timestamp;
 use crate::core::version::Version;
 
+pub use alerts::{Courier, Couriers, Due, Outbox};
 pub use interest::{Interest, Waiting};
+pub use newest::newest_first;
 pub use signals::{Announced, Announcer, Signals};
 pub use source::{Pinned, Record, Records, Source, SurveyOf, Unread};
 pub use triggers::{Marks, Trigger};
@@ -49,8 +54,25 @@ pub trait Journal: Send + Sync {
     /// The record of a run, if there is one.
     fn run(&self, run: RunId) -> Result<Option<Run>, StoreError>;
 
+    /// Up to `limit` runs that are older than `before` (`None`: of all), newest first.
+    fn runs_before(&self, before: Option<RunId>, limit: usize) -> Result<Vec<Run>, StoreError>;
+
     /// Every run, newest first.
-    fn runs(&self) -> Result<Vec<Run>, StoreError>;
+    fn runs(&self) -> Result<Vec<Run>, StoreError> {
+        self.runs_before(None, usize::MAX)
+    }
+
+    /// Every run that has not ended, newest first.
+    fn unended(&self) -> Result<Vec<Run>, StoreError> {
+        let mut runs = self.runs()?;
+        runs.retain(|run| !run.status.is_ended());
+        Ok(runs)
+    }
+
+    /// How many runs there are.
+    fn run_count(&self) -> Result<usize, StoreError> {
+        Ok(self.runs()?.len())
+    }
 
     /// What was started under a key, if anything was.
     fn started_under(&self, key: &str) -> Result<Option<StartKey>, StoreError>;
@@ -60,6 +82,14 @@ pub trait Journal: Send + Sync {
 
     /// The progress of up to `limit` items that have a record, ascending from `from`.
     fn items(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Progress)>, StoreError>;
+
+    /// The same without the facts: what effects returned is most of a record, and whoever counts or looks for
+    /// something does without.
+    fn outlines(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Progress)>, StoreError> {
+        let mut items = self.items(run, from, limit)?;
+        items.iter_mut().flat_map(|(_, progress)| &mut progress.cells).for_each(|cell| cell.facts.clear());
+        Ok(items)
+    }
 
     /// The counts of the track that `unit` flows through.
     fn tally(&self, run: RunId, unit: Unit) -> Result<Tally, StoreError>;
@@ -83,6 +113,11 @@ pub trait Journal: Send + Sync {
         _after: Option<(RunId, u64)>,
         _limit: usize,
     ) -> Result<Vec<KeptDeadLetter>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// The alerts that are to be delivered or were given up, of one run or of all, by run and number.
+    fn alerts(&self, _of: Option<RunId>) -> Result<Vec<Alert>, StoreError> {
         Ok(Vec::new())
     }
 
@@ -281,6 +316,11 @@ pub trait Effect: Prepare {
 
     /// Looks up whether an earlier attempt was carried out. Changes nothing outside.
     async fn probe(&self, call: &Call) -> Probed;
+
+    /// What people are told once this call was carried out; most effects say nothing.
+    fn says(&self, _call: &Call) -> Option<String> {
+        None
+    }
 }
 
 /// A step that waits for the item's message. Implemented by the embedded bus, by connectors, and by

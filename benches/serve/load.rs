@@ -12,6 +12,18 @@ use tokio::task::JoinSet;
 
 use crate::site::{Server, Site};
 
+/// What a person at a page would read.
+const PATHS: &[&str] = &[
+    "/v1/runs?limit=20",
+    "/v1/runs/@latest",
+    "/v1/runs/@latest/items?limit=50",
+    "/v1/runs/@latest/events?limit=50",
+    "/v1/queue",
+    "/v1/runs/@latest/effect-counts",
+];
+/// Clients that look at nothing.
+const FLOOR_CLIENTS: u64 = 2;
+
 /// What is measured.
 pub(crate) struct Load {
     pub(crate) clients: u64,
@@ -25,6 +37,10 @@ pub(crate) struct Load {
 pub(crate) struct Found {
     /// How long each read took, in ascending order.
     reads: Vec<Duration>,
+    /// The same for reads that look at nothing: what connection, machine and neighbours cost.
+    floor: Vec<Duration>,
+    /// What the server spent, its runs included.
+    processor: Duration,
     errors: u64,
     started: u64,
     lasted: Duration,
@@ -49,15 +65,20 @@ pub(crate) fn measure(load: &Load) -> anyhow::Result<Found> {
 
 async fn under(load: &Load, site: &Site, server: &Server) -> anyhow::Result<Found> {
     let (begun, started) = (Instant::now(), Arc::new(AtomicU64::new(0)));
+    let spent = server.processor()?;
     let until = begun + load.lasts;
-    let mut work = JoinSet::new();
+    let (mut work, mut floor) = (JoinSet::new(), JoinSet::new());
     for catalogue in 0..load.runs {
         let connection = Connection::to(&server.address, &site.token).await?;
         work.spawn(starts(connection, catalogue, until, Arc::clone(&started)));
     }
     for client in 0..load.clients {
         let connection = Connection::to(&server.address, &site.token).await?;
-        work.spawn(reads(connection, client, load.pause, until));
+        work.spawn(reads(connection, PATHS, client, load.pause, until));
+    }
+    for client in 0..FLOOR_CLIENTS {
+        let connection = Connection::to(&server.address, &site.token).await?;
+        floor.spawn(reads(connection, &["/healthz"], client, load.pause / 4, until));
     }
     let mut memory = Vec::new();
     for fifth in 1..=5 {
@@ -71,9 +92,15 @@ async fn under(load: &Load, site: &Site, server: &Server) -> anyhow::Result<Foun
             Err(_) => errors += 1,
         }
     }
+    let mut at_least = Vec::new();
+    while let Some(ended) = floor.join_next().await {
+        at_least.extend(ended??);
+    }
     all.sort_unstable();
+    at_least.sort_unstable();
+    let processor = server.processor()?.saturating_sub(spent);
     let started = started.load(Ordering::Relaxed);
-    Ok(Found { reads: all, errors, started, lasted: begun.elapsed(), memory })
+    Ok(Found { reads: all, floor: at_least, processor, errors, started, lasted: begun.elapsed(), memory })
 }
 
 /// Keeps one run at work: when one has ended, the next one begins.
@@ -100,21 +127,14 @@ async fn starts(
     Ok(Vec::new())
 }
 
-/// Reads what a person at a page would, again and again.
+/// Reads these paths in turn, again and again.
 async fn reads(
     mut connection: Connection,
+    paths: &[&str],
     client: u64,
     pause: Duration,
     until: Instant,
 ) -> anyhow::Result<Vec<Duration>> {
-    let paths = [
-        "/v1/runs?limit=20",
-        "/v1/runs/@latest",
-        "/v1/runs/@latest/items?limit=50",
-        "/v1/runs/@latest/events?limit=50",
-        "/v1/queue",
-        "/v1/runs/@latest/effect-counts",
-    ];
     let mut times = Vec::new();
     // They do not all begin at one instant.
     tokio::time::sleep(pause * u32::try_from(client % 100)? / 100 + Duration::from_secs(1)).await;
@@ -144,7 +164,7 @@ impl Connection {
         Ok(Self { stream: BufReader::new(stream), head })
     }
 
-    async fn read(&mut self, path: &str) -> anyhow::Result<serde_json::Value> {
+    pub(crate) async fn read(&mut self, path: &str) -> anyhow::Result<serde_json::Value> {
         Ok(serde_json::from_slice(&self.ask("GET", path, "").await?)?)
     }
 
@@ -180,22 +200,29 @@ impl Connection {
 
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = |share: usize| {
-            let place = (self.reads.len() * share / 1_000).min(self.reads.len().saturating_sub(1));
-            self.reads.get(place).copied().unwrap_or_default().as_secs_f64() * 1_000.0
+        let at = |reads: &[Duration], share: usize| {
+            let place = (reads.len() * share / 1_000).min(reads.len().saturating_sub(1));
+            reads.get(place).copied().unwrap_or_default().as_secs_f64() * 1_000.0
         };
         let (count, seconds) = (self.reads.len(), self.lasted.as_secs_f64());
-        write!(
+        writeln!(
             f,
             "{count} reads in {seconds:.0} s, {} errors; p50 {:.1} ms, p99 {:.1} ms, p99.9 {:.1} ms, longest {:.1} ms; \
              {} runs started; memory after each fifth: {:?} MB",
             self.errors,
-            at(500),
-            at(990),
-            at(999),
-            at(1_000),
+            at(&self.reads, 500),
+            at(&self.reads, 990),
+            at(&self.reads, 999),
+            at(&self.reads, 1_000),
             self.started,
             self.memory
+        )?;
+        write!(
+            f,
+            "the floor, GET /healthz beside them: p50 {:.1} ms, p99 {:.1} ms; the server spent {:.1} s of processor time",
+            at(&self.floor, 500),
+            at(&self.floor, 990),
+            self.processor.as_secs_f64()
         )
     }
 }

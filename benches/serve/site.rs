@@ -4,9 +4,18 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use async_trait::async_trait;
 use milepost::connectors::sandbox;
+use milepost::core::change::Change;
+use milepost::core::id::RunId;
+use milepost::core::run::{Run, Source, Status};
+use milepost::core::time::Timestamp;
+use milepost::ports::{Clock, Journal};
+use milepost::store::Store;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -25,6 +34,18 @@ pub(crate) struct Site {
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: String,
+}
+
+/// A clock for a store in which nothing waits.
+struct Frozen;
+
+#[async_trait]
+impl Clock for Frozen {
+    fn now(&self) -> Timestamp {
+        Timestamp(1)
+    }
+
+    async fn sleep_until(&self, _: Timestamp) {}
 }
 
 impl Site {
@@ -52,7 +73,7 @@ impl Site {
         Ok(site)
     }
 
-    fn command(&self, line: &[&str]) -> Command {
+    pub(crate) fn command(&self, line: &[&str]) -> Command {
         let mut command = Command::new(MILEPOST);
         command.args(line).current_dir(self.dir.path()).stdin(Stdio::null());
         command.env("PIM_URL", &self.pim).env("SHOP_URL", &self.shop).env_remove("MILEPOST_STATE");
@@ -69,8 +90,44 @@ impl Site {
         Ok(())
     }
 
+    /// Writes a file.
+    pub(crate) fn put(&self, name: &str, text: &str) -> anyhow::Result<()> {
+        Ok(fs::write(self.path(name), text)?)
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// Records so many runs that have ended, as old ones.
+    pub(crate) async fn has_history(&self, runs: u64) -> anyhow::Result<()> {
+        let store = Store::open(&self.path("state"), Arc::new(Frozen))?;
+        let run = |number: u64| {
+            let (id, at) = (RunId(u128::from(number) << 64), Timestamp(number));
+            let queued = Run::queued(id, "product-sync", "workflows/product-sync.yaml", &"0".repeat(64), at);
+            let source = Source {
+                uri: format!("workflows/{number}.json"),
+                records: "1".repeat(64),
+                index: "2".repeat(64),
+                count: 100,
+                origin: None,
+                intake: None,
+            };
+            let files = (0..4).map(|file| (format!("product-sync/{file}.yaml"), "3".repeat(64))).collect();
+            Run {
+                status: Status::Succeeded,
+                epoch: 1,
+                ended_at: Some(at),
+                source: Some(source),
+                files,
+                ..queued
+            }
+        };
+        let all: Vec<Change> = (1..=runs).map(|number| Change::Run(Box::new(run(number)))).collect();
+        for some in all.chunks(200) {
+            store.commit(some.to_vec()).await?;
+        }
+        Ok(())
     }
 
     /// How many calls the stand-ins have answered.
@@ -123,6 +180,16 @@ impl Server {
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
         let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kilobytes / 1_024)
+    }
+
+    /// The processor time that it has spent.
+    pub(crate) fn processor(&self) -> anyhow::Result<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let (_, after_name) = stat.rsplit_once(')').context("its name")?;
+        let fields: Vec<&str> = after_name.split_whitespace().collect();
+        let ticks = |at: usize| -> anyhow::Result<u64> { Ok(fields.get(at).context("its times")?.parse()?) };
+        // In user and in system mode, 11 and 12 fields behind the name, in hundredths of a second.
+        Ok(Duration::from_millis((ticks(11)? + ticks(12)?) * 10))
     }
 
     /// As `kill -9` does.

@@ -4,8 +4,9 @@ use crate::core::change::Change;
 use crate::core::event::{Event, RunEvent};
 use crate::core::id::RunId;
 use crate::core::run::{Run, Status};
-use crate::engine::{Declined, Request};
+use crate::engine::{Declined, Request, alerts};
 use crate::ports::Journal;
+use crate::view::Names as _;
 use crate::view::{Acted, Action, Order, Problem, ProblemKind, ResumeTerms, code};
 
 use super::Engine;
@@ -141,6 +142,10 @@ impl Engine {
         for what in events {
             let event = Event { at: self.ports.clock.now(), what };
             run.apply(&event).map_err(|error| refused(error.to_string()))?;
+            // A run whose definition cannot be read tells nobody, and can be acted on all the same.
+            if let Ok(plan) = self.names.plan(run) {
+                changes.extend(alerts::put(alerts::of(&self.store, run, &plan, &event)?.into_iter()));
+            }
             changes.push(Change::Event(run.id, event));
         }
         changes.push(Change::Run(Box::new(run.clone())));

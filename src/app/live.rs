@@ -63,6 +63,11 @@ impl Live {
         let _ = tokio::time::timeout(patience, self.at_rest(id)).await;
     }
 
+    /// How many runs are taken.
+    pub(super) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<RunId, Handle>> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }

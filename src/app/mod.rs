@@ -2,6 +2,7 @@
 //! resumes runs, and answers what can be asked about them.
 
 mod act;
+mod alerts;
 mod assemble;
 mod care;
 mod clock;
@@ -26,6 +27,7 @@ mod signal;
 mod start;
 mod tokens;
 mod watch;
+mod workshop;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -59,7 +61,9 @@ use environment::Environment;
 use error::AssembleError;
 use live::{Live, Taken};
 use names::PinnedNames;
+use workshop::Workshop;
 
+pub use alerts::Alerting;
 pub use care::{Care, Company, restore};
 pub use clock::now;
 pub use doctor::doctor;
@@ -75,6 +79,10 @@ pub use watch::{Begins, Desk, Finds, Hindrance, Listener, News, Pace, Watched, W
 /// Items of a run in memory at once. The store gains little beyond some hundreds in flight, and an
 /// item takes up to 50 KB with its record, its product and its requests.
 const WINDOW: usize = 512;
+/// The same of all runs together: a run that begins beside many others gets its share of them, but not fewer
+/// than fill its batches.
+const WINDOWS: usize = 2_048;
+const WINDOW_MIN: usize = 100;
 /// An item that waits longer than this gives up its place in memory.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -86,6 +94,7 @@ pub struct Engine {
     names: Arc<PinnedNames>,
     live: Live,
     stuck: Stuck,
+    workshop: Workshop,
     tokens: Tokens,
     sandbox: OnceCell<Sandbox>,
     /// What the stand-in of the PIM signs with what it sends to hooks.
@@ -173,6 +182,8 @@ impl Engine {
             names,
             live: Live::default(),
             stuck: Stuck::default(),
+            workshop: Workshop::open(threads)
+                .map_err(|error| OpenError::Broken(format!("no threads for runs: {error}")))?,
             tokens: Tokens::open(&options.state).map_err(|error| OpenError::Broken(error.to_string()))?,
             sandbox: OnceCell::new(),
             stand_in_secret,
@@ -208,7 +219,8 @@ impl Engine {
         let triggers = assemble::triggers(definition, None, catalog, &surroundings);
         let steps = assemble::assemble(definition, catalog, &surroundings);
         let hooks = hooks::try_out(definition);
-        triggers.map(drop).and(steps.map(drop)).and(hooks).map_err(|report| *report)
+        let alerts = alerts::try_out(definition, &Environment::Absent);
+        triggers.map(drop).and(steps.map(drop)).and(hooks).and(alerts).map_err(|report| *report)
     }
 
     async fn assemble(&self, definition: &Definition) -> Result<Arc<Assembly>, AssembleError> {
@@ -223,6 +235,7 @@ impl Engine {
         let clock = Arc::clone(&self.ports.clock);
         let surroundings = Surroundings::of(&Environment::Process, queue, clock, stand_ins);
         let assembly = assemble::assemble(definition, &connectors::catalog(), &surroundings)?;
+        alerts::try_out(definition, &Environment::Process)?;
         Ok(Arc::new(assembly))
     }
 
@@ -246,9 +259,10 @@ impl Engine {
     ) -> Running {
         let (id, handle) = (run.id, taken.handle.clone());
         self.stuck.forget(id);
-        let limits = Limits { window: WINDOW, patience: PATIENCE };
+        let window = (WINDOWS / self.live.count().max(1)).clamp(WINDOW_MIN, WINDOW);
+        let limits = Limits { window, patience: PATIENCE };
         let ports = self.ports.clone();
-        let task = tokio::spawn(async move {
+        let task = self.workshop.spawn(async move {
             let ended =
                 engine::drive(run, resumption, assembly, ports, control, limits, rand::random()).await;
             drop(taken);

@@ -1,6 +1,7 @@
 //! Names for what records know only by position: read from the pinned definition and source.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde_json::Value;
@@ -35,14 +36,17 @@ const KEYS_MAX: usize = 2;
 /// A run as keys are rendered for it: its pinned workflow, made without secrets.
 type Ready = Option<Arc<Common>>;
 
-/// What the plan of a run depends on.
-type Key = (RunId, String, BTreeMap<String, Revision>);
+/// What the plan of a run depends on: runs of one definition have one plan, until one is redefined.
+type Key = (String, BTreeMap<String, String>, Option<String>, BTreeMap<String, Revision>);
+
+/// What is made once, by whoever comes first. Who asks for something else does not wait for it.
+type Once<T> = Arc<OnceLock<T>>;
 
 /// Names read from pins. Each run's are read once.
 pub(super) struct PinnedNames {
     store: Store,
-    plans: Mutex<HashMap<Key, Arc<Plan>>>,
-    records: Mutex<HashMap<(RunId, String), Arc<dyn Records>>>,
+    plans: Mutex<HashMap<Key, Once<Arc<Plan>>>>,
+    records: Mutex<HashMap<(RunId, String), Once<Arc<dyn Records>>>>,
     ready: Mutex<VecDeque<(Run, Ready)>>,
     keys: Mutex<Keys>,
 }
@@ -71,16 +75,13 @@ impl PinnedNames {
         if run.is_open_run() {
             return Some(Arc::new(Bodies::of(Arc::new(self.store.clone()), run.id)));
         }
-        let key = (run.id, source.index.clone());
-        let mut kept = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(records) = kept.get(&key) {
+        let place = place(&self.records, (run.id, source.index.clone()));
+        if let Some(records) = place.get() {
             return Some(Arc::clone(records));
         }
         let definition = Definition::from_pins(run, &self.store, &connectors::catalog()).ok()?;
         let records = assemble::source(&definition, &self.surroundings())?.open(source, &self.store).ok()?;
-        make_room(&mut kept);
-        kept.insert(key, Arc::clone(&records));
-        Some(records)
+        Some(Arc::clone(place.get_or_init(|| records)))
     }
 
     /// The keys of all items. Those of a pinned source never change, and are kept once they were read, by
@@ -140,10 +141,9 @@ impl PinnedNames {
 
 impl Names for PinnedNames {
     fn plan(&self, run: &Run) -> Result<Arc<Plan>, StoreError> {
-        let mut kept = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        // A run that was redefined has another plan.
-        let key = (run.id, run.definition.clone(), run.revisions.clone());
-        if let Some(plan) = kept.get(&key) {
+        let key = (run.definition.clone(), run.files.clone(), run.profile.clone(), run.revisions.clone());
+        let place = place(&self.plans, key);
+        if let Some(plan) = place.get() {
             return Ok(Arc::clone(plan));
         }
         let catalog = connectors::catalog();
@@ -151,9 +151,7 @@ impl Names for PinnedNames {
             StoreError(format!("the pinned definition of {} cannot be used: {error}", run.id))
         })?;
         let plan = Arc::new(definition.plan(&catalog));
-        make_room(&mut kept);
-        kept.insert(key, Arc::clone(&plan));
-        Ok(plan)
+        Ok(Arc::clone(place.get_or_init(|| plan)))
     }
 
     fn key(&self, run: &Run, position: u64) -> Option<String> {
@@ -200,10 +198,14 @@ impl Names for PinnedNames {
     }
 }
 
-fn make_room<K: Clone + Eq + std::hash::Hash, V>(kept: &mut HashMap<K, V>) {
-    if kept.len() >= KEPT_MAX
+/// Where something is kept, or will be once it is made.
+fn place<K: Clone + Eq + Hash, V>(kept: &Mutex<HashMap<K, Once<V>>>, key: K) -> Once<V> {
+    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+    if !kept.contains_key(&key)
+        && kept.len() >= KEPT_MAX
         && let Some(any) = kept.keys().next().cloned()
     {
         kept.remove(&any);
     }
+    Arc::clone(kept.entry(key).or_default())
 }

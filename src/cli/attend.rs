@@ -1,6 +1,7 @@
 //! A run from its first line to its summary: what `run` and `resume` share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
@@ -11,14 +12,29 @@ use super::herald::Herald;
 use super::operator;
 use super::output::{BOLD, Output};
 use super::page;
+use super::phrase;
 use super::progress::Progress;
 use super::reader::open_to_work;
 use super::signals::Signals;
-use crate::app::{Engine, Running};
+use crate::app::{Alerting, Engine, Running};
 use crate::core::inflow::Intake;
 use crate::core::run::{Run, Status};
 use crate::server::{self, Anonymous, Serving};
 use crate::view::{Archive, argument};
+
+/// Longest time that an end waits for alerts.
+const ALERTS_MAX: Duration = Duration::from_secs(3);
+
+/// Ends the delivery of alerts, and says what could not be delivered.
+pub(super) async fn end_alerting(alerting: Alerting, output: &mut Output) {
+    let untold = alerting.end(ALERTS_MAX).await;
+    let Some(first) = untold.first() else { return };
+    let count = phrase::count(untold.len() as u64, "alert is", "alerts are");
+    let first = phrase::untold(first);
+    output.say(&format!(
+        "{count} not delivered yet; the next run, resume, watch or serve here goes on: {first}"
+    ));
+}
 
 /// Opens the state directory to work in it, and serves others meanwhile.
 pub(super) async fn open(
@@ -68,8 +84,10 @@ pub(super) async fn to_end(
     // Nobody reading our data is no reason to stop a run.
     let _ = output.line(&id).and_then(|()| output.flush());
     let archive = engine.archive();
+    let alerting = engine.alerting(std::future::ready(()));
     let (ended, stopping) = until_rest(&mut running, &mut signals, &archive, &id, context, output).await?;
     let exit = Exit::of_run(ended.status);
+    end_alerting(alerting, output).await;
     match sum_up(&archive, &id, json, context, output) {
         // The exit code of the run is worth more than its summary to nobody.
         Ok(()) | Err(Failure::Closed) => {}

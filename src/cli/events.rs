@@ -78,7 +78,7 @@ fn style(event: &EventView) -> anstyle::Style {
     match event.kind.as_str() {
         "setback" | "closed" => table::style_of(event.status.as_deref().unwrap_or_default()),
         "closing" => table::style_of("failed"),
-        "interrupted" | "alert" | "stray" | "paused" | "tried" | "cancelling" => {
+        "interrupted" | "alert" | "undelivered" | "stray" | "paused" | "tried" | "cancelling" => {
             table::style_of("interrupted")
         }
         _ => anstyle::Style::new(),

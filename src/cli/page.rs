@@ -71,6 +71,7 @@ fn facts(view: &RunView) -> Vec<(&'static str, String)> {
     if let Some(alert) = &view.alert {
         facts.push(("alert", alert.clone()));
     }
+    facts.extend(view.alerts.iter().map(|alert| ("untold", phrase::untold(alert))));
     if view.strays > 0 {
         let strays = phrase::count(view.strays, "message", "messages");
         let look = format!("milepost events {}", view.run);

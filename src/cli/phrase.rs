@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::core::run::Origin;
 use crate::core::time::Timestamp;
-use crate::view::{Facts, ItemCounts, PauseView, RunView, UnitStatus, When};
+use crate::view::{AlertView, Facts, ItemCounts, PauseView, RunView, UnitStatus, When};
 
 /// `1234567` as `1,234,567`.
 pub(super) fn number(value: u64) -> String {
@@ -48,6 +48,22 @@ pub(super) fn left(left: Duration) -> String {
 pub(super) fn instant(when: When) -> String {
     let text = when.to_string();
     text.get(..19).map_or(text.clone(), |seconds| format!("{}Z", seconds.replace('T', " ")))
+}
+
+/// An alert that was not delivered, and when it is tried next.
+pub(super) fn untold(alert: &AlertView) -> String {
+    let AlertView { alert: kind, to, attempts, next, error, .. } = alert;
+    let tried = match attempts {
+        0 => "not tried yet".to_owned(),
+        some => format!("tried {}", count(u64::from(*some), "time", "times")),
+    };
+    let next = match next {
+        Some(at) if *attempts > 0 => format!(", next {}", instant(*at)),
+        Some(_) => String::new(),
+        None => ", given up".to_owned(),
+    };
+    let why = error.as_ref().map(|error| format!(" ({error})")).unwrap_or_default();
+    format!("{kind} to {to}: {tried}{next}{why}")
 }
 
 /// Why a run stands still, a line for each reason.

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::operator::{self, Server};
@@ -13,6 +12,7 @@ use super::output::{BOLD, Output};
 use super::reader::open_to_work;
 use super::signals::Signals;
 use super::teller::{self, Teller};
+use super::{Context, attend};
 use crate::app::{Begins, Finds, Pace, Watched, Watching};
 use crate::server::{self, Anonymous, Bound, Reserved};
 use crate::spec;
@@ -127,6 +127,7 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
     let hooks = Arc::new(engine.hooks(served).await?);
     let mut watching = Watching::begin(&engine, watched, args.pace());
     let desk = watching.desk();
+    let alerting = engine.alerting(desk.released());
     let service = operator::service(&engine, Some(Server { desk, hooks: Arc::clone(&hooks) }), anonymous);
     let (_serving, network) = (socket.serve(service.clone()), network.serve(service));
     let address = output.paint_talk(BOLD, &format!("http://{}", network.address()));
@@ -147,6 +148,7 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
     teller::until_stopped(&mut watching, &mut teller, &mut signals, Some(args.grace), context, output)
         .await?;
     watching.ended().await?;
+    attend::end_alerting(alerting, output).await;
     if teller.interrupted {
         output.say("stopped; nothing is lost, and the next start goes on with it");
         return Ok(Exit::Interrupted);

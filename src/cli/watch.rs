@@ -64,9 +64,11 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
         begins: Begins::AtOnce,
     };
     let mut watching = Watching::begin(&engine, vec![watched], pace);
+    let alerting = engine.alerting(std::future::ready(()));
     let mut teller = Teller::new(archive, args.json);
     teller::until_stopped(&mut watching, &mut teller, &mut signals, None, context, output).await?;
     watching.ended().await?;
+    attend::end_alerting(alerting, output).await;
     if teller.interrupted {
         let file = argument(&args.file.display().to_string());
         let profile = args.profile.map(|name| format!(" --profile {name}")).unwrap_or_default();

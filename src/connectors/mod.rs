@@ -1,6 +1,7 @@
 //! Outside systems: one folder each. A connector says what it is (a [`Descriptor`]), and how to
 //! make a worker from a checked step; the engine does the rest: retries, batches, checkpoints.
 
+pub mod alerts;
 pub mod aws;
 pub mod builtin;
 pub mod bus;
@@ -22,11 +23,12 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+pub use alerts::Errand;
 pub use examine::{Diagnosis, Health, Patient, Use};
 
 use crate::core::catalog::{Catalog, ConnectionKind, Descriptor, TriggerKind};
 use crate::core::workflow::{self, Connection, Step};
-use crate::ports::{Announcer, Clock, Keys, Marks, OwnQueue, Queue, Signals, Trigger, Worker};
+use crate::ports::{Announcer, Clock, Courier, Keys, Marks, OwnQueue, Queue, Signals, Trigger, Worker};
 
 /// What a connector is made from.
 pub struct Site<'a> {
@@ -164,7 +166,7 @@ const CONNECTIONS: &[ConnectionKind] = &[
     redis::CONNECTION,
     aws::CONNECTION,
     webhook::CONNECTION,
-    webhook::send::RECEIVER,
+    webhook::receiver::RECEIVER,
 ];
 
 /// A source that is a file of this machine.
@@ -212,6 +214,8 @@ pub fn catalog() -> Catalog {
         triggers: TRIGGERS.iter().map(|(kind, _)| *kind).collect(),
         senders: vec![webhook::CONNECTION.name, sandbox::CONNECTION.name],
         announcers: vec![pimcore::CONNECTION.name, sandbox::CONNECTION.name],
+        couriers: vec![webhook::receiver::RECEIVER.name, aws::CONNECTION.name, bus::CONNECTION.name],
+        buses: vec![aws::CONNECTION.name, bus::CONNECTION.name],
     }
 }
 
@@ -222,6 +226,24 @@ pub fn catalog() -> Catalog {
 /// What is wrong with the fields.
 pub fn key_store(kind: &str, fields: &Map<String, Value>) -> Result<Option<Arc<dyn Keys>>, BuildFault> {
     if kind == redis::CONNECTION.name { redis::keys(fields).map(Some) } else { Ok(None) }
+}
+
+/// Makes who carries alerts over a connection.
+///
+/// # Errors
+/// Every mistake that only the connector can see.
+pub fn courier(errand: &Errand<'_>) -> Result<Arc<dyn Courier>, Vec<BuildFault>> {
+    match errand.kind {
+        "receiver" => webhook::receiver::courier(errand),
+        "aws" => aws::courier(errand),
+        "embedded" => bus::courier(errand),
+        other => Err(vec![BuildFault {
+            field: None,
+            place: None,
+            message: format!("a connection of kind '{other}' carries no alerts"),
+            hint: None,
+        }]),
+    }
 }
 
 /// Makes what listens for a trigger.
@@ -275,6 +297,7 @@ pub async fn examine(patient: &Patient<'_>) -> Vec<Diagnosis> {
         "aws" | "s3" => aws::examine(patient).await,
         "redis" => vec![redis::examine(patient.settings).await],
         "webhook" => webhook::examine(patient.settings, &patient.hooks),
+        "receiver" => vec![webhook::receiver::examine(patient.settings)],
         _ => {
             let mut found = Vec::new();
             for used in &patient.uses {
@@ -283,7 +306,6 @@ pub async fn examine(patient: &Patient<'_>) -> Vec<Diagnosis> {
                     ("medusa.upsert", _) => medusa::examine(&used.site).await,
                     ("http.request", _) => http::examine(&used.site).await,
                     ("http.upsert", _) => http::upsert::examine(&used.site).await,
-                    ("webhook.send", _) => webhook::send::examine(&used.site),
                     (_, Some(source)) => examine::file(source),
                     (_, None) => continue,
                 };

@@ -172,6 +172,10 @@ pub struct Catalog {
     pub senders: Vec<&'static str>,
     /// The names of those that can be asked what they announce.
     pub announcers: Vec<&'static str>,
+    /// The names of those that carry alerts.
+    pub couriers: Vec<&'static str>,
+    /// The names of those of them that carry them under a detail type.
+    pub buses: Vec<&'static str>,
 }
 
 impl Catalog {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::alert::Alert;
 use super::claims::{KeyId, KeyRow};
 use super::event::Event;
 use super::id::{RunId, Unit};
@@ -63,6 +64,15 @@ pub enum Change {
     Bury(Receipt),
     /// Puts what a trigger remembers, or forgets it. Unknown ones are no error.
     Mark(Box<Mark>),
+    /// Puts an alert that is to be delivered, or was given up; `None` removes it: it was delivered.
+    Alert {
+        /// The run that it is about.
+        run: RunId,
+        /// Which alert of that run.
+        number: u64,
+        /// The alert.
+        alert: Option<Box<Alert>>,
+    },
     /// An item begins to wait for a signal. One that is kept, and counts for it, is put into its queue;
     /// else the next one will be.
     Await(Box<Awaiting>),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::alert::Concern;
 use super::fault::Fault;
 use super::inflow::Intake;
 use super::run::{Cause, Source, Status};
@@ -153,6 +154,30 @@ pub enum RunEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         dead_letters: Option<u64>,
     },
+    /// An alert was taken by whom it was for; changes nothing. From any state.
+    Delivered {
+        /// What it was about.
+        alert: Concern,
+        /// The connection that leads to them.
+        to: String,
+        /// Its ID there.
+        id: String,
+        /// The attempt in which it was taken.
+        attempt: u32,
+    },
+    /// An alert is given up, and kept; changes nothing. From any state.
+    Undelivered {
+        /// What it was about.
+        alert: Concern,
+        /// The connection that leads to whom it was for.
+        to: String,
+        /// Its ID there.
+        id: String,
+        /// The last attempt.
+        attempt: u32,
+        /// Why.
+        fault: Fault,
+    },
     /// A message came that is none of ours, or is damaged; told once for each message. It is left to
     /// its queue, and changes nothing. From any state.
     Stray {
@@ -203,6 +228,8 @@ impl RunEvent {
                 | Self::Dropped { .. }
                 | Self::Stray { .. }
                 | Self::Redriven { .. }
+                | Self::Delivered { .. }
+                | Self::Undelivered { .. }
                 | Self::Setback { .. }
         )
     }

@@ -16,6 +16,11 @@ const PREFIX: &str = "run_";
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunId(pub u128);
 
+impl RunId {
+    /// Digits of an ID as text, behind its `run_`.
+    pub const DIGITS: usize = TEXT_LENGTH;
+}
+
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(PREFIX)?;

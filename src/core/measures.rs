@@ -18,8 +18,30 @@ pub struct Measures {
     pub calls: Calls,
     /// Attempts that did not succeed.
     pub setbacks: u64,
+    /// Attempts to deliver alerts, by what came of them.
+    pub alerts: AlertAttempts,
     /// What was sent to each hook, by what came of it.
     pub received: BTreeMap<(String, Reception), u64>,
+}
+
+/// Attempts to deliver alerts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AlertAttempts {
+    /// It was taken.
+    pub delivered: u64,
+    /// It was not, and is tried again.
+    pub failed: u64,
+    /// It was not, and was given up.
+    pub given_up: u64,
+}
+
+impl AlertAttempts {
+    /// Adds more of them.
+    pub fn add(&mut self, more: Self) {
+        self.delivered += more.delivered;
+        self.failed += more.failed;
+        self.given_up += more.given_up;
+    }
 }
 
 /// What came of something that was sent to a hook.

@@ -4,8 +4,9 @@
 //! Read in this order: `workflow` (what a person wrote, checked), `plan` (the same, ready to
 //! decide on), `cell` (the state machine of one step for one unit), `progress` (all cells of one
 //! unit), `run` (the state machine of a whole run), `desk` and `decide` (what to do next), `claims`
-//! (keys), `outlet` (when a call may leave), `resume` (what a resume will do).
+//! (keys), `outlet` (when a call may leave), `resume` (what a resume will do), `alert` (what people are told).
 
+pub mod alert;
 pub mod arrival;
 pub mod breaker;
 pub mod care;

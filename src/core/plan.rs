@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::alert::Subscription;
 use super::catalog::{Catalog, Descriptor, Role};
 use super::cell::SettleBy;
 use super::graph::Graph;
@@ -33,6 +34,8 @@ pub struct Plan {
     pub tolerate: Tolerance,
     /// What bounds the run beside that.
     pub bounds: Bounds,
+    /// Who is told of what.
+    pub alerts: Vec<Subscription>,
 }
 
 /// Steps that one kind of unit flows through, each after all that it needs.
@@ -152,6 +155,7 @@ impl Plan {
             closing: Track::new(closing),
             tolerate: workflow.tolerate,
             bounds: Bounds::of(workflow),
+            alerts: workflow.alerts.clone(),
         }
     }
 

@@ -117,6 +117,9 @@ pub struct Run {
     /// Messages that came and were none of ours, or damaged.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub strays: u64,
+    /// Alerts that were made of its events.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub alerts: u64,
     /// When a person let it go for good: it is not resumed any more (rule R9).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released: Option<Timestamp>,
@@ -214,6 +217,7 @@ impl Run {
             revisions: BTreeMap::new(),
             steer: Steer::default(),
             strays: 0,
+            alerts: 0,
             released: None,
         }
     }

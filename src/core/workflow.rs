@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::alert::Subscription;
 use super::outlet::Terms;
 use super::retry::Retry;
 
@@ -29,6 +30,8 @@ pub struct Workflow {
     pub timeout: Option<Duration>,
     /// More dead letters than this, and people are told.
     pub alert: Option<Tolerance>,
+    /// Who is told of what, in the order of the file.
+    pub alerts: Vec<Subscription>,
     /// How long a run can be resumed after its end (rule R9).
     pub resumable_for: Duration,
     /// What is done once per failed closing, in order.

@@ -15,7 +15,7 @@ use crate::core::progress::Progress;
 use crate::core::retry::{Outcome, Probed};
 use crate::core::survey::Survey;
 use crate::core::version::Version;
-use crate::ports::{Call, Clock, Record, Source, StoreError, SurveyOf, Unread, Waiting, Worker};
+use crate::ports::{Call, Clock, Record, Source, StoreError, SurveyOf, Unread, Verdicts, Waiting, Worker};
 
 use super::claim::{self, Settlement, settle};
 use super::context::{Common, Context};
@@ -108,23 +108,30 @@ impl Drive {
                 let (effect, clock) = (Arc::clone(effect), Arc::clone(&self.ports.clock));
                 let timeout = self.desk.plan().track(*first).steps[step].timeout * CALL_TIMEOUTS_MAX;
                 tokio::spawn(async move {
-                    let work = async move { effect.call(&calls).await };
-                    let (mut outcomes, sent, fault) = match bounded(work, clock.as_ref(), timeout).await {
-                        Ok(verdicts) => (verdicts.outcomes, verdicts.calls, no_verdict()),
-                        Err(fault) => (Vec::new(), 1, fault),
+                    let work = async move {
+                        let Verdicts { outcomes, calls: sent } = effect.call(&calls).await;
+                        let done = calls.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_accepted());
+                        let said = done.filter_map(|(call, _)| effect.says(call)).collect();
+                        (outcomes, said, sent)
+                    };
+                    let (mut outcomes, said, sent, fault) = match bounded(work, clock.as_ref(), timeout).await
+                    {
+                        Ok((outcomes, said, sent)) => (outcomes, said, sent, no_verdict()),
+                        Err(fault) => (Vec::new(), Vec::new(), 1, fault),
                     };
                     // A unit without a verdict is one that nobody knows anything about.
                     outcomes.resize_with(called.len(), || Outcome::Unclear(fault.clone()));
                     let ends = outcomes.iter().map(claim::end);
                     let keys = settle(settling, ends, clock.as_ref(), &sender).await;
                     let outcomes = called.into_iter().zip(outcomes).collect();
-                    let _ = sender.send(Note::Ended { step, outcomes, calls: sent, keys });
+                    let _ = sender.send(Note::Ended { step, outcomes, said, calls: sent, keys });
                 });
             }
             Worker::Pure(_) | Worker::Receiver(_) => {
                 let fault = || Fault::new(name::MAPPING, "this step makes no calls");
                 let outcomes = units.iter().map(|(unit, _)| (*unit, Outcome::Unclear(fault()))).collect();
-                let _ = sender.send(Note::Ended { step, outcomes, calls: 0, keys: Settlement::default() });
+                let (said, keys) = (Vec::new(), Settlement::default());
+                let _ = sender.send(Note::Ended { step, outcomes, said, calls: 0, keys });
             }
         }
     }

@@ -7,6 +7,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::sync::mpsc;
 
+use crate::core::alert::Alert;
 use crate::core::arrival::Arrival;
 use crate::core::cell::IllegalTransition;
 use crate::core::decide::decide;
@@ -14,7 +15,6 @@ use crate::core::desk::{Desk, Limits};
 use crate::core::event::{Event, IllegalRunEvent, RunEvent};
 use crate::core::fault::Fault;
 use crate::core::id::Unit;
-use crate::core::retry::Outcome;
 use crate::core::run::{Failure, Run};
 use crate::core::selection::Positions;
 use crate::core::tally::Calls;
@@ -86,6 +86,8 @@ pub(super) struct Drive {
     chance: StdRng,
     /// Recorded about the run as a whole, not yet committed.
     pub(super) events: Vec<Event>,
+    /// What people are to be told of them.
+    pub(super) alerts: Vec<Alert>,
     pub(super) calls: BTreeMap<(Unit, usize), Calls>,
     pub(super) watermark: u64,
     /// What is taken in, while the run is open.
@@ -184,6 +186,7 @@ impl Drive {
             steering: Steering::default(),
             chance: StdRng::seed_from_u64(seed),
             events: Vec::new(),
+            alerts: Vec::new(),
             calls: BTreeMap::new(),
             watermark: 0,
             inflow: None,
@@ -331,12 +334,12 @@ impl Drive {
                 self.settled(step, unit, keys)?;
                 self.arrived(Arrival::Looked { step, unit, probed }, now)
             }
-            Note::Ended { step, outcomes, calls, keys } => {
+            Note::Ended { step, outcomes, said, calls, keys } => {
                 self.count(step, &outcomes, calls);
                 if let Some((unit, _)) = outcomes.first() {
                     self.settled(step, *unit, keys)?;
                 }
-                for message in outcomes.iter().filter_map(|(_, outcome)| alert(outcome)) {
+                for message in said {
                     self.tell(RunEvent::Alert { message, dead_letters: None })?;
                 }
                 self.arrived(Arrival::Ended { step, outcomes }, now)
@@ -370,13 +373,5 @@ impl Drive {
     pub(super) fn arrived(&mut self, arrival: Arrival, now: Timestamp) -> Result<(), Error> {
         let chance = self.chance.random::<f64>();
         Ok(self.desk.hear(arrival, now, chance)?)
-    }
-}
-
-/// The text of an alert, when a step returned one.
-fn alert(outcome: &Outcome) -> Option<String> {
-    match outcome {
-        Outcome::Done(facts) => facts.get("alert").and_then(|text| text.as_str()).map(str::to_owned),
-        Outcome::Skipped(_) | Outcome::Refused { .. } | Outcome::Unclear(_) => None,
     }
 }

@@ -5,6 +5,7 @@
 //! note: computing on the compute port, calls and polls as tasks. Recovery is the same path: load,
 //! decide again.
 
+pub mod alerts;
 pub mod assembly;
 mod astray;
 pub mod bodies;
@@ -30,6 +31,7 @@ mod review;
 pub mod settle;
 mod steer;
 
+pub use alerts::Delivery;
 pub use control::{Control, Declined, Handle, Request};
 pub use drive::{Error, Ports, Resumption, drive};
 pub use redrive::redrive;

@@ -30,6 +30,8 @@ pub(super) enum Note {
     Ended {
         step: usize,
         outcomes: Vec<(Unit, Outcome)>,
+        /// What people are to be told.
+        said: Vec<String>,
         calls: u64,
         keys: Settlement,
     },

@@ -11,6 +11,7 @@ use crate::core::retry::Outcome;
 use crate::core::signal::{self, Awaiting};
 use crate::core::time::Timestamp;
 
+use super::alerts;
 use super::drive::{Drive, Error};
 use super::recover;
 
@@ -31,6 +32,7 @@ impl Drive {
         if !self.events.is_empty() {
             changes.push(Change::Run(Box::new(self.run.clone())));
         }
+        changes.extend(alerts::put(self.alerts.drain(..)));
         changes.extend(self.events.drain(..).chain(setbacks).map(|event| Change::Event(id, event)));
         changes.extend(
             std::mem::take(&mut self.calls)
@@ -112,6 +114,8 @@ impl Drive {
     pub(super) fn tell(&mut self, what: RunEvent) -> Result<(), Error> {
         let event = Event { at: self.ports.clock.now(), what };
         self.run.apply(&event)?;
+        let Self { ports, run, common, .. } = self;
+        self.alerts.extend(alerts::of(ports.journal.as_ref(), run, &common.assembly.plan, &event)?);
         self.events.push(event);
         Ok(())
     }

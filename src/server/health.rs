@@ -117,6 +117,12 @@ fn records(archive: &Archive, text: &mut String) -> Result<(), Problem> {
             family.sample(&[("workflow", workflow), ("state", state)], count);
         }
     }
+    let (waiting, given_up): (Vec<_>, Vec<_>) =
+        archive.alerts(None)?.into_iter().partition(|alert| alert.next.is_some());
+    let help = "Alerts that are to be delivered, and those that were given up and are kept.";
+    let mut family = Family::begin(text, "milepost_alerts", "gauge", help);
+    family.sample(&[("state", "waiting")], waiting.len());
+    family.sample(&[("state", "given_up")], given_up.len());
     Family::begin(text, "milepost_items_in_doubt", "gauge", "Items of all runs with an effect in doubt.")
         .sample(&[], in_doubt);
     Ok(())
@@ -170,6 +176,14 @@ fn counted(measures: &Measures, text: &mut String) {
     );
     for ((hook, reception), count) in &measures.received {
         family.sample(&[("hook", hook), ("outcome", reception.word())], count);
+    }
+    let help = "Attempts to deliver alerts since the start, by what came of them.";
+    let mut family = Family::begin(text, "milepost_alert_attempts_total", "counter", help);
+    let alerts = measures.alerts;
+    for (outcome, count) in
+        [("delivered", alerts.delivered), ("failed", alerts.failed), ("given_up", alerts.given_up)]
+    {
+        family.sample(&[("outcome", outcome)], count);
     }
     let name = "milepost_commit_duration_seconds";
     let help = "How long commits took until they were durable.";

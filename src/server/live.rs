@@ -1,48 +1,43 @@
 //! What happens now, as server-sent events. Each commit rings; several in a short while are told as one.
 
-use std::collections::BTreeSet;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use serde::Serialize;
-use tokio::sync::broadcast::{self, error::RecvError, error::TryRecvError};
+use tokio::sync::broadcast::{Receiver, error::RecvError};
 
+use super::hub::{self, Hub, Subject, Told, Touched};
 use super::{Service, ending, problem, reads};
 use crate::core::id::RunId;
-use crate::view::{Archive, Problem, RunFilter};
+use crate::view::{Archive, Problem};
 
-/// Nobody is told more often than this: a commit takes milliseconds, and people read slower.
-const APART: Duration = Duration::from_millis(200);
 /// How often a connection on which nothing happens shows that it lives.
 const ALIVE: Duration = Duration::from_secs(15);
-/// Runs that a listener is told of at first, and when it was too slow to be told of each.
-const RUNS_MAX: usize = 100;
-/// Events that are told at once.
-const EVENTS_MAX: usize = 500;
 /// Where a listener that comes again says what it saw last.
 const LAST_SEEN: &str = "last-event-id";
 
 /// What one listener is told next, and how far it is.
 struct Listener {
     archive: Archive,
-    rings: broadcast::Receiver<RunId>,
-    /// Only of this run; `None`: of all.
-    run: Option<RunId>,
-    /// The number of the next event of that run.
+    told: Receiver<Arc<Told>>,
+    subject: Subject,
+    /// The number of the next event of its run.
     next: u64,
-    /// Nothing was told yet.
-    is_new: bool,
+    /// Something may be missing that is not told any more.
+    is_behind: bool,
 }
 
 /// One run: its view whenever something changed, and each of its events. The ID of a message is the
 /// number of the event that comes next, so whoever comes again misses none.
 pub(super) async fn run(
     State(service): State<Service>,
+    Extension(hub): Extension<Hub>,
     Path(run): Path<String>,
     headers: HeaderMap,
 ) -> Response {
@@ -58,14 +53,14 @@ pub(super) async fn run(
         Ok((run, next))
     });
     match found.await {
-        Ok((run, next)) => listen(&service, Some(run), next),
+        Ok((run, next)) => listen(&service, &hub, Some(run), next),
         Err(problem) => problem::response(&problem),
     }
 }
 
 /// All runs: the summary of each one that changes.
-pub(super) async fn runs(State(service): State<Service>) -> Response {
-    listen(&service, None, 0)
+pub(super) async fn runs(State(service): State<Service>, Extension(hub): Extension<Hub>) -> Response {
+    listen(&service, &hub, None, 0)
 }
 
 fn last_event(archive: &Archive, run: RunId) -> Result<u64, Problem> {
@@ -79,12 +74,12 @@ fn last_event(archive: &Archive, run: RunId) -> Result<u64, Problem> {
     }
 }
 
-fn listen(service: &Service, run: Option<RunId>, next: u64) -> Response {
+fn listen(service: &Service, hub: &Hub, subject: Subject, next: u64) -> Response {
     let Some(rings) = service.operator.listen() else { return problem::response(&ending()) };
-    let listener = Listener { archive: service.archive.clone(), rings, run, next, is_new: true };
+    let told = hub.listen(subject, next, &service.archive, rings);
+    let listener = Listener { archive: service.archive.clone(), told, subject, next, is_behind: true };
     let batches = stream::unfold(listener, |mut listener| async move {
-        let touched = listener.wait().await?;
-        let (messages, listener) = listener.tell(touched).await?;
+        let messages = listener.hear().await?;
         Some((stream::iter(messages.into_iter().map(Ok::<_, Infallible>)), listener))
     });
     let messages = futures_util::StreamExt::flatten(batches);
@@ -92,83 +87,28 @@ fn listen(service: &Service, run: Option<RunId>, next: u64) -> Response {
     ([("x-accel-buffering", "no")], kept).into_response()
 }
 
-/// What rang.
-enum Touched {
-    Runs(BTreeSet<RunId>),
-    /// More than could be kept.
-    Any,
-}
-
 impl Listener {
-    /// Waits until something rings that concerns this listener; `None` when nothing will any more.
-    async fn wait(&mut self) -> Option<Touched> {
-        if std::mem::take(&mut self.is_new) {
-            return Some(Touched::Any);
-        }
-        let mut runs = BTreeSet::new();
-        while runs.is_empty() {
-            match self.rings.recv().await {
-                Ok(run) => runs.extend(self.concerns(run)),
-                Err(RecvError::Lagged(_)) => return Some(Touched::Any),
+    /// What comes next; `None` when nothing will any more.
+    async fn hear(&mut self) -> Option<Vec<Event>> {
+        loop {
+            if self.is_behind {
+                // A listener that comes again is told why nothing can be read.
+                let told =
+                    hub::read(&self.archive, self.subject, self.next, Arc::new(Touched::Any)).await.ok()?;
+                self.is_behind = told.is_part;
+                return Some(self.take(&told));
+            }
+            match self.told.recv().await {
+                Ok(told) if told.from <= self.next => return Some(self.take(&told)),
+                Ok(_) | Err(RecvError::Lagged(_)) => self.is_behind = true,
                 Err(RecvError::Closed) => return None,
             }
         }
-        tokio::time::sleep(APART).await;
-        loop {
-            match self.rings.try_recv() {
-                Ok(run) => runs.extend(self.concerns(run)),
-                Err(TryRecvError::Lagged(_)) => return Some(Touched::Any),
-                Err(TryRecvError::Empty | TryRecvError::Closed) => return Some(Touched::Runs(runs)),
-            }
-        }
     }
 
-    fn concerns(&self, run: RunId) -> Option<RunId> {
-        Some(run).filter(|run| self.run.is_none_or(|only| only == *run))
+    fn take(&mut self, told: &Told) -> Vec<Event> {
+        let messages = told.for_one_at(self.next);
+        self.next = self.next.max(told.next);
+        messages
     }
-
-    /// The messages for what rang, made on a thread where waiting is allowed.
-    async fn tell(self, touched: Touched) -> Option<(Vec<Event>, Self)> {
-        let told = tokio::task::spawn_blocking(move || {
-            let mut listener = self;
-            let messages = match listener.run {
-                Some(run) => listener.of_run(run),
-                None => listener.of_runs(&touched),
-            };
-            (messages, listener)
-        });
-        let (messages, listener) = told.await.ok()?;
-        match messages {
-            Ok(messages) => Some((messages, listener)),
-            // The state cannot be read: a listener that comes again is told so.
-            Err(_) => None,
-        }
-    }
-
-    fn of_run(&mut self, run: RunId) -> Result<Vec<Event>, Problem> {
-        let name = run.to_string();
-        let page = self.archive.events(&name, self.next, Some(EVENTS_MAX))?;
-        let mut messages = Vec::with_capacity(page.events.len() + 1);
-        for event in &page.events {
-            messages.push(message("event", event).id((event.event + 1).to_string()));
-        }
-        self.next = page.next;
-        messages.push(message("run", &self.archive.show(&name)?).id(self.next.to_string()));
-        Ok(messages)
-    }
-
-    fn of_runs(&self, touched: &Touched) -> Result<Vec<Event>, Problem> {
-        let summaries = match touched {
-            Touched::Any => {
-                self.archive.runs(&RunFilter { limit: Some(RUNS_MAX), ..RunFilter::default() })?.runs
-            }
-            Touched::Runs(runs) => self.archive.summaries(runs)?,
-        };
-        Ok(summaries.iter().map(|summary| message("run", summary)).collect())
-    }
-}
-
-fn message(name: &str, value: &impl Serialize) -> Event {
-    // What is shown everywhere else as JSON is JSON.
-    Event::default().event(name).json_data(value).unwrap_or_default()
 }

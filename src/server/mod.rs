@@ -12,6 +12,7 @@ mod care;
 mod gate;
 mod health;
 mod hooks;
+mod hub;
 mod live;
 mod network;
 mod openapi;
@@ -28,8 +29,8 @@ mod tests;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::middleware::from_fn_with_state;
+use axum::{Extension, Router};
 
 use crate::view::{Archive, Problem, ProblemKind, code};
 
@@ -60,6 +61,7 @@ pub fn router(service: Service) -> Router {
     routes
         .fallback(|| async { problem::response(&unknown_path()) })
         .method_not_allowed_fallback(|| async { problem::method_not_allowed() })
+        .layer(Extension(hub::Hub::default()))
         .with_state(service)
 }
 

@@ -6,11 +6,16 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
 use super::{Service, problem};
 use crate::view::{
     Archive, EffectFilter, ItemFilter, LetterQuery, Problem, ProblemKind, ResumeTerms, RunFilter, code,
 };
+
+/// Reads at once: enough that a few long ones do not hold up the short ones.
+const READERS_MAX: usize = 6;
+static READERS: Semaphore = Semaphore::const_new(READERS_MAX);
 
 /// Groups of causes when nothing else is asked for.
 const CAUSES_DEFAULT: usize = 20;
@@ -172,10 +177,18 @@ async fn answer<T: Serialize + Send + 'static>(
     }
 }
 
+/// Reads on a thread where waiting is allowed, after whoever came before. Many at once would only take the
+/// processors from each other and from the runs, and each thread keeps memory of its own.
 pub(super) async fn waiting<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
-    tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| {
+    let place = READERS.acquire().await;
+    let reading = tokio::task::spawn_blocking(move || {
+        // Kept to the end, whether whoever asked still listens or not.
+        let _place = place;
+        read()
+    });
+    reading.await.unwrap_or_else(|_| {
         Err(Problem::new(ProblemKind::Internal, code::INTERNAL, "reading the records panicked"))
     })
 }

@@ -71,7 +71,7 @@ codes! {
         "No kind of connection of this binary is called so.";
     WRONG_CONNECTION = "E304", "connection of the wrong kind",
         "The step cannot work over a connection of this kind; or it cannot keep idempotency keys, \
-         send to a hook, or be asked.";
+         send to a hook, be asked, or carry alerts.";
     NO_CONNECTION = "E305", "connection missing",
         "The step talks to an outside system and must say which one.";
     NEEDLESS_CONNECTION = "E306", "connection not used",

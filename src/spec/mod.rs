@@ -8,6 +8,7 @@
 //! Each stage reads what the one before could make sense of and adds its mistakes to the same
 //! notes, so that a typing mistake in line 3 does not hide a wrong name in line 40.
 
+mod alerts;
 mod codes;
 mod connections;
 mod effects;
@@ -141,6 +142,7 @@ fn build(
         notes,
     );
     let hooks = hooks::hooks(raw.hooks, &connections, catalog, notes);
+    let alerts = alerts::alerts(raw.alerts, &connections, catalog, notes);
     let shape = graph::shape(&steps, notes);
     graph::closing(&closing, notes);
     let view = expressions::View { inputs: &raw.input_places, steps: &steps, shape: &shape };
@@ -154,7 +156,7 @@ fn build(
         let of_triggers = triggers.iter().filter_map(|written| written.trigger.connection.as_deref());
         let of_hooks = hooks.iter().flat_map(|hook| [Some(hook.connection.as_str()), hook.ask.as_deref()]);
         let named = of_steps.chain(of_triggers).chain(of_hooks.flatten()).chain(key_store.as_deref());
-        let named = named.collect();
+        let named = named.chain(alerts.iter().map(|told| told.to.as_str())).collect();
         effects::unused(&connections, &named, notes);
         expressions::unused_inputs(&view, &closing, notes);
     }
@@ -177,6 +179,7 @@ fn build(
         tolerate: raw.tolerate,
         timeout: raw.timeout,
         alert: raw.alert,
+        alerts,
         resumable_for: raw.resumable_for,
         on_failure: closing.into_iter().map(|draft| draft.step).collect(),
         files: read.keys().cloned().collect(),

@@ -15,7 +15,7 @@ use super::terms;
 use crate::core::care::RESUMABLE_FOR;
 use crate::core::workflow::{Input, InputKind, Tolerance};
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "workflow",
     "description",
     "input",
@@ -28,6 +28,7 @@ const KEYS: [&str; 14] = [
     "timeout",
     "tolerate",
     "dead_letters",
+    "alerts",
     "resumable_for",
     "on_failure",
 ];
@@ -49,6 +50,7 @@ pub(super) struct Raw<'a> {
     pub(super) timeout: Option<Duration>,
     pub(super) tolerate: Tolerance,
     pub(super) alert: Option<Tolerance>,
+    pub(super) alerts: Option<&'a Node>,
     pub(super) resumable_for: Duration,
     pub(super) on_failure: Option<&'a Node>,
 }
@@ -86,6 +88,7 @@ pub(super) fn raw<'a>(root: &'a Node, notes: &mut Notes<'_>) -> Option<Raw<'a>> 
         timeout: top.get("timeout").and_then(|node| terms::longer_than_nothing(node, "'timeout'", notes)),
         tolerate: top.get("tolerate").and_then(|node| tolerate(node, notes)).unwrap_or(Tolerance::Count(0)),
         alert: top.get("dead_letters").and_then(|node| alert(node, notes)),
+        alerts: top.get("alerts"),
         resumable_for: top
             .get("resumable_for")
             .and_then(|node| duration(node, "'resumable_for'", notes))

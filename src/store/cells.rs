@@ -7,7 +7,7 @@ use crate::core::cell::{Cell, Facts, SkipReason, State};
 use crate::core::event::Event;
 use crate::core::fault::Fault;
 use crate::core::progress::Progress;
-use crate::core::run::Run;
+use crate::core::run::{Run, Status};
 use crate::core::start::StartKey;
 use crate::core::tally::{Calls, Counts, StepTally, Tally};
 use crate::core::time::Timestamp;
@@ -45,11 +45,32 @@ impl Record for Progress {
     }
 
     fn read(input: &mut Input<'_>, words: &Words, base: u64) -> Result<Self, Damage> {
-        let count = input.length()?;
-        let mut before = base;
-        let cells = (0..count).map(|_| cell(input, words, &mut before)).collect::<Result<_, _>>()?;
-        Ok(Self { cells })
+        progress(input, words, base, facts)
     }
+}
+
+/// The progress of a unit without the facts: they are passed over, which takes a fraction of the time.
+pub(super) struct Outline(pub(super) Progress);
+
+impl Record for Outline {
+    fn at(&self) -> u64 {
+        self.0.at()
+    }
+
+    fn write(&self, out: &mut Vec<u8>, words: &mut Words, base: u64) {
+        self.0.write(out, words, base);
+    }
+
+    fn read(input: &mut Input<'_>, words: &Words, base: u64) -> Result<Self, Damage> {
+        progress(input, words, base, no_facts).map(Self)
+    }
+}
+
+fn progress(input: &mut Input<'_>, words: &Words, base: u64, facts: ReadFacts) -> Result<Progress, Damage> {
+    let count = input.length()?;
+    let mut before = base;
+    let cells = (0..count).map(|_| cell(input, words, &mut before, facts)).collect::<Result<_, _>>()?;
+    Ok(Progress { cells })
 }
 
 /// One cell of a unit that has its cells in pages, with the calls of its step.
@@ -75,7 +96,7 @@ impl Record for Paged {
     }
 
     fn read(input: &mut Input<'_>, words: &Words, base: u64) -> Result<Self, Damage> {
-        let cell = cell(input, words, &mut { base })?;
+        let cell = cell(input, words, &mut { base }, facts)?;
         let mut calls = Calls::default();
         if !input.is_empty() {
             for number in [&mut calls.batches, &mut calls.calls, &mut calls.accepted, &mut calls.refused] {
@@ -151,7 +172,27 @@ fn put_cell(out: &mut Vec<u8>, words: &mut Words, cell: &Cell, before: &mut u64)
     }
 }
 
-fn cell(input: &mut Input<'_>, words: &Words, before: &mut u64) -> Result<Cell, Damage> {
+/// Reads facts, or passes over them.
+type ReadFacts = fn(&mut Input<'_>, &Words) -> Result<Facts, Damage>;
+
+fn facts(input: &mut Input<'_>, words: &Words) -> Result<Facts, Damage> {
+    let mut facts = Facts::new();
+    for _ in 0..input.length()? {
+        let name = words.get(input)?;
+        facts.insert(name, pack::value(input, words)?);
+    }
+    Ok(facts)
+}
+
+fn no_facts(input: &mut Input<'_>, _words: &Words) -> Result<Facts, Damage> {
+    for _ in 0..input.length()? {
+        Words::pass(input)?;
+        pack::pass(input)?;
+    }
+    Ok(Facts::new())
+}
+
+fn cell(input: &mut Input<'_>, words: &Words, before: &mut u64, facts: ReadFacts) -> Result<Cell, Damage> {
     let first = input.byte()?;
     if first == FRESH {
         return Ok(Cell::default());
@@ -162,13 +203,7 @@ fn cell(input: &mut Input<'_>, words: &Words, before: &mut u64) -> Result<Cell, 
     *before = at;
     let state = state(head & STATE_BITS, at, input)?;
     let [attempts, spent, looks, doubts, revision, redone] = counters(head & ALL_COUNTERS, input)?;
-    let mut facts = Facts::new();
-    if head & FACTS != 0 {
-        for _ in 0..input.length()? {
-            let name = words.get(input)?;
-            facts.insert(name, pack::value(input, words)?);
-        }
-    }
+    let facts = if head & FACTS == 0 { Facts::new() } else { facts(input, words)? };
     let fault = if head & FAULT == 0 {
         None
     } else {
@@ -278,6 +313,15 @@ pub(super) fn from_json<T: serde::de::DeserializeOwned>(payload: &[u8]) -> Resul
     let value = pack::value(&mut input, &words)?;
     input.end()?;
     serde_json::from_value(value).map_err(|_| Damage("its fields are not the known ones"))
+}
+
+/// Where the run stands that [`put_run`] wrote.
+pub(super) fn status(payload: &[u8]) -> Result<Status, Damage> {
+    let mut input = Input::new(payload);
+    let words = Words::read(&mut input)?;
+    let status = pack::field(&mut input, &words, "status")?;
+    let status = status.and_then(|status| serde_json::from_value(status).ok());
+    status.ok_or(Damage("its fields are not the known ones"))
 }
 
 /// A value of ours as a payload.

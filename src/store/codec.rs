@@ -10,7 +10,7 @@
 //! bytes    = number (length), bytes                      word     = number: 0 and bytes | place + 1
 //!
 //! key                                  payload
-//! M                                    number: the format of the store as a whole, now 4
+//! M                                    number: the format of the store as a whole, now 5
 //! N                                    number: how many batches were written, this one included
 //! R run(16)                            value: the run as JSON, packed (`pack.rs`)
 //! V run number(8)                      value: an event as JSON, packed
@@ -29,6 +29,7 @@
 //! H topic(16) run(16) item(8) step(4)  value: who waits for a signal as JSON, packed
 //! L trigger(16) subject(16)            value: what a trigger remembers as JSON, packed; both are halves of
 //!                                      SHA-256
+//! O run number(8)                      value: an alert to be delivered, or given up, as JSON, packed
 //! S key-of-block slot(8)               block of one record that did not fit into its slot
 //! G run                                nothing: the run's own row is gone, the others are going
 //! D run position(8)                    value: a dead letter that outlives its run, as JSON, packed
@@ -54,7 +55,7 @@
 //! it is and is called format 2 from then on, so that an older milepost refuses it instead of
 //! misreading a cell or overlooking a key. Format 3 added the rows of open runs, and messages that
 //! carry their content. Format 4 added signals, who waits for them, when an attempt began, and what
-//! triggers remember.
+//! triggers remember. Format 5 added alerts that are to be delivered.
 //!
 //! All numbers in keys are big endian. A change to any of this takes a new version and a reader
 //! for the old one; the tests below hold stored bytes.
@@ -66,7 +67,7 @@ use super::keys;
 use super::pins::{DIGEST_LENGTH, Files};
 
 /// The format of the store as a whole that this version of milepost writes.
-pub(super) const STORE_FORMAT: u64 = 4;
+pub(super) const STORE_FORMAT: u64 = 5;
 /// The version of every row.
 pub(super) const FORMAT: u8 = 1;
 /// Longest row. sled keeps larger values in files that it never syncs, so none may be larger.

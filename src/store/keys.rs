@@ -23,6 +23,8 @@ pub(super) const SIGNALS: &[u8] = b"E";
 pub(super) const AWAITING: &[u8] = b"H";
 /// All that triggers remember.
 pub(super) const MARKS: &[u8] = b"L";
+/// All alerts that are to be delivered, or were given up.
+pub(super) const ALERTS: &[u8] = b"O";
 /// All blocks of all queues.
 pub(super) const QUEUES: &[u8] = b"Q";
 
@@ -31,7 +33,7 @@ pub(super) const GOING: &[u8] = b"G";
 /// All dead letters that outlive their runs.
 pub(super) const KEPT: &[u8] = b"D";
 /// Kinds of rows that go with their run; its own row is no part of this.
-const PARTS: &[u8] = b"WVTIUQAB";
+const PARTS: &[u8] = b"WVTIUQABO";
 /// Kinds of rows whose records may have rows of their own.
 const BLOCKS: &[u8] = b"IUQA";
 
@@ -82,6 +84,15 @@ pub(super) fn entrant_block(run: RunId, block: u64) -> Vec<u8> {
 /// The body of an item of an open run.
 pub(super) fn body(run: RunId, position: u64) -> Vec<u8> {
     numbered(begin(b'B', run), position)
+}
+
+/// All alerts of a run that are to be delivered, or were given up.
+pub(super) fn alerts(run: RunId) -> Vec<u8> {
+    begin(b'O', run)
+}
+
+pub(super) fn alert(run: RunId, number: u64) -> Vec<u8> {
+    numbered(alerts(run), number)
 }
 
 /// The pages of cells of a unit that is not an item.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
+use crate::core::alert::Alert;
 use crate::core::change::Change;
 use crate::core::claims::{Claim, Claimed, End, KeyId, KeyRow, Settled};
 use crate::core::event::Event;
@@ -17,6 +18,7 @@ use crate::core::start::StartKey;
 use crate::core::tally::Tally;
 use crate::ports::{Answered, Clock, Journal, Keys, KeysError, StoreError};
 
+use super::alerts::{self, NewlyDue};
 use super::bells::Bells;
 use super::claims::{self, KeyTable};
 use super::memory_queue::Waiting;
@@ -41,6 +43,7 @@ type Fates = Box<dyn FnMut(u64) -> Fate + Send>;
 pub struct MemoryStore {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) bells: Bells,
+    pub(super) due: NewlyDue,
     keys: Arc<KeyTable>,
     inner: Arc<Mutex<Inner>>,
 }
@@ -67,6 +70,7 @@ pub(super) struct Kept {
     keys: BTreeMap<KeyId, KeyRow>,
     entrants: BTreeMap<(RunId, u64), Entrant>,
     bodies: BTreeMap<(RunId, u64), Vec<u8>>,
+    pub(super) alerts: BTreeMap<(RunId, u64), Alert>,
     pub(super) signals: Mailroom,
     /// Queues that the present write has changed.
     pub(super) stirred: Vec<(String, RunId)>,
@@ -108,7 +112,8 @@ impl MemoryStore {
 
     fn from_kept(clock: Arc<dyn Clock>, kept: Kept, fates: Fates) -> Self {
         let inner = Inner { kept, writes: 0, dead: false, fates };
-        Self { clock, bells: Bells::default(), keys: Arc::default(), inner: Arc::new(Mutex::new(inner)) }
+        let (bells, due, inner) = (Bells::default(), NewlyDue::default(), Arc::new(Mutex::new(inner)));
+        Self { clock, bells, due, keys: Arc::default(), inner }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -202,6 +207,10 @@ impl Kept {
             }
             Change::Delete(receipt) => drop(self.delete(&receipt)),
             Change::Bury(receipt) => self.bury(&receipt),
+            Change::Alert { run, number, alert: Some(alert) } => {
+                drop(self.alerts.insert((run, number), *alert));
+            }
+            Change::Alert { run, number, alert: None } => drop(self.alerts.remove(&(run, number))),
             Change::Await(awaiting) => self.listen(*awaiting),
         }
     }
@@ -223,9 +232,10 @@ impl Journal for MemoryStore {
         }
         // A sync takes a moment; whatever was set off before it goes on meanwhile.
         tokio::task::yield_now().await;
-        let keys = claims::ids(&changes);
+        let (keys, due) = (claims::ids(&changes), alerts::due(&changes));
         self.write(|kept| changes.into_iter().for_each(|change| kept.apply(change)))?;
         self.keys.committed(&keys);
+        self.due.add(due);
         Ok(())
     }
 
@@ -233,8 +243,11 @@ impl Journal for MemoryStore {
         self.read(|kept| kept.runs.get(&run).cloned())
     }
 
-    fn runs(&self) -> Result<Vec<Run>, StoreError> {
-        self.read(|kept| kept.runs.values().rev().cloned().collect())
+    fn runs_before(&self, before: Option<RunId>, limit: usize) -> Result<Vec<Run>, StoreError> {
+        self.read(|kept| {
+            let older = kept.runs.values().rev().filter(|run| before.is_none_or(|before| run.id < before));
+            older.take(limit).cloned().collect()
+        })
     }
 
     fn started_under(&self, key: &str) -> Result<Option<StartKey>, StoreError> {
@@ -273,6 +286,13 @@ impl Journal for MemoryStore {
 
     fn body(&self, run: RunId, position: u64) -> Result<Option<Vec<u8>>, StoreError> {
         self.read(|kept| kept.bodies.get(&(run, position)).cloned())
+    }
+
+    fn alerts(&self, of: Option<RunId>) -> Result<Vec<Alert>, StoreError> {
+        self.read(|kept| {
+            let alerts = kept.alerts.values().filter(|alert| of.is_none_or(|run| run == alert.run));
+            alerts.cloned().collect()
+        })
     }
 
     fn events(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Event)>, StoreError> {

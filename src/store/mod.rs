@@ -11,6 +11,7 @@
 //! - `codec` says the format, `keys` where each record lies.
 //! - `claims` is about idempotency keys: which are rows, and which claims are in memory alone.
 //! - `racks` is what the queues know in memory; `queue` waits for messages; `messages` stores them.
+//! - `alerts` is what people are to be told.
 //! - `signals` is who waits for what, and what is kept for those who will.
 //! - `open` is about the directory: who holds it, whether it is whole.
 //! - `care` is about the state as a whole: is it sound, what may go, copies of it.
@@ -19,6 +20,7 @@
 //! Absent: retries after an error of a write (the store stops), asynchronous flushes (sled
 //! deadlocks in them), any reading by a second process (sled locks its directory).
 
+mod alerts;
 mod before;
 mod bells;
 mod block;
@@ -64,6 +66,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 
+use crate::core::alert::Alert;
 use crate::core::care::KeptDeadLetter;
 use crate::core::change::{Change, Message};
 use crate::core::claims::{Claim, Claimed, End, KeyId, KeyRow, Settled};
@@ -80,7 +83,9 @@ use crate::ports::{
     Answered, Clock, Journal, Keys, KeysError, OwnQueue, PinWriter, Pins, Queue, QueueError, StoreError,
 };
 
+use alerts::NewlyDue;
 use bells::Bells;
+use cells::Outline;
 use claims::KeyTable;
 use open::HolderMark;
 use pulse::Pulse;
@@ -103,6 +108,7 @@ struct Inner {
     health: Health,
     bells: Bells,
     pulse: Pulse,
+    due: NewlyDue,
     keys: KeyTable,
     clock: Arc<dyn Clock>,
     /// One collection or backup at a time: a backup copies files that a collection may remove.
@@ -168,6 +174,7 @@ impl Store {
             health,
             bells,
             pulse: Pulse::default(),
+            due: NewlyDue::default(),
             keys,
             clock,
             care,
@@ -211,9 +218,11 @@ impl Store {
 impl Journal for Store {
     async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
         let (keys, beat, began) = (claims::ids(&changes), self.0.pulse.of(&changes), Instant::now());
+        let due = alerts::due(&changes);
         self.0.writer.commit(changes).await?;
         self.0.pulse.beat(beat, began.elapsed());
         self.0.keys.committed(&keys);
+        self.0.due.add(due);
         Ok(())
     }
 
@@ -221,8 +230,16 @@ impl Journal for Store {
         Ok(self.rows()?.run(run)?)
     }
 
-    fn runs(&self) -> Result<Vec<Run>, StoreError> {
-        Ok(self.rows()?.runs()?)
+    fn runs_before(&self, before: Option<RunId>, limit: usize) -> Result<Vec<Run>, StoreError> {
+        Ok(self.rows()?.runs_before(before, limit)?)
+    }
+
+    fn unended(&self) -> Result<Vec<Run>, StoreError> {
+        Ok(self.rows()?.unended()?)
+    }
+
+    fn run_count(&self) -> Result<usize, StoreError> {
+        Ok(self.rows()?.run_count()?)
     }
 
     fn started_under(&self, key: &str) -> Result<Option<StartKey>, StoreError> {
@@ -234,7 +251,12 @@ impl Journal for Store {
     }
 
     fn items(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Progress)>, StoreError> {
-        Ok(self.rows()?.items(run, from, limit)?)
+        Ok(self.rows()?.items::<Progress>(run, from, limit)?)
+    }
+
+    fn outlines(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Progress)>, StoreError> {
+        let outlines = self.rows()?.items::<Outline>(run, from, limit)?;
+        Ok(outlines.into_iter().map(|(position, Outline(progress))| (position, progress)).collect())
     }
 
     fn tally(&self, run: RunId, unit: Unit) -> Result<Tally, StoreError> {
@@ -247,6 +269,10 @@ impl Journal for Store {
 
     fn events(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Event)>, StoreError> {
         Ok(self.rows()?.events(run, from, limit)?)
+    }
+
+    fn alerts(&self, of: Option<RunId>) -> Result<Vec<Alert>, StoreError> {
+        Ok(self.rows()?.alerts(of)?)
     }
 
     fn entrants(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Entrant)>, StoreError> {

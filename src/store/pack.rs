@@ -62,6 +62,11 @@ impl Words {
         }
     }
 
+    /// Passes over what [`Words::put`] wrote.
+    pub(super) fn pass(input: &mut Input<'_>) -> Result<(), Damage> {
+        if input.number()? == 0 { input.bytes().map(drop) } else { Ok(()) }
+    }
+
     /// How many words there are, to go back to with [`Words::forget`].
     pub(super) fn count(&self) -> usize {
         self.list.len()
@@ -154,6 +159,41 @@ pub(super) fn value(input: &mut Input<'_>, words: &Words) -> Result<Value, Damag
         }
         form => Value::String(text(input, words, form)?),
     })
+}
+
+/// The field of this name in an object that [`put_value`] wrote; those before it are passed over.
+pub(super) fn field(input: &mut Input<'_>, words: &Words, name: &str) -> Result<Option<Value>, Damage> {
+    if input.byte()? != OBJECT {
+        return Ok(None);
+    }
+    for _ in 0..input.length()? {
+        if words.get(input)? == name {
+            return value(input, words).map(Some);
+        }
+        pass(input)?;
+    }
+    Ok(None)
+}
+
+/// Passes over what [`put_value`] wrote.
+pub(super) fn pass(input: &mut Input<'_>) -> Result<(), Damage> {
+    match input.byte()? {
+        NULL | FALSE | TRUE => Ok(()),
+        UNSIGNED | NEGATIVE | DIGITS => input.number().map(drop),
+        FLOAT => input.take(size_of::<f64>()).map(drop),
+        DECIMAL | TEXT | HEX => input.bytes().map(drop),
+        UUID => input.take(size_of::<Uuid>()).map(drop),
+        ULID | ULID_LOWER => {
+            Words::pass(input)?;
+            input.take(size_of::<u128>()).map(drop)
+        }
+        ARRAY => (0..input.length()?).try_for_each(|_| pass(input)),
+        OBJECT => (0..input.length()?).try_for_each(|_| {
+            Words::pass(input)?;
+            pass(input)
+        }),
+        _ => Err(Damage("a value has an unknown form")),
+    }
 }
 
 fn put_json_number(out: &mut Vec<u8>, number: &serde_json::Number) {

@@ -54,6 +54,13 @@ impl Pulse {
                 }
                 Change::Event(_, event) => {
                     beat.delta.setbacks += u64::from(matches!(event.what, RunEvent::Setback { .. }));
+                    let alerts = &mut beat.delta.alerts;
+                    alerts.delivered += u64::from(matches!(event.what, RunEvent::Delivered { .. }));
+                    alerts.given_up += u64::from(matches!(event.what, RunEvent::Undelivered { .. }));
+                }
+                Change::Alert { alert: Some(alert), .. } => {
+                    let is_later = alert.attempts > 0 && alert.next.is_some();
+                    beat.delta.alerts.failed += u64::from(is_later);
                 }
                 _ => {}
             }
@@ -71,6 +78,7 @@ impl Pulse {
         calls.accepted += more.accepted;
         calls.refused += more.refused;
         measures.setbacks += beat.delta.setbacks;
+        measures.alerts.add(beat.delta.alerts);
         drop(measures);
         for run in beat.runs {
             // Nobody listening is the usual case.
@@ -98,6 +106,7 @@ fn touched(change: &Change) -> Option<RunId> {
         | Change::Progress(run, ..)
         | Change::Calls(run, ..)
         | Change::Watermark(run, _)
+        | Change::Alert { run, .. }
         | Change::Entrant(run, ..) => Some(*run),
         _ => None,
     }

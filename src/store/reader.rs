@@ -14,7 +14,7 @@ use crate::core::run::Run;
 use crate::core::start::StartKey;
 use crate::core::tally::{Calls, Tally};
 
-use super::block::{Block, CELLS, ITEMS};
+use super::block::{Block, CELLS, ITEMS, Record};
 use super::cells::{self, Count, Paged};
 use super::claims;
 use super::codec;
@@ -36,14 +36,43 @@ impl Rows {
         cells::from_json(&payload).map(Some).map_err(codec::at(&row))
     }
 
+    /// Every run, newest first.
     pub(super) fn runs(&self) -> Result<Vec<Run>, Error> {
-        let newest_first = self.all(keys::RUNS).rev();
+        self.runs_before(None, usize::MAX)
+    }
+
+    /// The keys are in the order of age, so no other rows are read.
+    pub(super) fn runs_before(&self, before: Option<RunId>, limit: usize) -> Result<Vec<Run>, Error> {
+        let Some(last) = before.map_or(Some(u128::MAX), |before| before.0.checked_sub(1)) else {
+            return Ok(Vec::new());
+        };
+        let newest_first = self.range(keys::run(RunId(0)), keys::run(RunId(last))).rev();
         newest_first
+            .take(limit)
             .map(|row| {
                 let (key, payload) = row?;
                 cells::from_json(&payload).map_err(codec::at(&key))
             })
             .collect()
+    }
+
+    /// The runs that have not ended, newest first. Of the others, which may be very many, only the status is
+    /// read: an engine asks for this before it does anything.
+    pub(super) fn unended(&self) -> Result<Vec<Run>, Error> {
+        let mut unended = Vec::new();
+        for row in self.all(keys::RUNS).rev() {
+            let (key, payload) = row?;
+            if !cells::status(&payload).map_err(codec::at(&key))?.is_ended() {
+                unended.push(cells::from_json(&payload).map_err(codec::at(&key))?);
+            }
+        }
+        Ok(unended)
+    }
+
+    /// How many runs there are; none of them is read.
+    pub(super) fn run_count(&self) -> Result<usize, Error> {
+        let mut keys = self.db.scan_prefix(keys::RUNS).keys();
+        keys.try_fold(0, |count, key| key.map(|_| count + 1)).map_err(Error::from)
     }
 
     pub(super) fn progress(&self, run: RunId, unit: Unit) -> Result<Option<Progress>, Error> {
@@ -57,7 +86,12 @@ impl Rows {
         self.record(&key, &block, slot)
     }
 
-    pub(super) fn items(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Progress)>, Error> {
+    pub(super) fn items<T: Record>(
+        &self,
+        run: RunId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, T)>, Error> {
         let (first, _) = ITEMS.place(from);
         let mut items = Vec::new();
         for row in self.range(keys::item_block(run, first), keys::item_block(run, u64::MAX)) {
@@ -72,8 +106,8 @@ impl Rows {
                 if items.len() == limit {
                     return Ok(items);
                 }
-                if let Some(progress) = self.record(&key, &block, slot)? {
-                    items.push((position, progress));
+                if let Some(record) = self.record(&key, &block, slot)? {
+                    items.push((position, record));
                 }
             }
         }

@@ -132,6 +132,13 @@ impl Stage {
             Change::Hide { receipt, until } => self.hide(&receipt, until),
             Change::Delete(receipt) => self.delete(&receipt).map(drop),
             Change::Bury(receipt) => self.bury(&receipt),
+            Change::Alert { run, number, alert: Some(alert) } => {
+                self.put(keys::alert(run, number), &cells::put_json(serde_json::to_value(&alert)))
+            }
+            Change::Alert { run, number, alert: None } => {
+                self.remove(keys::alert(run, number));
+                Ok(())
+            }
             Change::Await(awaiting) => self.listen(&awaiting),
         }
     }

@@ -50,7 +50,7 @@ impl Archive {
         let mut others = 0;
         let mut from = 0;
         while to_find > 0 && from < LOOKED_AT_MAX {
-            let records = self.journal().items(run.id, from, CHUNK)?;
+            let records = self.journal().outlines(run.id, from, CHUNK)?;
             let Some((last, _)) = records.last() else { break };
             from = last + 1;
             for (position, progress) in &records {

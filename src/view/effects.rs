@@ -208,7 +208,7 @@ impl Archive {
         }
         let mut from = 0;
         loop {
-            let records = self.journal().items(run.id, from, CHUNK)?;
+            let records = self.journal().outlines(run.id, from, CHUNK)?;
             let Some((last, _)) = records.last() else { return Ok(counts) };
             from = last + 1;
             for (_, progress) in &records {

@@ -41,7 +41,7 @@ pub struct EventView {
     pub at: String,
     /// What: `started`, `pinned`, `remarked`, `resumed`, `redefined`, `reconnected`, `interrupted`,
     /// `paused`, `tried`, `unpaused`, `cancelling`, `closing`, `closed`, `released`, `settled`,
-    /// `dropped`, `unheld`, `alert`, `stray`, `redriven` or `setback`.
+    /// `dropped`, `unheld`, `alert`, `delivered`, `undelivered`, `stray`, `redriven` or `setback`.
     pub kind: String,
     /// The step it happened at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,7 +55,7 @@ pub struct EventView {
     /// Who asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// The connection that is held, tried or let go.
+    /// The connection that is held, tried or let go, or that leads to whom an alert is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection: Option<String>,
     /// When the connection is tried next.
@@ -73,7 +73,7 @@ pub struct EventView {
     /// Records that are dead letters from the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected: Option<u64>,
-    /// What the queue calls the message that came astray.
+    /// What the queue calls the message that came astray, or its receiver an alert.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
     /// How often that message had been received.
@@ -149,7 +149,10 @@ impl Archive {
             RunEvent::Alert { message, dead_letters } => {
                 EventView { message: Some(message), items: dead_letters, ..view("alert") }
             }
-            RunEvent::Stray { .. } | RunEvent::Redriven { .. } => of_messages(event.what, view),
+            RunEvent::Stray { .. }
+            | RunEvent::Redriven { .. }
+            | RunEvent::Delivered { .. }
+            | RunEvent::Undelivered { .. } => of_messages(event.what, view),
             RunEvent::Dropped { step, item, reason, by } => EventView {
                 by: Some(by),
                 step: Some(step),
@@ -184,6 +187,21 @@ fn of_messages(what: RunEvent, view: impl Fn(&str) -> EventView) -> EventView {
             let message = (messages.is_none() && fault.is_none()).then(|| itself.to_owned());
             EventView { step: Some(step), messages, message, error: fault, ..view("redriven") }
         }
+        RunEvent::Delivered { alert, to, id, attempt } => EventView {
+            message: Some(alert.kind().to_owned()),
+            connection: Some(to),
+            message_id: Some(id),
+            attempt: Some(attempt),
+            ..view("delivered")
+        },
+        RunEvent::Undelivered { alert, to, id, attempt, fault } => EventView {
+            message: Some(alert.kind().to_owned()),
+            connection: Some(to),
+            message_id: Some(id),
+            attempt: Some(attempt),
+            error: Some(fault),
+            ..view("undelivered")
+        },
         // Every other event has a view of its own.
         _ => EventView::default(),
     }

@@ -91,8 +91,11 @@ impl Journal for FakeJournal {
         Ok(self.read(|records| records.runs.get(&run).cloned()))
     }
 
-    fn runs(&self) -> Result<Vec<Run>, StoreError> {
-        Ok(self.read(|records| records.runs.values().rev().cloned().collect()))
+    fn runs_before(&self, before: Option<RunId>, limit: usize) -> Result<Vec<Run>, StoreError> {
+        Ok(self.read(|records| {
+            let older = records.runs.values().rev().filter(|run| before.is_none_or(|before| run.id < before));
+            older.take(limit).cloned().collect()
+        }))
     }
 
     fn started_under(&self, _: &str) -> Result<Option<StartKey>, StoreError> {
@@ -165,6 +168,7 @@ impl Names for FakeNames {
             closing: Track { steps: vec![step("on_failure[0]", effect, &[])] },
             tolerate: Tolerance::Count(0),
             bounds: Bounds::default(),
+            alerts: Vec::new(),
         }))
     }
 

@@ -1,5 +1,7 @@
 //! Items: pages of them, and the whole story of one.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -145,28 +147,52 @@ impl Archive {
         if let Some(text) = filter.key.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
             return self.items_called(&run, &plan, text, filter.after.unwrap_or(0), &wanted);
         }
+        let (found, next) = self.wanted(&run, &plan, filter.after.unwrap_or(0), &wanted)?;
+        let mut items = Vec::with_capacity(found.len());
+        for side_by_side in found.chunk_by(|before, after| before + 1 == *after) {
+            let records = self.journal().items(run.id, side_by_side[0], side_by_side.len())?;
+            let mut records: BTreeMap<u64, Progress> = records.into_iter().collect();
+            items.extend(side_by_side.iter().map(|position| {
+                let record = records.remove(position).unwrap_or_else(|| Progress::new(&plan.items));
+                self.item_view(&run, &plan, *position, &record)
+            }));
+        }
+        Ok(ItemPage { items, next })
+    }
+
+    /// The positions of the items that are looked for, from `first` on, and where the next page begins.
+    /// Records are only read when something of them is asked for.
+    fn wanted(
+        &self,
+        run: &Run,
+        plan: &Plan,
+        first: u64,
+        wanted: &Wanted,
+    ) -> Result<(Vec<u64>, Option<u64>), Problem> {
         let total = run.source.as_ref().map_or(0, |source| source.count);
-        let first = filter.after.unwrap_or(0);
+        if wanted.status.is_none() && wanted.step.is_none() {
+            let last = total.min(first.saturating_add(wanted.limit as u64));
+            return Ok(((first..last).collect(), (last < total).then_some(last)));
+        }
         let last = total.min(first.saturating_add(LOOKED_AT_MAX));
         let blank = Progress::new(&plan.items);
-        let mut items = Vec::new();
+        let mut found = Vec::new();
         let mut position = first;
         while position < last {
             let until = last.min(position + CHUNK as u64);
-            let mut known = self.journal().items(run.id, position, CHUNK)?.into_iter().peekable();
+            let mut known = self.journal().outlines(run.id, position, CHUNK)?.into_iter().peekable();
             while position < until {
                 let record = known.next_if(|(at, _)| *at == position).map(|(_, progress)| progress);
-                let progress = record.as_ref().unwrap_or(&blank);
-                if wanted.is(self.stands(&run, progress)) {
-                    if items.len() == limit {
-                        return Ok(ItemPage { items, next: Some(position) });
+                if wanted.is(self.stands(run, record.as_ref().unwrap_or(&blank))) {
+                    if found.len() == wanted.limit {
+                        return Ok((found, Some(position)));
                     }
-                    items.push(self.item_view(&run, &plan, position, progress));
+                    found.push(position);
                 }
                 position += 1;
             }
         }
-        Ok(ItemPage { items, next: (position < total).then_some(position) })
+        Ok((found, (position < total).then_some(position)))
     }
 
     /// Reads what a search for keys among the items of a run needs, so that the first one is as quick as the

@@ -230,7 +230,7 @@ impl Archive {
         page: &mut Filling,
     ) -> Result<Option<u64>, Problem> {
         loop {
-            let records = self.journal().items(run.id, from, CHUNK)?;
+            let records = self.journal().outlines(run.id, from, CHUNK)?;
             if records.is_empty() {
                 return Ok(None);
             }

@@ -7,6 +7,7 @@
 //! `cause`, `plan`, `effects`, `letters`, `timeline`, `definition`; what can be done is in `action`. What is refused is a [`Problem`].
 
 mod action;
+mod alert;
 mod archive;
 mod cause;
 mod counts;
@@ -39,6 +40,7 @@ mod token;
 mod when;
 
 pub use action::{Acted, Action, Order};
+pub use alert::AlertView;
 pub use archive::{Archive, Names};
 pub use cause::{Cause, Causes};
 pub use counts::ItemCounts;

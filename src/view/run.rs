@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::alert::AlertView;
 use super::archive::Archive;
 use super::counts::ItemCounts;
 use super::pause::{PauseView, pause_view};
@@ -16,6 +17,7 @@ use crate::core::fault::{Fault, name};
 use crate::core::id::{RunId, Unit};
 use crate::core::run::{Origin, Run, Source, Status};
 use crate::core::tally::Tally;
+use crate::ports::newest_first;
 
 /// Which runs to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +104,9 @@ pub struct RunView {
     /// What people were told about the number of its dead letters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alert: Option<String>,
+    /// What people were to be told and were not yet, or what was given up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alerts: Vec<AlertView>,
     /// Who cancelled it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancelled_by: Option<String>,
@@ -145,20 +150,33 @@ fn none(count: &u64) -> bool {
 impl Archive {
     /// The runs that `filter` asks for, newest first.
     pub fn runs(&self, filter: &RunFilter) -> Result<RunList, Problem> {
-        let mut runs = self.journal().runs()?;
-        runs.retain(|run| {
-            filter.status.is_none_or(|status| status == self.status(run))
-                && filter.workflow.as_ref().is_none_or(|workflow| *workflow == run.workflow)
-                && filter.search.as_ref().is_none_or(|text| mentions(run, text))
-        });
-        let total = runs.len();
-        runs.retain(|run| filter.after.is_none_or(|after| run.id < after));
         let limit = filter.limit.unwrap_or(usize::MAX);
+        let (mut runs, total) = self.matching(filter, limit.saturating_add(1))?;
         let more = runs.len() > limit;
         runs.truncate(limit);
         let next = runs.last().filter(|_| more).map(|run| run.id);
         let runs = runs.iter().map(|run| self.summary(run)).collect::<Result<_, _>>()?;
         Ok(RunList { runs, total, next })
+    }
+
+    /// The first of the runs that are asked for, at most so many, and how many match in all. The records of
+    /// the others are only read when something of them is asked for.
+    fn matching(&self, filter: &RunFilter, limit: usize) -> Result<(Vec<Run>, usize), Problem> {
+        if filter.status.is_none() && filter.workflow.is_none() && filter.search.is_none() {
+            return Ok((self.journal().runs_before(filter.after, limit)?, self.journal().run_count()?));
+        }
+        let (mut runs, mut total) = (Vec::new(), 0);
+        for run in newest_first(self.journal(), None) {
+            let run = run?;
+            let is_asked_for = filter.status.is_none_or(|status| status == self.status(&run))
+                && filter.workflow.as_ref().is_none_or(|workflow| *workflow == run.workflow)
+                && filter.search.as_ref().is_none_or(|text| mentions(&run, text));
+            total += usize::from(is_asked_for);
+            if is_asked_for && runs.len() < limit && filter.after.is_none_or(|after| run.id < after) {
+                runs.push(run);
+            }
+        }
+        Ok((runs, total))
     }
 
     /// One run with its steps.
@@ -184,6 +202,7 @@ impl Archive {
             resumes: run.epoch.saturating_sub(1),
             paused: pause_view(&run.steer).filter(|_| status == Status::Paused),
             alert: run.steer.alert.clone(),
+            alerts: self.alerts(Some(run.id))?,
             cancelled_by: run.steer.cancelled_by.clone(),
             closed_at: run.released.map(When),
             strays: run.strays,

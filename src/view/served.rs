@@ -156,7 +156,7 @@ impl Archive {
     /// # Errors
     /// The records cannot be read.
     pub fn held_connections(&self) -> Result<Vec<HeldConnection>, Problem> {
-        let mut runs = self.journal().runs()?;
+        let mut runs = self.journal().unended()?;
         runs.retain(|run| !self.status(run).is_ended());
         let of = |run: &Run| {
             let (id, workflow) = (run.id, run.workflow.clone());

@@ -157,7 +157,7 @@ impl Archive {
     fn count_items(&self, run: &Run, first: usize, slices: &mut Slices) -> Result<u64, Problem> {
         let (mut from, mut counted) = (0, 0);
         while from < LOOKED_AT_MAX {
-            let records = self.journal().items(run.id, from, CHUNK)?;
+            let records = self.journal().outlines(run.id, from, CHUNK)?;
             let Some((last, _)) = records.last() else { break };
             from = last + 1;
             counted += records.len() as u64;

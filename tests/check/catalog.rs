@@ -158,6 +158,11 @@ const CONNECTIONS: &[ConnectionKind] = &[
         fields: &[needed("scheme", Kind::OneOf(&["standard", "token"])), needed("secrets", Kind::Secrets)],
     },
     ConnectionKind {
+        name: "receiver",
+        summary: "",
+        fields: &[needed("url", Kind::Plain), needed("secret", Kind::Secret)],
+    },
+    ConnectionKind {
         name: "pimcore",
         summary: "",
         fields: &[
@@ -191,5 +196,7 @@ pub(crate) fn catalog() -> Catalog {
         triggers: TRIGGERS.to_vec(),
         senders: vec!["webhook", "sandbox"],
         announcers: vec!["pimcore", "sandbox"],
+        couriers: vec!["receiver", "aws", "embedded"],
+        buses: vec!["aws", "embedded"],
     }
 }

@@ -191,6 +191,7 @@ impl Place {
                 closing: Track::new(vec![PlanStep { tolerant: true, ..effect("bell", vec![], 1) }]),
                 tolerate: self.tolerate,
                 bounds: self.bounds.clone(),
+                alerts: Vec::new(),
             }),
             run: gates,
             items: stations,

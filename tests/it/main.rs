@@ -9,6 +9,7 @@ mod product;
 mod site;
 
 mod acts;
+mod alerts;
 mod aws;
 mod care;
 mod control;

@@ -12,6 +12,7 @@ mod akeneo;
 mod akeneo_outages;
 mod akeneo_products;
 mod aws;
+mod aws_alerts;
 mod aws_deliver;
 mod aws_deploy;
 mod aws_doctor;

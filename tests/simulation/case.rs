@@ -141,6 +141,7 @@ impl Case {
             let complete = self.live(life, &fortune, planned.hash());
             self.check_ledger();
             self.check_tally();
+            self.check_alerts();
             planned.check(self, complete, fortune.kind);
             self.score.plans += u64::from(planned.hash().is_some());
             self.score.exact += u64::from(planned.hash().is_some() && complete && fortune.kind);

@@ -246,6 +246,7 @@ pub(crate) fn assembly(world: &Arc<World>, (items, stations): (Track, Vec<Statio
             closing: Track::default(),
             tolerate: Tolerance::Count(1_000_000),
             bounds: Bounds::default(),
+            alerts: crate::alerts::everything_to_ops(),
         }),
         run: vec![station(source(world, count), None)],
         items: stations,

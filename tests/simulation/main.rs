@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
 #![expect(clippy::print_stdout, reason = "seeds and traces are what this test says")]
 
+mod alerts;
 mod below;
 mod book;
 mod case;

@@ -153,6 +153,7 @@ fn assembly(outside: &Arc<Outside>, rotation: Rotation) -> Assembly {
             closing: Track::default(),
             tolerate: Tolerance::Count(1_000),
             bounds: Bounds::default(),
+            alerts: Vec::new(),
         }),
         run: vec![station(stream(), None)],
         items: vec![station(stream(), None), station(doing(1), None), station(doing(UNPROBED), None)],

@@ -133,3 +133,8 @@ async fn a_state_of_format_2_is_read() {
 async fn a_state_of_format_3_is_read() {
     reads("format-3").await;
 }
+
+#[tokio::test]
+async fn a_state_of_format_4_is_read() {
+    reads("format-4").await;
+}

@@ -1,5 +1,6 @@
 //! Where people ask a loop for runs: by hand, beside the triggers.
 
+use std::future::Future;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -16,6 +17,7 @@ use crate::core::id::RunId;
 use crate::core::run::{Run, Status};
 use crate::view::{LaneView, Problem, ProblemKind, QueueView, ResumeTerms, ServedView, Unhold, code};
 
+use super::defect;
 use super::hall::Hall;
 use super::news::News;
 use super::outcome::is_unfinished;
@@ -79,6 +81,17 @@ impl Desk {
         QueueView { workflows: view.workflows.into_iter().map(lane).collect(), ..view }
     }
 
+    /// Returns once a person has let everything begin; at once when nothing was held.
+    pub fn released(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut released = self.hall.released.subscribe();
+        async move {
+            if released.wait_for(|released| *released).await.is_err() {
+                // The loop is gone, and nobody will say so any more.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
     /// The workflows that are started by name, as their files say now.
     pub fn served(&self) -> Vec<ServedView> {
         let view = |known: &Served| served::view(&known.workflow, &known.file, known.profile.as_deref());
@@ -109,8 +122,14 @@ impl Desk {
     /// [`StartError`]; also when too many runs wait. Nothing was recorded then.
     pub async fn start(&self, start: Start, key: Option<String>) -> Result<(Run, bool), StartError> {
         let engine = self.engine()?;
-        let place = |run: &Run| Place::of(&self.hall, &run.workflow).ok_or_else(|| queue_full(&run.workflow));
-        let (id, place) = match engine.accept(start, Cause { key, ..Cause::default() }, place).await? {
+        let hall = Arc::clone(&self.hall);
+        let place = move |run: &Run| Place::of(&hall, &run.workflow).ok_or_else(|| queue_full(&run.workflow));
+        let accepting = Arc::clone(&engine);
+        let cause = Cause { key, ..Cause::default() };
+        // Reading the file and making its steps is work, of which others who ask are to notice nothing.
+        let accepted =
+            engine.workshop.spawn(async move { accepting.accept(start, cause, place).await }).await;
+        let (id, place) = match accepted.map_err(|error| StartError::Broken(defect(&error).to_string()))?? {
             Accepted::Now(run, place) => (run, Some(place)),
             Accepted::Before(run) => (run, None),
         };
@@ -175,6 +194,9 @@ impl Desk {
         let held = self.held(what);
         is_freed &= self.hall.roster().unhold(what) || matches!(what, Unhold::Run(_));
         engine.unheld(&held, by).await?;
+        if matches!(what, Unhold::All) {
+            self.hall.released.send_replace(true);
+        }
         self.hall.stirred.notify_one();
         Ok(is_freed)
     }

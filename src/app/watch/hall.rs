@@ -2,10 +2,11 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::core::id::RunId;
 
+use super::pace::Begins;
 use super::roster::{Claimed, Roster};
 
 /// What loop and desk share.
@@ -15,11 +16,15 @@ pub(super) struct Hall {
     pub(super) stirred: Notify,
     /// Rings when a run is at work no more.
     left: Notify,
+    /// Whether nothing as a whole is held any more.
+    pub(super) released: watch::Sender<bool>,
 }
 
 impl Hall {
-    pub(super) fn of(roster: Roster) -> Self {
-        Self { roster: Mutex::new(roster), stirred: Notify::new(), left: Notify::new() }
+    pub(super) fn of(roster: Roster, begins: Begins) -> Self {
+        let (stirred, left) = (Notify::new(), Notify::new());
+        let released = watch::Sender::new(begins == Begins::AtOnce);
+        Self { roster: Mutex::new(roster), stirred, left, released }
     }
 
     pub(super) fn roster(&self) -> MutexGuard<'_, Roster> {

@@ -69,7 +69,7 @@ impl Watching {
         if pace.begins == Begins::WhenTold {
             roster.hold_everything();
         }
-        let hall = Arc::new(Hall::of(roster));
+        let hall = Arc::new(Hall::of(roster, pace.begins));
         let posts = watched.iter().flat_map(Post::all).collect();
         let desk = Desk::new(engine, watched, Arc::clone(&hall), begun, stopping.clone());
         let watch = Watch {
@@ -163,7 +163,7 @@ impl Watch {
     /// What has not ended: nobody else works on it, because the state directory is ours. What a person
     /// paused is theirs to go on with.
     fn find_open(&mut self, finds: Finds) -> Result<(), EngineError> {
-        let runs = self.engine.store.runs().map_err(|error| EngineError::Broken(error.to_string()))?;
+        let runs = self.engine.store.unended().map_err(|error| EngineError::Broken(error.to_string()))?;
         let is_ours =
             |run: &Run| finds == Finds::Everything || self.posts.iter().any(|post| post.has_started(run));
         // The oldest first.
@@ -189,7 +189,8 @@ impl Watch {
             self.runs.spawn(async move {
                 let run = next.run;
                 // On a task of its own: whatever happens in it, it is known which run it was.
-                let work = tokio::spawn(carried_out(engine, next, news, stopping));
+                let workshop = Arc::clone(&engine);
+                let work = workshop.workshop.spawn(carried_out(engine, next, news, stopping));
                 let lost = |error| Outcome::Over(Err(EngineError::Run(defect(&error).to_string())));
                 (run, work.await.unwrap_or_else(lost))
             });
@@ -320,7 +321,7 @@ impl Watch {
         if post.listener.trigger.when_busy() != WhenBusy::Skips {
             return Ok(None);
         }
-        let runs = self.engine.store.runs().map_err(|error| EngineError::Broken(error.to_string()))?;
+        let runs = self.engine.store.unended().map_err(|error| EngineError::Broken(error.to_string()))?;
         let is_in_the_way =
             |run: &&Run| post.has_started(run) && is_unfinished(run) && !self.engine.stuck.has(run.id);
         Ok(runs.iter().find(is_in_the_way).map(|run| run.id))

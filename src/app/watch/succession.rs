@@ -13,7 +13,7 @@ use crate::core::run::Run;
 use crate::core::time::Timestamp;
 use crate::core::trigger::{Heard, Notice, Occasion};
 use crate::core::workflow::Workflow;
-use crate::ports::{Clock, Journal, StoreError, Trigger};
+use crate::ports::{Clock, Journal, StoreError, Trigger, newest_first};
 
 use super::outcome::is_unfinished;
 use super::stuck::Stuck;
@@ -58,13 +58,15 @@ impl Succession {
 
     /// What the next run follows, when it is due.
     fn due(&self) -> Result<Option<String>, StoreError> {
-        let runs = self.journal.runs()?;
-        let newest = runs.iter().find(|run| run.workflow == self.workflow && run.profile == self.profile);
-        Ok(match newest {
-            None => Some(NOBODY.to_owned()),
-            // It is tried again by and by, and nobody waits for that.
-            Some(run) => (self.stuck.has(run.id) || is_followed(run, self.since)).then(|| run.id.to_string()),
-        })
+        for run in newest_first(&*self.journal, None) {
+            let run = run?;
+            if run.workflow == self.workflow && run.profile == self.profile {
+                // One that is stuck is tried again by and by, and nobody waits for that.
+                let is_followed = self.stuck.has(run.id) || is_followed(&run, self.since);
+                return Ok(is_followed.then(|| run.id.to_string()));
+            }
+        }
+        Ok(Some(NOBODY.to_owned()))
     }
 }
 

@@ -22,6 +22,7 @@ use crate::core::catalog::{ConnectionKind, Field, Kind};
 
 pub(crate) use doctor::examine;
 pub use eventbridge::build_publish;
+pub(crate) use eventbridge::courier;
 pub use trigger::{S3_CREATED, build_s3_created};
 
 /// What a connection to AWS takes. `event_bus`: the bus that events are published to. `queue`: the

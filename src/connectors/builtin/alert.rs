@@ -1,4 +1,5 @@
-//! `alert`: a line for people. The engine makes a durable event of the fact it returns.
+//! `alert`: a line for people. The engine makes a durable event of what it says, and tells it to whom the
+//! file names.
 
 use std::sync::Arc;
 
@@ -74,5 +75,9 @@ impl Effect for Alert {
 
     async fn probe(&self, _call: &Call) -> Probed {
         Probed::Absent
+    }
+
+    fn says(&self, call: &Call) -> Option<String> {
+        call.request["message"].as_str().map(str::to_owned)
     }
 }

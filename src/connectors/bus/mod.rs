@@ -2,6 +2,7 @@
 //! durable queue. Rules choose the queues of an event; an event that no rule chooses is accepted
 //! and goes nowhere, as on the real bus.
 
+mod courier;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,8 @@ use crate::core::retry::{Outcome, Probed};
 use crate::core::scope::Scope;
 use crate::ports::{Call, Effect, OwnQueue, Prepare, Queue, Receiver, StoreError, Verdicts, Worker};
 use rules::Rules;
+
+pub(super) use courier::courier;
 
 /// Entries of one PutEvents call; EventBridge takes no more.
 const ENTRIES_MAX: usize = 10;

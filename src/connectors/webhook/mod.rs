@@ -1,7 +1,8 @@
 //! Webhooks. In: how those who send to a hook prove who they are; what is done with that is pure, and
-//! elsewhere ([`crate::webhook`]). Out: `webhook.send` ([`send`]), and where it may go (`guard`).
+//! elsewhere ([`crate::webhook`]). Out: who is sent what ([`receiver`]), the step that sends ([`send`]), and where it may go (`guard`).
 
 mod guard;
+pub mod receiver;
 pub mod send;
 
 use serde_json::{Map, Value};

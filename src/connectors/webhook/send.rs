@@ -4,33 +4,18 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use reqwest::{Client, Url};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::guard::{self, PublicOnly};
-use crate::connectors::examine::Diagnosis;
-use crate::connectors::wire::{self, Redirects};
+use super::receiver::{RECEIVER, Receiver, elsewhere};
+use crate::connectors::alerts::written;
 use crate::connectors::{BuildFault, Site, settings};
-use crate::core::catalog::{ConnectionKind, Descriptor, Field, Kind, Place, Role, always};
+use crate::core::catalog::{Descriptor, Field, Kind, Place, Role, always};
 use crate::core::cell::Facts;
 use crate::core::fault::{Fault, name};
 use crate::core::retry::{Again, Outcome, Probed};
 use crate::core::scope::Scope;
-use crate::core::time::Timestamp;
 use crate::expr::Template;
 use crate::ports::{Call, Clock, Effect, Prepare, Verdicts, Worker};
-use crate::webhook::{Secret, SecretFault, signature};
-
-/// What a connection to somebody who is sent webhooks takes.
-pub const RECEIVER: ConnectionKind = ConnectionKind {
-    name: "receiver",
-    summary: "somebody who is sent signed webhooks",
-    fields: &[
-        Field { name: "url", kind: Kind::Plain, required: true },
-        Field { name: "secret", kind: Kind::Secret, required: true },
-        Field { name: "private", kind: Kind::OneOf(&["refused", "allowed"]), required: false },
-    ],
-};
 
 /// What `webhook.send` is. Its ID is the same in every attempt, and receivers drop what they have: to
 /// repeat it is harmless.
@@ -56,73 +41,10 @@ pub const SEND: Descriptor = Descriptor {
 /// # Errors
 /// A field is wrong, or an expression is not one.
 pub fn build(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
-    let receiver = Receiver::of(site).map_err(|fault| vec![fault]);
+    let receiver = Receiver::of(&site.settings, site.step.timeout).map_err(|fault| vec![fault]);
     let (content, receiver) =
         settings::both(settings::template(&site.step.with, &["type", "data"]), receiver)?;
     Ok(Worker::Effect(Arc::new(Send { content, receiver, clock: Arc::clone(&site.clock) })))
-}
-
-/// Whether something could be sent. Nothing is: whoever receives it would act on it.
-pub(crate) fn examine(site: &Site<'_>) -> Diagnosis {
-    let correct = "correct the connection";
-    match Receiver::of(site) {
-        Err(fault) => Diagnosis::wrong(fault.message, fault.hint.unwrap_or_else(|| correct.to_owned())),
-        Ok(Receiver { secret: Err(fault), .. }) => Diagnosis::wrong(no_secret(fault), correct),
-        Ok(Receiver { url, .. }) => {
-            let host = url.host_str().unwrap_or_default();
-            Diagnosis::good(format!("{host} would be sent signed webhooks; none was sent to try"))
-        }
-    }
-}
-
-/// Where it goes.
-struct Receiver {
-    url: Url,
-    /// A secret that is not there looks like none: `check` needs none.
-    secret: Result<Secret, SecretFault>,
-    client: Client,
-}
-
-impl Receiver {
-    fn of(site: &Site<'_>) -> Result<Self, BuildFault> {
-        let fields = &site.settings;
-        let url = address(fields)?;
-        let written = settings::required(fields, "secret")?;
-        let secret = Secret::standard(written);
-        if let Err(fault) = &secret
-            && written.starts_with("whsec_")
-        {
-            return Err(BuildFault::field("secret", no_secret(*fault)));
-        }
-        let builder = wire::builder(site.step.timeout, Redirects::Refused);
-        let client = if settings::text(fields, "private")? == Some("allowed") {
-            wire::built(builder)?
-        } else {
-            // A proxy would ask for the name a second time.
-            wire::built(builder.no_proxy().dns_resolver(Arc::new(PublicOnly)))?
-        };
-        Ok(Self { url, secret, client })
-    }
-}
-
-/// The address: an IP address in it is looked at here, because no name is looked up then.
-fn address(fields: &Map<String, Value>) -> Result<Url, BuildFault> {
-    let wrong = |message: &str| BuildFault::field("url", message);
-    let written = wire::base_url(fields, false)?;
-    let url = Url::parse(&written).map_err(|_| wrong("'url' is no address"))?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("'url' carries a login: what is sent is signed instead"));
-    }
-    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    let is_private = host.parse().is_ok_and(|address| !guard::is_public(address));
-    if is_private && settings::text(fields, "private")? != Some("allowed") {
-        return Err(wrong(guard::REFUSED));
-    }
-    Ok(url)
-}
-
-fn no_secret(fault: SecretFault) -> String {
-    format!("the secret is none of Standard Webhooks: {fault}")
 }
 
 struct Send {
@@ -162,29 +84,13 @@ impl Effect for Send {
 
 impl Send {
     async fn one(&self, call: &Call) -> Outcome {
-        let Receiver { url, secret, client } = &self.receiver;
-        let secret = match secret {
-            Ok(secret) => secret,
-            Err(fault) => return refused(Fault::new(name::REFUSED, no_secret(*fault)), Again::Never),
-        };
         let (id, now) = (format!("msg_{:032x}", call.effect_id), self.clock.now());
         let content = &call.request;
         let body = json!({ "type": content["type"], "timestamp": written(now), "data": content["data"] });
-        let (body, seconds) = (body.to_string(), now.0 / 1_000);
-        let request = client
-            .post(url.clone())
-            .header("content-type", "application/json")
-            .header("webhook-id", &id)
-            .header("webhook-timestamp", seconds)
-            .header("webhook-signature", signature(secret, &id, seconds, body.as_bytes()))
-            .body(body);
-        match wire::send(request).await {
+        match self.receiver.send(&id, &body, now).await {
             Ok(answer) => match answer.status {
                 200..300 => Outcome::Done(Facts::from([("id".to_owned(), Value::from(id))])),
-                300..400 => refused(
-                    Fault::new(name::STATUS, "it sends us elsewhere, and what is signed goes nowhere else"),
-                    Again::Never,
-                ),
+                300..400 => refused(elsewhere(), Again::Never),
                 // Gone: the receiver wants no more (Standard Webhooks).
                 410 => refused(answer.fault(), Again::Never),
                 400..500 if answer.status != 408 && answer.retry_after.is_none() => {
@@ -199,10 +105,4 @@ impl Send {
 
 fn refused(fault: Fault, again: Again) -> Outcome {
     Outcome::Refused { fault, again }
-}
-
-/// An instant as RFC 3339 writes it.
-fn written(at: Timestamp) -> String {
-    let millis = i64::try_from(at.0).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_millisecond(millis).map(|at| at.to_string()).unwrap_or_default()
 }

@@ -1,5 +1,6 @@
 //! What the tests of the core share: small tracks, and units at any place on them.
 
+mod alert;
 mod carried_out;
 mod cell;
 mod claiming;
@@ -61,7 +62,8 @@ pub(super) fn effect(name: &str, needs: &[usize], settle: SettleBy) -> PlanStep 
 
 pub(super) fn plan(run: Track, items: Track) -> Plan {
     let (tolerate, bounds) = (Tolerance::Count(0), Bounds::default());
-    Plan { workflow: "w".to_owned(), run, items, closing: Track::default(), tolerate, bounds }
+    let (workflow, closing, alerts) = ("w".to_owned(), Track::default(), Vec::new());
+    Plan { workflow, run, items, closing, tolerate, bounds, alerts }
 }
 
 pub(super) fn cell(state: State) -> Cell {

@@ -69,6 +69,7 @@ pub(super) fn workflow(steps: Vec<Step>) -> Workflow {
         tolerate: Tolerance::Count(0),
         timeout: None,
         alert: None,
+        alerts: Vec::new(),
         resumable_for: crate::core::care::RESUMABLE_FOR,
         on_failure: vec![step("on_failure[0]", "log", &[]), step("on_failure[1]", "post", &[])],
         files: Vec::new(),

@@ -109,7 +109,7 @@ pub(super) async fn settle(visit: Visit, Path(run): Path<String>, form: Sent<Set
 pub(super) async fn drop(visit: Visit, Path(run): Path<String>, form: Sent<DroppingForm>) -> Response {
     let dropping = async {
         let form = sent(form)?;
-        let text = |text: String| Some(text).filter(|text| !text.is_empty());
+        let text = |text: String| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
         let letters =
             LetterFilter { step: text(form.step), error: text(form.error), ..LetterFilter::default() };
         let dropping = Dropping { items: Vec::new(), letters, reason: text(form.reason) };

@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::super::gate::Caller;
+use super::super::reads::waiting;
 use super::run::{Tab, about};
 use super::visit::{Visit, asked};
 use super::words::{Awaited, at, badge, fault_line, instant, item_path, number, query, some};
@@ -60,7 +61,7 @@ pub(super) async fn show(
     // Whoever opens this page is about to search; whoever only follows it has been here.
     if !visit.comes_again() {
         let (archive, reference) = (visit.service.archive.clone(), run.clone());
-        drop(tokio::task::spawn_blocking(move || archive.prepare_search(&reference)));
+        drop(tokio::spawn(waiting(move || Ok(archive.prepare_search(&reference)))));
     }
     visit.shows(move |archive, caller| page(archive, &run, &asked(query)?, caller)).await
 }

@@ -51,9 +51,10 @@ pub(super) async fn show(visit: Visit, query: Result<Query<Asked>, QueryRejectio
 fn page(archive: &Archive, asked: &Asked, caller: &Caller) -> Result<Markup, Problem> {
     let found = archive.dead_letters(&asked.query())?;
     let content = html! {
-        div.head {
+        // It follows the filter: what is done is done to what is listed.
+        div.head #head data-live {
             h1 { "Dead letters" }
-            @if !asked.run.is_empty() && !found.letters.is_empty() { (actions(asked, caller)) }
+            @if let Some(run) = one_run(asked, &found) { (actions(run, asked, caller)) }
         }
         (filters(asked))
         div #letters data-live { (table(&found, asked)) }
@@ -62,8 +63,15 @@ fn page(archive: &Archive, asked: &Asked, caller: &Caller) -> Result<Markup, Pro
     Ok(frame.following("/v1/live".to_owned()).around(&content))
 }
 
+/// The run that all of these are of: which one was meant by `@latest` may be another one later.
+fn one_run(asked: &Asked, found: &LetterPage) -> Option<String> {
+    let letter = found.letters.first().filter(|_| !asked.run.trim().is_empty())?;
+    Some(letter.run.to_string())
+}
+
 /// What is done to all that pass the filter; only to those of one run.
-fn actions(asked: &Asked, caller: &Caller) -> Markup {
+fn actions(run: String, asked: &Asked, caller: &Caller) -> Markup {
+    let asked = &Asked { run, ..asked.clone() };
     let fields =
         [("items", ITEMS_DEAD_LETTERED), ("step", asked.step.as_str()), ("error", asked.error.as_str())];
     let plan = at(
@@ -83,7 +91,12 @@ fn give_up(asked: &Asked) -> Markup {
         details.sure #sure-drop {
             summary { "Give up…" }
             div.pop {
-                p { "All that are listed here, on every page, are dropped: they are not redriven any more." }
+                p {
+                    "Every dead letter of " span.id { (asked.run) }
+                    @if !asked.step.is_empty() { " at " b { (asked.step) } }
+                    @if !asked.error.is_empty() { " with the error " b { (asked.error) } }
+                    " is dropped, on every page: it is not redriven any more."
+                }
                 form method="post" action=(at(&asked.run, "/drop")) {
                     input type="hidden" name="step" value=(asked.step);
                     input type="hidden" name="error" value=(asked.error);

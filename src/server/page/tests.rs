@@ -337,6 +337,18 @@ async fn whoever_is_not_known_is_led_to_the_login_and_back_to_where_they_went() 
 }
 
 #[tokio::test]
+async fn what_is_given_up_is_of_the_run_that_is_shown_whichever_is_the_latest_by_then() {
+    let page = page(hostile());
+    let of_all = get(&page, "/dead-letters").await.body;
+    assert!(!of_all.contains("/drop\""), "of one run only: {of_all}");
+    let of_one = get(&page, "/dead-letters?run=@latest").await.body;
+    let none = get(&page, "/dead-letters?run=@latest&step=nowhere").await.body;
+    assert!(!none.contains("/drop\""), "{none}");
+    assert!(values(&of_one, "action").contains(&format!("/runs/{}/drop", RunId(4 << 100))), "{of_one}");
+    assert!(of_one.contains("id=\"head\" data-live"), "it follows the filter: {of_one}");
+}
+
+#[tokio::test]
 async fn whoever_may_only_look_sees_no_button() {
     let noted = Noted::new();
     let look = async |token: &str, path: &str| {

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::core::alert::Alert;
 use crate::core::care::{Damage, Verified};
 use crate::core::event::Event;
 use crate::core::id::RunId;
@@ -179,6 +180,7 @@ impl Check<'_> {
             Some(b'P') => drop(cells::from_json::<StartKey>(&payload).map_err(at)?),
             Some(b'E') => drop(cells::from_json::<Kept>(&payload).map_err(at)?),
             Some(b'H') => drop(cells::from_json::<Awaiting>(&payload).map_err(at)?),
+            Some(b'O') => drop(cells::from_json::<Alert>(&payload).map_err(at)?),
             Some(b'L') => drop(cells::from_json::<Mark>(&payload).map_err(at)?),
             Some(b'K') => drop(claims::row(&payload).map_err(at)?),
             Some(b'G') => {}

@@ -16,8 +16,10 @@ const KINDS: &[(u8, &str)] = &[
     (b'H', "items that wait for signals"),
     (b'I', "items"),
     (b'K', "idempotency keys"),
+    (b'L', "what triggers remember"),
     (b'M', "format"),
     (b'N', "number of batches"),
+    (b'O', "alerts to deliver"),
     (b'P', "start keys"),
     (b'Q', "queues"),
     (b'R', "runs"),
@@ -38,7 +40,7 @@ pub(super) fn kind(key: &[u8]) -> Option<&'static str> {
 pub(super) fn run_of(key: &[u8]) -> Option<RunId> {
     match key.first()? {
         b'S' => run_of(key.get(1..)?),
-        b'M' | b'N' | b'D' | b'K' | b'P' | b'E' | b'H' => None,
+        b'M' | b'N' | b'D' | b'K' | b'P' | b'E' | b'H' | b'L' => None,
         _ => run_in(key).filter(|run| *run != SHARED),
     }
 }
@@ -58,6 +60,8 @@ pub(super) fn place(key: &[u8]) -> String {
         Some(b'K') => format!("the idempotency key {:032x}", run_in(key).map_or(0, |id| id.0)),
         Some(b'E') => "a signal that is kept".to_owned(),
         Some(b'H') => "who waits for a signal".to_owned(),
+        Some(b'L') => "what a trigger remembers".to_owned(),
+        Some(b'O') => format!("alert {number} of {run}"),
         Some(b'R') => format!("the record of {run}"),
         Some(b'W') => format!("the watermark of {run}"),
         Some(b'V') => format!("event {number} of {run}"),
@@ -127,6 +131,8 @@ mod tests {
             (keys::entrant_block(run, 3), format!("the entrants 48 to 63 of {id}")),
             (keys::body(run, 9), format!("the body of item 9 of {id}")),
             (keys::event(run, 9), format!("event 9 of {id}")),
+            (keys::alert(run, 9), format!("alert 9 of {id}")),
+            (keys::mark("hourly", ""), "what a trigger remembers".to_owned()),
             (keys::unit_page(run, Unit::Run, 1), format!("the steps of {id}, page 1")),
             (
                 keys::unit_page(run, Unit::Closing(300), 0),
@@ -146,5 +152,6 @@ mod tests {
         assert_eq!(run_of(&keys::spill(&keys::item_block(run, 1), 2)), Some(run));
         assert_eq!((run_of(keys::META), run_of(b"I"), kind(b"?")), (None, None, None));
         assert_eq!(run_of(&keys::key(KeyId(255))), None, "keys outlive runs");
+        assert_eq!(run_of(&keys::mark("hourly", "")), None, "so does what triggers remember");
     }
 }

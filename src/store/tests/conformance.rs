@@ -8,12 +8,13 @@ use serde_json::json;
 
 use crate::core::cell::State as S;
 use crate::core::change::Change;
-use crate::core::id::Unit;
+use crate::core::id::{RunId, Unit};
 use crate::core::progress::Progress;
 use crate::core::run::{Run, Status};
 use crate::core::start::{Fingerprint, StartKey};
 use crate::core::tally::{Calls, Tally};
 use crate::core::time::Timestamp;
+use crate::ports::newest_first;
 
 use super::{
     HandClock, LATER, Ports, RUN, cell, event, failed_cell, item, long_item, on_both_stores, run_of,
@@ -103,6 +104,15 @@ async fn runs_come_newest_first(store: Subject, _: Arc<HandClock>) {
     }
     let ids: Vec<_> = store.runs().unwrap().into_iter().map(|run: Run| run.id).collect();
     assert_eq!(ids, [LATER, RUN]);
+    let page = |before, limit| -> Vec<RunId> {
+        store.runs_before(before, limit).unwrap().iter().map(|run| run.id).collect()
+    };
+    assert_eq!((page(None, 1), page(None, 0)), (vec![LATER], vec![]));
+    assert_eq!((page(Some(LATER), 9), page(Some(RUN), 9)), (vec![RUN], vec![]));
+    assert_eq!((page(Some(RunId(0)), 9), page(Some(RunId(u128::MAX)), 9)), (vec![], vec![LATER, RUN]));
+    assert_eq!(store.run_count().unwrap(), 2);
+    let one_by_one: Vec<RunId> = newest_first(&*store, None).map(|run| run.unwrap().id).take(9).collect();
+    assert_eq!(one_by_one, ids);
 }
 
 async fn what_is_in_one_commit_is_there_together(store: Subject, _: Arc<HandClock>) {

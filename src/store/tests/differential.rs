@@ -195,11 +195,13 @@ fn full(
 
 fn assert_equal(model: &dyn Ports, store: &dyn Ports) {
     assert_eq!(model.runs().unwrap(), store.runs().unwrap());
+    assert_eq!(model.unended().unwrap(), store.unended().unwrap());
     for run in [RUN, LATER] {
         assert_eq!(model.run(run).unwrap(), store.run(run).unwrap());
         assert_eq!(model.watermark(run).unwrap(), store.watermark(run).unwrap());
         assert_eq!(model.events(run, 1, 50).unwrap(), store.events(run, 1, 50).unwrap());
         assert_eq!(model.items(run, 0, 99).unwrap(), store.items(run, 0, 99).unwrap());
+        assert_eq!(model.outlines(run, 0, 99).unwrap(), store.outlines(run, 0, 99).unwrap());
         assert_eq!(model.items(run, 17, 3).unwrap(), store.items(run, 17, 3).unwrap());
         for unit in [Unit::Run, Unit::Closing(1), Unit::Closing(2), Unit::Closing(3), Unit::Item(7)] {
             assert_eq!(model.progress(run, unit).unwrap(), store.progress(run, unit).unwrap(), "{unit}");

@@ -1,5 +1,6 @@
 //! What the tests of the store share.
 
+mod alerts;
 mod conformance;
 mod differential;
 mod directory;
@@ -27,13 +28,13 @@ use crate::core::progress::Progress;
 use crate::core::queue::{Only, Receive};
 use crate::core::run::{Run, Status};
 use crate::core::time::Timestamp;
-use crate::ports::{Clock, Journal, Marks, OwnQueue, Pins, Signals};
+use crate::ports::{Clock, Marks, Outbox, OwnQueue, Pins, Signals};
 
 use super::{MemoryStore, Store};
 
 /// All ports of a store.
-pub(super) trait Ports: Journal + Marks + OwnQueue + Pins + Signals {}
-impl<T: Journal + Marks + OwnQueue + Pins + Signals> Ports for T {}
+pub(super) trait Ports: Outbox + Marks + OwnQueue + Pins + Signals {}
+impl<T: Outbox + Marks + OwnQueue + Pins + Signals> Ports for T {}
 
 pub(super) const START: u64 = 1_767_225_600_000;
 

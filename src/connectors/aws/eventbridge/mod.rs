@@ -1,5 +1,6 @@
 //! `eventbridge.publish` over EventBridge itself.
 //!
+//! - `courier` carries alerts.
 //! - `entry` makes entries of a PutEvents request, counts their bytes as AWS does, and splits a batch
 //!   into requests.
 //! - `oversize` takes what an event has no room for to S3.
@@ -8,6 +9,7 @@
 //! A bus that does not exist is told per entry by AWS; some servers of its API accept the events and
 //! lose them. `milepost doctor` looks.
 
+mod courier;
 mod entry;
 mod oversize;
 #[cfg(test)]
@@ -18,7 +20,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_sdk_eventbridge::Client;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -32,6 +34,8 @@ use crate::core::scope::Scope;
 use crate::ports::{Call, Effect, Prepare, Verdicts, Worker};
 use entry::{Body, Entry, REQUEST_BYTES_MAX, split};
 use oversize::Oversize;
+
+pub(crate) use courier::courier;
 
 /// Makes the worker of an `eventbridge.publish` step. Reads no configuration of AWS, and speaks to
 /// nobody yet.
@@ -56,16 +60,18 @@ struct Publisher {
 impl Publisher {
     fn read(site: &Site<'_>, session: Session) -> Result<Self, Vec<BuildFault>> {
         let connection = site.step.connection.clone().unwrap_or_default();
-        let bus = settings::required(&site.settings, "event_bus").map_err(|fault| {
-            let hint =
-                Some(format!("write 'event_bus: …' under the connection '{connection}': its name or ARN"));
-            vec![BuildFault { hint, ..fault }]
-        });
+        let bus = event_bus(&site.settings).map_err(|fault| vec![fault]);
         let oversize = Oversize::read(&site.settings).map_err(|fault| vec![fault]);
         let addressed = settings::both(bus, oversize);
         let ((bus, oversize), publish) = settings::both(addressed, events::Publish::read(&site.step.with))?;
         Ok(Self { publish, bus: bus.to_owned(), oversize, connection, session })
     }
+}
+
+/// The bus that events are put on, by its name or ARN.
+fn event_bus(settings: &Map<String, Value>) -> Result<&str, BuildFault> {
+    let hint = || Some("write 'event_bus: …' under the connection: its name or ARN".to_owned());
+    settings::required(settings, "event_bus").map_err(|fault| BuildFault { hint: hint(), ..fault })
 }
 
 impl Prepare for Publisher {

@@ -1,3 +1,4 @@
+mod alerts;
 mod server;
 
 use std::time::Duration;

@@ -86,6 +86,7 @@ fn plan(_: &Run) -> Result<Arc<Plan>, String> {
         closing: Track::default(),
         tolerate: Tolerance::Count(0),
         bounds: Bounds::default(),
+        alerts: Vec::new(),
     }))
 }
 
