@@ -14,19 +14,19 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::config::Options;
-use crate::core::care::Backup;
+use crate::core::care::{Backup, Collection};
 use crate::server::BackupRequest;
 use crate::view::{
-    Acted, Admitted, Causes, EffectCounts, EffectFilter, EffectPage, EventPage, ItemFilter, ItemPage,
-    ItemStory, LetterPage, LetterQuery, LetterStory, NewToken, Order, PlanView, Problem, QueueView,
+    Acted, Admitted, Causes, CollectOrder, EffectCounts, EffectFilter, EffectPage, EventPage, ItemFilter,
+    ItemPage, ItemStory, LetterPage, LetterQuery, LetterStory, NewToken, Order, PlanView, Problem, QueueView,
     ResumeOrder, ResumeTerms, RunFilter, RunList, RunView, Sent, SignalView, Signalled, StartOrder,
     TokenOrder, TokenView, UnholdOrder,
 };
 
 /// Longest wait for an answer: a plan over a million items takes seconds.
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(2);
-/// Longest wait for a backup: many gigabytes of pinned sources.
-const BACKUP_TIMEOUT: Duration = Duration::from_hours(6);
+/// Longest wait for a backup, or a collection: many gigabytes of pinned sources.
+const CARE_TIMEOUT: Duration = Duration::from_hours(6);
 /// The host of a URL over a socket means nothing, but there must be one.
 const BASE: &str = "http://milepost";
 
@@ -157,9 +157,15 @@ impl Client {
 
     /// Lets the engine write a backup to an absolute path of its machine.
     pub async fn backup(&self, file: &Path, by: &str) -> Result<Backup, Error> {
-        let request = self.http.post(self.url(&["state", "backup"], &())?).timeout(BACKUP_TIMEOUT);
+        let request = self.http.post(self.url(&["state", "backup"], &())?).timeout(CARE_TIMEOUT);
         let body = serde_json::json!(BackupRequest { file: file.to_owned(), by: by.to_owned() });
         self.answer(request.json(&body)).await
+    }
+
+    /// Lets the engine remove what nobody needs, or say what would go.
+    pub async fn collect(&self, order: &CollectOrder) -> Result<Collection, Error> {
+        let request = self.http.post(self.url(&["state", "gc"], &())?).timeout(CARE_TIMEOUT);
+        self.answer(request.json(order)).await
     }
 
     /// Starts a run, under a key once.

@@ -18,13 +18,18 @@ impl Engine {
     /// A [`Problem`] that names what to do instead; nothing was changed then.
     pub async fn act(&self, run: RunId, order: Order) -> Result<Acted, Problem> {
         match order.action {
-            Action::Cancel => self.cancel(run, order.by).await,
+            Action::Cancel => self.cancel(run, order.by).await.inspect(|acted| self.let_be(acted)),
             Action::Pause => self.pause(run, order.by).await,
             Action::Unpause => self.unpause(run, order.by).await,
-            Action::Close => self.close(run, order.by).await,
+            Action::Close => self.close(run, order.by).await.inspect(|acted| self.let_be(acted)),
             Action::Settle(settling) => self.settle(run, &settling, order.by).await,
             Action::Drop(dropping) => self.give_up(run, &dropping, order.by).await,
         }
+    }
+
+    /// It is not tried to go on with it any more.
+    fn let_be(&self, acted: &Acted) {
+        self.stuck.forget(acted.run);
     }
 
     async fn cancel(&self, id: RunId, by: String) -> Result<Acted, Problem> {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
@@ -13,6 +14,7 @@ use crate::core::id::RunId;
 use crate::core::plan::Plan;
 use crate::core::progress::Progress;
 use crate::core::run::Run;
+use crate::core::time::Timestamp;
 use crate::ports::{Clock, Journal, StoreError};
 use crate::store::{self, Inspection};
 use crate::view::Names;
@@ -22,8 +24,22 @@ use super::definition::Definition;
 use super::error::{BackupError, OpenError};
 use super::{Engine, opened};
 
+/// How long a file stays that nobody names: longer than anything takes from a file to the row that names it.
+const FILES_STAY: Duration = Duration::from_hours(24);
 /// Items read from the store in one go.
 const SCAN: usize = 400;
+
+/// Why a run stays.
+const WORKED_ON: &str = "it is being worked on";
+
+/// Who else works in the state directory while it is collected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Company {
+    /// Nobody: nothing is begun meanwhile.
+    Nobody,
+    /// This engine, on other runs. Files that nobody names stay until they are a day old.
+    Others,
+}
 
 /// The state is looked at; nothing works on it meanwhile.
 pub struct Care(Inspection);
@@ -74,32 +90,60 @@ impl Engine {
     /// # Errors
     /// When the state is damaged.
     pub fn collection(&self) -> Result<Collection, StoreError> {
-        let (now, catalog) = (SystemClock.now(), connectors::catalog());
-        let retention = |run: &Run, _| {
-            if run.released.is_none()
-                && run.status.is_ended()
-                && let Err(error) = Definition::from_pins(run, &self.store, &catalog)
-            {
-                let close = format!("`milepost close {}` lets it go", run.id);
-                return Err(format!("how long it is kept cannot be read ({error}): {close}"));
-            }
-            let kept = Definition::from_pins(run, &self.store, &catalog)
-                .map_or(crate::core::care::RESUMABLE_FOR, |known| known.checked.workflow.resumable_for);
-            may_go(run.status, run.ended_at, run.released, kept, now)
-        };
-        self.store.collection(&retention, now)
+        let now = SystemClock.now();
+        self.store.collection(&|run: &Run, _| self.fate(run, now), now)
+    }
+
+    /// Why a run goes; `Err`: why it stays.
+    fn fate(&self, run: &Run, now: Timestamp) -> Result<String, String> {
+        if self.live.handle(run.id).is_some() {
+            Err(WORKED_ON.to_owned())
+        } else {
+            self.fate_at_rest(run, now)
+        }
+    }
+
+    fn fate_at_rest(&self, run: &Run, now: Timestamp) -> Result<String, String> {
+        let catalog = connectors::catalog();
+        if run.released.is_none()
+            && run.status.is_ended()
+            && let Err(error) = Definition::from_pins(run, &self.store, &catalog)
+        {
+            let close = format!("`milepost close {}` lets it go", run.id);
+            return Err(format!("how long it is kept cannot be read ({error}): {close}"));
+        }
+        let kept = Definition::from_pins(run, &self.store, &catalog)
+            .map_or(crate::core::care::RESUMABLE_FOR, |known| known.checked.workflow.resumable_for);
+        may_go(run.status, run.ended_at, run.released, kept, now)
     }
 
     /// Removes what [`Engine::collection`] says. When it returns, that is durable.
     ///
     /// # Errors
-    /// When a run is being worked on, or the store failed.
-    pub async fn collect(&self, collection: Collection) -> Result<Collection, StoreError> {
-        if !self.live.is_idle() {
-            return Err(StoreError("a run is being worked on".to_owned()));
+    /// When the store failed.
+    pub async fn collect(
+        &self,
+        mut collection: Collection,
+        company: Company,
+    ) -> Result<Collection, StoreError> {
+        let now = SystemClock.now();
+        let mut taken = Vec::new();
+        for fate in collection.runs.iter_mut().filter(|fate| fate.goes) {
+            let alone = self.live.take(fate.run).ok_or_else(|| WORKED_ON.to_owned());
+            // It may have gone on since it was looked at.
+            let recorded = self.store.run(fate.run)?;
+            let still = recorded.map_or(Ok(String::new()), |run| self.fate_at_rest(&run, now));
+            match alone.and_then(|alone| still.and(Ok(alone))) {
+                Ok(alone) => taken.push(alone),
+                Err(why) => (fate.goes, fate.why) = (false, why),
+            }
         }
         let letters = |run: &Run, from, limit| self.dead_letters_of(run, from, limit);
-        self.store.collect(collection, &letters, SystemClock.now()).await
+        let files_before = match company {
+            Company::Nobody => None,
+            Company::Others => SystemTime::now().checked_sub(FILES_STAY),
+        };
+        self.store.collect(collection, &letters, now, files_before).await
     }
 
     /// Writes a backup, also while runs are worked on.

@@ -74,6 +74,9 @@ pub enum ResumeError {
     /// Its status does not allow it.
     #[error("{0}")]
     Refused(String),
+    /// Somebody works on it.
+    #[error("{0} is being worked on")]
+    Busy(RunId),
     /// It is refused for a reason with a code and commands of its own.
     #[error(transparent)]
     Problem(#[from] Problem),

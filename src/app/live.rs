@@ -68,11 +68,6 @@ impl Live {
         self.lock().len()
     }
 
-    /// Whether no run is taken.
-    pub(super) fn is_idle(&self) -> bool {
-        self.lock().is_empty()
-    }
-
     fn lock(&self) -> MutexGuard<'_, BTreeMap<RunId, Handle>> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -68,7 +68,7 @@ use scribe::Scribe;
 use workshop::Workshop;
 
 pub use alerts::Alerting;
-pub use care::{Care, restore};
+pub use care::{Care, Company, restore};
 pub use clock::now;
 pub use doctor::{doctor, doctor_address};
 pub use error::{BackupError, EngineError, OpenError, ResumeError, StartError};
@@ -78,6 +78,7 @@ pub use resume::Asked;
 pub use scribe::RECORD;
 pub use served::examine;
 pub use start::Started;
+use watch::Stuck;
 pub use watch::{Begins, Declared, Desk, Finds, Hindrance, Listener, News, Pace, Watched, Watching};
 
 /// Items of a run in memory at once. The store gains little beyond some hundreds in flight, and an
@@ -97,6 +98,7 @@ pub struct Engine {
     ports: Ports,
     names: Arc<PinnedNames>,
     live: Live,
+    stuck: Stuck,
     workshop: Workshop,
     tokens: Tokens,
     sandbox: OnceCell<Sandbox>,
@@ -188,6 +190,7 @@ impl Engine {
             ports,
             names,
             live: Live::default(),
+            stuck: Stuck::default(),
             workshop: Workshop::open(threads)
                 .map_err(|error| OpenError::Broken(format!("no threads for runs: {error}")))?,
             tokens: Tokens::open(&options.state).map_err(|error| OpenError::Broken(error.to_string()))?,
@@ -270,6 +273,7 @@ impl Engine {
         (taken, control): (Taken, Control),
     ) -> Running {
         let (id, handle) = (run.id, taken.handle.clone());
+        self.stuck.forget(id);
         let window = (WINDOWS / self.live.count().max(1)).clamp(WINDOW_MIN, WINDOW);
         let limits = Limits { window, patience: PATIENCE };
         let ports = self.ports.clone();
@@ -303,10 +307,6 @@ async fn opened<T: Send + 'static>(
         Ok(Err(error)) => Err(OpenError::Broken(error.to_string())),
         Err(error) => Err(OpenError::Broken(format!("a defect of Milepost: {error}"))),
     }
-}
-
-fn busy(id: RunId) -> ResumeError {
-    ResumeError::Refused(format!("{id} is being worked on"))
 }
 
 /// A workflow file, read and checked.

@@ -16,10 +16,10 @@ use crate::view::{ITEMS_DEAD_LETTERED, ITEMS_FAILED, Problem, ProblemKind, Resum
 
 use super::error::ResumeError;
 use super::ground::{Ground, not_accepted};
-use super::{Engine, Running, busy};
+use super::{Engine, Running};
 
 /// Longest time between the record of an end and the end of its driver, that is waited for.
-const LETTING_GO: Duration = Duration::from_secs(1);
+pub(super) const LETTING_GO: Duration = Duration::from_secs(1);
 
 /// How a resume is asked for, beside its terms. By default nobody asks: an engine goes on with what
 /// was interrupted.
@@ -61,15 +61,17 @@ impl Engine {
 
     /// Goes on with a run, exactly as [`Engine::plan`] says for these terms, and as is asked for.
     ///
+    /// When it returns, its driver has begun to work; what it begins with is durable soon.
+    ///
     /// # Errors
-    /// [`ResumeError`]; nothing was changed then.
+    /// [`ResumeError`]; nothing was changed then, unless the store failed.
     pub async fn resume(
         &self,
         run: RunId,
         terms: &ResumeTerms,
         asked: Asked<'_>,
     ) -> Result<Running, ResumeError> {
-        let taken = self.live.take(run).ok_or_else(|| busy(run))?;
+        let taken = self.live.take(run).ok_or(ResumeError::Busy(run))?;
         let run = self.resumable(run, terms)?;
         let selection = self.selection(&run, terms)?;
         let Ground { run, events, definition, changes } = self.ground(run, terms)?;
@@ -123,7 +125,7 @@ impl Engine {
     /// A run that could be resumed, and that nobody works on.
     fn at_rest(&self, id: RunId, terms: &ResumeTerms) -> Result<Run, ResumeError> {
         let run = self.resumable(id, terms)?;
-        if self.live.handle(id).is_some() { Err(busy(id)) } else { Ok(run) }
+        if self.live.handle(id).is_some() { Err(ResumeError::Busy(id)) } else { Ok(run) }
     }
 
     /// Whether a run that succeeded has work again: an engine died while it began to redrive dead

@@ -47,9 +47,9 @@ pub(super) struct Cause {
 }
 
 /// What came of a start that is only recorded.
-pub(super) enum Accepted {
-    /// It is recorded, and begins when it is resumed.
-    Now(RunId),
+pub(super) enum Accepted<P> {
+    /// It is recorded, and begins when it is resumed: with the place that it was given.
+    Now(RunId, P),
     /// The key had started this run before.
     Before(RunId),
 }
@@ -81,26 +81,33 @@ impl Engine {
         self.begin(run, assembly, vec![Change::StartKey(named)]).await.map(Started::Now)
     }
 
-    /// Records a run, unless its key has started one, and leaves it to a resume to begin it. When it
-    /// returns, run and key are on disk, made in one commit.
+    /// Records a run, unless its key has started one, and leaves it to a resume to begin it. A new run is
+    /// given a place first. When it returns, run and key are on disk, made in one commit.
     ///
     /// # Errors
-    /// [`StartError`]; also when the key has started something else. Nothing was recorded then.
-    pub(super) async fn accept(&self, request: Start, cause: Cause) -> Result<Accepted, StartError> {
+    /// [`StartError`]; also when there is no place, or the key has started something else. Nothing was
+    /// recorded then.
+    pub(super) async fn accept<P>(
+        &self,
+        request: Start,
+        cause: Cause,
+        place: impl FnOnce(&Run) -> Result<P, Problem>,
+    ) -> Result<Accepted<P>, StartError> {
         let Cause { trigger, key, version } = cause;
         let (run, _) = self.pinned(request).await?;
         let run = Run { trigger, key: key.clone(), version: version.map(|version| version.0), ..run };
         let asked = fingerprint(&run);
         let _alone = self.starting.lock().await;
-        let (id, mut changes) = (run.id, vec![Change::Run(Box::new(run))]);
-        if let Some(key) = key {
-            if let Some(before) = self.started_before(&key, &asked)? {
-                return Ok(Accepted::Before(before.id));
-            }
-            changes.push(Change::StartKey(StartKey { key, run: id, asked, until: None }));
+        if let Some(key) = &key
+            && let Some(before) = self.started_before(key, &asked)?
+        {
+            return Ok(Accepted::Before(before.id));
         }
+        let (id, place) = (run.id, place(&run)?);
+        let mut changes = vec![Change::Run(Box::new(run))];
+        changes.extend(key.map(|key| Change::StartKey(StartKey { key, run: id, asked, until: None })));
         self.store.commit(changes).await.map_err(broken)?;
-        Ok(Accepted::Now(id))
+        Ok(Accepted::Now(id, place))
     }
 
     /// The run that this key has started, if the key is still remembered.

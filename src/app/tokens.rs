@@ -98,7 +98,8 @@ impl Engine {
         Measures { free_bytes, ..self.store.measures() }
     }
 
-    /// Whether what is written becomes durable.
+    /// Whether the thread that writes answers. It stops for good when a write, or a sync, fails; this
+    /// writes nothing to find out.
     ///
     /// # Errors
     /// Why not.

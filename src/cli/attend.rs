@@ -79,12 +79,13 @@ pub(super) async fn to_end(
 ) -> Result<Exit, Failure> {
     let id = running.id.to_string();
     // Whoever reads the ID may stop the run by it.
-    let signals = Signals::listen()?;
+    let mut signals = Signals::listen()?;
+    output.let_wait()?;
     // Nobody reading our data is no reason to stop a run.
     let _ = output.line(&id).and_then(|()| output.flush());
     let archive = engine.archive();
     let alerting = engine.alerting(std::future::ready(()));
-    let ended = until_rest(&mut running, signals, &archive, &id, context, output).await?;
+    let (ended, stopping) = until_rest(&mut running, &mut signals, &archive, &id, context, output).await?;
     let exit = Exit::of_run(ended.status);
     end_alerting(alerting, output).await;
     match sum_up(&archive, &id, json, context, output) {
@@ -100,6 +101,16 @@ pub(super) async fn to_end(
     if exit == Exit::Interrupted {
         let command = output.paint_talk(BOLD, &context.command(&format!("milepost resume {id}")));
         output.say(&format!("stopped; nothing is lost. Go on with: {command}"));
+    }
+    if !stopping {
+        // Whoever reads slowly gets all of it, unless somebody asks again for an end.
+        tokio::select! {
+            left = output.left() => match left {
+                Ok(()) | Err(Failure::Closed) => {}
+                Err(failure) => return Err(failure),
+            },
+            () = signals.next() => {}
+        }
     }
     Ok(exit)
 }
@@ -133,15 +144,16 @@ fn sum_up(
     page::write(&view, &causes, context, output)
 }
 
-/// Waits for the end, shows the progress, and hands on requests to stop.
+/// Waits for the end, shows the progress, and hands on requests to stop. Returns the run, and whether there
+/// was such a request.
 async fn until_rest(
     running: &mut Running,
-    mut signals: Signals,
+    signals: &mut Signals,
     archive: &Archive,
     id: &str,
     context: &Context,
     output: &mut Output,
-) -> Result<Run, Failure> {
+) -> Result<(Run, bool), Failure> {
     let mut progress = Progress::new(output);
     let mut herald = Herald::default();
     let mut ticks = tokio::time::interval(progress.period());
@@ -176,7 +188,7 @@ async fn until_rest(
     if let Ok(view) = archive.show(id) {
         herald.news(&view).iter().for_each(|line| output.show(line));
     }
-    Ok(ended?)
+    Ok((ended?, stopping))
 }
 
 /// A second request to stop: whatever the engine is waiting for, the state on disk is whole, and
@@ -186,6 +198,7 @@ fn exit_at_once(id: &str, context: &Context, output: &mut Output) -> ! {
         "ended at once. See what a resume will do: {}",
         context.command(&format!("milepost resume {id} --plan"))
     ));
+    output.close();
     std::process::exit(Exit::Killed.code().into())
 }
 

@@ -230,7 +230,7 @@ pub(super) fn resume_problem(error: &ResumeError) -> Problem {
             Problem::new(ProblemKind::NotFound, code::RUN_UNKNOWN, detail).next("milepost list")
         }
         ResumeError::Problem(problem) => problem.clone(),
-        ResumeError::Refused(_) => {
+        ResumeError::Refused(_) | ResumeError::Busy(_) => {
             Problem::new(ProblemKind::Refused, code::RESUME_REFUSED, detail).next("milepost list")
         }
         ResumeError::Over { next, .. } => {

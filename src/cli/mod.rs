@@ -37,6 +37,7 @@ mod show;
 mod signal;
 mod signals;
 mod state;
+mod stream;
 mod table;
 mod teller;
 #[cfg(test)]
@@ -166,12 +167,14 @@ pub async fn execute(cli: Cli, output: &mut Output) -> Exit {
     let json = cli.json;
     let context = Context::new(&cli.state, cli.server);
     let done = carried_out(cli.verb, &context, output).await;
-    match (done, output.flush()) {
+    let exit = match (done, output.flush()) {
         (Ok(exit), Ok(()) | Err(Failure::Closed)) => exit,
         (Err(failure), _) | (Ok(_), Err(failure)) if output.is_logged() => failure.log(&context),
         (Err(failure), _) | (Ok(_), Err(failure)) if json => failure.report_json(&context, output),
         (Err(failure), _) | (Ok(_), Err(failure)) => failure.report(&context, output),
-    }
+    };
+    output.close();
+    exit
 }
 
 /// A path as it has to be typed in a shell.

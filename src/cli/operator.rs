@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, broadcast};
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::failure::{resume_problem, start_problem};
-use super::state::backup_problem;
-use crate::app::{Asked, Desk, Engine, HookError, Hooks, Start, StartError, examine};
-use crate::core::care::Backup;
+use super::state::{backup_problem, collect_problem};
+use crate::app::{Asked, Company, Desk, Engine, HookError, Hooks, Start, StartError, examine};
+use crate::core::care::{Backup, Collection};
 use crate::core::deed::Done;
 use crate::core::id::RunId;
 use crate::core::measures::Measures;
@@ -22,9 +24,9 @@ use crate::core::token::Token;
 use crate::core::workflow::InputKind;
 use crate::server::{Anonymous, HookPlace, Operator, Service, Way, ending, no_hook, no_server};
 use crate::view::{
-    Acted, Action, Admitted, Delivered, Examination, NewToken, Order, Problem, ProblemKind, QueueView,
-    ResumeOrder, ResumeTerms, Sent, ServedView, SignalView, Signalled, StartOrder, TokenOrder, TokenView,
-    Unhold, code,
+    Acted, Action, Admitted, CollectOrder, Delivered, Examination, NewToken, Order, Problem, ProblemKind,
+    QueueView, ResumeOrder, ResumeTerms, Sent, ServedView, SignalView, Signalled, StartOrder, TokenOrder,
+    TokenView, Unhold, code,
 };
 use crate::webhook::Headers;
 
@@ -94,6 +96,36 @@ impl EngineOperator {
     }
 }
 
+/// Removes what nobody needs beside the runs that are at work.
+pub(super) async fn collected(engine: &Arc<Engine>, order: &CollectOrder) -> Result<Collection, Problem> {
+    let looks = Arc::clone(engine);
+    let looked = tokio::task::spawn_blocking(move || looks.collection()).await.map_err(|error| {
+        Problem::new(ProblemKind::Internal, code::INTERNAL, format!("a defect of Milepost: {error}"))
+    })?;
+    let collection = looked.map_err(|error| collect_problem(&error))?;
+    if order.dry_run {
+        return Ok(collection);
+    }
+    let done = engine.collect(collection, Company::Others).await.map_err(|error| collect_problem(&error))?;
+    let runs = done.runs.iter().filter(|fate| fate.goes).count();
+    tracing::info!(by = order.by, runs, rows = done.rows, files = done.files, "removed what nobody needs");
+    Ok(done)
+}
+
+/// Removes what nobody needs again and again, as long as there is the engine.
+pub(super) async fn keep_collecting(engine: Weak<Engine>, first: Duration, every: Duration) {
+    let mut times = tokio::time::interval_at(Instant::now() + first, every);
+    times.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        times.tick().await;
+        let Some(engine) = engine.upgrade() else { return };
+        let order = CollectOrder { dry_run: false, by: "the server".to_owned() };
+        if let Err(problem) = collected(&engine, &order).await {
+            tracing::error!(%problem, "what nobody needs was not removed");
+        }
+    }
+}
+
 #[async_trait]
 impl Operator for EngineOperator {
     async fn plan(&self, run: RunId, terms: ResumeTerms) -> Result<ResumePlan, Problem> {
@@ -160,6 +192,10 @@ impl Operator for EngineOperator {
         let engine = self.engine()?;
         engine.did(by, Done::BackedUp { file: file.display().to_string() }).await?;
         engine.backup(file).await.map_err(|error| backup_problem(&error))
+    }
+
+    async fn collect(&self, order: CollectOrder) -> Result<Collection, Problem> {
+        collected(&self.engine()?, &order).await
     }
 
     async fn start(&self, order: StartOrder, key: Option<String>, way: Way) -> Result<Admitted, Problem> {

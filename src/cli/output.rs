@@ -1,11 +1,13 @@
 //! stdout is data, stderr is talk. The only place that writes to either.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 use super::failure::Failure;
+use super::stream::{Pipe, Stream};
 
 /// Bold text.
 pub(super) const BOLD: Style = Style::new().bold();
@@ -27,6 +29,22 @@ enum Talk {
     /// Into the log, which has what happens to runs from their records.
     Log,
 }
+/// How long nobody may read before what is left at the end is given up.
+const LAST: Duration = Duration::from_secs(1);
+
+/// What is said of data that was left out, where talk is in the log.
+struct Logged;
+
+impl Write for Logged {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        tracing::warn!("{}", String::from_utf8_lossy(text).trim());
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// Where a command writes to.
 pub struct Output {
@@ -34,7 +52,19 @@ pub struct Output {
     talk: Talk,
     out_color: bool,
     err_color: bool,
+    out_terminal: bool,
     err_terminal: bool,
+    /// What is written by a thread of its own.
+    threads: Threads,
+}
+
+/// What is written by a thread of its own.
+#[derive(Default)]
+struct Threads {
+    data: Option<Pipe>,
+    talk: Option<Pipe>,
+    /// Where it is said on a terminal that data was left out.
+    notices: Option<Stream>,
 }
 
 impl Output {
@@ -45,9 +75,11 @@ impl Output {
         Self {
             out_color: wanted && io::stdout().is_terminal(),
             err_color: wanted && io::stderr().is_terminal(),
+            out_terminal: io::stdout().is_terminal(),
             err_terminal: io::stderr().is_terminal(),
             out: Box::new(BufWriter::new(io::stdout())),
             talk: Talk::People(Box::new(io::stderr())),
+            threads: Threads::default(),
         }
     }
 
@@ -63,7 +95,65 @@ impl Output {
             talk: Talk::People(Box::new(err)),
             out_color: false,
             err_color: false,
+            out_terminal: false,
             err_terminal: false,
+            threads: Threads::default(),
+        }
+    }
+
+    /// From now on nobody who does not read holds us up: what is written waits elsewhere, and if that is
+    /// too much some of it is left out. A terminal is written to as before: somebody sits there, and the
+    /// display must not be mixed up.
+    ///
+    /// # Errors
+    /// The system gives us no threads.
+    pub(super) fn let_wait(&mut self) -> Result<(), Failure> {
+        if self.threads.talk.is_some() {
+            return Ok(());
+        }
+        let stream = |inner, name, talk: Option<&Pipe>| {
+            Stream::of(inner, name, talk).map_err(|error| Failure::of_stdout(&error))
+        };
+        let taken: Box<dyn Write + Send> = match &mut self.talk {
+            Talk::People(_) if self.err_terminal => Box::new(io::stderr()),
+            Talk::People(err) => std::mem::replace(err, Box::new(io::sink())),
+            Talk::Log => Box::new(Logged),
+        };
+        let talk = stream(taken, "talk", None)?;
+        let pipe = talk.pipe();
+        match &mut self.talk {
+            Talk::People(err) if !self.err_terminal => *err = Box::new(talk),
+            Talk::People(_) | Talk::Log => self.threads.notices = Some(talk),
+        }
+        if !self.out_terminal {
+            let taken = std::mem::replace(&mut self.out, Box::new(io::sink()));
+            let data = stream(taken, "data", Some(&pipe))?;
+            self.threads.data = Some(data.pipe());
+            self.out = Box::new(data);
+        }
+        self.threads.talk = Some(pipe);
+        Ok(())
+    }
+
+    /// Returns when all data has been taken by whoever reads.
+    ///
+    /// # Errors
+    /// As for [`Output::line`].
+    pub(super) async fn left(&mut self) -> Result<(), Failure> {
+        self.flush()?;
+        match &self.threads.data {
+            Some(data) => data.left().await.map_err(|error| Failure::of_stdout(&error)),
+            None => Ok(()),
+        }
+    }
+
+    /// The last of it. Whoever reads it has some time; nobody else holds up the end.
+    pub(super) fn close(&mut self) {
+        // Whoever does not read does not want it.
+        let _ = self.out.flush();
+        drop(self.threads.notices.take());
+        for pipe in self.threads.data.iter().chain(&self.threads.talk) {
+            pipe.left_soon(LAST);
         }
     }
 

@@ -19,7 +19,7 @@ use crate::app::Engine;
 use crate::client::{self, Client};
 use crate::core::run::Status;
 use crate::core::workflow::InputKind;
-use crate::view::{ResumeOrder, ResumeTerms, RunView, StartOrder};
+use crate::view::{ResumeOrder, ResumeTerms, StartOrder};
 
 /// The server that carries runs out: the one that was named, else the one that serves the state
 /// directory. An engine that works on one run is none.
@@ -85,7 +85,7 @@ pub(super) async fn start(
     if !admitted.started {
         output.say("this key started it before; nothing was started now");
     }
-    follow(client, &id, None, json, context, output).await
+    follow(client, &id, json, context, output).await
 }
 
 /// Goes on with a run and stays with it.
@@ -98,25 +98,23 @@ pub(super) async fn resume(
     context: &Context,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let before = client.show(run).await?;
-    let id = before.run.to_string();
     let order = ResumeOrder { terms, expect, by: somebody() };
-    client.resume(&id, &order).await?;
+    let id = client.resume(run, &order).await?.run.to_string();
     output.line(&id)?;
     output.flush()?;
-    follow(client, &id, Some(&before), json, context, output).await
+    follow(client, &id, json, context, output).await
 }
 
 /// Shows a run until it is at rest. Ctrl-C stops looking; the run goes on.
 async fn follow(
     client: &Client,
     id: &str,
-    before: Option<&RunView>,
     json: bool,
     context: &Context,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let mut signals = Signals::listen()?;
+    output.let_wait()?;
     let mut progress = Progress::new(output);
     let mut herald = Herald::default();
     let mut ticks = tokio::time::interval(progress.period());
@@ -136,9 +134,7 @@ async fn follow(
             progress.say(&line, output);
         }
         progress.update(&view, output);
-        // A resume that has not begun yet still shows how the run ended before.
-        let is_new = before.is_none_or(|before| !before.status.is_ended() || view.resumes > before.resumes);
-        if is_new && (view.status.is_ended() || view.status == Status::Interrupted) {
+        if view.status.is_ended() || view.status == Status::Interrupted {
             break view;
         }
     };
@@ -150,6 +146,9 @@ async fn follow(
         output.say("");
         page::write(&view, &causes, context, output)?;
     }
-    output.flush()?;
+    tokio::select! {
+        left = output.left() => left?,
+        () = signals.next() => {}
+    }
     Ok(Exit::of_run(view.status))
 }

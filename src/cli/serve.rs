@@ -16,9 +16,9 @@ use super::signals::Signals;
 use super::teller::{self, Teller};
 use super::{Context, attend};
 use crate::app::{Begins, Desk, Engine, Finds, Pace, Watched, Watching};
-use crate::server::{self, Anonymous, Network, Service, Serving};
+use crate::server::{self, Anonymous, Bound, Reserved};
 use crate::spec;
-use crate::view::{Problem, ProblemKind, code};
+use crate::view::{Problem, ProblemKind, argument, code};
 
 /// How often it is looked whether the files that are served were changed.
 const LOOKING: Duration = Duration::from_secs(10);
@@ -59,12 +59,15 @@ pub(super) struct Args {
     /// How many runs of one workflow may be at work at once
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: u16,
-    /// How many runs may wait; more starts are refused
+    /// How many runs of one workflow may wait; more starts are refused
     #[arg(long, value_name = "N", default_value = "1000", value_parser = clap::value_parser!(u32).range(1..))]
     queue: u32,
     /// How long calls that are out may take to end when it is stopped
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = spec::duration)]
     grace: Duration,
+    /// Whether what nobody needs any more is removed by itself, as by milepost state gc
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Gc::Daily)]
+    gc: Gc,
     /// Let anybody on this machine look without a token; only on a loopback address
     #[arg(long)]
     anonymous_reads: bool,
@@ -72,6 +75,20 @@ pub(super) struct Args {
     #[arg(long)]
     json: bool,
 }
+
+/// When what nobody needs any more is removed by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Gc {
+    /// Some minutes after the start, and then once a day.
+    Daily,
+    /// Only when somebody says so.
+    Never,
+}
+
+/// How long after the start it is first removed…
+const GC_FIRST: Duration = Duration::from_mins(10);
+/// …and then how often.
+const GC_EVERY: Duration = Duration::from_hours(24);
 
 impl Args {
     fn pace(&self) -> Pace {
@@ -105,13 +122,15 @@ impl Args {
 pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) -> Result<Exit, Failure> {
     let anonymous = args.anonymous()?;
     let mistakes = |report| Failure::Mistakes(Box::new(report));
-    for file in &args.files {
-        Watched::foreseen(file, args.profile.as_deref()).map_err(mistakes)?;
-    }
+    let foreseen = |file: &PathBuf| Watched::foreseen(file, args.profile.as_deref()).map_err(mistakes);
+    let foreseen = args.files.iter().map(foreseen).collect::<Result<Vec<_>, _>>()?;
+    each_once(&foreseen)?;
     let mut signals = Signals::listen()?;
     let engine = Arc::new(open_to_work(context).await?);
     let read = |file: &PathBuf| Watched::read(&engine, file, args.profile.as_deref()).map_err(mistakes);
     let watched = args.files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    // Nothing begins before it is sure that it can be asked about.
+    let (socket, network) = listen(&args, context).await?;
     for file in &watched {
         teller::say_what_is_watched(file, output);
     }
@@ -122,14 +141,7 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
     let alerting = engine.alerting(desk.released());
     let _looking = looks_at_files(desk.clone());
     let service = operator::service(&engine, Some(Server { desk, hooks: Arc::clone(&hooks) }), anonymous);
-    let (_serving, network) = match listen(&args, context, service).await {
-        Ok(listening) => listening,
-        Err(failure) => {
-            watching.stop();
-            watching.ended().await?;
-            return Err(failure);
-        }
-    };
+    let (_serving, network) = (socket.serve(service.clone()), network.serve(service));
     let address = output.paint_talk(BOLD, &format!("http://{}", network.address()));
     output.say(&format!("serving on {address} and {}", context.options.socket().display()));
     engine.stand_in_tells(&hooks, &here(network.address()));
@@ -141,6 +153,9 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
     if args.paused {
         let command = output.paint_talk(BOLD, &context.command("milepost unpause --all"));
         output.say(&format!("nothing begins before it is unpaused: {command}"));
+    }
+    if args.gc == Gc::Daily {
+        tokio::spawn(operator::keep_collecting(Arc::downgrade(&engine), GC_FIRST, GC_EVERY));
     }
     let mut teller = Teller::new(engine.archive(), args.json);
     teller::until_stopped(&mut watching, &mut teller, &mut signals, Some(args.grace), context, output)
@@ -179,12 +194,26 @@ fn say_how_to_get_in(engine: &Engine, args: &Args, context: &Context, output: &m
     output.say(&format!("nobody has a token to log in with: {command}"));
 }
 
-/// Listens on the socket, and on the address.
-async fn listen(args: &Args, context: &Context, service: Service) -> Result<(Serving, Network), Failure> {
-    let serving = server::listen(&context.options, service.clone());
-    let serving = serving.map_err(|error| unreachable(error.to_string()))?;
-    match server::listen_on(args.listen, service).await {
-        Ok(network) => Ok((serving, network)),
+/// Runs, their triggers and the keys of their starts are known by the name of the workflow.
+fn each_once(watched: &[Watched]) -> Result<(), Problem> {
+    for (at, second) in watched.iter().enumerate() {
+        let Some(first) = watched[..at].iter().find(|first| first.workflow == second.workflow) else {
+            continue;
+        };
+        let [one, other] = [first, second].map(|watched| watched.file.display().to_string());
+        let detail = format!("{one} and {other} are both called '{}'", second.workflow);
+        let hint = "give one of them another name in its line `workflow:`, or leave it out".to_owned();
+        let problem = Problem::new(ProblemKind::Invalid, code::MISTAKES, detail).candidates([hint]);
+        return Err(problem.next(format!("milepost check {}", argument(&other))));
+    }
+    Ok(())
+}
+
+/// Takes the socket, and the address.
+async fn listen(args: &Args, context: &Context) -> Result<(Bound, Reserved), Failure> {
+    let socket = server::bind(&context.options).map_err(|error| unreachable(error.to_string()))?;
+    match server::reserve(args.listen).await {
+        Ok(network) => Ok((socket, network)),
         Err(error) => Err(unreachable(format!("failed to listen on {}: {error}", args.listen))),
     }
 }

@@ -30,6 +30,7 @@ pub(super) async fn until_stopped(
     context: &Context,
     output: &mut Output,
 ) -> Result<(), Failure> {
+    output.let_wait()?;
     let mut until = None;
     let mut stopping = false;
     let mut ticks = tokio::time::interval(LOOKED_EVERY);
@@ -37,10 +38,11 @@ pub(super) async fn until_stopped(
     loop {
         tokio::select! {
             news = watching.news.recv() => match news {
-                // Nobody reading our data is no reason to stop.
                 Some(news) => match teller.tell(&news, context, output).and_then(|()| output.flush()) {
+                    // Nobody reading our data is no reason to stop, nor is a full disk where it goes; both
+                    // were said, if anybody listens.
                     Ok(()) | Err(Failure::Closed) => {}
-                    Err(failure) => return Err(failure),
+                    Err(failure) => tracing::warn!(?failure, "something could not be told"),
                 },
                 None => return Ok(()),
             },
@@ -68,6 +70,7 @@ pub(super) async fn until_stopped(
 
 fn end_at_once(why: &str, output: &mut Output) -> ! {
     output.say(&format!("{why}; the next start goes on with what was at work"));
+    output.close();
     std::process::exit(Exit::Killed.code().into())
 }
 
@@ -126,7 +129,10 @@ impl Teller {
                 self.at_work.insert(*run, Herald::default());
                 self.data(*run, "goes on", json!({ "event": "resumed" }), output)
             }
-            News::Ended { run } => self.tell_end(run.id, context, output),
+            News::Ended { run } => {
+                self.interrupted |= run.status == Status::Interrupted;
+                self.tell_end(run.id, context, output)
+            }
             News::Stuck { run, error } => {
                 let problem = resume_problem(error);
                 output.warn(&format!("{run} does not go on: {}", problem.detail));
@@ -174,8 +180,13 @@ impl Teller {
 
     fn tell_end(&mut self, run: RunId, context: &Context, output: &mut Output) -> Result<(), Failure> {
         self.at_work.remove(&run);
-        let view = self.archive.show(&run.to_string())?;
-        self.interrupted |= view.status == Status::Interrupted;
+        let view = match self.archive.show(&run.to_string()) {
+            Ok(view) => view,
+            Err(problem) => {
+                output.say(&format!("{run} ended, and cannot be shown: {problem}"));
+                return Ok(());
+            }
+        };
         let more = json!({
             "event": "ended", "status": view.status, "items": view.items, "duration_ms": view.duration_ms,
             "error": view.error,

@@ -154,7 +154,7 @@ pub struct Size {
 }
 
 /// What becomes of one run when the state is collected.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RunFate {
     /// The run.
     pub run: RunId,
@@ -171,7 +171,7 @@ pub struct RunFate {
 }
 
 /// What a collection removes, or would.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Collection {
     /// Whether it was carried out.
     pub done: bool,

@@ -1,6 +1,6 @@
 //! What the driver of a run is asked for while it works.
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// What a driver can be asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,19 +49,27 @@ pub(super) type Answer = oneshot::Sender<Result<(), Declined>>;
 #[derive(Debug)]
 pub struct Control {
     asked: mpsc::UnboundedReceiver<Asked>,
+    has_begun: watch::Sender<bool>,
 }
 
 /// The other end. Dropping it changes nothing for the run.
 #[derive(Clone, Debug)]
 pub struct Handle {
     asked: mpsc::UnboundedSender<Asked>,
+    has_begun: watch::Receiver<bool>,
 }
 
 impl Control {
     /// A control and its other end.
     pub fn new() -> (Handle, Self) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        (Handle { asked: sender }, Self { asked: receiver })
+        let (begins, has_begun) = watch::channel(false);
+        (Handle { asked: sender, has_begun }, Self { asked: receiver, has_begun: begins })
+    }
+
+    /// Tells whoever waits for it that what the run begins with is durable.
+    pub(super) fn has_begun(&self) {
+        self.has_begun.send_if_modified(|has_begun| !std::mem::replace(has_begun, true));
     }
 
     /// Returns with the next request; never, if there is none.
@@ -78,6 +86,15 @@ impl Handle {
     pub fn stop(&self) {
         // A driver that is gone has stopped.
         drop(self.send(Request::Stop));
+    }
+
+    /// Returns once it is durable that the run was started, or resumed, with what that changed.
+    ///
+    /// # Errors
+    /// The driver ended before: none of it was recorded.
+    pub async fn begun(&self) -> Result<(), Declined> {
+        let mut has_begun = self.has_begun.clone();
+        has_begun.wait_for(|has_begun| *has_begun).await.map(drop).map_err(|_| Declined::Gone)
     }
 
     /// Asks the driver. When it returns `Ok`, what was asked for is durable.

@@ -81,7 +81,7 @@ pub(super) struct Drive {
     pub(super) keyring: Keyring,
     pub(super) sender: mpsc::UnboundedSender<Note>,
     pub(super) inbox: mpsc::UnboundedReceiver<Note>,
-    control: Control,
+    pub(super) control: Control,
     pub(super) steering: Steering,
     chance: StdRng,
     /// Recorded about the run as a whole, not yet committed.

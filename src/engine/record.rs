@@ -71,6 +71,8 @@ impl Drive {
         if !changes.is_empty() {
             self.ports.journal.commit(changes).await?;
         }
+        // The first commit has the event with which the run begins.
+        self.control.has_begun();
         for answer in self.steering.answers.drain(..) {
             // Whoever asked may have gone.
             let _ = answer.send(Ok(()));

@@ -9,9 +9,10 @@ use axum::{Extension, Json};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::acts::{answer, read};
 use super::gate::Caller;
-use super::{Service, acts, problem};
-use crate::view::{Problem, ProblemKind, code};
+use super::{Service, problem};
+use crate::view::{CollectOrder, Problem, ProblemKind, code};
 
 /// Where a backup goes.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -24,13 +25,28 @@ pub struct BackupRequest {
     pub by: String,
 }
 
+/// Removes what nobody needs, in the name of whoever asks.
+pub(super) async fn collect(
+    State(service): State<Service>,
+    Extension(caller): Extension<Caller>,
+    order: Result<Json<CollectOrder>, JsonRejection>,
+) -> Response {
+    answer(match read(order) {
+        Ok(order) => {
+            let order = CollectOrder { by: caller.named(order.by), ..order };
+            service.operator.collect(order).await
+        }
+        Err(problem) => Err(problem),
+    })
+}
+
 pub(super) async fn backup(
     State(service): State<Service>,
     Extension(caller): Extension<Caller>,
     request: Result<Json<BackupRequest>, JsonRejection>,
 ) -> Response {
     let invalid = |detail: String| Problem::new(ProblemKind::Invalid, code::API_QUERY, detail);
-    let request = match acts::read(request) {
+    let request = match read(request) {
         Ok(request) => request,
         Err(problem) => return problem::response(&problem),
     };

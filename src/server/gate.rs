@@ -113,15 +113,27 @@ pub(super) async fn pass(State(gate): State<Gate>, request: Request, next: Next)
         return (gate.manner.refuse)(&parts, &Refusal::NotEnough(problem));
     }
     if gate.access == Access::Proof {
-        return next.run(Request::from_parts(parts, body)).await;
+        return answered(Request::from_parts(parts, body), next).await;
     }
     match gate.admit(&parts, body).await {
         Ok((caller, body)) => {
             parts.extensions.insert(caller);
-            next.run(Request::from_parts(parts, body)).await
+            answered(Request::from_parts(parts, body), next).await
         }
         Err(refusal) => (gate.manner.refuse)(&parts, &refusal),
     }
+}
+
+/// What changes something is carried through, also when whoever asked for it hangs up meanwhile: between
+/// what is made durable and what follows from it there is no place to stop.
+async fn answered(request: Request, next: Next) -> Response {
+    if !changes(request.method()) {
+        return next.run(request).await;
+    }
+    tokio::spawn(next.run(request)).await.unwrap_or_else(|error| {
+        let detail = format!("a defect of Milepost: {error}");
+        problem::response(&Problem::new(ProblemKind::Internal, code::INTERNAL, detail))
+    })
 }
 
 impl Gate {

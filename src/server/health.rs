@@ -99,8 +99,13 @@ fn exposition(archive: &Archive, measures: &Measures, queue: Option<&QueueView>)
         for lane in &queue.workflows {
             family.sample(&[("workflow", &lane.workflow)], lane.waiting.len());
         }
-        Family::begin(&mut text, "milepost_queue_waiting_runs_max", "gauge", "Most runs that may wait.")
-            .sample(&[], queue.waiting_max);
+        Family::begin(
+            &mut text,
+            "milepost_queue_waiting_runs_max",
+            "gauge",
+            "Most runs of one workflow that may wait.",
+        )
+        .sample(&[], queue.waiting_max);
         let mut family =
             Family::begin(&mut text, "milepost_runs_at_work", "gauge", "Runs at work now, by workflow.");
         for lane in &queue.workflows {

@@ -37,9 +37,9 @@ use crate::view::{Archive, Problem, ProblemKind, code};
 pub use care::BackupRequest;
 pub use gate::{Access, Anonymous, Way};
 pub use hooks::HookPlace;
-pub use network::{Network, listen_on};
+pub use network::{Network, Reserved, reserve};
 pub use operator::{Operator, no_hook, no_server};
-pub use socket::{Error, Serving, listen};
+pub use socket::{Bound, Error, Serving, bind, listen};
 
 /// What the API answers from.
 #[derive(Clone)]

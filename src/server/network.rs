@@ -61,24 +61,33 @@ impl Drop for Network {
     }
 }
 
-/// Serves the API over TCP.
-///
-/// # Errors
-/// The address is taken, or is not of this machine.
-pub async fn listen_on(address: SocketAddr, service: Service) -> io::Result<Network> {
-    listen_within(LIMITS, address, service).await
+/// An address that is not served yet: whoever asks waits.
+#[derive(Debug)]
+pub struct Reserved {
+    address: SocketAddr,
+    listener: TcpListener,
 }
 
-/// The same within other limits.
-pub(super) async fn listen_within(
-    limits: Limits,
-    address: SocketAddr,
-    service: Service,
-) -> io::Result<Network> {
+impl Reserved {
+    /// Serves the API there.
+    pub fn serve(self, service: Service) -> Network {
+        self.serve_within(LIMITS, service)
+    }
+
+    /// The same within other limits.
+    pub(super) fn serve_within(self, limits: Limits, service: Service) -> Network {
+        let task = tokio::spawn(serve(self.listener, service, Way::Network, limits));
+        Network { address: self.address, task }
+    }
+}
+
+/// Takes an address to serve the API over TCP.
+///
+/// # Errors
+/// It is taken, or is not of this machine.
+pub async fn reserve(address: SocketAddr) -> io::Result<Reserved> {
     let listener = TcpListener::bind(address).await?;
-    let address = listener.local_addr()?;
-    let task = tokio::spawn(serve(listener, service, Way::Network, limits));
-    Ok(Network { address, task })
+    Ok(Reserved { address: listener.local_addr()?, listener })
 }
 
 /// Serves the API on a socket, until the task is aborted.

@@ -8,14 +8,15 @@ use tokio::sync::broadcast;
 
 use super::gate::Way;
 use super::hooks::HookPlace;
-use crate::core::care::Backup;
+use crate::core::care::{Backup, Collection};
 use crate::core::id::RunId;
 use crate::core::measures::Measures;
 use crate::core::resume::ResumePlan;
 use crate::core::token::Token;
 use crate::view::{
-    Acted, Admitted, Delivered, Examination, NewToken, Order, Problem, ProblemKind, QueueView, ResumeOrder,
-    ResumeTerms, Sent, ServedView, SignalView, Signalled, StartOrder, TokenOrder, TokenView, Unhold, code,
+    Acted, Admitted, CollectOrder, Delivered, Examination, NewToken, Order, Problem, ProblemKind, QueueView,
+    ResumeOrder, ResumeTerms, Sent, ServedView, SignalView, Signalled, StartOrder, TokenOrder, TokenView,
+    Unhold, code,
 };
 use crate::webhook::Headers;
 
@@ -46,6 +47,11 @@ pub trait Operator: Send + Sync {
 
     /// Takes a backup to a file of this machine.
     async fn backup(&self, file: PathBuf, by: String) -> Result<Backup, Problem>;
+
+    /// Removes what nobody needs, or says what would go. When it returns, that is durable.
+    async fn collect(&self, _order: CollectOrder) -> Result<Collection, Problem> {
+        Err(no_server())
+    }
 
     /// Records a run, under a key once. When it returns, that is durable.
     async fn start(&self, _order: StartOrder, _key: Option<String>, _way: Way) -> Result<Admitted, Problem> {
@@ -82,7 +88,8 @@ pub trait Operator: Send + Sync {
         false
     }
 
-    /// Whether writes become durable, and what was unfinished before goes on.
+    /// Whether the thread that writes works, which it stops for good when a write or a sync fails, and what
+    /// was unfinished before goes on.
     async fn ready(&self) -> Result<(), Problem> {
         Ok(())
     }

@@ -7,12 +7,13 @@ use serde_json::Value;
 use super::gate::Access;
 use super::openapi::{Form, of, query_of};
 use super::{Service, acts, care, health, hooks, live, openapi, reads, session, signals};
-use crate::core::care::Backup;
+use crate::core::care::{Backup, Collection};
 use crate::view::{
-    Acted, Admitted, Causes, DeedFilter, DeedPage, DefinitionView, Delivered, EffectCounts, EffectFilter,
-    EffectPage, EventPage, Examination, HeldConnection, ItemFilter, ItemPage, ItemStory, LetterPage,
-    LetterQuery, LetterStory, NewToken, Order, PlanView, QueueView, ResumeOrder, RunFilter, RunList, RunView,
-    Sent, ServedView, SignalView, Signalled, StartOrder, TimelineView, TokenOrder, TokenView, UnholdOrder,
+    Acted, Admitted, Causes, CollectOrder, DeedFilter, DeedPage, DefinitionView, Delivered, EffectCounts,
+    EffectFilter, EffectPage, EventPage, Examination, HeldConnection, ItemFilter, ItemPage, ItemStory,
+    LetterPage, LetterQuery, LetterStory, NewToken, Order, PlanView, QueueView, ResumeOrder, RunFilter,
+    RunList, RunView, Sent, ServedView, SignalView, Signalled, StartOrder, TimelineView, TokenOrder,
+    TokenView, UnholdOrder,
 };
 
 /// One path with one method.
@@ -264,6 +265,15 @@ pub(super) const ROUTES: &[Route] = &[
         })
     },
     Route {
+        body: Some(of::<CollectOrder>),
+        ..write(
+            "/v1/state/gc",
+            Answer::Json(of::<Collection>),
+            "Removes what nobody needs, or says what would go",
+            || post(care::collect),
+        )
+    },
+    Route {
         access: Access::Local,
         body: Some(of::<care::BackupRequest>),
         ..write(
@@ -313,7 +323,7 @@ pub(super) const ROUTES: &[Route] = &[
         ..read(
             "/readyz",
             Answer::Json(of::<health::Standing>),
-            "Writes become durable, and recovery is done",
+            "The thread that writes works, and recovery is done",
             || get(health::ready),
         )
     },

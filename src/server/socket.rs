@@ -48,21 +48,46 @@ pub enum Error {
 /// A socket that is being served. Dropping it ends that and removes the socket.
 #[derive(Debug)]
 pub struct Serving {
-    path: PathBuf,
-    note: Option<PathBuf>,
+    place: Place,
     task: JoinHandle<()>,
 }
 
 impl Serving {
     /// The socket.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.place.path
     }
 }
 
 impl Drop for Serving {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+/// A socket that is not served yet: whoever asks waits. Dropping it removes the socket.
+#[derive(Debug)]
+pub struct Bound {
+    place: Place,
+    listener: UnixListener,
+}
+
+impl Bound {
+    /// Serves the API there.
+    pub fn serve(self, service: Service) -> Serving {
+        Serving { place: self.place, task: serve_socket(self.listener, service) }
+    }
+}
+
+/// Where a socket is, and the file that says so when that is not the usual place.
+#[derive(Debug)]
+struct Place {
+    path: PathBuf,
+    note: Option<PathBuf>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
         // Whatever cannot be removed is stale, and the next engine replaces it.
         let _ = fs::remove_file(&self.path);
         if let Some(note) = &self.note {
@@ -72,18 +97,31 @@ impl Drop for Serving {
     }
 }
 
-/// Serves the API on the socket of this state directory. To be called by the engine that owns the
-/// directory and by no other: a socket that is there already is taken for stale and replaced.
+/// Serves the API on the socket of this state directory, as [`bind`] says.
+///
+/// # Errors
+/// [`Error`].
 pub fn listen(options: &Options, service: Service) -> Result<Serving, Error> {
+    Ok(bind(options)?.serve(service))
+}
+
+/// Makes the socket of this state directory. To be called by the engine that owns the directory and by no
+/// other: a socket that is there already is taken for stale and replaced.
+///
+/// # Errors
+/// [`Error`].
+pub fn bind(options: &Options) -> Result<Bound, Error> {
     let (path, note) = place(options)?;
-    let listener = bind(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
-    match &note {
-        Some(note) => fs::write(note, path.as_os_str().as_bytes())
-            .map_err(|source| Error::Io { path: note.clone(), source })?,
+    let place = Place { path, note };
+    let io = |path: &PathBuf, source| Error::Io { path: path.clone(), source };
+    let listener = bind_to(&place.path).map_err(|source| io(&place.path, source))?;
+    match &place.note {
+        Some(note) => {
+            fs::write(note, place.path.as_os_str().as_bytes()).map_err(|source| io(note, source))?;
+        }
         None => drop(fs::remove_file(options.socket_note())),
     }
-    let task = serve_socket(listener, service);
-    Ok(Serving { path, note, task })
+    Ok(Bound { place, listener })
 }
 
 /// Where the socket goes, and the file that says so when that is not the usual place.
@@ -109,7 +147,7 @@ fn fits(path: &Path) -> bool {
     path.as_os_str().len() + DRAFT_SUFFIX.len() <= PATH_BYTES_MAX
 }
 
-fn bind(path: &Path) -> io::Result<UnixListener> {
+fn bind_to(path: &Path) -> io::Result<UnixListener> {
     let mut draft = path.as_os_str().to_owned();
     draft.push(DRAFT_SUFFIX);
     match fs::remove_file(&draft) {

@@ -1,5 +1,6 @@
 //! The API over a real socket, read with the real client.
 
+mod act_stories;
 mod forged_stories;
 mod hook_stories;
 mod limit_stories;

@@ -8,6 +8,7 @@ use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
@@ -123,14 +124,26 @@ impl Files {
         Ok(listing)
     }
 
-    /// Removes the content at an address. One that is gone already is no error.
-    pub(super) fn remove(&self, address: &str) -> Result<(), Error> {
+    /// Removes the content at an address, if it was written last before that. `false`: it stays, or was
+    /// gone already.
+    pub(super) fn remove(&self, address: &str, before: Option<SystemTime>) -> Result<bool, Error> {
         let path = path_of(&self.dir, address).ok_or_else(|| Error::NotKept(address.to_owned()))?;
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(Error::io(format!("remove {}", path.display()))(error))
+        let failed = |what: &str| Error::io(format!("{what} {}", path.display()));
+        // What is put in its place meanwhile would go instead.
+        let _alone = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(before) = before {
+            match fs::metadata(&path).and_then(|found| found.modified()) {
+                Ok(written) if written < before => {}
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(failed("look at")(error));
+                }
+                Ok(_) | Err(_) => return Ok(false),
             }
-            _ => Ok(()),
+        }
+        match fs::remove_file(&path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(failed("remove")(error)),
         }
     }
 
@@ -183,9 +196,9 @@ impl Unfinished {
                 fs::create_dir(parent).map_err(Error::io(format!("create {}", parent.display())))?;
                 sync_dir(&self.dir)?;
             }
+            // The same bytes may lie there already; then this replaces them by the same, which are newer.
+            fs::rename(&self.path, &target).map_err(io("rename"))?;
         }
-        // The same bytes may lie there already; then this replaces them by the same.
-        fs::rename(&self.path, &target).map_err(io("rename"))?;
         sync_dir(parent)?;
         Ok(address)
     }
@@ -242,6 +255,24 @@ fn path_of(dir: &Path, address: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_put_again_is_as_new() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::open(dir.path()).unwrap();
+        let address = files.put(b"one").unwrap();
+        let old = |address: &str| {
+            let file = File::options().write(true).open(path_of(dir.path(), address).unwrap()).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        };
+        let limit = Some(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1));
+        assert!(!files.remove(&address, limit).unwrap(), "it is new");
+        old(&address);
+        assert_eq!(files.put(b"one").unwrap(), address);
+        assert!(!files.remove(&address, limit).unwrap(), "it was put again");
+        old(&address);
+        assert!(files.remove(&address, limit).unwrap() && !files.remove(&address, limit).unwrap());
+    }
 
     #[test]
     fn an_unfinished_file_leaves_nothing() {

@@ -47,6 +47,8 @@ pub(super) struct Stage {
 #[derive(Debug, Default)]
 pub(super) struct Sweep {
     pub(super) remove: Vec<Vec<u8>>,
+    /// Keys that go if their rows still are these.
+    pub(super) unchanged: Vec<(Vec<u8>, Vec<u8>)>,
     /// Keys and payloads.
     pub(super) put: Vec<(Vec<u8>, Vec<u8>)>,
     /// A run that is no more: nothing of it is remembered.
@@ -152,6 +154,12 @@ impl Stage {
             self.racks.forget(run);
         }
         self.plain.extend(sweep.remove.into_iter().map(|key| (key, None)));
+        for (key, row) in sweep.unchanged {
+            let is_touched = self.plain.contains_key(&key);
+            if !is_touched && self.rows.db.get(&key)?.is_some_and(|found| *found == *row) {
+                self.plain.insert(key, None);
+            }
+        }
         sweep.put.into_iter().try_for_each(|(key, payload)| self.put(key, &payload))
     }
 

@@ -56,7 +56,10 @@ pub use made::MadeView;
 pub use pause::{HoldView, PauseView};
 pub use plan::{PlanConnection, PlanDoubt, PlanExecute, PlanLeft, PlanReuse, PlanVerdict, PlanView};
 pub use problem::{Problem, ProblemKind, code};
-pub use queue::{Admitted, LaneView, QueueView, ResumeOrder, StartOrder, Unhold, UnholdOrder, WaitingView};
+pub use queue::{
+    Admitted, CollectOrder, LaneView, QueueView, ResumeOrder, StartOrder, StuckView, Unhold, UnholdOrder,
+    WaitingView,
+};
 pub use ruling::{Dropping, Settling};
 pub use run::{RunFilter, RunList, RunSummary, RunView, SourceView};
 pub use served::{

@@ -76,6 +76,18 @@ pub struct UnholdOrder {
     pub by: String,
 }
 
+/// That what nobody needs is to go, and who says so.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CollectOrder {
+    /// Only say what would go.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Who asks. A token says this better, and is believed.
+    #[serde(default)]
+    pub by: String,
+}
+
 /// A run that was asked for. It is durable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Admitted {
@@ -97,7 +109,7 @@ pub struct QueueView {
     pub paused: bool,
     /// How many runs wait.
     pub waiting: usize,
-    /// How many may wait; more starts are refused.
+    /// How many of one workflow may wait; more starts are refused.
     pub waiting_max: usize,
     /// By workflow.
     pub workflows: Vec<LaneView>,
@@ -118,6 +130,25 @@ pub struct LaneView {
     pub at_work: Vec<RunId>,
     /// Those that wait, the next first.
     pub waiting: Vec<WaitingView>,
+    /// Those whose turn came and that could not go on. Nobody waits for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stuck: Vec<StuckView>,
+}
+
+/// A run that could not go on when its turn came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StuckView {
+    /// The run.
+    pub run: RunId,
+    /// Since when.
+    pub since: When,
+    /// Why not.
+    pub why: String,
+    /// When it is tried again.
+    pub again: When,
+    /// What to type, or to look at, meanwhile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub next: Vec<String>,
 }
 
 /// A run that waits.

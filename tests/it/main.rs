@@ -33,6 +33,7 @@ mod signals;
 mod source;
 mod start_key;
 mod steer;
+mod unread;
 mod upsert;
 mod watch;
 mod watch_uploads;

@@ -5,25 +5,27 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
 use crate::app::error::{ResumeError, StartError};
-use crate::app::resume::{Asked, refused};
+use crate::app::resume::{Asked, LETTING_GO, refused};
 use crate::app::served;
 use crate::app::start::{Accepted, Cause};
-use crate::app::{Engine, Start};
+use crate::app::{Engine, Running, Start};
 use crate::core::deed::Done;
 use crate::core::id::RunId;
-use crate::core::run::Run;
-use crate::view::{Problem, ProblemKind, QueueView, ResumeTerms, ServedView, Unhold, code};
+use crate::core::run::{Run, Status};
+use crate::view::{LaneView, Problem, ProblemKind, QueueView, ResumeTerms, ServedView, Unhold, code};
 
 use super::declared::Declared;
+use super::defect;
+use super::hall::Hall;
 use super::news::News;
 use super::outcome::is_unfinished;
-use super::roster::Next;
+use super::roster::{Claimed, Next};
 use super::watched::Watched;
-use super::{Begun, Hall, defect};
 
 /// A workflow that a loop starts by its name.
 #[derive(Clone, Debug)]
@@ -41,7 +43,7 @@ pub struct Desk {
     engine: Weak<Engine>,
     served: Arc<Vec<Served>>,
     hall: Arc<Hall>,
-    begun: mpsc::UnboundedSender<Begun>,
+    begun: mpsc::Sender<Running>,
     stopping: watch::Receiver<bool>,
     recovered: Arc<AtomicBool>,
     outdated: Arc<Mutex<BTreeSet<String>>>,
@@ -52,7 +54,7 @@ impl Desk {
         engine: &Arc<Engine>,
         watched: Vec<Watched>,
         hall: Arc<Hall>,
-        begun: mpsc::UnboundedSender<Begun>,
+        begun: mpsc::Sender<Running>,
         stopping: watch::Receiver<bool>,
     ) -> Self {
         let served = watched.into_iter().map(|file| {
@@ -79,7 +81,10 @@ impl Desk {
 
     /// The runs that wait, and those at work.
     pub fn queue(&self) -> QueueView {
-        self.hall.roster().view()
+        let view = self.hall.roster().view();
+        let Some(engine) = self.engine.upgrade() else { return view };
+        let lane = |lane: LaneView| LaneView { stuck: engine.stuck.view(&lane.workflow), ..lane };
+        QueueView { workflows: view.workflows.into_iter().map(lane).collect(), ..view }
     }
 
     /// Returns once a person has let everything begin; at once when nothing was held.
@@ -146,40 +151,52 @@ impl Desk {
     /// [`StartError`]; also when too many runs wait. Nothing was recorded then.
     pub async fn start(&self, start: Start, key: Option<String>) -> Result<(Run, bool), StartError> {
         let engine = self.engine()?;
-        if !self.hall.roster().reserve() {
-            return Err(queue_full().into());
-        }
-        let place = Place(Arc::clone(&self.hall));
+        let hall = Arc::clone(&self.hall);
+        let place = move |run: &Run| Place::of(&hall, &run.workflow).ok_or_else(|| queue_full(&run.workflow));
         let accepting = Arc::clone(&engine);
         let cause = Cause { key, ..Cause::default() };
         // Reading the file and making its steps is work, of which others who ask are to notice nothing.
-        let accepted = engine.workshop.spawn(async move { accepting.accept(start, cause).await }).await;
-        let accepted = accepted.map_err(|error| StartError::Broken(defect(&error).to_string()))??;
-        let (id, is_new) = match accepted {
-            Accepted::Now(run) => (run, true),
-            Accepted::Before(run) => (run, false),
+        let accepted =
+            engine.workshop.spawn(async move { accepting.accept(start, cause, place).await }).await;
+        let (id, place) = match accepted.map_err(|error| StartError::Broken(defect(&error).to_string()))?? {
+            Accepted::Now(run, place) => (run, Some(place)),
+            Accepted::Before(run) => (run, None),
         };
-        let run = engine.recorded(id)?;
-        if is_new {
-            drop(place);
+        let (run, is_new) = (engine.recorded(id)?, place.is_some());
+        drop(place);
+        // Also one that was recorded before: whoever recorded it may not have come so far.
+        if run.status == Status::Queued && is_unfinished(&run) {
             self.put(&engine, &run);
         }
         Ok((run, is_new))
     }
 
-    /// Goes on with a run at once. When it returns, that is on disk.
+    /// Goes on with a run at once. When it returns, that is on disk, with who asked for it.
     ///
     /// # Errors
-    /// [`ResumeError`]; nothing was changed then.
+    /// [`ResumeError`]; nothing was changed then, unless the store failed.
     pub async fn resume(&self, run: RunId, terms: &ResumeTerms, asked: Asked<'_>) -> Result<(), ResumeError> {
         let engine = self.engine()?;
-        engine.let_go(run).await;
+        // As long as this is kept, the loop stays, and takes over what was begun.
+        let Ok(handing_over) = self.begun.reserve().await else { return Err(Gone.into()) };
         // Whoever names a run means it, whether everything else is held or not.
+        let mut claim = self.claim(&engine, run).await?;
         let running = engine.resume(run, terms, asked).await?;
-        let workflow = engine.recorded(run)?.workflow;
-        self.hall.roster().began(&workflow, run);
-        // A loop that ended meanwhile is told by the driver: its task ends with the process.
-        self.begun.send(Begun { running, workflow }).map_err(|_| ResumeError::Problem(ending()))
+        claim.is_kept();
+        let driver = running.handle.clone();
+        handing_over.send(running);
+        driver.begun().await.map_err(|_| ResumeError::Broken(format!("{run} stopped short as it began")))
+    }
+
+    /// Takes a run for whoever begins it now.
+    async fn claim(&self, engine: &Engine, run: RunId) -> Result<Claim, ResumeError> {
+        engine.let_go(run).await;
+        let recorded = engine.recorded(run).map_err(|_| ResumeError::Unknown(run))?;
+        let claim = self.hall.claim(&recorded.workflow, run);
+        // Whoever saw the end of a run may go on with it before the loop has seen it.
+        let patience = if recorded.status.is_ended() { LETTING_GO } else { Duration::ZERO };
+        let claimed = tokio::time::timeout(patience, claim).await.map_err(|_| ResumeError::Busy(run))?;
+        Ok(Claim { hall: Arc::clone(&self.hall), claimed: Some(claimed) })
     }
 
     /// Lets something begin that is held, or a run that a person paused and nobody works on. `false`: it
@@ -261,12 +278,45 @@ impl Desk {
     }
 }
 
-/// A place in the queue that is kept while a run is recorded.
-struct Place(Arc<Hall>);
+/// A place in the line of a workflow that is kept while a run is recorded.
+struct Place {
+    hall: Arc<Hall>,
+    workflow: String,
+}
+
+impl Place {
+    /// `None`: there is none.
+    fn of(hall: &Arc<Hall>, workflow: &str) -> Option<Self> {
+        let is_kept = hall.roster().reserve(workflow);
+        is_kept.then(|| Self { hall: Arc::clone(hall), workflow: workflow.to_owned() })
+    }
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.roster().unreserve();
+        self.hall.roster().unreserve(&self.workflow);
+    }
+}
+
+/// A run that is taken out of the line, and back in its place unless it begins.
+struct Claim {
+    hall: Arc<Hall>,
+    claimed: Option<Claimed>,
+}
+
+impl Claim {
+    /// It begins.
+    fn is_kept(&mut self) {
+        self.claimed = None;
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if let Some(claimed) = self.claimed.take() {
+            self.hall.roster().unclaim(claimed);
+            self.hall.stirred.notify_one();
+        }
     }
 }
 
@@ -289,8 +339,8 @@ fn ending() -> Problem {
     Problem::new(ProblemKind::Unready, code::ENGINE_GONE, "the engine is ending").next("milepost list")
 }
 
-fn queue_full() -> Problem {
-    let detail = "too many runs wait already; nothing was recorded, ask again later";
+fn queue_full(workflow: &str) -> Problem {
+    let detail = format!("too many runs of '{workflow}' wait already; nothing was recorded, ask again later");
     Problem { kind: ProblemKind::Unready, ..refused(code::QUEUE_FULL, detail) }
         .next("milepost list --status queued")
 }

@@ -9,16 +9,19 @@
 
 mod declared;
 mod desk;
+mod hall;
 mod news;
 mod outcome;
+mod pace;
 mod post;
 mod roster;
+mod stuck;
 mod succession;
 mod watched;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 use crate::connectors::listening::aside;
@@ -28,48 +31,23 @@ use crate::core::trigger::{Heard, Notice, Occasion, WhenBusy, start_key};
 use crate::ports::Journal;
 use crate::view::code;
 
-use super::error::{EngineError, StartError};
+use super::error::{EngineError, ResumeError, StartError};
 use super::start::{Accepted, Cause};
 use super::{Engine, Running, Start};
 
 pub use declared::Declared;
 pub use desk::Desk;
+use hall::Hall;
 pub use news::{Hindrance, News};
 use outcome::{Outcome, carried_out, is_unfinished, stopped, until_over};
+pub use pace::{Begins, Finds, Pace};
 use post::{Listened, Post, Turn, listened};
 use roster::{Next, Roster};
+pub(super) use stuck::Stuck;
 pub use watched::{Listener, Watched};
 
-/// How a loop works.
-#[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    /// How many runs of one workflow are at work at once.
-    pub concurrency: usize,
-    /// How many runs may wait; more starts are refused, and triggers hear of nothing more before that.
-    pub waiting_max: usize,
-    /// Which unfinished runs it goes on with.
-    pub finds: Finds,
-    /// What it begins with by itself.
-    pub begins: Begins,
-}
-
-/// Which unfinished runs a loop goes on with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finds {
-    /// Those that its own triggers started.
-    ItsOwn,
-    /// Every run of the state directory.
-    Everything,
-}
-
-/// What a loop begins with by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Begins {
-    /// All that there is to do.
-    AtOnce,
-    /// Nothing, before a person says so.
-    WhenTold,
-}
+/// Most runs that people go on with at the same moment; others wait for a moment.
+const RESUMES_MAX: usize = 16;
 
 /// A loop at work.
 pub struct Watching {
@@ -87,7 +65,7 @@ impl Watching {
     pub fn begin(engine: &Arc<Engine>, watched: Vec<Watched>, pace: Pace) -> Self {
         let (sender, news) = mpsc::unbounded_channel();
         let (stop, stopping) = watch::channel(false);
-        let (begun, handed_over) = mpsc::unbounded_channel();
+        let (begun, handed_over) = mpsc::channel(RESUMES_MAX);
         let mut roster = Roster::new(pace.concurrency, pace.waiting_max);
         for file in &watched {
             roster.serves(&file.workflow);
@@ -95,8 +73,7 @@ impl Watching {
         if pace.begins == Begins::WhenTold {
             roster.hold_everything();
         }
-        let released = watch::Sender::new(pace.begins == Begins::AtOnce);
-        let hall = Arc::new(Hall { roster: Mutex::new(roster), stirred: Notify::new(), released });
+        let hall = Arc::new(Hall::of(roster, pace.begins));
         let posts = watched.iter().flat_map(Post::all).collect();
         let desk = Desk::new(engine, watched, Arc::clone(&hall), begun, stopping.clone());
         let watch = Watch {
@@ -139,32 +116,12 @@ impl Watching {
     }
 }
 
-/// What loop and desk share.
-struct Hall {
-    roster: Mutex<Roster>,
-    /// Rings when there may be something to begin with.
-    stirred: Notify,
-    /// Whether nothing as a whole is held any more.
-    released: watch::Sender<bool>,
-}
-
-impl Hall {
-    fn roster(&self) -> MutexGuard<'_, Roster> {
-        self.roster.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A run that somebody began at the desk.
-struct Begun {
-    running: Running,
-    workflow: String,
-}
-
 struct Watch {
     engine: Arc<Engine>,
     posts: Vec<Post>,
     hall: Arc<Hall>,
-    handed_over: mpsc::UnboundedReceiver<Begun>,
+    /// Runs that somebody began at the desk.
+    handed_over: mpsc::Receiver<Running>,
     runs: JoinSet<(RunId, Outcome)>,
     listening: JoinSet<(usize, Listened)>,
     news: mpsc::UnboundedSender<News>,
@@ -174,13 +131,17 @@ struct Watch {
 impl Watch {
     async fn work(&mut self) -> Result<(), EngineError> {
         let (mut stopping, hall) = (self.stopping.clone(), Arc::clone(&self.hall));
+        let clock = Arc::clone(&self.engine.ports.clock);
         loop {
+            self.try_again();
             self.begin_waiting();
             self.listen();
+            let due_at = self.engine.stuck.due_at();
             tokio::select! {
                 () = stopped(&mut stopping) => break,
                 () = hall.stirred.notified() => {}
-                Some(begun) = self.handed_over.recv() => self.attend(begun),
+                () = clock.sleep_until(due_at.unwrap_or_default()), if due_at.is_some() => {}
+                Some(running) = self.handed_over.recv() => self.attend(running),
                 Some(ended) = self.runs.join_next() => self.ended(ended)?,
                 Some(listened) = self.listening.join_next() => self.listened(listened).await?,
             }
@@ -188,8 +149,9 @@ impl Watch {
         // What is being received meanwhile shows again.
         self.listening.abort_all();
         self.handed_over.close();
-        while let Some(begun) = self.handed_over.recv().await {
-            self.attend(begun);
+        // Whoever is about to begin a run keeps a place in there until it is handed over.
+        while let Some(running) = self.handed_over.recv().await {
+            self.attend(running);
         }
         while let Some(ended) = self.runs.join_next().await {
             self.ended(ended)?;
@@ -248,9 +210,8 @@ impl Watch {
     }
 
     /// Stays with a run that was begun at the desk.
-    fn attend(&mut self, Begun { running, workflow }: Begun) {
+    fn attend(&mut self, running: Running) {
         let run = running.id;
-        self.hall.roster().began(&workflow, run);
         self.tell(News::GoesOn { run });
         let stopping = self.stopping.clone();
         self.runs.spawn(async move { (run, Outcome::Over(until_over(running, stopping).await)) });
@@ -258,14 +219,38 @@ impl Watch {
 
     fn ended(&mut self, ended: Result<(RunId, Outcome), JoinError>) -> Result<(), EngineError> {
         let (id, outcome) = ended.map_err(|error| defect(&error))?;
-        self.hall.roster().ended(id);
+        self.hall.ended(id);
         self.tell(match outcome {
-            Outcome::Stuck(error) => News::Stuck { run: id, error },
+            Outcome::Elsewhere => return Ok(()),
+            Outcome::Stuck(next, error) => return self.stuck(next, error),
             Outcome::Over(Ok(run)) => News::Ended { run },
             Outcome::Over(Err(error @ EngineError::Run(_))) => News::Broken { run: id, error },
             Outcome::Over(Err(error)) => return Err(error),
         });
         Ok(())
+    }
+
+    /// A run could not go on: unless it is wanted no more, it is tried again later.
+    fn stuck(&self, next: Next, error: ResumeError) -> Result<(), EngineError> {
+        let run = next.run;
+        let recorded = self.engine.store.run(run).map_err(|error| EngineError::Broken(error.to_string()))?;
+        let is_news = match recorded.filter(is_unfinished) {
+            Some(known) => {
+                self.engine.stuck.note(&known.workflow, next, &error, self.engine.ports.clock.now())
+            }
+            None => !self.engine.stuck.forget(run),
+        };
+        if is_news {
+            self.tell(News::Stuck { run, error });
+        }
+        Ok(())
+    }
+
+    /// Puts those in line again that could not go on, and whose time has come.
+    fn try_again(&self) {
+        for (workflow, next) in self.engine.stuck.due(self.engine.ports.clock.now()) {
+            self.hall.roster().push(&workflow, next);
+        }
     }
 
     /// Listens wherever nobody does, as long as there is room for what may be heard.
@@ -331,11 +316,12 @@ impl Watch {
                 continue;
             }
             // Whoever else heard or asked meanwhile may have taken the last place.
-            if !self.hall.roster().reserve() {
+            let workflow = self.posts[at].workflow.clone();
+            if !self.hall.roster().reserve(&workflow) {
                 return Ok(Turn::Listened);
             }
             let refused = self.accept(at, occasion.clone()).await;
-            self.hall.roster().unreserve();
+            self.hall.roster().unreserve(&workflow);
             if let Some(error) = refused? {
                 self.tell(News::Refused { trigger: name, subject: occasion.subject, error });
                 return Ok(Turn::Undone);
@@ -358,7 +344,9 @@ impl Watch {
             return Ok(None);
         }
         let runs = self.recorded().await?;
-        Ok(runs.iter().find(|run| post.has_started(run) && is_unfinished(run)).map(|run| run.id))
+        let is_in_the_way =
+            |run: &&Run| post.has_started(run) && is_unfinished(run) && !self.engine.stuck.has(run.id);
+        Ok(runs.iter().find(is_in_the_way).map(|run| run.id))
     }
 
     /// Records the run of an occasion, unless there is one. Returns why none can be started.
@@ -374,8 +362,8 @@ impl Watch {
         let trigger = listener.name.clone();
         let key = start_key(workflow, profile.as_deref(), &trigger, &identity);
         let cause = Cause { trigger: Some(trigger.clone()), key: Some(key), version };
-        match self.engine.accept(start, cause).await {
-            Ok(Accepted::Now(run)) => {
+        match self.engine.accept(start, cause, |_| Ok(())).await {
+            Ok(Accepted::Now(run, ())) => {
                 let news = News::Started { run, trigger, subject };
                 let since = self.engine.ports.clock.now();
                 self.hall.roster().push(workflow, Next { run, since, news });

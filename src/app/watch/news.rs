@@ -37,7 +37,8 @@ pub enum News {
         /// The run as it is recorded.
         run: Box<Run>,
     },
-    /// A recorded run cannot go on; nothing was changed.
+    /// A recorded run cannot go on; nothing was changed. It is tried again later, which is told when it goes
+    /// on, or does not for another reason.
     Stuck {
         /// The run.
         run: RunId,

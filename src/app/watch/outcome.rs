@@ -16,7 +16,9 @@ use super::roster::Next;
 /// How the work on a run ended.
 pub(super) enum Outcome {
     /// It could not begin.
-    Stuck(ResumeError),
+    Stuck(Next, ResumeError),
+    /// It is wanted no more: somebody had it when its turn came, and ended it.
+    Elsewhere,
     /// It was begun, and this came of it.
     Over(Result<Box<Run>, EngineError>),
 }
@@ -38,12 +40,21 @@ pub(super) async fn carried_out(
     news: mpsc::UnboundedSender<News>,
     stopping: watch::Receiver<bool>,
 ) -> Outcome {
-    match engine.resume(next.run, &ResumeTerms::default(), Asked::default()).await {
-        Ok(running) => {
-            let _ = news.send(next.news);
-            Outcome::Over(until_over(running, stopping).await)
+    loop {
+        match engine.resume(next.run, &ResumeTerms::default(), Asked::default()).await {
+            Ok(running) => {
+                let _ = news.send(next.news);
+                return Outcome::Over(until_over(running, stopping).await);
+            }
+            // Somebody changes its record, which does not take long.
+            Err(ResumeError::Busy(_)) => engine.live.at_rest(next.run).await,
+            Err(error) => return Outcome::Stuck(next, error),
         }
-        Err(error) => Outcome::Stuck(error),
+        match engine.recorded(next.run) {
+            Ok(run) if is_unfinished(&run) => {}
+            Ok(_) => return Outcome::Elsewhere,
+            Err(problem) => return Outcome::Stuck(next, problem.into()),
+        }
     }
 }
 

@@ -19,11 +19,21 @@ pub(super) struct Next {
     pub(super) news: News,
 }
 
+/// A run that was taken out of the line.
+pub(super) struct Claimed {
+    workflow: String,
+    run: RunId,
+    /// Where it stood, if it waited.
+    waited: Option<(usize, Next)>,
+}
+
 /// The runs of one workflow.
 #[derive(Default)]
 struct Lane {
     is_served: bool,
     waiting: VecDeque<Next>,
+    /// Places that are kept for runs which are being recorded.
+    reserved: usize,
     at_work: BTreeSet<RunId>,
 }
 
@@ -54,8 +64,6 @@ pub(super) struct Roster {
     hold: Hold,
     concurrency: usize,
     waiting_max: usize,
-    /// Places that are kept for runs which are being recorded.
-    reserved: usize,
     /// The workflow that had its turn last.
     last: Option<String>,
 }
@@ -67,7 +75,6 @@ impl Roster {
             hold: Hold::Nothing,
             concurrency: concurrency.max(1),
             waiting_max,
-            reserved: 0,
             last: None,
         }
     }
@@ -103,16 +110,22 @@ impl Roster {
         self.lanes.contains_key(workflow)
     }
 
-    /// Keeps a place in the queue. `false`: it is full.
-    pub(super) fn reserve(&mut self) -> bool {
-        let has_room = self.waiting() + self.reserved < self.waiting_max;
-        self.reserved += usize::from(has_room);
+    /// Keeps a place in the line of a workflow. `false`: it is full.
+    pub(super) fn reserve(&mut self, workflow: &str) -> bool {
+        let has_room = self.has_room(workflow);
+        self.lanes.entry(workflow.to_owned()).or_default().reserved += usize::from(has_room);
         has_room
     }
 
     /// Gives a place back that was kept.
-    pub(super) fn unreserve(&mut self) {
-        self.reserved = self.reserved.saturating_sub(1);
+    pub(super) fn unreserve(&mut self, workflow: &str) {
+        if let Some(lane) = self.lanes.get_mut(workflow) {
+            lane.reserved = lane.reserved.saturating_sub(1);
+        }
+    }
+
+    fn has_room(&self, workflow: &str) -> bool {
+        self.lanes.get(workflow).is_none_or(|lane| lane.waiting.len() + lane.reserved < self.waiting_max)
     }
 
     pub(super) fn push(&mut self, workflow: &str, next: Next) {
@@ -145,11 +158,25 @@ impl Roster {
         None
     }
 
-    /// A run was begun by somebody else: it waits no more, and is at work.
-    pub(super) fn began(&mut self, workflow: &str, run: RunId) {
+    /// Takes a run out of the line, for whoever begins it before its turn: it is at work from now on.
+    /// `None`: it is at work already.
+    pub(super) fn claim(&mut self, workflow: &str, run: RunId) -> Option<Claimed> {
         let lane = self.lanes.entry(workflow.to_owned()).or_default();
-        lane.waiting.retain(|next| next.run != run);
-        lane.at_work.insert(run);
+        if !lane.at_work.insert(run) {
+            return None;
+        }
+        let place = lane.waiting.iter().position(|next| next.run == run);
+        let waited = place.and_then(|at| Some((at, lane.waiting.remove(at)?)));
+        Some(Claimed { workflow: workflow.to_owned(), run, waited })
+    }
+
+    /// A run that was claimed did not begin: it is where it was before.
+    pub(super) fn unclaim(&mut self, claimed: Claimed) {
+        let lane = self.lanes.entry(claimed.workflow).or_default();
+        lane.at_work.remove(&claimed.run);
+        if let Some((at, next)) = claimed.waited {
+            lane.waiting.insert(at.min(lane.waiting.len()), next);
+        }
     }
 
     pub(super) fn ended(&mut self, run: RunId) {
@@ -167,7 +194,7 @@ impl Roster {
 
     /// Whether what a trigger hears of may start another run of this workflow now.
     pub(super) fn takes(&self, workflow: &str, when_busy: WhenBusy) -> bool {
-        if self.is_held(workflow) || self.waiting() + self.reserved >= self.waiting_max {
+        if self.is_held(workflow) || !self.has_room(workflow) {
             return false;
         }
         match when_busy {
@@ -191,6 +218,7 @@ impl Roster {
             concurrency: self.concurrency,
             at_work: lane.at_work.iter().copied().collect(),
             waiting: lane.waiting.iter().map(|next| self.waiting_view(workflow, next)).collect(),
+            stuck: Vec::new(),
         });
         QueueView {
             paused: !matches!(self.hold, Hold::Nothing),
@@ -259,14 +287,32 @@ mod tests {
     }
 
     #[test]
-    fn the_queue_is_bounded_and_a_place_that_is_kept_counts() {
+    fn a_run_that_a_person_begins_before_its_turn_is_begun_by_nobody_else() {
+        let mut roster = Roster::new(1, 100);
+        waits(&mut roster, "a", 1..=3);
+        let claimed = roster.claim("a", RunId(2)).unwrap();
+        assert!(roster.claim("a", RunId(2)).is_none(), "it is at work");
+        assert_eq!(begins(&mut roster), [], "it has the place of its workflow");
+        waits(&mut roster, "a", [2]);
+        roster.unclaim(claimed);
+        assert_eq!(begins(&mut roster), [1]);
+        assert!(roster.claim("a", RunId(1)).is_none(), "whose turn it is, is at work");
+        roster.ended(RunId(1));
+        assert_eq!(begins(&mut roster), [2], "it kept its place in the line");
+    }
+
+    #[test]
+    fn the_line_of_a_workflow_is_bounded_and_a_place_that_is_kept_counts() {
         let mut roster = Roster::new(1, 2);
         waits(&mut roster, "a", [1]);
-        assert!(roster.reserve() && !roster.reserve());
-        roster.unreserve();
-        assert!(roster.reserve());
-        roster.unreserve();
+        assert!(roster.reserve("a") && !roster.reserve("a"));
+        assert!(!roster.takes("a", WhenBusy::Waits));
+        roster.unreserve("a");
+        assert!(roster.reserve("a"));
+        roster.unreserve("a");
         roster.forget(RunId(1));
-        assert!(roster.reserve() && roster.reserve());
+        assert!(roster.reserve("a") && roster.reserve("a"));
+        assert!(roster.takes("b", WhenBusy::Waits), "another workflow has a line of its own");
+        assert!(roster.reserve("b") && roster.reserve("b") && !roster.reserve("b"));
     }
 }

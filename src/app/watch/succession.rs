@@ -8,6 +8,7 @@ use async_trait::async_trait;
 
 use crate::connectors::listening::{aside, until_heard};
 use crate::core::fault::{Fault, name};
+use crate::core::id::RunId;
 use crate::core::inflow::Intake;
 use crate::core::queue::Ticket;
 use crate::core::run::Run;
@@ -17,6 +18,7 @@ use crate::core::workflow::Workflow;
 use crate::ports::{Clock, Journal, StoreError, Trigger, newest_first};
 
 use super::outcome::is_unfinished;
+use super::stuck::Stuck;
 use super::watched::Listener;
 
 /// How often it is looked for a successor that is due.
@@ -28,6 +30,7 @@ const NOBODY: &str = "nobody";
 pub(super) struct Succession {
     journal: Arc<dyn Journal>,
     clock: Arc<dyn Clock>,
+    stuck: Stuck,
     workflow: String,
     profile: Option<String>,
     queue: String,
@@ -42,13 +45,14 @@ impl Succession {
         profile: Option<&str>,
         journal: Arc<dyn Journal>,
         clock: Arc<dyn Clock>,
+        stuck: Stuck,
     ) -> Option<Listener> {
         let (step, queue) = workflow.queue_source()?;
         let since = clock.now();
         let (name, queue) = (step.to_owned(), queue.to_owned());
         let about = format!("one run after the other takes from the queue {queue}");
         let (workflow, profile) = (workflow.name.clone(), profile.map(str::to_owned));
-        let trigger = Arc::new(Self { journal, clock, workflow, profile, queue, since });
+        let trigger = Arc::new(Self { journal, clock, stuck, workflow, profile, queue, since });
         Some(Listener { name, input: None, about, trigger })
     }
 
@@ -56,7 +60,9 @@ impl Succession {
     async fn due(&self) -> Result<Option<Notice>, Fault> {
         let (journal, since) = (Arc::clone(&self.journal), self.since);
         let (workflow, profile) = (self.workflow.clone(), self.profile.clone());
-        let due = aside(move || followed(&*journal, &workflow, profile.as_deref(), since)).await?;
+        let stuck = self.stuck.clone();
+        let is_stuck = move |run| stuck.has(run);
+        let due = aside(move || followed(&*journal, &workflow, profile.as_deref(), since, is_stuck)).await?;
         let due = due.map_err(|error| Fault::new(name::NO_ANSWER, error.to_string()))?;
         Ok(due.map(|identity| {
             let ticket = Ticket::Given(identity.as_str().into());
@@ -73,11 +79,14 @@ fn followed(
     workflow: &str,
     profile: Option<&str>,
     since: Timestamp,
+    is_stuck: impl Fn(RunId) -> bool,
 ) -> Result<Option<String>, StoreError> {
     for run in newest_first(journal, None) {
         let run = run?;
         if run.workflow == workflow && run.profile.as_deref() == profile {
-            return Ok(is_followed(&run, since).then(|| run.id.to_string()));
+            // One that is stuck is tried again by and by, and nobody waits for that.
+            let is_due = is_stuck(run.id) || is_followed(&run, since);
+            return Ok(is_due.then(|| run.id.to_string()));
         }
     }
     Ok(Some(NOBODY.to_owned()))

@@ -14,6 +14,7 @@ use crate::spec::Report;
 use crate::store::MemoryStore;
 
 use super::declared::Declared;
+use super::stuck::Stuck;
 use super::succession::Succession;
 
 /// A workflow file with what listens for its triggers.
@@ -52,7 +53,8 @@ impl Watched {
     /// Every mistake in it.
     pub fn foreseen(file: &Path, profile: Option<&str>) -> Result<Self, Report> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        Self::made(file, profile, Arc::new(MemoryStore::new(Arc::clone(&clock))), clock)
+        let store = Arc::new(MemoryStore::new(Arc::clone(&clock)));
+        Self::made(file, profile, store, clock, Stuck::default())
     }
 
     /// Reads and checks a workflow file, and makes its triggers.
@@ -60,7 +62,8 @@ impl Watched {
     /// # Errors
     /// Every mistake in it.
     pub fn read(engine: &Engine, file: &Path, profile: Option<&str>) -> Result<Self, Report> {
-        Self::made(file, profile, Arc::new(engine.store.clone()), Arc::clone(&engine.ports.clock))
+        let (store, clock) = (Arc::new(engine.store.clone()), Arc::clone(&engine.ports.clock));
+        Self::made(file, profile, store, clock, engine.stuck.clone())
     }
 
     fn made<S: Journal + OwnQueue + Signals + Marks + 'static>(
@@ -68,6 +71,7 @@ impl Watched {
         profile: Option<&str>,
         store: Arc<S>,
         clock: Arc<dyn Clock>,
+        stuck: Stuck,
     ) -> Result<Self, Report> {
         let catalog = connectors::catalog();
         let definition = definition_of(file, profile, &catalog)?;
@@ -92,7 +96,7 @@ impl Watched {
             let (name, input) = (known.name.clone(), known.input.clone());
             listeners.push(Listener { name, input, about, trigger });
         }
-        listeners.extend(Succession::of(workflow, profile, journal, clock));
+        listeners.extend(Succession::of(workflow, profile, journal, clock, stuck));
         let declared = Declared::of(workflow);
         let (workflow, profile) = (workflow.name.clone(), profile.map(str::to_owned));
         Ok(Self { workflow, file: file.to_owned(), profile, listeners, silent, declared })

@@ -15,6 +15,7 @@ use crate::app::{Care, OpenError};
 use crate::ports::StoreError;
 use crate::view::{Problem, ProblemKind, code};
 
+pub(super) use collect::collect_problem;
 pub(super) use copies::backup_problem;
 
 /// Check the state, see what takes room, remove what nobody needs, back it up and restore it

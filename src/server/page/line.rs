@@ -3,13 +3,16 @@
 use maud::{Markup, html};
 
 use super::super::gate::Caller;
-use super::words::number;
+use super::words::{at, instant, number};
 use crate::view::{LaneView, QueueView};
 
 /// How many runs wait, where some do, and the buttons that let begin what is held.
 pub(super) fn line(queue: &QueueView, caller: &Caller) -> Markup {
-    let lanes: Vec<&LaneView> =
-        queue.workflows.iter().filter(|lane| lane.paused || !lane.waiting.is_empty()).collect();
+    let lanes: Vec<&LaneView> = queue
+        .workflows
+        .iter()
+        .filter(|lane| lane.paused || !lane.waiting.is_empty() || !lane.stuck.is_empty())
+        .collect();
     html! {
         @if queue.paused || !lanes.is_empty() {
             div.box.line[!queue.paused].doubt[queue.paused] {
@@ -20,7 +23,7 @@ pub(super) fn line(queue: &QueueView, caller: &Caller) -> Markup {
                     }
                 }
                 @for lane in lanes { (of(lane, caller)) }
-                p.small { (number(queue.waiting as u64)) " wait; there is room for " (number(queue.waiting_max as u64)) "." }
+                p.small { (number(queue.waiting as u64)) " wait; of each workflow there is room for " (number(queue.waiting_max as u64)) "." }
             }
         }
     }
@@ -36,6 +39,12 @@ fn of(lane: &LaneView, caller: &Caller) -> Markup {
                 @if lane.paused { ", held" }
             }
             @if lane.paused && caller.may_act() { (release(&lane.workflow, "Let it begin")) }
+        }
+        @for stuck in &lane.stuck {
+            p.small {
+                a href=(at(stuck.run, "")) { (stuck.run) } " does not go on: " (stuck.why)
+                ". It is tried again at " (instant(stuck.again)) ", and nobody waits for it."
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ pub(super) fn source() -> Source {
 }
 
 async fn served() -> (Network, std::net::SocketAddr) {
-    let network = listen_on("127.0.0.1:0".parse().unwrap(), service()).await.unwrap();
+    let network = reserve("127.0.0.1:0".parse().unwrap()).await.unwrap().serve(service());
     let address = network.address();
     (network, address)
 }
@@ -92,7 +92,7 @@ async fn while_every_place_is_taken_others_are_told_to_come_again() {
 async fn full(fake: Fake, expected: u16) {
     let places = [Arc::clone(&fake.places), Arc::clone(&fake.places_of_hook)];
     let service = Service { operator: Arc::new(fake), ..service() };
-    let network = listen_on("127.0.0.1:0".parse().unwrap(), service).await.unwrap();
+    let network = reserve("127.0.0.1:0".parse().unwrap()).await.unwrap().serve(service);
     let (address, proof) = (network.address(), format!("x-token: {TOKEN}"));
     let mut slow = TcpStream::connect(address).await.unwrap();
     let head = format!("POST /hooks/pim HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n{proof}\r\n\r\n{{");

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::*;
-use crate::server::network::{LIMITS, Limits, attend, listen_within};
+use crate::server::network::{LIMITS, Limits, attend, reserve};
 
 /// Bytes that a connection holds when nobody takes them.
 const HELD: usize = 1_024;
@@ -61,7 +61,8 @@ async fn whoever_does_not_take_the_answer_does_not_hold_the_connection() {
 #[tokio::test]
 async fn where_every_connection_is_taken_others_are_told_to_come_again() {
     let limits = Limits { connections: 2, ..LIMITS };
-    let network = listen_within(limits, "127.0.0.1:0".parse().unwrap(), service()).await.unwrap();
+    let reserved = reserve("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let network = reserved.serve_within(limits, service());
     let ask = async || {
         let mut stream = TcpStream::connect(network.address()).await.unwrap();
         let head = b"GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";

@@ -24,8 +24,8 @@ pub(super) async fn whole(address: std::net::SocketAddr, request: &str) -> Strin
 }
 
 pub(super) async fn network(anonymous: Anonymous) -> (Network, std::net::SocketAddr) {
-    let network =
-        listen_on("127.0.0.1:0".parse().unwrap(), Service { anonymous, ..service() }).await.unwrap();
+    let reserved = reserve("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let network = reserved.serve(Service { anonymous, ..service() });
     let address = network.address();
     (network, address)
 }

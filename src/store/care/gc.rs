@@ -12,6 +12,7 @@
 //! read from the store itself, so the next collection goes on where it was.
 
 use std::collections::{BTreeSet, HashSet};
+use std::time::SystemTime;
 
 use serde_json::Value;
 
@@ -50,8 +51,9 @@ impl Store {
         Ok(plan(self.rows()?, retention, now)?)
     }
 
-    /// Removes what [`Store::collection`] said. When it returns, that is durable. Nobody may start
-    /// or work on a run meanwhile: files are put before the rows that name them.
+    /// Removes what [`Store::collection`] said. When it returns, that is durable. Nobody may work on one of
+    /// its runs meanwhile. Files are put before the rows that name them: unless nobody works on any run,
+    /// only those may go that were written before `files_before`.
     ///
     /// # Errors
     /// When the store, or `letters`, failed; the next collection then goes on.
@@ -60,6 +62,7 @@ impl Store {
         mut collection: Collection,
         letters: &DeadLettersOf<'_>,
         now: Timestamp,
+        files_before: Option<SystemTime>,
     ) -> Result<Collection, StoreError> {
         let _alone = self.0.care.lock().await;
         collection.rows = 0;
@@ -72,7 +75,7 @@ impl Store {
         let removed = tokio::task::spawn_blocking(move || {
             // Holds the store until the last file is gone.
             let _store = store;
-            remove_files(&rows)
+            remove_files(&rows, files_before)
         });
         let removed = removed.await.map_err(|error| StoreError(error.to_string()))??;
         (collection.files, collection.file_bytes) = removed;
@@ -113,11 +116,12 @@ impl Store {
         for raw in walk::rows(self.rows()?, b"") {
             let raw = raw?;
             if is_expired(&raw, self.rows()?, now) {
-                expired.push(raw.key.to_vec());
+                expired.push((raw.key.to_vec(), raw.row.to_vec()));
             }
         }
         for batch in expired.chunks(BATCH) {
-            self.0.writer.sweep(Sweep { remove: batch.to_vec(), ..Sweep::default() }).await?;
+            // One that was written anew meanwhile has another time.
+            self.0.writer.sweep(Sweep { unchanged: batch.to_vec(), ..Sweep::default() }).await?;
         }
         Ok(expired.len() as u64)
     }
@@ -129,7 +133,7 @@ pub(super) fn removal(rows: &Rows, run: RunId) -> Result<Option<Sweep>, Error> {
     if let Some(record) = rows.run(run)? {
         let mut put = vec![(mark, Vec::new())];
         put.extend(outliving(rows, &record)?);
-        return Ok(Some(Sweep { remove: vec![own], put, gone: Some(run) }));
+        return Ok(Some(Sweep { remove: vec![own], put, gone: Some(run), ..Sweep::default() }));
     }
     let mut remove = Vec::new();
     for prefix in keys::parts(run) {
@@ -159,13 +163,14 @@ fn outliving(rows: &Rows, run: &Run) -> Result<Option<Row>, Error> {
     }))
 }
 
-/// Removes the files that no row names; returns how many, and their bytes.
-pub(super) fn remove_files(rows: &Rows) -> Result<(u64, u64), Error> {
+/// Removes the files that no row names and that were written before then; returns how many, and their bytes.
+pub(super) fn remove_files(rows: &Rows, before: Option<SystemTime>) -> Result<(u64, u64), Error> {
     let (mut files, mut bytes) = (0, 0);
     for (address, length) in unnamed(rows, &HashSet::new())? {
-        rows.files.remove(&address)?;
-        files += 1;
-        bytes += length;
+        if rows.files.remove(&address, before)? {
+            files += 1;
+            bytes += length;
+        }
     }
     Ok((files, bytes))
 }

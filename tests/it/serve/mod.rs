@@ -8,7 +8,7 @@ mod secrets;
 pub(crate) mod server;
 mod triggers;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ use server::{HANGS, Server};
 const HELLO: &str = "workflows/hello.yaml";
 
 #[test]
-fn a_server_that_was_killed_goes_on_by_itself_within_half_a_second_of_its_start() {
+fn a_server_that_was_killed_goes_on_by_itself_when_it_starts_again() {
     let outside = Outside::start();
     let relay = Relay::to(&outside.pim, &outside.shop);
     let site = Site::reaching(&relay.pim, &relay.shop);
@@ -40,9 +40,8 @@ fn a_server_that_was_killed_goes_on_by_itself_within_half_a_second_of_its_start(
         let now = outside.calls();
         (now.0.len() + now.1.len() > before.0.len() + before.1.len()).then(|| begun.elapsed())
     });
+    // That it takes less than half a second is measured on a release build, by `benches/serve`.
     println!("the first call left {first:?} after the process was started");
-    // Half a second is the promise of a release build on an idle machine; this is a debug build among others.
-    assert!(first < Duration::from_secs(10), "{first:?}");
     let shown = server.until_ended(&run);
     assert_eq!((&shown["status"], &shown["items"]["succeeded"]), (&json!("succeeded"), &json!(SAMPLE[1])));
     let (pim, shop) = outside.calls();
@@ -132,6 +131,52 @@ fn a_start_key_starts_one_run_and_what_is_asked_wrongly_is_told() {
 }
 
 #[test]
+fn a_full_line_of_one_workflow_holds_up_no_other_one_and_a_known_key_gets_its_run() {
+    let site = Site::new();
+    let hello = std::fs::read_to_string(site.path(HELLO)).unwrap();
+    std::fs::write(site.path("other.yaml"), hello.replace("workflow: hello", "workflow: other")).unwrap();
+    let server = Server::start(&site, &[HELLO, "other.yaml", "--paused", "--queue", "1"]);
+    let order = json!({ "workflow": "hello" });
+    let keyed = || server.ask_with("POST", "/v1/runs", Some(&order), &["idempotency-key: nightly"]);
+    let first = keyed();
+    assert_eq!(first.0, 202, "{first:?}");
+    let full = server.ask("POST", "/v1/runs", Some(&order));
+    assert_eq!((full.0, &full.1["code"]), (503, &json!("E1037")), "{full:?}");
+    let again = keyed();
+    assert_eq!((again.0, &again.1["run"]), (200, &first.1["run"]), "{again:?}");
+    server.start_run(&json!({ "workflow": "other" }));
+    let queue = server.read("/v1/queue");
+    assert_eq!((&queue["waiting"], &queue["waiting_max"]), (&json!(2), &json!(1)), "{queue:#}");
+    server.stop();
+}
+
+#[test]
+fn two_files_with_one_name_are_refused_before_anything_begins() {
+    let site = Site::new();
+    std::fs::copy(site.path(HELLO), site.path("again.yaml")).unwrap();
+    let told = site.milepost(&["serve", HELLO, "again.yaml", "--listen", "127.0.0.1:0"]);
+    assert_eq!(told.code, Some(2), "{told:?}");
+    for word in [HELLO, "again.yaml", "'hello'", "milepost check again.yaml"] {
+        assert!(told.stderr.contains(word), "{word}: {told:?}");
+    }
+    assert!(!site.path("state").exists(), "not even the state directory");
+}
+
+#[test]
+fn nothing_begins_when_the_address_is_taken() {
+    let site = Site::new();
+    let server = Server::start(&site, &[HELLO, "--paused"]);
+    let run = server.start_run(&json!({ "workflow": "hello" }))["run"].as_str().unwrap().to_owned();
+    server.stop();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let told = site.milepost(&["serve", HELLO, "--listen", &address]);
+    assert!(told.code == Some(4) && told.stderr.contains("failed to listen on"), "{told:?}");
+    assert_eq!(site.json(&["show", &run, "--json"])[0]["status"], "queued", "it was not begun");
+    assert!(!site.path("state/milepost.sock").exists(), "nothing is left of the socket");
+}
+
+#[test]
 fn a_failed_run_is_resumed_only_by_the_plan_that_was_seen() {
     let site = Site::new();
     site.edit("hello.yaml", &[("steps:\n", "steps:\n  stop: { uses: fail, with: { message: not yet } }\n")]);
@@ -144,8 +189,7 @@ fn a_failed_run_is_resumed_only_by_the_plan_that_was_seen() {
     let plan = server.read(&format!("/v1/runs/{run}/plan"))["plan"].clone();
     let resumed = server.ask("POST", &resume, Some(&json!({ "expect": plan })));
     assert_eq!(resumed.0, 200, "{resumed:?}");
-    let shown = || server.read(&format!("/v1/runs/{run}"));
-    server::until(|| (shown()["resumes"] == 1).then_some(()));
+    assert_eq!(server.read(&format!("/v1/runs/{run}"))["resumes"], 1, "it is on disk when it is answered");
     assert_eq!(server.until_ended(&run)["status"], "failed");
     let events = server.read(&format!("/v1/runs/{run}/events"));
     let resumed =
@@ -246,6 +290,43 @@ fn a_stop_interrupts_what_is_at_work_and_the_next_server_ends_it() {
 }
 
 #[test]
+fn a_run_that_cannot_go_on_is_shown_holds_up_nobody_and_goes_on_when_a_person_says_how() {
+    let outside = Outside::start();
+    let relay = Relay::to(&outside.pim, &outside.shop);
+    let mut site = Site::reaching(&relay.pim, &relay.shop);
+    relay.stop_at(Moment::Asked, 60);
+    let server = Server::start(&site, &[WORKFLOW]);
+    let run = server.start_run(&json!({ "workflow": "product-sync" }))["run"].as_str().unwrap().to_owned();
+    relay.reached();
+    server.kill();
+    relay.go_on(false, false);
+    // The same systems, at other addresses: whether that is so only a person knows.
+    site.env = vec![("PIM_URL", outside.pim.clone()), ("SHOP_URL", outside.shop.clone())];
+    let server = Server::start(&site, &[WORKFLOW]);
+    let stuck = server::until(|| {
+        let queue = server.read("/v1/queue");
+        queue["workflows"][0]["stuck"].get(0).cloned()
+    });
+    assert_eq!(stuck["run"], run.as_str());
+    assert!(
+        stuck["why"].as_str().unwrap().contains("cannot go on under its changed connections"),
+        "{stuck:#}"
+    );
+    assert!(stuck["next"].to_string().contains("--accept-connection"), "{stuck:#}");
+    let page = server.text("/");
+    assert!(page.contains("does not go on: "), "{page}");
+    let other = server.start_run(&json!({ "workflow": "product-sync" }))["run"].as_str().unwrap().to_owned();
+    server.until_ended(&other);
+    let terms = json!({ "terms": { "accept": "moved" } });
+    let resumed = server.ask("POST", &format!("/v1/runs/{run}/resume"), Some(&terms));
+    assert_eq!(resumed.0, 200, "{resumed:?}");
+    assert!(server.read("/v1/queue")["workflows"][0].get("stuck").is_none(), "it is at work");
+    assert_eq!(server.until_ended(&run)["items"]["succeeded"], SAMPLE[1]);
+    let told = server.stop();
+    assert_eq!(told.stderr.matches("does not go on").count(), 1, "{told:?}");
+}
+
+#[test]
 fn a_call_that_outlives_the_grace_time_is_in_doubt_and_the_next_server_finds_out() {
     let outside = Outside::start();
     let relay = Relay::to(&outside.pim, &outside.shop);
@@ -266,4 +347,38 @@ fn a_call_that_outlives_the_grace_time_is_in_doubt_and_the_next_server_finds_out
     let wrote: usize = pim.iter().chain(&shop).map(|entry| entry.wrote.len()).sum();
     assert_eq!(wrote as u64, 2 * SAMPLE[1], "each product once at each");
     server.stop();
+}
+
+#[test]
+fn a_server_removes_what_nobody_needs_beside_a_run_that_works() {
+    let outside = Outside::start();
+    let relay = Relay::to(&outside.pim, &outside.shop);
+    let site = Site::reaching(&relay.pim, &relay.shop);
+    let server = Server::start(&site, &[HELLO, WORKFLOW]);
+    let first = server.start_run(&json!({ "workflow": "hello" }))["run"].as_str().unwrap().to_owned();
+    let second = server.start_run(&json!({ "workflow": "hello" }))["run"].as_str().unwrap().to_owned();
+    server.until_ended(&first);
+    server.until_ended(&second);
+    assert_eq!(site.milepost(&["close", &first]).code, Some(0));
+    relay.stop_at(Moment::Asked, 60);
+    let working =
+        server.start_run(&json!({ "workflow": "product-sync" }))["run"].as_str().unwrap().to_owned();
+    relay.reached();
+    let goes = |said: &Value| -> Vec<(String, bool)> {
+        let runs = said["runs"].as_array().unwrap().iter();
+        runs.map(|run| (run["run"].as_str().unwrap().to_owned(), run["goes"].as_bool().unwrap())).collect()
+    };
+    let expected = [(first.clone(), true), (second.clone(), false), (working.clone(), false)];
+    let said = site.json(&["state", "gc", "--dry-run", "--json"]).remove(0);
+    assert_eq!((goes(&said), &said["done"]), (expected.to_vec(), &json!(false)), "{said:#}");
+    assert_eq!(said["runs"][2]["why"], "it is being worked on");
+    let (status, done) = server.ask("POST", "/v1/state/gc", Some(&json!({})));
+    assert_eq!((status, goes(&done), &done["done"]), (200, expected.to_vec(), &json!(true)), "{done:#}");
+    assert_eq!(server.ask("GET", &format!("/v1/runs/{first}"), None).0, 404);
+    assert_eq!(server.read(&format!("/v1/runs/{second}"))["status"], "succeeded");
+    relay.go_on(false, false);
+    server.until_ended(&working);
+    server.stop();
+    let verified = site.milepost(&["state", "verify"]);
+    assert_eq!(verified.code, Some(0), "{verified:?}");
 }

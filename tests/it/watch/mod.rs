@@ -1,6 +1,7 @@
 //! The trigger loop: one run for each occasion, whatever is told how often, and whoever dies when.
 //! What is heard comes from the test; engine, store and runs are the real ones.
 
+mod desk;
 pub(crate) mod post;
 
 use std::collections::BTreeSet;

@@ -17,7 +17,7 @@ use crate::server::{Operator, Way, ending};
 use crate::view::{
     Acted, Admitted, ConnectionView, Examination, ExaminedView, FindingView, HealthView, InputView, LaneView,
     Order, Problem, QueueView, ResumeOrder, ResumeTerms, Sent, ServedView, SignalView, Signalled, StartOrder,
-    TriggerView, Unhold, WaitingView, When, fake,
+    StuckView, TriggerView, Unhold, WaitingView, When, fake,
 };
 
 /// What was asked for.
@@ -101,6 +101,13 @@ impl Operator for Served {
             concurrency: 1,
             at_work: vec![RunId(3 << 100)],
             waiting: vec![WaitingView { run: RunId(4 << 100), since: When(fake::START), paused: true }],
+            stuck: vec![StuckView {
+                run: RunId(1 << 100),
+                since: When(fake::START),
+                why: HOSTILE.to_owned(),
+                again: When(fake::START),
+                next: vec![],
+            }],
         };
         Ok(QueueView { paused: true, waiting: 1, waiting_max: 1_000, workflows: vec![lane] })
     }

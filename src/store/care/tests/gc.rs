@@ -48,7 +48,7 @@ fn letters(run: &Run, from: u64, _: usize) -> Result<Vec<KeptDeadLetter>, StoreE
 
 async fn collect(store: &Store) -> Result<Collection, StoreError> {
     let collection = store.collection(&retention, NOW)?;
-    store.collect(collection, &letters, NOW).await
+    store.collect(collection, &letters, NOW, None).await
 }
 
 /// All that a state holds: rows and files.
@@ -81,7 +81,7 @@ async fn what_was_said_goes_and_nothing_else() {
     assert_eq!(contents(dir.path()), before, "saying changes nothing");
 
     let store = open(dir.path());
-    let done = store.collect(said.clone(), &letters, NOW).await.unwrap();
+    let done = store.collect(said.clone(), &letters, NOW, None).await.unwrap();
     assert_eq!(done, Collection { done: true, ..said.clone() }, "it did what it had said");
     assert_eq!(store.runs().unwrap().iter().map(|run| run.id).collect::<Vec<_>>(), [new]);
     assert_eq!(store.receive(&ask("q", old, 9)).await.unwrap().deliveries, [], "its messages are gone");
@@ -113,7 +113,7 @@ async fn a_start_key_outlives_its_run_for_as_long_as_it_is_to_be_remembered() {
     let soon = Timestamp(ended.0 + 1);
     let all = |run: &Run, _: u64| if run.id == old { Ok("let go".to_owned()) } else { Err(String::new()) };
     let said = store.collection(&all, soon).unwrap();
-    store.collect(said, &letters, soon).await.unwrap();
+    store.collect(said, &letters, soon, None).await.unwrap();
     assert_eq!(store.run(old).unwrap(), None);
     let until = Some(ended.after(KEEP));
     assert_eq!(store.started_under("nightly").unwrap(), Some(StartKey { until, ..key }));
@@ -123,7 +123,7 @@ async fn a_start_key_outlives_its_run_for_as_long_as_it_is_to_be_remembered() {
     let late = ended.after(KEEP);
     let said = store.collection(&all, late).unwrap();
     assert_eq!(said.expired_keys, 1);
-    store.collect(said, &letters, late).await.unwrap();
+    store.collect(said, &letters, late, None).await.unwrap();
     assert_eq!(store.started_under("nightly").unwrap(), None);
 }
 
@@ -262,7 +262,7 @@ async fn a_crash_between_any_two_files_leaves_a_sound_state() {
     let mut left = inspect(dir.path()).verify(&plan).collectable.files;
     assert!(left >= 3, "source, index, the stray one: {left}");
     for address in [&source.index, &source.records] {
-        inspect(dir.path()).rows.files.remove(address).unwrap();
+        inspect(dir.path()).rows.files.remove(address, None).unwrap();
         assert_sound(dir.path(), "between two files");
         left -= 1;
         assert_eq!(inspect(dir.path()).verify(&plan).collectable.files, left);

@@ -50,7 +50,7 @@ async fn a_key_stays_until_its_time_is_over_whatever_becomes_of_runs() {
     // Every run goes.
     let collection = store.collection(&|_, _| Ok("gone".to_owned()), NOW).unwrap();
     assert_eq!(collection.expired_keys, 2);
-    store.collect(collection, &|_, _, _| Ok(Vec::new()), NOW).await.unwrap();
+    store.collect(collection, &|_, _, _| Ok(Vec::new()), NOW, None).await.unwrap();
     let left: Vec<u128> = rows
         .iter()
         .map(|(id, ..)| *id)

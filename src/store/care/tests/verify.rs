@@ -186,7 +186,7 @@ async fn files_are_missed_and_read_and_those_nobody_names_are_only_told() {
     inspection.rows.files.put(b"nobody asked for this").unwrap();
     let spill = keys::spill(&keys::item_block(new, 1), 1);
     let row = inspection.rows.db.get(&spill).unwrap().unwrap();
-    inspection.rows.files.remove(&crate::core::digest::hex(codec::digest_of(&row).unwrap())).unwrap();
+    inspection.rows.files.remove(&crate::core::digest::hex(codec::digest_of(&row).unwrap()), None).unwrap();
     let verified = verify(&inspection);
     let found = told(&verified);
     for (kind, place) in [
