@@ -50,12 +50,24 @@ impl Write for Logged {
 pub struct Output {
     out: Box<dyn Write + Send>,
     talk: Talk,
-    out_color: bool,
-    err_color: bool,
-    out_terminal: bool,
-    err_terminal: bool,
+    data_at: End,
+    talk_at: End,
     /// What is written by a thread of its own.
     threads: Threads,
+}
+
+/// What is at the other end of a stream.
+#[derive(Clone, Copy, Default)]
+struct End {
+    is_terminal: bool,
+    is_colored: bool,
+}
+
+impl End {
+    fn of(stream: &impl IsTerminal, wants_color: bool) -> Self {
+        let is_terminal = stream.is_terminal();
+        Self { is_terminal, is_colored: wants_color && is_terminal }
+    }
 }
 
 /// What is written by a thread of its own.
@@ -73,10 +85,8 @@ impl Output {
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
             && std::env::var_os("TERM").is_none_or(|value| value != "dumb");
         Self {
-            out_color: wanted && io::stdout().is_terminal(),
-            err_color: wanted && io::stderr().is_terminal(),
-            out_terminal: io::stdout().is_terminal(),
-            err_terminal: io::stderr().is_terminal(),
+            data_at: End::of(&io::stdout(), wanted),
+            talk_at: End::of(&io::stderr(), wanted),
             out: Box::new(BufWriter::new(io::stdout())),
             talk: Talk::People(Box::new(io::stderr())),
             threads: Threads::default(),
@@ -85,7 +95,7 @@ impl Output {
 
     /// The streams of this process, where stderr is the log.
     pub fn logged() -> Self {
-        Self { err_color: false, err_terminal: false, talk: Talk::Log, ..Self::process() }
+        Self { talk_at: End::default(), talk: Talk::Log, ..Self::process() }
     }
 
     /// Other streams, without colours.
@@ -93,10 +103,8 @@ impl Output {
         Self {
             out: Box::new(out),
             talk: Talk::People(Box::new(err)),
-            out_color: false,
-            err_color: false,
-            out_terminal: false,
-            err_terminal: false,
+            data_at: End::default(),
+            talk_at: End::default(),
             threads: Threads::default(),
         }
     }
@@ -115,17 +123,17 @@ impl Output {
             Stream::of(inner, name, talk).map_err(|error| Failure::of_stdout(&error))
         };
         let taken: Box<dyn Write + Send> = match &mut self.talk {
-            Talk::People(_) if self.err_terminal => Box::new(io::stderr()),
+            Talk::People(_) if self.talk_at.is_terminal => Box::new(io::stderr()),
             Talk::People(err) => std::mem::replace(err, Box::new(io::sink())),
             Talk::Log => Box::new(Logged),
         };
         let talk = stream(taken, "talk", None)?;
         let pipe = talk.pipe();
         match &mut self.talk {
-            Talk::People(err) if !self.err_terminal => *err = Box::new(talk),
+            Talk::People(err) if !self.talk_at.is_terminal => *err = Box::new(talk),
             Talk::People(_) | Talk::Log => self.threads.notices = Some(talk),
         }
-        if !self.out_terminal {
+        if !self.data_at.is_terminal {
             let taken = std::mem::replace(&mut self.out, Box::new(io::sink()));
             let data = stream(taken, "data", Some(&pipe))?;
             self.threads.data = Some(data.pipe());
@@ -164,27 +172,27 @@ impl Output {
 
     /// Whether talk goes to a terminal.
     pub(super) fn talks_to_terminal(&self) -> bool {
-        self.err_terminal
+        self.talk_at.is_terminal
     }
 
     /// Whether data is coloured.
     pub(super) fn is_colored(&self) -> bool {
-        self.out_color
+        self.data_at.is_colored
     }
 
     /// Whether talk is coloured.
     pub(super) fn is_talk_colored(&self) -> bool {
-        self.err_color
+        self.talk_at.is_colored
     }
 
     /// Text in a style, when data is coloured.
     pub(super) fn paint(&self, style: Style, text: &str) -> String {
-        painted(self.out_color, style, text)
+        painted(self.data_at.is_colored, style, text)
     }
 
     /// Text in a style, when talk is coloured.
     pub(super) fn paint_talk(&self, style: Style, text: &str) -> String {
-        painted(self.err_color, style, text)
+        painted(self.talk_at.is_colored, style, text)
     }
 
     /// A line, or several, of data.

@@ -222,7 +222,7 @@ impl Watch {
         self.hall.ended(id);
         self.tell(match outcome {
             Outcome::Elsewhere => return Ok(()),
-            Outcome::Stuck(next, error) => return self.stuck(next, error),
+            Outcome::Stuck(next, error) => return self.stuck(next, *error),
             Outcome::Over(Ok(run)) => News::Ended { run },
             Outcome::Over(Err(error @ EngineError::Run(_))) => News::Broken { run: id, error },
             Outcome::Over(Err(error)) => return Err(error),

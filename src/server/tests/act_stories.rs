@@ -39,7 +39,7 @@ impl Operator for Arc<Slow> {
         Ok(Vec::new())
     }
 
-    async fn backup(&self, _: PathBuf) -> Result<Backup, Problem> {
+    async fn backup(&self, _: PathBuf, _: String) -> Result<Backup, Problem> {
         Err(no_server())
     }
 }
