@@ -141,7 +141,9 @@ impl Engine {
         let letters = |run: &Run, from, limit| self.dead_letters_of(run, from, limit);
         let files_before = match company {
             Company::Nobody => None,
-            Company::Others => SystemTime::now().checked_sub(FILES_STAY),
+            Company::Others => {
+                (SystemTime::UNIX_EPOCH + Duration::from_millis(now.0)).checked_sub(FILES_STAY)
+            }
         };
         self.store.collect(collection, &letters, now, files_before).await
     }

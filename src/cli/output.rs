@@ -29,12 +29,24 @@ const LAST: Duration = Duration::from_secs(1);
 pub struct Output {
     out: Box<dyn Write + Send>,
     err: Box<dyn Write + Send>,
-    out_color: bool,
-    err_color: bool,
-    out_terminal: bool,
-    err_terminal: bool,
+    out_look: Look,
+    err_look: Look,
     /// What is written by a thread of its own.
     threads: Threads,
+}
+
+/// What a stream is written to.
+#[derive(Clone, Copy, Default)]
+struct Look {
+    is_terminal: bool,
+    is_colored: bool,
+}
+
+impl Look {
+    fn of(stream: &impl IsTerminal, wanted: bool) -> Self {
+        let is_terminal = stream.is_terminal();
+        Self { is_terminal, is_colored: wanted && is_terminal }
+    }
 }
 
 /// What is written by a thread of its own.
@@ -52,10 +64,8 @@ impl Output {
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
             && std::env::var_os("TERM").is_none_or(|value| value != "dumb");
         Self {
-            out_color: wanted && io::stdout().is_terminal(),
-            err_color: wanted && io::stderr().is_terminal(),
-            out_terminal: io::stdout().is_terminal(),
-            err_terminal: io::stderr().is_terminal(),
+            out_look: Look::of(&io::stdout(), wanted),
+            err_look: Look::of(&io::stderr(), wanted),
             out: Box::new(BufWriter::new(io::stdout())),
             err: Box::new(io::stderr()),
             threads: Threads::default(),
@@ -67,10 +77,8 @@ impl Output {
         Self {
             out: Box::new(out),
             err: Box::new(err),
-            out_color: false,
-            err_color: false,
-            out_terminal: false,
-            err_terminal: false,
+            out_look: Look::default(),
+            err_look: Look::default(),
             threads: Threads::default(),
         }
     }
@@ -88,19 +96,19 @@ impl Output {
         let stream = |inner, name, talk: Option<&Pipe>| {
             Stream::of(inner, name, talk).map_err(|error| Failure::of_stdout(&error))
         };
-        let taken = if self.err_terminal {
+        let taken = if self.err_look.is_terminal {
             Box::new(io::stderr())
         } else {
             std::mem::replace(&mut self.err, Box::new(io::sink()))
         };
         let talk = stream(taken, "talk", None)?;
         let pipe = talk.pipe();
-        if self.err_terminal {
+        if self.err_look.is_terminal {
             self.threads.notices = Some(talk);
         } else {
             self.err = Box::new(talk);
         }
-        if !self.out_terminal {
+        if !self.out_look.is_terminal {
             let taken = std::mem::replace(&mut self.out, Box::new(io::sink()));
             let data = stream(taken, "data", Some(&pipe))?;
             self.threads.data = Some(data.pipe());
@@ -134,27 +142,27 @@ impl Output {
 
     /// Whether talk goes to a terminal.
     pub(super) fn talks_to_terminal(&self) -> bool {
-        self.err_terminal
+        self.err_look.is_terminal
     }
 
     /// Whether data is coloured.
     pub(super) fn is_colored(&self) -> bool {
-        self.out_color
+        self.out_look.is_colored
     }
 
     /// Whether talk is coloured.
     pub(super) fn is_talk_colored(&self) -> bool {
-        self.err_color
+        self.err_look.is_colored
     }
 
     /// Text in a style, when data is coloured.
     pub(super) fn paint(&self, style: Style, text: &str) -> String {
-        painted(self.out_color, style, text)
+        painted(self.out_look.is_colored, style, text)
     }
 
     /// Text in a style, when talk is coloured.
     pub(super) fn paint_talk(&self, style: Style, text: &str) -> String {
-        painted(self.err_color, style, text)
+        painted(self.err_look.is_colored, style, text)
     }
 
     /// A line, or several, of data.

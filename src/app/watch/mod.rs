@@ -213,7 +213,7 @@ impl Watch {
         self.hall.ended(id);
         self.tell(match outcome {
             Outcome::Elsewhere => return Ok(()),
-            Outcome::Stuck(next, error) => return self.stuck(next, error),
+            Outcome::Stuck(stuck) => return self.stuck(*stuck),
             Outcome::Over(Ok(run)) => News::Ended { run },
             Outcome::Over(Err(error @ EngineError::Run(_))) => News::Broken { run: id, error },
             Outcome::Over(Err(error)) => return Err(error),
@@ -222,7 +222,7 @@ impl Watch {
     }
 
     /// A run could not go on: unless it is wanted no more, it is tried again later.
-    fn stuck(&self, next: Next, error: ResumeError) -> Result<(), EngineError> {
+    fn stuck(&self, (next, error): (Next, ResumeError)) -> Result<(), EngineError> {
         let run = next.run;
         let recorded = self.engine.store.run(run).map_err(|error| EngineError::Broken(error.to_string()))?;
         let is_news = match recorded.filter(is_unfinished) {

@@ -16,7 +16,7 @@ use super::roster::Next;
 /// How the work on a run ended.
 pub(super) enum Outcome {
     /// It could not begin.
-    Stuck(Next, ResumeError),
+    Stuck(Box<(Next, ResumeError)>),
     /// It is wanted no more: somebody had it when its turn came, and ended it.
     Elsewhere,
     /// It was begun, and this came of it.
@@ -48,12 +48,12 @@ pub(super) async fn carried_out(
             }
             // Somebody changes its record, which does not take long.
             Err(ResumeError::Busy(_)) => engine.live.at_rest(next.run).await,
-            Err(error) => return Outcome::Stuck(next, error),
+            Err(error) => return Outcome::Stuck(Box::new((next, error))),
         }
         match engine.recorded(next.run) {
             Ok(run) if is_unfinished(&run) => {}
             Ok(_) => return Outcome::Elsewhere,
-            Err(problem) => return Outcome::Stuck(next, problem.into()),
+            Err(problem) => return Outcome::Stuck(Box::new((next, problem.into()))),
         }
     }
 }
