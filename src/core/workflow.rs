@@ -152,6 +152,13 @@ pub struct Hook {
     pub ask: Option<String>,
 }
 
+impl Hook {
+    /// The connections that it names.
+    pub fn connections(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.connection.as_str()).chain(self.ask.as_deref())
+    }
+}
+
 /// One step.
 #[derive(Clone, Debug)]
 pub struct Step {

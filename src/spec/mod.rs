@@ -131,16 +131,9 @@ fn build(
     let key_store = raw.key_store.and_then(|node| connections::key_store(node, &connections, catalog, notes));
     let steps = steps::steps(raw.steps, &ground, notes);
     let closing = steps::closing(raw.on_failure, &ground, notes);
-    let triggers = triggers::triggers(
-        raw.triggers,
-        &triggers::Ground {
-            catalog,
-            connections: &connections,
-            inputs: &raw.input,
-            input_places: &raw.input_places,
-        },
-        notes,
-    );
+    let (inputs, input_places) = (&raw.input, &raw.input_places);
+    let beneath = triggers::Ground { catalog, connections: &connections, inputs, input_places };
+    let triggers = triggers::triggers(raw.triggers, &beneath, notes);
     let hooks = hooks::hooks(raw.hooks, &connections, catalog, notes);
     let alerts = alerts::alerts(raw.alerts, &connections, catalog, notes);
     let shape = graph::shape(&steps, notes);
@@ -154,10 +147,10 @@ fn build(
         // After a mistake in a name everything looks unused.
         let of_steps = every.iter().filter_map(|draft| draft.step.connection.as_deref());
         let of_triggers = triggers.iter().filter_map(|written| written.trigger.connection.as_deref());
-        let of_hooks = hooks.iter().map(|written| &written.hook);
-        let of_hooks = of_hooks.flat_map(|hook| [Some(hook.connection.as_str()), hook.ask.as_deref()]);
-        let named = of_steps.chain(of_triggers).chain(of_hooks.flatten()).chain(key_store.as_deref());
-        let named = named.chain(alerts.iter().map(|told| told.to.as_str())).collect();
+        let of_hooks = hooks.iter().flat_map(|written| written.hook.connections());
+        let of_alerts = alerts.iter().map(|told| told.to.as_str());
+        let named = of_steps.chain(of_triggers).chain(of_hooks).chain(of_alerts).chain(key_store.as_deref());
+        let named = named.collect();
         effects::unused(&connections, &named, notes);
         expressions::unused_inputs(&view, &closing, notes);
     }

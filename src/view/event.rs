@@ -135,17 +135,7 @@ impl Archive {
                 sourced(event.what, view)
             }
             RunEvent::Resumed { plan, by } => EventView { plan: Some(plan), by, ..view("resumed") },
-            RunEvent::Redefined { definition, raised, .. } => EventView {
-                message: Some(changed(&format!("definition {}", short(&definition)), &raised)),
-                ..view("redefined")
-            },
-            RunEvent::Reconnected { connections, raised } => {
-                let names: Vec<&str> = connections.keys().map(String::as_str).collect();
-                EventView {
-                    message: Some(changed(&format!("connection {}", names.join(", ")), &raised)),
-                    ..view("reconnected")
-                }
-            }
+            RunEvent::Redefined { .. } | RunEvent::Reconnected { .. } => redone(event.what, view),
             RunEvent::Interrupted => view("interrupted"),
             RunEvent::Paused { .. }
             | RunEvent::Tried { .. }
@@ -194,6 +184,25 @@ impl Archive {
                 ..view("setback")
             },
         }
+    }
+}
+
+/// What is another one than before.
+fn redone(what: RunEvent, view: impl Fn(&str) -> EventView) -> EventView {
+    match what {
+        RunEvent::Redefined { definition, raised, .. } => EventView {
+            message: Some(changed(&format!("definition {}", short(&definition)), &raised)),
+            ..view("redefined")
+        },
+        RunEvent::Reconnected { connections, raised } => {
+            let names: Vec<&str> = connections.keys().map(String::as_str).collect();
+            EventView {
+                message: Some(changed(&format!("connection {}", names.join(", ")), &raised)),
+                ..view("reconnected")
+            }
+        }
+        // Every other event has a view of its own.
+        _ => EventView::default(),
     }
 }
 

@@ -38,7 +38,8 @@ type Page = TowerToHyperService<axum::Router>;
 
 /// The page for whoever may do everything.
 fn page(archive: Archive) -> Page {
-    let router = router(service(archive, Arc::new(Served::default())));
+    let stuck = archive.find("@latest").ok().map(|run| run.id);
+    let router = router(service(archive, Arc::new(Served { stuck, ..Served::default() })));
     TowerToHyperService::new(router.layer(axum::Extension(Way::Socket)))
 }
 

@@ -8,10 +8,10 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use milepost::app::{Begins, Engine, Finds, Hindrance, Listener, News, Pace, Watched, Watching};
+use milepost::app::{Begins, Engine, Finds, Hindrance, Listener, News, OpenError, Pace, Watched, Watching};
 use milepost::config::Options;
 use milepost::core::fault::Fault;
 use milepost::core::id::RunId;
@@ -235,7 +235,14 @@ impl Post {
     /// The file as it is, except for what is listened to: that is ours.
     pub(crate) async fn watch_at(&self, pace: Pace, profile: Option<&str>) -> Loop {
         let options = Options::new(self.site.path("state"));
-        let engine = Arc::new(Engine::open(&options).await.unwrap());
+        // The threads of the life before end soon after it.
+        let begun = Instant::now();
+        let engine = loop {
+            match Engine::open(&options).await {
+                Err(OpenError::Held { .. }) if begun.elapsed() < SOON => tokio::task::yield_now().await,
+                opened => break Arc::new(opened.unwrap()),
+            }
+        };
         let listener = Listener {
             name: "uploads".to_owned(),
             input: Some("source".to_owned()),

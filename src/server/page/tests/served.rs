@@ -32,7 +32,9 @@ pub(super) enum Asked {
 
 #[derive(Default)]
 pub(super) struct Served {
-    asked: Mutex<Vec<Asked>>,
+    pub(super) asked: Mutex<Vec<Asked>>,
+    /// The run that cannot go on.
+    pub(super) stuck: Option<RunId>,
 }
 
 impl Served {
@@ -101,13 +103,7 @@ impl Operator for Served {
             concurrency: 1,
             at_work: vec![RunId(3 << 100)],
             waiting: vec![WaitingView { run: RunId(4 << 100), since: When(fake::START), paused: true }],
-            stuck: vec![StuckView {
-                run: RunId(1 << 100),
-                since: When(fake::START),
-                why: HOSTILE.to_owned(),
-                again: When(fake::START),
-                next: vec![],
-            }],
+            stuck: self.stuck.into_iter().map(stuck).collect(),
         };
         Ok(QueueView { paused: true, waiting: 1, waiting_max: 1_000, workflows: vec![lane] })
     }
@@ -183,4 +179,9 @@ impl Operator for Served {
 /// Why a connection is held, in hostile words.
 pub(super) fn trouble() -> Fault {
     Fault::new(HOSTILE, HOSTILE)
+}
+
+fn stuck(run: RunId) -> StuckView {
+    let (since, again) = (When(fake::START), When(fake::START));
+    StuckView { run, since, why: HOSTILE.to_owned(), again, next: vec![] }
 }
