@@ -42,16 +42,27 @@ impl Engine {
             let detail = format!("a token's name has 1 to {NAME_MAX} letters, digits, '-', '_' or '.'");
             return Err(Problem::new(ProblemKind::Invalid, code::TOKEN_NAME, detail));
         }
-        if self.tokens.all().iter().any(|known| known.name == name) {
+        let taken = || {
             let detail = format!("there is a token '{name}' already");
-            return Err(Problem::new(ProblemKind::Refused, code::TOKEN_NAME, detail)
-                .next(format!("milepost token revoke {name}")));
+            Problem::new(ProblemKind::Refused, code::TOKEN_NAME, detail)
+                .next(format!("milepost token revoke {name}"))
+        };
+        if self.tokens.all().iter().any(|known| known.name == name) {
+            return Err(taken());
         }
         self.did(by.clone(), Done::TokenCreated { name: name.clone(), scope }).await?;
         let text = token::text(&rand::random());
         let sha256 = token::hashed(&text);
-        let made = Token { name, scope, sha256, created_at: now(), created_by: by };
-        self.tokens.change(|all| all.push(made.clone()))?;
+        let made = Token { name: name.clone(), scope, sha256, created_at: now(), created_by: by };
+        // Somebody else may have taken the name since it was looked at.
+        let is_made = self.tokens.change(|all| {
+            let is_free = all.iter().all(|known| known.name != name);
+            all.extend(is_free.then(|| made.clone()));
+            is_free
+        })?;
+        if !is_made {
+            return Err(taken());
+        }
         Ok(NewToken { about: TokenView::from(&made), token: text })
     }
 
@@ -77,13 +88,21 @@ impl Engine {
             .next("milepost token list"));
         };
         self.did(by, Done::TokenRevoked { name: name.to_owned() }).await?;
-        self.tokens.change(|all| all.retain(|token| token.name != name))?;
+        self.tokens.change(|all| {
+            all.retain(|token| token.name != name);
+            true
+        })?;
         Ok(gone.clone())
     }
 
     /// What a text that was presented is good for; `None`: nothing.
     pub fn token(&self, text: &str) -> Option<Token> {
         token::presented(&self.tokens.all(), text).cloned()
+    }
+
+    /// Whether a token that was presented is good still.
+    pub fn is_good(&self, token: &Token) -> bool {
+        self.tokens.all().contains(token)
     }
 
     /// Tells of every run that a commit touches, once that is durable.

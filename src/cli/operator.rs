@@ -107,7 +107,8 @@ pub(super) async fn collected(engine: &Arc<Engine>, order: &CollectOrder) -> Res
         return Ok(collection);
     }
     let done = engine.collect(collection, Company::Others).await.map_err(|error| collect_problem(&error))?;
-    let runs = done.runs.iter().filter(|fate| fate.goes).count();
+    let runs = done.runs.iter().filter(|fate| fate.goes).count() as u64;
+    engine.did(order.by.clone(), Done::Collected { runs, rows: done.rows }).await?;
     tracing::info!(by = order.by, runs, rows = done.rows, files = done.files, "removed what nobody needs");
     Ok(done)
 }
@@ -283,6 +284,10 @@ impl Operator for EngineOperator {
 
     fn token(&self, text: &str) -> Option<Token> {
         self.engine.upgrade()?.token(text)
+    }
+
+    fn is_good(&self, token: &Token) -> bool {
+        self.engine.upgrade().is_some_and(|engine| engine.is_good(token))
     }
 
     fn tokens(&self) -> Result<Vec<TokenView>, Problem> {

@@ -52,4 +52,11 @@ pub enum Done {
         /// The file, on the machine of the engine.
         file: String,
     },
+    /// What nobody needs was removed.
+    Collected {
+        /// How many runs went.
+        runs: u64,
+        /// How many rows went, theirs among them.
+        rows: u64,
+    },
 }

@@ -20,7 +20,9 @@ pub(super) const BODY_MAX: usize = 1 << 20;
 /// Longest wait for all of a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// What the body of most requests keeps.
-pub(super) const BOUNDS: Bounds = Bounds { bytes: BODY_MAX, time: BODY_TIMEOUT };
+const BOUNDS: Bounds = Bounds { bytes: BODY_MAX, time: BODY_TIMEOUT };
+/// The same of somebody of whom nothing is known, and who has a token to say at most.
+const STRANGERS: Bounds = Bounds { bytes: 8 << 10, time: BODY_TIMEOUT };
 /// The cookie in which a browser keeps a token.
 pub(super) const COOKIE: &str = "milepost_token";
 
@@ -96,6 +98,11 @@ impl Caller {
         self.way == Way::Socket || self.token.as_ref().is_some_and(|token| token.scope == Scope::Operate)
     }
 
+    /// Whether they would be let in again: a token may be taken away meanwhile.
+    pub(super) fn is_still_known(&self, service: &Service) -> bool {
+        self.token.as_ref().is_none_or(|token| service.operator.is_good(token))
+    }
+
     /// Who asks, as events name them. A token is believed before what somebody says of themselves.
     pub(super) fn named(&self, says: String) -> String {
         match &self.token {
@@ -143,7 +150,9 @@ impl Gate {
             from_here(&parts.headers, self.manner).map_err(Refusal::NotEnough)?;
         }
         let token = admitted(&self.service, self.access, way, &parts.headers)?;
-        let body = whole(&parts.headers, body, BOUNDS).await.map_err(Refusal::TooMuch)?;
+        let bounds = if self.access == Access::Open { STRANGERS } else { BOUNDS };
+        let body = whole(&parts.headers, body, bounds).await;
+        let body = body.map_err(|status| Refusal::TooMuch(status, bounds))?;
         Ok((Caller { way, token }, Body::from(body)))
     }
 }
@@ -155,7 +164,7 @@ pub(super) enum Refusal {
     /// It is known, and not enough.
     NotEnough(Problem),
     /// What is sent is too large, or came too slowly.
-    TooMuch(StatusCode),
+    TooMuch(StatusCode, Bounds),
 }
 
 impl Refusal {
@@ -163,7 +172,7 @@ impl Refusal {
         match self {
             Self::Unknown => problem::unauthorized(),
             Self::NotEnough(problem) => problem::response(problem),
-            Self::TooMuch(status) => problem::limit(*status, BOUNDS),
+            Self::TooMuch(status, bounds) => problem::limit(*status, *bounds),
         }
     }
 }
@@ -177,11 +186,15 @@ fn admitted(
     if way == Way::Socket || matches!(access, Access::Open | Access::Proof) {
         return Ok(None);
     }
-    let Some(text) = presented(headers) else {
+    let token = match presented(headers) {
+        Some(text) => Some(service.operator.token(&text).ok_or(Refusal::Unknown)?),
+        // A browser that keeps a token that was taken away is nobody's.
+        None => kept(headers).and_then(|text| service.operator.token(text)),
+    };
+    let Some(token) = token else {
         let may_look = access == Access::Read && service.anonymous == Anonymous::Reads;
         return if may_look && names_this_machine(headers) { Ok(None) } else { Err(Refusal::Unknown) };
     };
-    let token = service.operator.token(&text).ok_or(Refusal::Unknown)?;
     if access == Access::Local {
         let detail = "this is only done over the socket in the state directory";
         return Err(Refusal::NotEnough(Problem::new(ProblemKind::Forbidden, code::SCOPE, detail)));
@@ -203,16 +216,17 @@ pub enum Anonymous {
     Reads,
 }
 
-/// The token in a request: that of the header, else that of the cookie.
+/// The token in the header. Whoever presents something is not nobody, even when it is not a token.
 fn presented(headers: &HeaderMap) -> Option<String> {
-    if let Some(value) = headers.get(header::AUTHORIZATION) {
-        let text = value.to_str().unwrap_or_default();
-        // Whoever presents something is not nobody, even when it is not a token.
-        return Some(text.strip_prefix("Bearer ").unwrap_or_default().trim().to_owned());
-    }
+    let text = headers.get(header::AUTHORIZATION)?.to_str().unwrap_or_default();
+    Some(text.strip_prefix("Bearer ").unwrap_or_default().trim().to_owned())
+}
+
+/// The token that a browser keeps in its cookie.
+fn kept(headers: &HeaderMap) -> Option<&str> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| value.to_owned())
+    pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| value)
 }
 
 /// What is named in a path is text: a name that is none is nobody's.

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
+use super::gate::Caller;
 use super::hub::{self, Hub, Subject, Told, Touched};
 use super::{Service, ending, problem, reads};
 use crate::core::id::RunId;
@@ -24,7 +25,8 @@ const LAST_SEEN: &str = "last-event-id";
 
 /// What one listener is told next, and how far it is.
 struct Listener {
-    archive: Archive,
+    service: Service,
+    caller: Caller,
     told: Receiver<Arc<Told>>,
     subject: Subject,
     /// The number of the next event of its run.
@@ -38,6 +40,7 @@ struct Listener {
 pub(super) async fn run(
     State(service): State<Service>,
     Extension(hub): Extension<Hub>,
+    Extension(caller): Extension<Caller>,
     Path(run): Path<String>,
     headers: HeaderMap,
 ) -> Response {
@@ -53,14 +56,18 @@ pub(super) async fn run(
         Ok((run, next))
     });
     match found.await {
-        Ok((run, next)) => listen(&service, &hub, Some(run), next),
+        Ok((run, next)) => listen(service, caller, &hub, Some(run), next),
         Err(problem) => problem::response(&problem),
     }
 }
 
 /// All runs: the summary of each one that changes.
-pub(super) async fn runs(State(service): State<Service>, Extension(hub): Extension<Hub>) -> Response {
-    listen(&service, &hub, None, 0)
+pub(super) async fn runs(
+    State(service): State<Service>,
+    Extension(hub): Extension<Hub>,
+    Extension(caller): Extension<Caller>,
+) -> Response {
+    listen(service, caller, &hub, None, 0)
 }
 
 fn last_event(archive: &Archive, run: RunId) -> Result<u64, Problem> {
@@ -74,10 +81,10 @@ fn last_event(archive: &Archive, run: RunId) -> Result<u64, Problem> {
     }
 }
 
-fn listen(service: &Service, hub: &Hub, subject: Subject, next: u64) -> Response {
+fn listen(service: Service, caller: Caller, hub: &Hub, subject: Subject, next: u64) -> Response {
     let Some(rings) = service.operator.listen() else { return problem::response(&ending()) };
     let told = hub.listen(subject, next, &service.archive, rings);
-    let listener = Listener { archive: service.archive.clone(), told, subject, next, is_behind: true };
+    let listener = Listener { service, caller, told, subject, next, is_behind: true };
     let batches = stream::unfold(listener, |mut listener| async move {
         let messages = listener.hear().await?;
         Some((stream::iter(messages.into_iter().map(Ok::<_, Infallible>)), listener))
@@ -88,13 +95,19 @@ fn listen(service: &Service, hub: &Hub, subject: Subject, next: u64) -> Response
 }
 
 impl Listener {
-    /// What comes next; `None` when nothing will any more.
+    /// What comes next; `None` when nothing will any more, or whoever listens may not any more.
     async fn hear(&mut self) -> Option<Vec<Event>> {
+        let messages = self.heard().await?;
+        self.caller.is_still_known(&self.service).then_some(messages)
+    }
+
+    async fn heard(&mut self) -> Option<Vec<Event>> {
         loop {
             if self.is_behind {
                 // A listener that comes again is told why nothing can be read.
-                let told =
-                    hub::read(&self.archive, self.subject, self.next, Arc::new(Touched::Any)).await.ok()?;
+                let told = hub::read(&self.service.archive, self.subject, self.next, Arc::new(Touched::Any))
+                    .await
+                    .ok()?;
                 self.is_behind = told.is_part;
                 return Some(self.take(&told));
             }

@@ -99,6 +99,11 @@ pub trait Operator: Send + Sync {
         None
     }
 
+    /// Whether a token that was presented is good still: it may have been taken away.
+    fn is_good(&self, _token: &Token) -> bool {
+        true
+    }
+
     /// The tokens.
     fn tokens(&self) -> Result<Vec<TokenView>, Problem> {
         Err(no_server())

@@ -43,14 +43,18 @@ impl Tokens {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Changes them. When it returns `Ok` that is durable; the file is only its owner's to read.
+    /// Changes them, alone: nobody else does between what `change` sees and what it leaves. Returns what it
+    /// returned. When that is true what it left is durable, and only its owner can read the file; else
+    /// nothing was changed.
     ///
     /// # Errors
-    /// The disk failed; nothing was changed then.
-    pub fn change(&self, change: impl FnOnce(&mut Vec<Token>)) -> Result<(), StoreError> {
+    /// The disk failed: what a restart will find is what is known now.
+    pub fn change(&self, change: impl FnOnce(&mut Vec<Token>) -> bool) -> Result<bool, StoreError> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut changed = known.clone();
-        change(&mut changed);
+        if !change(&mut changed) {
+            return Ok(false);
+        }
         let draft = self.path.with_extension("json~");
         let write = || -> io::Result<()> {
             match fs::remove_file(&draft) {
@@ -63,9 +67,9 @@ impl Tokens {
             fs::rename(&draft, &self.path)
         };
         write().map_err(Error::io(format!("write {}", self.path.display())))?;
-        sync_dir(self.path.parent().unwrap_or(Path::new(".")))?;
         *known = changed;
-        Ok(())
+        sync_dir(self.path.parent().unwrap_or(Path::new(".")))?;
+        Ok(true)
     }
 }
 
@@ -88,7 +92,12 @@ mod tests {
             created_by: "ana".to_owned(),
         };
         let tokens = Tokens::open(dir.path()).unwrap();
-        tokens.change(|all| all.push(token.clone())).unwrap();
+        let add = |all: &mut Vec<Token>| {
+            all.push(token.clone());
+            true
+        };
+        assert!(tokens.change(add).unwrap());
+        assert!(!tokens.change(|all| all.pop().is_none()).unwrap(), "what is not wanted is not kept");
         assert_eq!(Tokens::open(dir.path()).unwrap().all(), [token]);
         let mode = fs::metadata(dir.path().join(NAME)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);

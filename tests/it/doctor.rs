@@ -131,7 +131,7 @@ fn systems_that_are_there_but_not_in_order_are_told_apart() {
     assert_eq!(of(&found, "shop")[1], "ok", "{found:?}");
     site.env.push(("PIMCORE_API_KEY", at("sandbox-key")));
     assert_eq!(examine(&site, &line).0, Some(0));
-    site.env.push(("MEDUSA_PASSWORD", at("wrong")));
+    site.env.push(("MEDUSA_PASSWORD", at("another one")));
     let (code, found) = examine(&site, &line);
     assert!(code == Some(1) && of(&found, "shop")[2].contains("wrong email or password"), "{found:?}");
     assert!(!format!("{found:?}").contains("sandbox-key"));

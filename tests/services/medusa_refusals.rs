@@ -115,7 +115,7 @@ fn a_wrong_password_pauses_the_run_says_so_and_costs_no_product() {
     let server = Server::start();
     let products = catalogue::some(BATCH * 4, 24);
     let mut site = site(&server.url(), &products);
-    site.env.push(("MEDUSA_PASSWORD", "wrong".to_owned()));
+    site.env.push(("MEDUSA_PASSWORD", "another one".to_owned()));
     let working = site.start(RUN);
     let show = || site.json(&["show", "@latest", "--json"]).remove(0);
     let paused = until("the run", show, |shown| shown["status"] == "paused");

@@ -203,8 +203,11 @@ impl Watch {
                 // On a task of its own: whatever happens in it, it is known which run it was.
                 let workshop = Arc::clone(&engine);
                 let work = workshop.workshop.spawn(carried_out(engine, next, news, stopping));
+                // It keeps the engine, and is not to outlive this loop.
+                let mut work = AbortOnDrop(work);
+                drop(workshop);
                 let lost = |error| Outcome::Over(Err(EngineError::Run(defect(&error).to_string())));
-                (run, work.await.unwrap_or_else(lost))
+                (run, (&mut work.0).await.unwrap_or_else(lost))
             });
         }
     }

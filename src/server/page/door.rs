@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::super::gate::{self, Manner, Refusal};
+use super::super::gate::{Manner, Refusal};
 use super::super::{Service, problem, session};
 use super::shell::{Frame, Here};
 use super::visit::{refused, whole};
@@ -45,7 +45,7 @@ fn refuse(parts: &Parts, refusal: &Refusal) -> Response {
         }
         Refusal::Unknown => whole(StatusCode::UNAUTHORIZED, &form(HOME, Said::LoggedOut)),
         Refusal::NotEnough(problem) => refused(None, problem),
-        Refusal::TooMuch(_) => refused(None, &problem::too_much(gate::BOUNDS)),
+        Refusal::TooMuch(_, bounds) => refused(None, &problem::too_much(*bounds)),
     }
 }
 

@@ -108,6 +108,8 @@ async fn without_a_token_one_looks_only_where_that_was_said_and_under_a_name_of_
     }
     let act = "POST /v1/runs/@failed/resume HTTP/1.1\nhost: localhost\ncontent-type: application/json\n\n{}";
     assert_eq!(over_tcp(address, act).await.0, 401);
+    let gone = "GET /v1/runs HTTP/1.1\nhost: localhost\ncookie: milepost_token=gone";
+    assert_eq!(over_tcp(address, gone).await.0, 200, "a token that was taken away is nobody's");
     let wrong = "GET /v1/runs HTTP/1.1\nhost: localhost\nauthorization: Bearer nobody";
     assert_eq!(over_tcp(address, wrong).await.0, 401);
 }
@@ -123,6 +125,9 @@ async fn a_huge_body_is_refused_before_it_is_read() {
     let mut answer = [0; 12];
     stream.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 413");
+    let token = format!("{{\"token\":\"{}\"}}", "t".repeat(8 << 10));
+    let login = format!("POST /v1/session HTTP/1.1\nhost: a\ncontent-type: application/json\n\n{token}");
+    assert_eq!(over_tcp(address, &login).await.0, 413, "strangers have little to say");
     let body = format!("{{\"workflow\":\"{}\"}}", "w".repeat(gate::BODY_MAX));
     let start = format!(
         "POST /v1/runs HTTP/1.1\nhost: a\nauthorization: Bearer acts\ncontent-type: application/json\n\n{body}"

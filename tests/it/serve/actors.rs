@@ -136,6 +136,10 @@ impl Story {
                 self.does("POST", "/v1/unpause", &json!({ "what": "all", "by": "eve" }), &[]);
                 by(self.by_deed("unheld"), TOKEN)
             }
+            "post /v1/state/gc" => {
+                self.does("POST", "/v1/state/gc", &json!({ "by": "eve" }), &[]);
+                by(self.by_deed("collected"), TOKEN)
+            }
             "post /v1/state/backup" => {
                 let file = self.site.path("backup").display().to_string();
                 self.says(&["state", "backup", &file]);

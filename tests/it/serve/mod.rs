@@ -228,7 +228,12 @@ fn whoever_watches_is_told_of_each_change_and_a_revoked_token_looks_no_more() {
         assert!(metrics.contains(line), "{metrics}");
     }
     assert!(site.milepost(&["token", "list"]).stdout.contains("operate"));
+    let mut live = server.watch("/v1/live");
+    assert_eq!(live.next("run")["run"], run.as_str());
     assert_eq!(site.milepost(&["token", "revoke", "tests"]).code, Some(0));
+    let later = site.milepost(&["run", HELLO]).stdout.lines().next().unwrap().to_owned();
+    let rest = live.rest();
+    assert!(later.starts_with("run_") && !rest.contains(&later), "who listened is told nothing more: {rest}");
     assert_eq!(server.ask("GET", "/v1/runs", None).0, 401);
     assert_eq!(server.ask("GET", "/healthz", None).0, 200);
     let state = std::fs::read(site.path("state/tokens.json")).unwrap();

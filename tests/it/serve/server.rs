@@ -187,6 +187,13 @@ impl Live {
         }
     }
 
+    /// All that is told until the server ends it.
+    pub(crate) fn rest(mut self) -> String {
+        let mut rest = String::new();
+        self.0.read_to_string(&mut rest).unwrap();
+        rest
+    }
+
     /// The next message of this name.
     pub(crate) fn next(&mut self, wanted: &str) -> Value {
         loop {
