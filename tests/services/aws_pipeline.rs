@@ -29,10 +29,9 @@ fn production(aws: &Aws, stack: &Stack<'_>, outside: &Outside) -> Site {
         stack.output("EventBus"),
         stack.output("Queue")
     );
-    let triggers = format!(
-        "  uploads: {{ use: aws }}\n\ntriggers:\n  uploads:\n    uses: s3.created\n    \
-         connection: uploads\n    input: source\n    \
-         with: {{ queue: {}, prefix: incoming/, suffix: .json, wait: 2s }}\n\nprofiles:\n",
+    let trigger = format!(
+        "\ntriggers:\n  uploads:\n    uses: s3.created\n    connection: uploads\n    input: source\n    \
+         with: {{ queue: {}, prefix: incoming/, suffix: .json, wait: 2s }}\n",
         stack.output("UploadQueue")
     );
     let (pimcore, medusa) = (
@@ -45,7 +44,8 @@ fn production(aws: &Aws, stack: &Stack<'_>, outside: &Outside) -> Site {
         ("bus: { use: aws, event_bus: products, queue: product-events }", bus.as_str()),
         (pimcore, "use: sandbox\n      url: \"${env:PIM_URL}\""),
         (medusa, "use: sandbox\n      url: \"${env:SHOP_URL}\""),
-        ("\nprofiles:\n", triggers.as_str()),
+        ("\nprofiles:\n", "  uploads: { use: aws }\n\nprofiles:\n"),
+        ("\ntriggers:", trigger.as_str()),
     ];
     site.edit("product-sync.yaml", &edits);
     site

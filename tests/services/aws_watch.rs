@@ -80,13 +80,19 @@ impl Cloud {
     /// The product workflow, which reads what was uploaded.
     fn site(&self, outside: &Outside) -> Site {
         let mut site = Site::reaching(&outside.pim, &outside.shop);
+        let shipped = "  incoming:\n    uses: file.created                   # a file is put into a folder; \
+                       where 'files' are local\n    connection: files\n    \
+                       with: { folder: product-sync/incoming, suffix: .json }\n";
         let trigger = format!(
-            "  uploads: {{ use: aws }}\n\ntriggers:\n  uploads:\n    uses: s3.created\n    \
-             connection: uploads\n    input: source\n    \
-             with: {{ queue: {}, prefix: incoming/, suffix: .json, wait: 2s }}\n\nprofiles:\n",
+            "  uploads:\n    uses: s3.created\n    connection: uploads\n    \
+             with: {{ queue: {}, prefix: incoming/, suffix: .json, wait: 2s }}\n",
             self.queue.name
         );
-        let edits = [("files: { use: local }", "files: { use: s3 }"), ("\nprofiles:\n", trigger.as_str())];
+        let edits = [
+            ("files: { use: local }", "files: { use: s3 }"),
+            ("\nprofiles:\n", "  uploads: { use: aws }\n\nprofiles:\n"),
+            (shipped, trigger.as_str()),
+        ];
         site.edit("product-sync.yaml", &edits);
         site.env.extend(environment(self.aws.endpoint()));
         site
