@@ -113,3 +113,28 @@ impl Remembered {
 fn unremembered(error: StoreError) -> Fault {
     Fault::new(name::NO_ANSWER, error.0)
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use async_trait::async_trait;
+
+    use crate::core::time::Timestamp;
+    use crate::ports::Clock;
+
+    /// Time goes by only when somebody waits for it.
+    #[derive(Default)]
+    pub(crate) struct Waited(pub(crate) AtomicU64);
+
+    #[async_trait]
+    impl Clock for Waited {
+        fn now(&self) -> Timestamp {
+            Timestamp(self.0.load(Ordering::SeqCst))
+        }
+
+        async fn sleep_until(&self, until: Timestamp) {
+            self.0.fetch_max(until.0, Ordering::SeqCst);
+        }
+    }
+}

@@ -5,12 +5,10 @@ use crate::core::fault::Fault;
 use crate::core::id::RunId;
 use crate::core::inflow::Entrant;
 
-use super::block::{Block, ITEMS, Record};
-use super::codec;
+use super::block::{ITEMS, Record};
 use super::error::{Damage, Error};
 use super::keys;
 use super::pack::{self, Words};
-use super::reader::number_of;
 use super::rows::Rows;
 use super::stage::Stage;
 use super::wire::{Input, put_bytes};
@@ -76,26 +74,7 @@ impl Stage {
 
 impl Rows {
     pub(super) fn entrants(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Entrant)>, Error> {
-        let (first, _) = ITEMS.place(from);
-        let mut entrants = Vec::new();
-        for row in self.range(keys::entrant_block(run, first), keys::entrant_block(run, u64::MAX)) {
-            let (key, payload) = row?;
-            let block = Block::decode(&payload).map_err(codec::at(&key))?;
-            let number = number_of(&key)?;
-            for slot in block.filled() {
-                let position = ITEMS.position(number, slot);
-                if position < from {
-                    continue;
-                }
-                if entrants.len() == limit {
-                    return Ok(entrants);
-                }
-                if let Some(entrant) = self.record(&key, &block, slot)? {
-                    entrants.push((position, entrant));
-                }
-            }
-        }
-        Ok(entrants)
+        self.records(keys::entrant_block, run, from, limit)
     }
 
     pub(super) fn body(&self, run: RunId, position: u64) -> Result<Option<Vec<u8>>, Error> {

@@ -92,9 +92,20 @@ impl Rows {
         from: u64,
         limit: usize,
     ) -> Result<Vec<(u64, T)>, Error> {
+        self.records(keys::item_block, run, from, limit)
+    }
+
+    /// What is kept of a run by item, in the blocks under these keys.
+    pub(super) fn records<T: Record>(
+        &self,
+        block: fn(RunId, u64) -> Vec<u8>,
+        run: RunId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, T)>, Error> {
         let (first, _) = ITEMS.place(from);
-        let mut items = Vec::new();
-        for row in self.range(keys::item_block(run, first), keys::item_block(run, u64::MAX)) {
+        let mut records = Vec::new();
+        for row in self.range(block(run, first), block(run, u64::MAX)) {
             let (key, payload) = row?;
             let block = Block::decode(&payload).map_err(codec::at(&key))?;
             let number = number_of(&key)?;
@@ -103,15 +114,15 @@ impl Rows {
                 if position < from {
                     continue;
                 }
-                if items.len() == limit {
-                    return Ok(items);
+                if records.len() == limit {
+                    return Ok(records);
                 }
                 if let Some(record) = self.record(&key, &block, slot)? {
-                    items.push((position, record));
+                    records.push((position, record));
                 }
             }
         }
-        Ok(items)
+        Ok(records)
     }
 
     pub(super) fn tally(&self, run: RunId, unit: Unit) -> Result<Tally, Error> {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use milepost::core::cell::Facts;
-use milepost::core::claims::{Claim, Claimed, End, Fence, Fingerprint, KeyId};
+use milepost::core::claims::{Claim, Claimed, End, Fence, Fingerprint, KeyId, Settled};
 use milepost::core::version::Version;
 use milepost::core::workflow::IdempotencyMode::{self, Latest, Once};
-use milepost::ports::{Clock, Journal, Keys};
+use milepost::ports::{Answered, Clock, Journal, Keys};
 use milepost::store::Store;
 
 use crate::runtime;
@@ -64,14 +64,19 @@ fn what_was_applied_is_known_in_the_next_life_and_claims_of_once_hold() {
     });
 }
 
+/// The first content of `k` is granted and settled as done; the row that says so is not committed yet.
+async fn done(store: &Store) -> Answered<Settled> {
+    assert_eq!(ask(store, claim(Latest, "k", 1, 7)).await, Claimed::Granted);
+    let end = End::Done { facts: Some(Facts::new()) };
+    store.settle(&[(claim(Latest, "k", 1, 7), end)]).await.unwrap()
+}
+
 #[test]
 fn what_a_dead_engine_may_have_overwritten_is_applied_again() {
     let (clock, dir) = (Arc::<ManualClock>::default(), tempfile::tempdir().unwrap());
     runtime().block_on(async {
         let store = open(dir.path(), &clock);
-        assert_eq!(ask(&store, claim(Latest, "k", 1, 7)).await, Claimed::Granted);
-        let end = End::Done { facts: Some(Facts::new()) };
-        let answered = store.settle(&[(claim(Latest, "k", 1, 7), end)]).await.unwrap();
+        let answered = done(&store).await;
         store.commit(answered.changes).await.unwrap();
         assert_eq!(ask(&store, claim(Latest, "k", 2, 8)).await, Claimed::Granted);
         drop(store);
@@ -86,9 +91,7 @@ fn a_key_is_not_free_while_the_commit_that_settles_it_is_under_way() {
     let (clock, dir) = (Arc::<ManualClock>::default(), tempfile::tempdir().unwrap());
     runtime().block_on(async {
         let store = open(dir.path(), &clock);
-        assert_eq!(ask(&store, claim(Latest, "k", 1, 7)).await, Claimed::Granted);
-        let end = End::Done { facts: Some(Facts::new()) };
-        let answered = store.settle(&[(claim(Latest, "k", 1, 7), end)]).await.unwrap();
+        let answered = done(&store).await;
         assert_eq!(answered.changes.len(), 1, "the row goes with the checkpoint");
         let told = ask(&store, claim(Latest, "k", 2, 7)).await;
         assert!(matches!(told, Claimed::AlreadyApplied { .. }), "{told:?}");

@@ -107,28 +107,13 @@ impl Trigger for Folder {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::UNIX_EPOCH;
 
     use super::*;
+    use crate::connectors::listening::tests::Waited;
     use crate::core::start::KEEP;
     use crate::ports::Marks;
     use crate::store::MemoryStore;
-
-    /// Time goes by only when somebody waits for it.
-    #[derive(Default)]
-    struct Waited(AtomicU64);
-
-    #[async_trait]
-    impl Clock for Waited {
-        fn now(&self) -> Timestamp {
-            Timestamp(self.0.load(Ordering::SeqCst))
-        }
-
-        async fn sleep_until(&self, until: Timestamp) {
-            self.0.fetch_max(until.0, Ordering::SeqCst);
-        }
-    }
 
     fn watched(folder: &Path, marks: &Arc<MemoryStore>) -> Folder {
         watched_by(folder, marks, Arc::new(Waited::default()))

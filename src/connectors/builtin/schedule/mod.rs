@@ -176,23 +176,10 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
+    use crate::connectors::listening::tests::Waited;
     use crate::store::MemoryStore;
 
     const MINUTE: u64 = 60_000;
-
-    /// Time goes by only when somebody waits for it.
-    struct Waited(AtomicU64);
-
-    #[async_trait]
-    impl Clock for Waited {
-        fn now(&self) -> Timestamp {
-            Timestamp(self.0.load(Ordering::SeqCst))
-        }
-
-        async fn sleep_until(&self, until: Timestamp) {
-            self.0.fetch_max(until.0, Ordering::SeqCst);
-        }
-    }
 
     /// One life of it.
     fn schedule(clock: &Arc<Waited>, marks: &Arc<MemoryStore>) -> Schedule {
