@@ -21,6 +21,7 @@ pub mod deed;
 pub mod desk;
 pub mod digest;
 pub mod event;
+pub mod execution;
 pub mod fate;
 pub mod fault;
 mod feed;
