@@ -92,7 +92,7 @@ pub(super) fn assemble(
             .collect()
     };
     let (run, items, closing) = (stations(Unit::Run), stations(Unit::Item(0)), stations(Unit::Closing(1)));
-    Ok(Assembly { run, items, closing, plan: Arc::new(plan) })
+    Ok(Assembly { run, items, closing, plan: Arc::new(plan), executor: None })
 }
 
 /// A trigger with what listens for it; `None` where its connection is of a kind, in this profile, that

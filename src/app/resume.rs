@@ -89,6 +89,7 @@ impl Engine {
             return Err(nothing_to_do(run.id, terms));
         }
         self.keep(&definition)?;
+        let changed = !events.is_empty();
         self.record(&run, events).await?;
         // A run that was recorded, but whose engine died before it began, simply begins.
         if run.status == Status::Queued {
@@ -98,14 +99,15 @@ impl Engine {
             .await
             .map_err(|error| broken(&error))?;
         let now = self.ports.clock.now();
-        let chosen = recover::revive(&self.store, &assembly.plan, &run, now, &selection)
+        let revived = recover::revive(&self.store, &assembly.plan, &run, now, &selection)
             .await
             .map_err(|error| broken(&error))?;
         let resumption = Resumption {
             plan: plan.hash,
             by: asked.by.map(str::to_owned),
-            chosen: chosen.map(Arc::new),
+            chosen: revived.chosen.map(Arc::new),
             redriven,
+            anew: revived.anew || changed,
         };
         Ok(self.drive(run, Some(resumption), assembly, taken))
     }

@@ -175,6 +175,10 @@ fn meaning(what: &RunEvent) -> (Option<Concern>, bool) {
         | RunEvent::Tried { .. }
         | RunEvent::Unpaused { .. }
         | RunEvent::Cancelling { .. }
+        | RunEvent::Handed { .. }
+        | RunEvent::TakenBack
+        | RunEvent::Halted { .. }
+        | RunEvent::Mirrored { .. }
         | RunEvent::Closing { .. }
         | RunEvent::Released { .. }
         | RunEvent::Unheld { .. }

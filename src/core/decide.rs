@@ -146,6 +146,9 @@ impl Desk {
         let cell = &active.progress.cells[step];
         let prepared = active.slots[step].request.is_some();
         let known = &self.plan.track(unit).steps[step];
+        if known.is_closed() {
+            return Ok(());
+        }
         match cell.state {
             // Without its request nothing can be done; the timer is set again when that is there.
             _ if !prepared && !matches!(cell.state, State::Waiting(_)) => Ok(()),
@@ -310,6 +313,7 @@ impl Desk {
             })
             .collect();
         for (unit, wake) in sleepers {
+            self.note_standing(unit);
             self.units.remove(&unit);
             self.asleep.insert(unit, wake);
             self.wakes.insert((wake, unit));

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::arrival::{Request, Setback};
+use super::asking::Standings;
 use super::claiming::Claims;
 use super::id::Unit;
 use super::outlet::{Notice, Outlets};
@@ -105,6 +106,8 @@ pub struct Desk {
     pub(super) setbacks: Vec<Setback>,
     pub(super) claims: Claims,
     pub(super) listening: Vec<Listening>,
+    /// For a run whose graph somebody else drives: where those stand that gave up their place.
+    pub(super) standings: Option<Standings>,
 }
 
 /// A unit that has begun to wait for a signal.
@@ -147,6 +150,7 @@ impl Desk {
     pub fn new(plan: Arc<Plan>, limits: Limits, total: Option<u64>, fed: u64) -> Self {
         Self {
             outlets: Outlets::of(&plan),
+            standings: plan.items.is_gated().then(Standings::default),
             receiving: Receiving::default(),
             notices: Vec::new(),
             paused: false,
@@ -184,6 +188,10 @@ impl Desk {
     pub fn open_gate(&mut self, total: u64) {
         self.total = Some(total);
         self.skip_unchosen();
+        if self.plan.items.is_closed() {
+            // Nobody has asked for a step of theirs yet.
+            self.fed = total;
+        }
     }
 
     /// More items may come: as long as they may, the run is not finished.
@@ -251,7 +259,12 @@ impl Desk {
     /// Whether everything there was to do is done, also when it was asked to stop.
     pub fn is_complete(&self) -> bool {
         let fed = self.total.is_some() && self.left_to_feed() == 0;
-        fed && !self.takes_in && self.units.is_empty() && self.asleep.is_empty() && self.wanted.is_empty()
+        let asked = !self.plan.items.is_gated() && !self.plan.run.is_gated();
+        fed && asked
+            && !self.takes_in
+            && self.units.is_empty()
+            && self.asleep.is_empty()
+            && self.wanted.is_empty()
     }
 
     /// The progress of a unit in memory.
@@ -276,8 +289,10 @@ impl Desk {
             self.fetching.iter().find_map(item),
             self.wanted.iter().find_map(item),
         ];
-        // Items that were not chosen lie between those that were.
-        let fed = if self.chosen.is_some() { self.begun } else { self.fed };
+        // Items that were not chosen lie between those that were; and none is done while a step of theirs
+        // was not asked for.
+        let stays = self.chosen.is_some() || self.plan.items.is_gated();
+        let fed = if stays { self.begun } else { self.fed };
         // A message may have brought in an item far ahead of those that were not asked for yet.
         firsts.into_iter().flatten().fold(fed, u64::min)
     }

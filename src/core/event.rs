@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::alert::Concern;
+use super::execution::{Entry, Execution};
 use super::fault::Fault;
 use super::inflow::Intake;
 use super::run::{Cause, Source, Status};
@@ -68,6 +69,13 @@ pub enum RunEvent {
         /// moved.
         raised: BTreeMap<String, Cause>,
     },
+    /// Another executor drives its graph from here on. From running or paused.
+    Handed {
+        /// The execution there.
+        execution: Execution,
+    },
+    /// The engine drives its graph itself from here on. From running or paused.
+    TakenBack,
     /// The engine was asked to stop, or is gone. From queued, running, waiting or paused.
     Interrupted,
     /// No new attempt begins; those under way end. From running, waiting or paused (for another
@@ -159,6 +167,23 @@ pub enum RunEvent {
         /// Who.
         by: String,
     },
+    /// An execution of it was ended by the engine, or was to be; changes nothing. From any state.
+    Halted {
+        /// What its executor knows it by.
+        execution: String,
+        /// Why.
+        why: Fault,
+        /// Why the executor could not be told: it may go on, and its orders are refused.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fault: Option<Fault>,
+    },
+    /// The history of its execution went on by one entry. From any state.
+    Mirrored {
+        /// What its executor knows the execution by.
+        execution: String,
+        /// The entry.
+        entry: Entry,
+    },
     /// Something to tell people; changes nothing. From any state.
     Alert {
         /// What.
@@ -235,6 +260,8 @@ impl RunEvent {
         matches!(
             self,
             Self::Alert { .. }
+                | Self::Halted { .. }
+                | Self::Mirrored { .. }
                 | Self::Unheld { .. }
                 | Self::Signalled { .. }
                 | Self::Remarked { .. }

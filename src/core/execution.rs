@@ -10,6 +10,33 @@ use serde_json::{Map, Value};
 use super::fault::Fault;
 use super::id::RunId;
 
+/// Who drives the graph of a run: says which step begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DrivenBy {
+    /// The engine itself: items flow, each as fast as it can.
+    #[default]
+    Embedded,
+    /// AWS Step Functions: one step after the other, each for all items.
+    StepFunctions,
+}
+
+impl DrivenBy {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::StepFunctions => "step_functions",
+        }
+    }
+
+    /// Whether it is the engine itself.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+    pub fn is_embedded(&self) -> bool {
+        *self == Self::Embedded
+    }
+}
+
 /// One execution of a run in another executor, as it is kept with the run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Execution {

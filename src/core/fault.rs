@@ -71,6 +71,10 @@ pub mod name {
     pub const EXECUTOR: &str = "ExecutorUnreachable";
     /// An execution ended by itself, or somebody ended it where it is driven.
     pub const EXECUTION: &str = "ExecutionEnded";
+    /// Who drives the graph found otherwise about a step's condition than the engine.
+    pub const DISAGREED: &str = "ConditionDisagreed";
+    /// A person gave the run up.
+    pub const CANCELLED: &str = "RunCancelled";
     /// The order comes from an execution that another one has followed (rule R10).
     pub const SUPERSEDED: &str = "Superseded";
     /// More items failed than `tolerate` allows.

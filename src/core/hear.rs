@@ -7,6 +7,7 @@ use super::cell::{Facts, IllegalTransition, Kind, State};
 use super::desk::{Active, Desk, Listening, Slot, Stage};
 use super::fault::Fault;
 use super::id::Unit;
+use super::plan::PlanStep;
 use super::progress::Progress;
 use super::resume;
 use super::retry::{Outcome, Probed, Terms, judge, judge_held, judge_probe, postponed};
@@ -57,6 +58,7 @@ impl Desk {
         now: Timestamp,
     ) -> Result<(), IllegalTransition> {
         self.fetching.remove(&unit);
+        self.forget_standing(unit);
         let plan = Arc::clone(&self.plan);
         let track = plan.track(unit);
         let known = progress.is_some();
@@ -71,10 +73,6 @@ impl Desk {
             self.set_timers(unit);
             self.review(unit);
             self.release(unit);
-            return Ok(());
-        }
-        if ready.is_empty() {
-            self.review(unit);
             return Ok(());
         }
         self.take_ready(unit, ready, now)
@@ -137,7 +135,8 @@ impl Desk {
         Ok(())
     }
 
-    /// A pure step is done. Only one that no recorded step follows leaves a record of its own.
+    /// A pure step is done. Only one that no recorded step follows leaves a record of its own; or one that
+    /// somebody else asked for, who is told that it is done.
     fn computed(&mut self, unit: Unit, step: usize, now: Timestamp) -> Result<(), IllegalTransition> {
         let plan = Arc::clone(&self.plan);
         let track = plan.track(unit);
@@ -147,7 +146,7 @@ impl Desk {
         }
         active.progress.apply(track, step, Kind::Done { facts: Facts::new() }, now)?;
         active.unsaved = true;
-        if track.steps[step].leaves_record {
+        if track.steps[step].leaves_record || self.standings.is_some() {
             self.touched.insert(unit);
         }
         Ok(())
@@ -267,7 +266,7 @@ impl Desk {
     }
 
     /// Finds the steps of a unit that have to be prepared.
-    fn review(&mut self, unit: Unit) {
+    pub(super) fn review(&mut self, unit: Unit) {
         let plan = Arc::clone(&self.plan);
         let track = plan.track(unit);
         let Some(active) = self.units.get_mut(&unit) else { return };
@@ -276,7 +275,7 @@ impl Desk {
             let unprepared = slot.stage == Stage::Idle && slot.request.is_none();
             let needed = match active.progress.cells[step].state {
                 State::Pending => active.progress.is_ready(track, step),
-                State::Backoff(_) | State::InDoubt(Some(_)) => true,
+                State::Backoff(_) | State::InDoubt(Some(_)) => !track.steps[step].is_closed(),
                 _ => false,
             };
             if unprepared && needed {
@@ -288,7 +287,7 @@ impl Desk {
     }
 
     /// Lets go of a unit that is at rest and has nothing to record.
-    fn release(&mut self, unit: Unit) {
+    pub(super) fn release(&mut self, unit: Unit) {
         let Some(active) = self.units.get(&unit) else { return };
         let track = self.plan.track(unit);
         let idle = active.slots.iter().all(|slot| slot.stage == Stage::Idle);
@@ -302,7 +301,7 @@ impl Desk {
         }
     }
 
-    fn set_timers(&mut self, unit: Unit) {
+    pub(super) fn set_timers(&mut self, unit: Unit) {
         let states: Vec<State> = match self.units.get(&unit) {
             Some(active) => active.progress.cells.iter().map(|cell| cell.state).collect(),
             None => return,
@@ -313,6 +312,9 @@ impl Desk {
     }
 
     fn set_timer(&mut self, unit: Unit, step: usize, state: State) {
+        if self.plan.track(unit).steps.get(step).is_some_and(PlanStep::is_closed) {
+            return;
+        }
         if let State::Backoff(until) | State::Waiting(until) | State::InDoubt(Some(until)) = state {
             self.timers.insert((until, unit, step));
         }

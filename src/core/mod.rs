@@ -8,6 +8,7 @@
 
 pub mod alert;
 pub mod arrival;
+mod asking;
 pub mod breaker;
 pub mod care;
 pub mod catalog;
@@ -45,6 +46,7 @@ mod receiving;
 pub mod redefine;
 pub mod resume;
 pub mod retry;
+mod revision;
 pub mod run;
 pub mod scope;
 pub mod selection;

@@ -85,6 +85,20 @@ pub struct PlanStep {
     /// How often what the step does was changed under this run (0: never). A cell that was reached
     /// under an earlier revision is out of date.
     pub revision: u32,
+    /// Whether it may begin.
+    pub asked: Asked,
+}
+
+/// Whether a step may begin: who drives the graph says so. The engine itself lets every step begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Asked {
+    /// As soon as what it needs is passed.
+    #[default]
+    Open,
+    /// Not yet: nothing happens at it, whatever its record says.
+    Closed,
+    /// As soon as what it needs is passed; whoever asks says that its condition is not met.
+    Skip,
 }
 
 /// What messages a step gets.
@@ -169,12 +183,33 @@ impl Plan {
         self
     }
 
+    /// The same for a run whose graph somebody else drives: no step of the run or of its items begins
+    /// before it is asked for. Between two steps there may be as many messages as there are items, so none
+    /// is kept beyond the step that takes it.
+    #[must_use]
+    pub fn driven(mut self) -> Self {
+        self.run.close();
+        self.items.close();
+        for step in &mut self.items.steps {
+            step.delete_after = DeleteAfter::Taken;
+        }
+        self
+    }
+
     /// The track that `unit` flows through.
     pub fn track(&self, unit: Unit) -> &Track {
         match unit {
             Unit::Run => &self.run,
             Unit::Closing(_) => &self.closing,
             Unit::Item(_) => &self.items,
+        }
+    }
+
+    pub(super) fn track_mut(&mut self, unit: Unit) -> &mut Track {
+        match unit {
+            Unit::Run => &mut self.run,
+            Unit::Closing(_) => &mut self.closing,
+            Unit::Item(_) => &mut self.items,
         }
     }
 
@@ -185,6 +220,11 @@ impl Plan {
 }
 
 impl PlanStep {
+    /// Whether nothing may happen at it for now.
+    pub fn is_closed(&self) -> bool {
+        self.asked == Asked::Closed
+    }
+
     /// Whether messages come from a queue to this step.
     pub fn gets_messages(&self) -> bool {
         self.messages != Messages::None
@@ -206,6 +246,34 @@ impl Track {
             steps[at].leaves_record = leaves_record;
         }
         Self { steps }
+    }
+
+    /// No step begins before it is asked for.
+    pub fn close(&mut self) {
+        self.steps.iter_mut().for_each(|step| step.asked = Asked::Closed);
+    }
+
+    /// Whether no step may begin.
+    pub fn is_closed(&self) -> bool {
+        self.steps.iter().all(PlanStep::is_closed)
+    }
+
+    /// Whether a step may not begin yet.
+    pub fn is_gated(&self) -> bool {
+        self.steps.iter().any(PlanStep::is_closed)
+    }
+
+    /// Lets a closed step begin, and the pure steps before it: nothing is recorded of those that others
+    /// follow. Returns whether there was something to let begin.
+    pub(super) fn ask_for(&mut self, step: usize, asked: Asked) -> bool {
+        let Some(known) = self.steps.get_mut(step).filter(|step| step.is_closed()) else { return false };
+        known.asked = asked;
+        for pure in known.implied.clone() {
+            if self.steps[pure].is_closed() {
+                self.steps[pure].asked = Asked::Open;
+            }
+        }
+        true
     }
 
     /// The position of the step called `name`.
@@ -275,6 +343,7 @@ fn steps_of(
                 messages: messages(step, descriptor),
                 delete_after: delete_after(step, named),
                 revision: 0,
+                asked: Asked::Open,
             }
         })
         .collect()

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::cell::{Cell, IllegalTransition, Kind, SkipReason, State};
-use super::plan::Track;
+use super::plan::{PlanStep, Track};
 use super::time::Timestamp;
 
 /// All that is durable about one unit.
@@ -108,7 +108,7 @@ impl Progress {
             | State::Waiting(_)
             | State::InDoubt(Some(_)) => false,
         };
-        self.state(track, step) == State::Pending && known.needs.iter().all(lets_on)
+        self.state(track, step) == State::Pending && !known.is_closed() && known.needs.iter().all(lets_on)
     }
 
     /// Whether `step` is ready, but only because everything before it was skipped by condition.
@@ -118,16 +118,24 @@ impl Progress {
             && needs.iter().all(|need| self.state(track, *need) == State::Skipped(SkipReason::Condition))
     }
 
-    /// Nothing more will happen to the unit by itself: every step is final, or stands behind a
-    /// step that ended without being passed, or is left to a person.
+    /// Nothing more will happen to the unit by itself: every step is settled.
     pub fn is_at_rest(&self, track: &Track) -> bool {
         // A record may be older than the last steps of its track.
         self.cells.len() >= track.steps.len()
-            && (0..self.cells.len()).all(|step| match self.state(track, step) {
-                State::Pending => !self.is_reachable(track, step),
-                State::InDoubt(until) => until.is_none(),
-                state => state.is_final(),
-            })
+            && (0..self.cells.len()).all(|step| self.is_settled(track, step))
+    }
+
+    /// Nothing more will happen at this step by itself: it is final, or stands behind a step that ended
+    /// without being passed, or is left to a person; or it is closed, for now.
+    pub fn is_settled(&self, track: &Track, step: usize) -> bool {
+        match self.state(track, step) {
+            State::Pending => !self.is_reachable(track, step),
+            State::Succeeded | State::Skipped(_) | State::DeadLettered | State::Cancelled => true,
+            State::InDoubt(None) => true,
+            State::Running | State::Backoff(_) | State::Waiting(_) | State::InDoubt(Some(_)) => {
+                track.steps.get(step).is_some_and(PlanStep::is_closed)
+            }
+        }
     }
 
     /// Where the unit stands as a whole.
@@ -155,15 +163,19 @@ impl Progress {
         })
     }
 
-    /// A pending step can still be reached when no step before it ended without being passed.
+    /// A pending step can still be reached when neither it nor a step before it is closed, and none
+    /// before it ended without being passed.
     fn is_reachable(&self, track: &Track, step: usize) -> bool {
         let known = &track.steps[step];
-        known.needs.iter().all(|need| match self.state(track, *need) {
-            State::DeadLettered | State::Cancelled | State::InDoubt(None) => known.tolerant,
-            State::Pending => self.is_reachable(track, *need),
-            State::Running | State::Backoff(_) | State::Waiting(_) | State::InDoubt(Some(_)) => true,
-            State::Succeeded | State::Skipped(_) => true,
-        })
+        !known.is_closed()
+            && known.needs.iter().all(|need| match self.state(track, *need) {
+                State::DeadLettered | State::Cancelled | State::InDoubt(None) => known.tolerant,
+                State::Pending => self.is_reachable(track, *need),
+                State::Running | State::Backoff(_) | State::Waiting(_) | State::InDoubt(Some(_)) => {
+                    !track.steps[*need].is_closed()
+                }
+                State::Succeeded | State::Skipped(_) => true,
+            })
     }
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::event::{Event, IllegalRunEvent, RunEvent};
+use super::execution::{DrivenBy, Execution};
 use super::fault::Fault;
 use super::id::RunId;
 use super::inflow::Intake;
@@ -14,6 +15,7 @@ use super::tally::Counts;
 use super::time::Timestamp;
 
 pub use super::origin::Origin;
+pub use super::revision::{Cause, Revision};
 
 /// Where a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -120,6 +122,12 @@ pub struct Run {
     /// Alerts that were made of its events.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub alerts: u64,
+    /// Who drives its graph.
+    #[serde(default, skip_serializing_if = "DrivenBy::is_embedded")]
+    pub driven_by: DrivenBy,
+    /// Its last execution, when another executor drives its graph.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution: Option<Execution>,
     /// When a person let it go for good: it is not resumed any more (rule R9).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released: Option<Timestamp>,
@@ -132,38 +140,6 @@ pub struct Failure {
     pub fault: Fault,
     /// How its items stood then; `None` when an older build closed it.
     pub items: Option<Counts>,
-}
-
-/// How often, and last why, what a step does was changed under a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Revision {
-    /// The number of the present revision, from 1.
-    pub number: u32,
-    /// Why there is one.
-    pub cause: Cause,
-}
-
-/// Why what was done at a step is out of date.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Cause {
-    /// The step itself, or a file it names, was changed.
-    Definition,
-    /// A step before it was changed.
-    Upstream,
-    /// The outside system it works with is another one.
-    Connection,
-}
-
-impl Cause {
-    /// The words for it in a plan.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Definition => "definition changed",
-            Self::Upstream => "upstream changed",
-            Self::Connection => "connection changed",
-        }
-    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
@@ -218,6 +194,8 @@ impl Run {
             steer: Steer::default(),
             strays: 0,
             alerts: 0,
+            driven_by: DrivenBy::default(),
+            execution: None,
             released: None,
         }
     }
@@ -295,6 +273,11 @@ impl Run {
         if let RunEvent::Alert { dead_letters: Some(_), message } = what {
             self.steer.alert = Some(message.clone());
         }
+        if let (RunEvent::Mirrored { execution, entry }, Some(own)) = (what, &mut self.execution)
+            && own.name == *execution
+        {
+            own.mirrored = own.mirrored.max(entry.number);
+        }
         self.strays += u64::from(matches!(what, RunEvent::Stray { .. }));
     }
 
@@ -308,6 +291,14 @@ impl Run {
             self.fault = None;
         }
         self.steer.free();
+    }
+
+    /// Somebody else drives its graph from here on.
+    fn hand_over(&mut self, what: &RunEvent) {
+        (self.driven_by, self.execution) = match what {
+            RunEvent::Handed { execution } => (DrivenBy::StepFunctions, Some(execution.clone())),
+            _ => (DrivenBy::Embedded, None),
+        };
     }
 
     /// Its items come from here, or no more of them do.
@@ -335,6 +326,10 @@ impl Run {
                 what @ (RunEvent::Pinned { .. } | RunEvent::Rotated { .. }),
             ) => {
                 self.draw_on(what);
+                status
+            }
+            (status @ (S::Running | S::Paused), what @ (RunEvent::Handed { .. } | RunEvent::TakenBack)) => {
+                self.hand_over(what);
                 status
             }
             (

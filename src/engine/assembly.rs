@@ -7,7 +7,7 @@ use crate::core::id::Unit;
 use crate::core::plan::Plan;
 use crate::core::workflow::IdempotencyMode;
 use crate::expr::{Expression, Template};
-use crate::ports::{Keys, Source, Stream, Worker};
+use crate::ports::{Executor, Keys, Source, Stream, Worker};
 
 /// A workflow ready to run.
 pub struct Assembly {
@@ -19,6 +19,17 @@ pub struct Assembly {
     pub items: Vec<Station>,
     /// The steps of `on_failure`.
     pub closing: Vec<Station>,
+    /// Who drives the graph; `None`: the engine itself.
+    pub executor: Option<Conducted>,
+}
+
+/// Who drives the graph of a run, when it is not the engine.
+#[derive(Clone)]
+pub struct Conducted {
+    /// The connection through which it is reached.
+    pub connection: String,
+    /// What drives it.
+    pub executor: Arc<dyn Executor>,
 }
 
 /// One step ready to work.

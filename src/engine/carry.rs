@@ -81,10 +81,10 @@ impl Drive {
     }
 
     fn prepare(&self, preparations: Vec<Preparation>) {
-        let common = Arc::clone(&self.common);
+        let (common, plan) = (Arc::clone(&self.common), Arc::clone(self.desk.plan()));
         self.compute(move || {
             let prepared = |Preparation { unit, context, progress, steps }| {
-                let ready = prepare(&common, &context, progress, &steps);
+                let ready = prepare(&common, &plan, &context, progress, &steps);
                 Arrival::Prepared { unit, steps, ready }
             };
             Note::Arrivals(preparations.into_iter().map(prepared).collect())

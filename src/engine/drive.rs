@@ -24,12 +24,13 @@ use crate::ports::{Clock, Compute, Journal, Keys, Pins, Records, StoreError};
 use super::assembly::Assembly;
 use super::astray::{Strays, at_hand};
 use super::claim::Keyring;
+use super::conduct::{self, Conductor};
 use super::context::{Common, Context};
 use super::control::Control;
 use super::finish::{self, Ending};
 use super::inflow::Inflow;
 use super::mail::Mail;
-use super::note::{Fetched, Note};
+use super::note::Note;
 use super::steer::Steering;
 
 /// The outside of the engine.
@@ -92,6 +93,8 @@ pub(super) struct Drive {
     pub(super) watermark: u64,
     /// What is taken in, while the run is open.
     pub(super) inflow: Option<Inflow>,
+    /// What is said to whoever else drives the graph.
+    pub(super) conductor: Option<Conductor>,
 }
 
 /// A resume that was carried out on the store and is now to be driven.
@@ -105,11 +108,14 @@ pub struct Resumption {
     pub chosen: Option<Arc<Positions>>,
     /// What became of the messages of the dead letters that begin anew.
     pub redriven: Vec<RunEvent>,
+    /// Something begins anew that had ended, or stands on another ground: whoever drives the graph begins
+    /// anew, too.
+    pub anew: bool,
 }
 
 impl From<&str> for Resumption {
     fn from(plan: &str) -> Self {
-        Self { plan: plan.to_owned(), by: None, chosen: None, redriven: Vec::new() }
+        Self { plan: plan.to_owned(), by: None, chosen: None, redriven: Vec::new(), anew: false }
     }
 }
 
@@ -130,12 +136,12 @@ pub async fn drive(
     let mut drive = Drive::new(run, assembly, ports, control, limits, seed);
     drive.begin(resumption)?;
     drive.flow().await?;
+    drive.leave_executor().await?;
     let mut ending = finish::judge(&drive)?;
-    if let Ending::Failed(fault) = &ending
-        && !drive.common.assembly.closing.is_empty()
-    {
-        drive.begin_closing(fault.clone())?;
+    let closes = drive.begin_closing(&ending)?;
+    if closes || drive.conclude(&ending) {
         drive.flow().await?;
+        drive.leave_executor().await?;
         ending = finish::after_closing(&drive, ending);
     }
     if drive.steering.end.is_none() {
@@ -161,7 +167,7 @@ impl Drive {
     ) -> Self {
         let (sender, inbox) = mpsc::unbounded_channel();
         let input = Arc::new(serde_json::Value::Object(run.input.clone()));
-        let plan = Arc::clone(&assembly.plan);
+        let plan = conduct::plan(&assembly);
         let total = if plan.source().is_none() { Some(0) } else { None };
         Self {
             common: Arc::new(Common {
@@ -190,6 +196,7 @@ impl Drive {
             calls: BTreeMap::new(),
             watermark: 0,
             inflow: None,
+            conductor: None,
             ports,
         }
     }
@@ -197,9 +204,11 @@ impl Drive {
     fn begin(&mut self, resumption: Option<Resumption>) -> Result<(), Error> {
         // Its steps are finished beside the resumed work: each closing is told of once (rule R11).
         let closing = self.run.open_closing();
+        let mut goes_on = closing.is_none();
         match resumption {
             None => self.tell(RunEvent::Started)?,
-            Some(Resumption { plan, by, chosen, redriven }) => {
+            Some(Resumption { plan, by, chosen, redriven, anew }) => {
+                goes_on &= !anew && chosen.is_none();
                 self.tell(RunEvent::Resumed { plan, by })?;
                 for what in redriven {
                     self.mail.expect_more();
@@ -218,6 +227,7 @@ impl Drive {
             let progress = self.ports.journal.progress(self.run.id, Unit::Run)?.unwrap_or_default();
             self.open_gate(source.count, &progress)?;
         }
+        self.hand_over(goes_on)?;
         self.start_watch(self.ports.clock.now());
         self.desk.want(Unit::Run);
         if let Some(number) = closing {
@@ -226,14 +236,20 @@ impl Drive {
         Ok(())
     }
 
-    /// The steps of `on_failure` are next, and nothing else: after a timeout the items that were not
-    /// done stay as they are, and connections are no longer waited for.
-    fn begin_closing(&mut self, fault: Fault) -> Result<(), Error> {
+    /// If it failed, the steps of `on_failure` are next, and nothing else: after a timeout the items that
+    /// were not done stay as they are, and connections are no longer waited for. Returns whether there are
+    /// such steps.
+    fn begin_closing(&mut self, ending: &Ending) -> Result<bool, Error> {
+        let Ending::Failed(fault) = ending else { return Ok(false) };
+        if self.common.assembly.closing.is_empty() {
+            return Ok(false);
+        }
+        let fault = fault.clone();
+        let plan = self.closing_plan(&fault);
         let total = self.run.source.as_ref().map_or(0, |source| source.count);
         let items = self.ports.journal.tally(self.run.id, Unit::Item(0))?.units.over(total);
         self.tell(RunEvent::Closing { fault, items: Some(items) })?;
         self.failure = self.run.failure();
-        let plan = Arc::clone(self.desk.plan());
         self.desk = Desk::new(plan, self.limits, Some(0), 0);
         // What comes late belongs to the next run.
         self.inflow = None;
@@ -243,7 +259,7 @@ impl Drive {
         }
         self.steering.no_deadline();
         self.desk.want(Unit::Closing(self.run.closings));
-        Ok(())
+        Ok(true)
     }
 
     /// Runs until nothing is under way and nothing will come by itself.
@@ -263,8 +279,9 @@ impl Drive {
             if heard {
                 continue;
             }
+            self.conduct()?;
             let is_idle = self.mail.is_idle() && self.keyring.is_idle() && self.intake_is_idle();
-            if self.desk.is_finished() && is_idle {
+            if self.desk.is_finished() && is_idle && self.is_led_out() {
                 // The last commit may have been the one that passed the threshold.
                 self.watch_dead_letters()?;
                 self.commit().await?;
@@ -312,18 +329,7 @@ impl Drive {
             Note::Arrivals(arrivals) => {
                 arrivals.into_iter().try_for_each(|arrival| self.arrived(arrival, now))
             }
-            Note::Fetched(fetched) => {
-                for Fetched { unit, progress, ready, context } in fetched {
-                    match context {
-                        Some(context) => drop(self.contexts.insert(unit, context)),
-                        None => self.mail.note_found(unit, progress.as_ref()),
-                    }
-                    self.arrived(Arrival::Fetched { unit, progress, ready }, now)?;
-                    // A message may have come before its item.
-                    self.mail.note_change(unit);
-                }
-                Ok(())
-            }
+            Note::Fetched { plan, fetched } => self.read_in(&plan, fetched, now),
             Note::Claimed { step, units, claims, result } => self.claimed(step, units, claims, result, now),
             Note::KeysDown(error) => self.keys_are_down(&error),
             Note::Released(settlement) => {
@@ -362,6 +368,7 @@ impl Drive {
                 self.lost_touch(step);
                 Ok(())
             }
+            Note::Led(led) => self.led(led),
             Note::QueueDone(result) => {
                 self.mail.queue_done();
                 at_hand(result).map(drop)

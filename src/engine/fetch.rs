@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::core::arrival::Arrival;
 use crate::core::fault::{Fault, name};
 use crate::core::id::Unit;
+use crate::core::plan::Plan;
 use crate::core::progress::Progress;
 use crate::core::run::Failure;
+use crate::core::time::Timestamp;
 use crate::ports::{Journal, Record, Records, StoreError};
 
 use super::context::{Common, Context};
-use super::drive::Drive;
+use super::drive::{Drive, Error};
 use super::note::{Fetched, Note};
 use super::prepare::{first_steps, prepare};
 
@@ -21,6 +24,7 @@ impl Drive {
         let common = Arc::clone(&self.common);
         let (journal, records) = (Arc::clone(&self.ports.journal), self.records.clone());
         let failure = self.failure.clone();
+        let plan = Arc::clone(self.desk.plan());
         self.compute(move || {
             let found = match progress_of(journal.as_ref(), &common, &units) {
                 Ok(found) => found,
@@ -28,20 +32,49 @@ impl Drive {
             };
             let fetched = units.into_iter().zip(found).map(|(unit, progress)| {
                 let record = || content(&common, unit, records.as_deref(), failure.as_ref());
-                fetched(&common, unit, progress, record)
+                fetched(&common, &plan, unit, progress, record)
             });
-            Note::Fetched(fetched.collect())
+            let fetched = fetched.collect();
+            Note::Fetched { plan, fetched }
         });
+    }
+
+    /// Takes in units that were read under this plan.
+    pub(super) fn read_in(
+        &mut self,
+        plan: &Arc<Plan>,
+        fetched: Vec<Fetched>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        if !Arc::ptr_eq(plan, self.desk.plan()) {
+            // What is ready, or at rest, may be something else by now.
+            self.desk.fetch_again(fetched.into_iter().map(|fetched| fetched.unit));
+            return Ok(());
+        }
+        for Fetched { unit, progress, ready, context } in fetched {
+            match context {
+                Some(context) => drop(self.contexts.insert(unit, context)),
+                None => self.mail.note_found(unit, progress.as_ref()),
+            }
+            self.arrived(Arrival::Fetched { unit, progress, ready }, now)?;
+            if self.desk.progress(unit).is_none() {
+                self.contexts.remove(&unit);
+            }
+            // A message may have come before its item.
+            self.mail.note_change(unit);
+        }
+        Ok(())
     }
 }
 
 fn fetched(
     common: &Common,
+    plan: &Plan,
     unit: Unit,
     progress: Option<Progress>,
     record: impl FnOnce() -> Record,
 ) -> Fetched {
-    let track = common.assembly.plan.track(unit);
+    let track = plan.track(unit);
     let progress = progress.map(|progress| progress.fitted(track));
     let at_rest = progress.as_ref().is_some_and(|progress| progress.is_at_rest(track));
     if at_rest {
@@ -49,8 +82,8 @@ fn fetched(
     }
     let context = Arc::new(Context::new(common, unit, record()));
     let ready = if progress.is_none() {
-        let (fresh, steps) = first_steps(common, unit);
-        prepare(common, &context, fresh, &steps)
+        let (fresh, steps) = first_steps(plan, unit);
+        prepare(common, plan, &context, fresh, &steps)
     } else {
         Vec::new()
     };

@@ -37,6 +37,7 @@ pub(super) fn judge(drive: &Drive) -> Result<Ending, Error> {
     match &drive.steering.end {
         Some(End::Stopped) => return Ok(Ending::Interrupted),
         Some(End::Cancelled) => return Ok(Ending::Cancelled),
+        Some(End::Lost(fault)) => return Ok(Ending::Failed(fault.clone())),
         // What was under way may have been all that was left.
         Some(End::TimedOut(fault)) if !drive.desk.is_complete() => return Ok(Ending::Failed(fault.clone())),
         Some(End::TimedOut(_)) | None => {}
@@ -53,7 +54,10 @@ pub(super) fn judge(drive: &Drive) -> Result<Ending, Error> {
     let items = journal.tally(drive.run.id, Unit::Item(0))?;
     let total = drive.run.source.as_ref().map_or(0, |source| source.count);
     Ok(match closing::judge(plan, &run, &items, total) {
-        Verdict::Succeeded => Ending::Succeeded,
+        Verdict::Succeeded => match drive.left_undone(&run)? {
+            Some(fault) => Ending::Failed(fault),
+            None => Ending::Succeeded,
+        },
         Verdict::Failed(fault) => Ending::Failed(fault),
     })
 }
@@ -63,6 +67,6 @@ pub(super) fn after_closing(drive: &Drive, judged: Ending) -> Ending {
     match &drive.steering.end {
         Some(End::Stopped) => Ending::Interrupted,
         Some(End::Cancelled) => Ending::Cancelled,
-        Some(End::TimedOut(_)) | None => judged,
+        Some(End::TimedOut(_) | End::Lost(_)) | None => judged,
     }
 }

@@ -71,8 +71,14 @@ impl Drive {
         // Set once: a run has one source.
         let _ = self.common.run_facts.set(context::facts(&self.common.assembly.plan.run, run));
         self.desk.open_gate(total);
-        self.mail.open(&self.ports, &self.common, &self.sender);
+        self.open_mail();
         self.open_intake(self.ports.clock.now())
+    }
+
+    /// Messages can come for the steps that may begin.
+    pub(super) fn open_mail(&mut self) {
+        let plan = Arc::clone(self.desk.plan());
+        self.mail.open(&plan.items, &self.ports, &self.common, &self.sender);
     }
 
     /// Makes the records of the source readable.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::core::id::{RunId, Unit};
+use crate::core::plan::Track;
 use crate::core::progress::Progress;
 use crate::core::queue::{Delivery, Only, Receive, Received, Ticket};
 use crate::core::selection::Positions;
@@ -82,10 +83,19 @@ impl Mail {
         self.chosen = Some(chosen);
     }
 
-    /// Starts receiving for every step that receives messages about items.
-    pub(super) fn open(&mut self, ports: &Ports, common: &Common, sender: &mpsc::UnboundedSender<Note>) {
+    /// Starts receiving for every step that receives messages about items and may begin, unless it does.
+    pub(super) fn open(
+        &mut self,
+        track: &Track,
+        ports: &Ports,
+        common: &Common,
+        sender: &mpsc::UnboundedSender<Note>,
+    ) {
         for (step, station) in common.assembly.items.iter().enumerate() {
-            if let Worker::Receiver(receiver) = &station.worker {
+            if let Worker::Receiver(receiver) = &station.worker
+                && !track.steps[step].is_closed()
+                && !self.inlets.contains_key(&step)
+            {
                 self.admit(step, receiver.as_ref(), (common.run.id, usize::MAX), ports, sender);
             }
         }

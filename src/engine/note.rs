@@ -7,18 +7,24 @@ use crate::core::claims::{Claim, Claimed};
 use crate::core::fault::Fault;
 use crate::core::id::Unit;
 use crate::core::inflow::Entrant;
+use crate::core::plan::Plan;
 use crate::core::progress::Progress;
 use crate::core::queue::{Delivery, Received};
 use crate::core::retry::{Outcome, Probed};
 use crate::ports::{Answered, KeysError, Pinned, QueueError, StoreError, Unread};
 
 use super::claim::Settlement;
+use super::conduct::Led;
 use super::context::Context;
 
 /// What comes back from everything that takes time.
 pub(super) enum Note {
     Arrivals(Vec<Arrival>),
-    Fetched(Vec<Fetched>),
+    /// Units were read in, under this plan.
+    Fetched {
+        plan: Arc<Plan>,
+        fetched: Vec<Fetched>,
+    },
     Claimed {
         step: usize,
         units: Vec<Unit>,
@@ -61,6 +67,8 @@ pub(super) enum Note {
         fault: Fault,
     },
     QueueDone(Result<(), QueueError>),
+    /// Whoever drives the graph has something to say.
+    Led(Led),
     Failed(StoreError),
 }
 

@@ -13,6 +13,7 @@ use crate::core::cell::{Facts, Kind, SkipReason, State};
 use crate::core::claims::Fingerprint;
 use crate::core::fault::{Fault, name};
 use crate::core::id::Unit;
+use crate::core::plan::{Asked, Plan, Track};
 use crate::core::progress::Progress;
 use crate::core::scope::Scope;
 use crate::core::signal::Subject;
@@ -27,11 +28,11 @@ use super::key;
 /// Prepares `steps` of a unit, and whatever becomes ready behind them without a call.
 pub fn prepare(
     common: &Common,
+    plan: &Plan,
     context: &Context,
     mut progress: Progress,
     steps: &[usize],
 ) -> Vec<(usize, Ready)> {
-    let plan = Arc::clone(&common.assembly.plan);
     let track = plan.track(context.unit);
     let mut todo: Vec<usize> = steps.to_vec();
     let mut results = Vec::with_capacity(todo.len() + 1);
@@ -41,7 +42,7 @@ pub fn prepare(
         let ready = if progress.is_skipped_with_needs(track, step) {
             Ready::Skip(SkipReason::Condition)
         } else {
-            guarded(|| prepare_one(common, context, &progress, step))
+            guarded(|| prepare_one(common, track, context, &progress, step))
         };
         let passes = match &ready {
             Ready::Computed => Some(Kind::Done { facts: Facts::new() }),
@@ -62,42 +63,47 @@ pub fn prepare(
 }
 
 /// Every step of a unit without a record that can be prepared at once.
-pub fn first_steps(common: &Common, unit: Unit) -> (Progress, Vec<usize>) {
-    let track = common.assembly.plan.track(unit);
+pub fn first_steps(plan: &Plan, unit: Unit) -> (Progress, Vec<usize>) {
+    let track = plan.track(unit);
     let progress = Progress::new(track);
     let steps = (0..track.steps.len()).filter(|step| progress.is_ready(track, *step)).collect();
     (progress, steps)
 }
 
-fn prepare_one(common: &Common, context: &Context, progress: &Progress, step: usize) -> Ready {
+fn prepare_one(common: &Common, track: &Track, context: &Context, progress: &Progress, step: usize) -> Ready {
     let station = &common.assembly.stations(context.unit)[step];
-    let role = common.assembly.plan.track(context.unit).steps[step].role;
+    let known = &track.steps[step];
     let scope = match context.scope(common, step, progress) {
         Ok(scope) => scope,
         Err(fault) => return Ready::Fault(fault),
     };
     if progress.cells[step].state == State::Pending {
         match is_wanted(station, &scope) {
+            Ok(true) if known.asked == Asked::Skip => return Ready::Fault(disagreed()),
             Ok(true) => {}
             Ok(false) => return Ready::Skip(SkipReason::Condition),
             Err(fault) => return Ready::Fault(fault),
         }
     }
-    let made = match role {
+    let made = match known.role {
         Role::Pure => context.output(common, step, progress).map(|_| Ready::Computed),
         Role::Effect { .. } | Role::Source => request(common, station, step, &scope).map(Ready::Request),
         Role::Timer => body(station, &scope).and_then(|wait| pause(&wait)),
-        Role::Listen => subject(station, &scope).map(|subject| {
-            Ready::Listen(common.assembly.plan.track(context.unit).steps[step].timeout, subject)
-        }),
+        Role::Listen => subject(station, &scope).map(|subject| Ready::Listen(known.timeout, subject)),
         Role::Receive => {
             // What the message must carry is made here, so that the driving task need not. When it
             // cannot be made, any message will do.
             let _ = context.output(common, step, progress);
-            Ok(Ready::Wait(common.assembly.plan.track(context.unit).steps[step].timeout))
+            Ok(Ready::Wait(known.timeout))
         }
     };
     made.unwrap_or_else(Ready::Fault)
+}
+
+/// Who drives the graph looked at the same condition, and found otherwise.
+fn disagreed() -> Fault {
+    let message = "whoever drives the graph says that the condition of this step is not met, and it is met";
+    Fault::new(name::DISAGREED, message)
 }
 
 /// A connector that panics on one item must not take the engine, or the item, with it.

@@ -59,8 +59,16 @@ pub fn plan(
     Ok(resume::join(run.id, tracks).sealed(run, selection))
 }
 
-/// Gives new budgets to what was given up, as the plan said, and returns the positions of the selected
-/// items, `None` for all. When it returns, the run's records say so durably; a crash in the middle is
+/// What was given new budgets.
+#[derive(Clone, Debug, Default)]
+pub struct Revived {
+    /// The positions of the selected items; `None`: all.
+    pub chosen: Option<Positions>,
+    /// Something begins anew that had ended: where a step was left behind, it has work again.
+    pub anew: bool,
+}
+
+/// Gives new budgets to what was given up, as the plan said. When it returns, the run's records say so durably; a crash in the middle is
 /// harmless, the rest is done by the next resume.
 ///
 /// # Errors
@@ -71,8 +79,9 @@ pub async fn revive(
     run: &Run,
     now: Timestamp,
     selection: &Selection,
-) -> Result<Option<Positions>, Error> {
+) -> Result<Revived, Error> {
     let mut pending: Vec<Change> = Vec::new();
+    let mut anew = false;
     let of_run = selection.is_all().then_some(Unit::Run);
     for unit in of_run.into_iter().chain(run.open_closing().map(Unit::Closing)) {
         let Some(progress) = journal.progress(run.id, unit)? else { continue };
@@ -80,6 +89,7 @@ pub async fn revive(
         let events = resume::revival(plan.track(unit), &progress);
         if !events.is_empty() {
             for (step, kind) in events {
+                anew |= has_ended(&progress, step);
                 progress.apply(plan.track(unit), step, kind, now)?;
             }
             pending.push(Change::Progress(run.id, unit, progress));
@@ -90,19 +100,26 @@ pub async fn revive(
         units.dead_lettered + units.in_doubt + units.cancelled + units.backoff + units.waiting > 0
     };
     // Without any of these no record changes, and a million items need not be read.
-    let chosen = if steps.iter().any(|step| unfinished(&step.units)) || !selection.is_all() {
-        revive_items(journal, plan, run, now, selection, &mut pending).await?
-    } else {
-        Positions::default()
-    };
+    let mut chosen = Positions::default();
+    if steps.iter().any(|step| unfinished(&step.units)) || !selection.is_all() {
+        let of_items;
+        (chosen, of_items) = revive_items(journal, plan, run, now, selection, &mut pending).await?;
+        anew |= of_items;
+    }
     if !pending.is_empty() {
         journal.commit(pending).await?;
     }
-    Ok(match selection {
+    let chosen = match selection {
         Selection::All => None,
         Selection::Items(positions) => Some(positions.clone()),
         Selection::Failed | Selection::DeadLettered(_) => Some(chosen),
-    })
+    };
+    Ok(Revived { chosen, anew })
+}
+
+fn has_ended(progress: &Progress, step: usize) -> bool {
+    let state = progress.cells[step].state;
+    state.is_final() || state == State::InDoubt(None)
 }
 
 /// What a run has recorded, by the names of `plan`.
@@ -162,7 +179,8 @@ pub fn is_unfinished(journal: &dyn Journal, plan: &Plan, run: &Run) -> Result<bo
 }
 
 /// The items of a run, in commits of a few hundred. `pending` goes with the first. Returns the
-/// positions of those that are worked on, unless that is all of them.
+/// positions of those that are worked on, unless that is all of them; and whether something begins anew
+/// that had ended.
 async fn revive_items(
     journal: &dyn Journal,
     plan: &Plan,
@@ -170,13 +188,13 @@ async fn revive_items(
     now: Timestamp,
     selection: &Selection,
     pending: &mut Vec<Change>,
-) -> Result<Positions, Error> {
-    let mut chosen = Positions::default();
+) -> Result<(Positions, bool), Error> {
+    let (mut chosen, mut anew) = (Positions::default(), false);
     let mut lowered = false;
     let mut from = 0;
     loop {
         let items = journal.items(run.id, from, SCAN)?;
-        let Some((last, _)) = items.last() else { return Ok(chosen) };
+        let Some((last, _)) = items.last() else { return Ok((chosen, anew)) };
         from = last + 1;
         for (position, progress) in items {
             let mut progress = progress.fitted(&plan.items);
@@ -197,6 +215,7 @@ async fn revive_items(
                 lowered = true;
             }
             for (step, kind) in events {
+                anew |= has_ended(&progress, step);
                 progress.apply(&plan.items, step, kind, now)?;
             }
             pending.push(Change::Progress(run.id, Unit::Item(position), progress));

@@ -39,6 +39,8 @@ pub(super) enum End {
     Cancelled,
     /// It was at work longer than it may be.
     TimedOut(Fault),
+    /// Whoever drives its graph is out of reach, or has ended.
+    Lost(Fault),
 }
 
 impl Steering {
@@ -104,7 +106,7 @@ impl Drive {
     }
 
     /// No new attempt from now on.
-    fn end(&mut self, end: End) {
+    pub(super) fn end(&mut self, end: End) {
         self.steering.end = Some(end);
         // Nothing is lost by not reading on.
         self.steering.reading = None;

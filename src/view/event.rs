@@ -43,7 +43,8 @@ pub struct EventView {
     pub at: String,
     /// What: `started`, `pinned`, `remarked`, `resumed`, `redefined`, `reconnected`, `interrupted`,
     /// `paused`, `tried`, `unpaused`, `cancelling`, `closing`, `closed`, `released`, `settled`,
-    /// `dropped`, `unheld`, `signalled`, `alert`, `delivered`, `undelivered`, `stray`, `redriven` or `setback`.
+    /// `dropped`, `unheld`, `signalled`, `alert`, `delivered`, `undelivered`, `stray`, `redriven`, `setback`,
+    /// or of its execution: `handed`, `taken_back`, `halted`, `mirrored`.
     pub kind: String,
     /// The step it happened at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -145,6 +146,10 @@ impl Archive {
             RunEvent::Closed { status, fault } => {
                 EventView { status: Some(status.word().to_owned()), error: fault, ..view("closed") }
             }
+            RunEvent::Handed { .. }
+            | RunEvent::TakenBack
+            | RunEvent::Halted { .. }
+            | RunEvent::Mirrored { .. } => executed(event.what, view),
             RunEvent::Unheld { by } => EventView { by: Some(by), ..view("unheld") },
             RunEvent::Released { by } => EventView { by: Some(by), ..view("released") },
             RunEvent::Settled { step, item, done, by } => EventView {
@@ -251,6 +256,34 @@ fn sourced(what: RunEvent, view: impl Fn(&str) -> EventView) -> EventView {
         RunEvent::Remarked { remark } => {
             EventView { items: Some(remark.items), message: Some(remark.text), ..view("remarked") }
         }
+        // Every other event has a view of its own.
+        _ => EventView::default(),
+    }
+}
+
+/// What concerns the execution of a run whose graph another executor drives.
+fn executed(what: RunEvent, view: impl Fn(&str) -> EventView) -> EventView {
+    match what {
+        RunEvent::Handed { execution } => EventView {
+            message: Some(execution.name),
+            connection: Some(execution.connection),
+            ..view("handed")
+        },
+        RunEvent::TakenBack => view("taken_back"),
+        RunEvent::Halted { execution, why, fault: None } => {
+            EventView { message: Some(execution), error: Some(why), ..view("halted") }
+        }
+        RunEvent::Halted { execution, why, fault: Some(fault) } => EventView {
+            message: Some(format!("{execution} could not be told ({}): {}", why.name, why.message)),
+            error: Some(fault),
+            ..view("halted")
+        },
+        RunEvent::Mirrored { entry, .. } => EventView {
+            message: Some(format!("{} {}", entry.number, entry.kind)),
+            step: entry.state,
+            error: entry.fault,
+            ..view("mirrored")
+        },
         // Every other event has a view of its own.
         _ => EventView::default(),
     }

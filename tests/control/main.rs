@@ -196,6 +196,7 @@ impl Place {
             run: gates,
             items: stations,
             closing: vec![works(&self.bell)],
+            executor: None,
         }
     }
 
@@ -273,6 +274,7 @@ fn step(name: &str, role: Role, needs: Vec<usize>) -> PlanStep {
         delete_after: DeleteAfter::Taken,
         keyed: false,
         revision: 0,
+        asked: milepost::core::plan::Asked::Open,
     }
 }
 

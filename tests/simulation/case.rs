@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use milepost::core::catalog::Role;
 use milepost::core::change::Change;
 use milepost::core::desk::Limits;
+use milepost::core::event::RunEvent;
+use milepost::core::fault::name;
 use milepost::core::id::{RunId, Unit};
 use milepost::core::letter::LetterFilter;
 use milepost::core::plan::{DeleteAfter, Plan};
@@ -14,7 +17,7 @@ use milepost::core::queue::{Only, Receive};
 use milepost::core::run::{Run, Status};
 use milepost::core::selection::Selection;
 use milepost::core::time::Timestamp;
-use milepost::engine::assembly::Assembly;
+use milepost::engine::assembly::{Assembly, Conducted};
 use milepost::engine::{Control, Ports, Resumption, drive, recover};
 use milepost::ports::{Clock, Journal, Queue};
 use milepost::store::{Fate as Write, MemoryStore};
@@ -22,6 +25,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::clock::{InPlace, SimClock};
+use crate::executor::{Manner, SimExecutor, Witness};
 use crate::graphs;
 use crate::mailbox::Mailbox;
 use crate::planned::Planned;
@@ -40,6 +44,9 @@ pub(crate) struct Case {
     pub(crate) store: MemoryStore,
     pub(crate) world: Arc<World>,
     assembly: Arc<Assembly>,
+    /// The same, driven by an executor, where there is one.
+    conducted: Option<(Arc<Assembly>, Arc<SimExecutor>)>,
+    leads: StdRng,
     pub(crate) run: RunId,
     count: u64,
     /// How the world is when it is not kind.
@@ -56,6 +63,17 @@ pub(crate) struct Score {
     pub(crate) plans: u64,
     /// Those of them that came to their end in a kind world: the calls are exactly the plan.
     pub(crate) exact: u64,
+    /// Orders of old executions that were refused.
+    pub(crate) refused: u64,
+}
+
+impl Score {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.crashes += other.crashes;
+        self.plans += other.plans;
+        self.exact += other.exact;
+        self.refused += other.refused;
+    }
 }
 
 /// How a life of the engine goes.
@@ -84,6 +102,12 @@ pub(crate) fn new_run(id: RunId) -> Run {
     Run::queued(id, "simulated", "simulated.yaml", "d", Timestamp(1_000))
 }
 
+/// It failed for the sake of its executor: what is left is done in another life.
+fn is_let_down(run: &Run) -> bool {
+    let names = [name::EXECUTOR, name::EXECUTION];
+    run.fault.as_ref().is_some_and(|fault| names.contains(&fault.name.as_str()))
+}
+
 impl Drop for Case {
     fn drop(&mut self) {
         self.world.part();
@@ -93,6 +117,13 @@ impl Drop for Case {
 impl Case {
     /// The case of this seed; `items` asks for another number of items than its own.
     pub(crate) fn new(seed: u64, items: Option<u64>) -> Self {
+        let mut case = Self::conducted(seed, items);
+        case.conducted = None;
+        case
+    }
+
+    /// The same case; an executor in memory drives its run, most of its lives.
+    pub(crate) fn conducted(seed: u64, items: Option<u64>) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let clock = Arc::new(SimClock::new());
         let store = MemoryStore::new(Arc::clone(&clock) as Arc<dyn Clock>);
@@ -101,13 +132,20 @@ impl Case {
         // Now and then enough items for watermarks between them.
         let own = if rng.random_bool(0.05) { rng.random_range(65..=200) } else { rng.random_range(3..=24) };
         let count = items.unwrap_or(own);
+        let mut twin = rng.clone();
         let assembly = Arc::new(graphs::random(&mut rng, &world, count));
+        let executor = SimExecutor::new(&assembly.plan, Arc::clone(&clock) as Arc<dyn Clock>, seed ^ 0xe8ec);
+        let conducted = Conducted { connection: "states".into(), executor: Arc::clone(&executor) as _ };
+        let conducted = Assembly { executor: Some(conducted), ..graphs::random(&mut twin, &world, count) };
+        let conducted = Some((Arc::new(conducted), executor));
+        let leads = StdRng::seed_from_u64(seed ^ 0x1ead);
         let temper = Temper {
             lies: rng.random_bool(0.15),
             loses_mail: rng.random_bool(0.2),
             shuffles_mail: rng.random_bool(0.5),
         };
-        Self { seed, rng, clock, store, world, assembly, run, count, temper, score: Score::default() }
+        let score = Score::default();
+        Self { seed, rng, clock, store, world, assembly, conducted, leads, run, count, temper, score }
     }
 
     pub(crate) fn plan(&self) -> &Plan {
@@ -138,19 +176,69 @@ impl Case {
         for life in 0.. {
             let fortune = self.fortune(life);
             let planned = Planned::of(self, fortune.selection.clone());
-            let complete = self.live(life, &fortune, planned.hash());
+            let (assembly, executor) = self.lead(&fortune);
+            let complete = self.live(life, &fortune, planned.hash(), assembly, executor.is_some());
+            if let Some(executor) = executor {
+                self.check_conducted(&executor);
+                self.score.refused = executor.refused();
+            }
             self.check_ledger();
             self.check_tally();
             self.check_alerts();
             planned.check(self, complete, fortune.kind);
             self.score.plans += u64::from(planned.hash().is_some());
             self.score.exact += u64::from(planned.hash().is_some() && complete && fortune.kind);
-            let status = self.record().status;
-            if status == Status::Succeeded || (status.is_ended() && life >= ROUGH_LIVES) {
+            let run = self.record();
+            let is_over = life >= ROUGH_LIVES && !is_let_down(&run);
+            if run.status == Status::Succeeded || (run.status.is_ended() && is_over) {
                 return self.check_end();
             }
-            assert!(life <= ROUGH_LIVES + 3, "the run does not end");
+            assert!(life <= ROUGH_LIVES + 3, "the run does not end: {run:?}");
         }
+    }
+
+    /// Lives once, in a kind world. The run must have ended then.
+    pub(crate) fn run_kindly(&mut self) {
+        let changes = vec![Change::Run(Box::new(new_run(self.run)))];
+        let store = self.store.clone();
+        self.clock.runtime().block_on(async { store.commit(changes).await }).unwrap();
+        let fortune = Fortune {
+            kind: true,
+            cut: u64::MAX,
+            last: Write::Kept,
+            stop_after: None,
+            selection: Selection::All,
+        };
+        let (assembly, executor) = match &self.conducted {
+            Some((assembly, executor)) => {
+                executor.meet(Manner::default(), self.witness(&fortune));
+                (Arc::clone(assembly), Some(Arc::clone(executor)))
+            }
+            None => (Arc::clone(&self.assembly), None),
+        };
+        assert!(self.live(0, &fortune, None, assembly, executor.is_some()), "{:?}", self.record());
+        self.check_end();
+        if let Some(executor) = executor {
+            self.check_conducted(&executor);
+        }
+    }
+
+    /// Who drives the graph in the next life.
+    fn lead(&mut self, fortune: &Fortune) -> (Arc<Assembly>, Option<Arc<SimExecutor>>) {
+        let Some((assembly, executor)) = self.conducted.clone() else {
+            return (Arc::clone(&self.assembly), None);
+        };
+        if self.leads.random_bool(0.12) {
+            return (Arc::clone(&self.assembly), None);
+        }
+        let is_away = !fortune.kind && self.leads.random_bool(0.02);
+        executor.meet(Manner { is_rough: !fortune.kind, is_away }, self.witness(fortune));
+        (assembly, Some(executor))
+    }
+
+    fn witness(&self, fortune: &Fortune) -> Option<Witness> {
+        let is_choosy = !fortune.selection.is_all();
+        Some(Witness { journal: Arc::new(self.store.clone()), run: self.run, is_choosy })
     }
 
     fn fortune(&mut self, life: u32) -> Fortune {
@@ -182,17 +270,33 @@ impl Case {
     }
 
     /// One life of the engine. Returns whether it came to the end of its work.
-    fn live(&mut self, life: u32, fortune: &Fortune, plan: Option<String>) -> bool {
+    fn live(
+        &mut self,
+        life: u32,
+        fortune: &Fortune,
+        plan: Option<String>,
+        assembly: Arc<Assembly>,
+        is_conducted: bool,
+    ) -> bool {
         trace(&format!("seed {} life {life}: {fortune:?}", self.seed));
         self.world.set_temper((!fortune.kind).then_some(self.temper));
         let &Fortune { cut, last, stop_after, .. } = fortune;
         let selection = fortune.selection.clone();
         self.store = self.store.survivor(move |number| if number < cut { Write::Kept } else { last });
         let store = Arc::new(self.store.clone());
-        let served_by = self.plan().items.steps.iter().find_map(|step| match step.delete_after {
-            DeleteAfter::Step(after) => Some(after),
-            DeleteAfter::Taken | DeleteAfter::Last => None,
-        });
+        if let Some((_, executor)) = &self.conducted {
+            executor.follow(Arc::clone(&store) as Arc<dyn Journal>);
+        }
+        let mut steps = self.plan().items.steps.iter();
+        let served_by = if is_conducted {
+            // No message is kept over a barrier.
+            steps.position(|step| step.role == Role::Receive)
+        } else {
+            steps.find_map(|step| match step.delete_after {
+                DeleteAfter::Step(after) => Some(after),
+                DeleteAfter::Taken | DeleteAfter::Last => None,
+            })
+        };
         let mailbox = Mailbox::new(store.clone(), Arc::clone(&self.world), served_by.unwrap_or(0));
         let (queue, journal) = (store.clone(), store.clone());
         self.world.meet(world::Life { queue, inbox: Arc::new(mailbox), journal });
@@ -206,19 +310,16 @@ impl Case {
         };
         let run = self.record();
         let seed = self.rng.random();
-        let (assembly, clock) = (Arc::clone(&self.assembly), Arc::clone(&self.clock));
+        let clock = Arc::clone(&self.clock);
         let runtime = self.clock.runtime();
         let ended = runtime.block_on(async move {
             let resumption = match plan {
                 Some(plan) => {
                     let (journal, plan_of) = (ports.journal.as_ref(), &assembly.plan);
                     let revived = recover::revive(journal, plan_of, &run, clock.now(), &selection).await;
-                    Some(Resumption {
-                        plan,
-                        by: None,
-                        chosen: revived.ok()?.map(Arc::new),
-                        redriven: Vec::new(),
-                    })
+                    let recover::Revived { chosen, anew } = revived.ok()?;
+                    let chosen = chosen.map(Arc::new);
+                    Some(Resumption { plan, by: None, chosen, redriven: Vec::new(), anew })
                 }
                 None => None,
             };
@@ -242,7 +343,29 @@ impl Case {
         self.score.crashes += u64::from(ended.is_none());
         // One that works on some items only leaves the run open when others are unfinished.
         let leaves_open = !fortune.selection.is_all() && stop_after.is_none();
-        ended.is_some_and(|run| run.status.is_ended() || leaves_open)
+        ended.is_some_and(|run| (run.status.is_ended() && !is_let_down(&run)) || leaves_open)
+    }
+
+    /// What an executor saw of the life that has just ended.
+    fn check_conducted(&self, executor: &SimExecutor) {
+        if let Some(what) = executor.wrong().first() {
+            panic!("{what}");
+        }
+        let ordered = executor.ordered();
+        for (unit, step) in self.world.book().called() {
+            let name = &self.plan().track(unit).steps[step].name;
+            assert!(
+                matches!(unit, Unit::Closing(_)) || ordered.contains(name),
+                "'{name}' of {unit} was called, and nobody had ordered it"
+            );
+        }
+        let mut last = BTreeMap::new();
+        for (_, event) in self.store.events(self.run, 0, usize::MAX).unwrap() {
+            if let RunEvent::Mirrored { execution, entry } = event.what {
+                let before = last.insert(execution, entry.number).unwrap_or(0);
+                assert!(before < entry.number, "entry {} came after {before}", entry.number);
+            }
+        }
     }
 
     /// A message that the queue took while it died was sent, even if nobody was told.

@@ -105,6 +105,7 @@ pub(crate) fn step(name: &str, role: Role, needs: Vec<usize>, settle: SettleBy) 
         },
         delete_after: DeleteAfter::Taken,
         revision: 0,
+        asked: milepost::core::plan::Asked::Open,
     }
 }
 
@@ -251,6 +252,7 @@ pub(crate) fn assembly(world: &Arc<World>, (items, stations): (Track, Vec<Statio
         run: vec![station(source(world, count), None)],
         items: stations,
         closing: Vec::new(),
+        executor: None,
     }
 }
 

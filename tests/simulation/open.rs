@@ -158,6 +158,7 @@ fn assembly(outside: &Arc<Outside>, rotation: Rotation) -> Assembly {
         run: vec![station(stream(), None)],
         items: vec![station(stream(), None), station(doing(1), None), station(doing(UNPROBED), None)],
         closing: Vec::new(),
+        executor: None,
     }
 }
 

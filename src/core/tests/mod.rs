@@ -49,6 +49,7 @@ pub(super) fn step(name: &str, role: Role, needs: &[usize]) -> PlanStep {
         },
         delete_after: crate::core::plan::DeleteAfter::Taken,
         revision: 0,
+        asked: crate::core::plan::Asked::Open,
     }
 }
 

@@ -72,6 +72,7 @@ fn step(name: &str, role: Role, needs: Vec<usize>) -> PlanStep {
         },
         delete_after: crate::core::plan::DeleteAfter::Taken,
         revision: 0,
+        asked: crate::core::plan::Asked::Open,
     }
 }
 

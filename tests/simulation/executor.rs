@@ -1,0 +1,531 @@
+//! An executor in memory: it drives a plan's graph, knows nothing of items, and lives outside of the
+//! engine, so that it survives every crash of it.
+//!
+//! Steps are ordered in any order that the graph allows, several at once. While it is rough it forgets
+//! that somebody works on an order, and orders anew; says things twice; is away; ends by itself; closes
+//! early; does not hear that it is to stop.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use milepost::core::execution::{Answer, Entry, Errand, Execution, Order, Receipt};
+use milepost::core::fault::{Fault, name};
+use milepost::core::id::{RunId, Unit};
+use milepost::core::plan::Plan;
+use milepost::core::progress::Progress;
+use milepost::ports::{Begun, Clock, Executor, Heard, Journal};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tokio::sync::Notify;
+
+/// After so long without anything to say it looks whether it gives something up.
+const HEARTBEAT: Duration = Duration::from_secs(40);
+
+/// One step of the graph.
+#[derive(Clone, Debug)]
+struct Node {
+    name: String,
+    needs: Vec<usize>,
+    /// Attempts of a step of the run; an item's attempts are none of its business.
+    attempts: u32,
+}
+
+/// Where a node stands.
+#[derive(Clone, Debug, PartialEq)]
+enum Stage {
+    Waiting { tries: u32 },
+    Ordered { receipt: Receipt, tries: u32 },
+    Answered,
+}
+
+/// How far an execution is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    Steps,
+    Close,
+    Closing(usize),
+    Over,
+}
+
+struct Running {
+    execution: Execution,
+    at: At,
+    stages: Vec<Stage>,
+    /// The order that is out beside those of nodes.
+    last: Option<Receipt>,
+    /// A step failed, and what comes after it is not ordered.
+    caught: bool,
+    fault: Option<Fault>,
+    history: Vec<Entry>,
+    to_say: VecDeque<Heard>,
+}
+
+/// What it does wrong.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Manner {
+    /// Everything that is told of in the head of this file.
+    pub(crate) is_rough: bool,
+    /// It is out of reach.
+    pub(crate) is_away: bool,
+}
+
+/// What is held against the engine in its present life.
+#[derive(Clone)]
+pub(crate) struct Witness {
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) run: RunId,
+    /// Only some items are worked on.
+    pub(crate) is_choosy: bool,
+}
+
+struct State {
+    chance: StdRng,
+    manner: Manner,
+    executions: BTreeMap<String, Running>,
+    heard: Option<String>,
+    receipts: u64,
+    witness: Option<Witness>,
+    /// Steps that were ordered in the present life of the engine.
+    ordered: BTreeSet<String>,
+    /// Orders of executions that others had followed, and how many of them were refused.
+    stale: (BTreeSet<Receipt>, u64),
+    /// Answers, in the order in which they came.
+    answers: Vec<(String, Answer)>,
+    wrong: Vec<String>,
+}
+
+/// The executor.
+pub(crate) struct SimExecutor {
+    plan: Arc<Plan>,
+    nodes: Vec<Node>,
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+    bell: Notify,
+}
+
+impl SimExecutor {
+    pub(crate) fn new(plan: &Arc<Plan>, clock: Arc<dyn Clock>, seed: u64) -> Arc<Self> {
+        let state = State {
+            chance: StdRng::seed_from_u64(seed),
+            manner: Manner::default(),
+            executions: BTreeMap::new(),
+            heard: None,
+            receipts: 0,
+            witness: None,
+            ordered: BTreeSet::new(),
+            stale: (BTreeSet::new(), 0),
+            answers: Vec::new(),
+            wrong: Vec::new(),
+        };
+        let (nodes, plan) = (nodes(plan), Arc::clone(plan));
+        Arc::new(Self { plan, nodes, clock, state: Mutex::new(state), bell: Notify::new() })
+    }
+
+    /// A new life of the engine begins.
+    pub(crate) fn meet(&self, manner: Manner, witness: Option<Witness>) {
+        let mut state = self.lock();
+        state.manner = manner;
+        state.witness = witness;
+        state.ordered.clear();
+        state.answers.clear();
+        state.heard = None;
+    }
+
+    /// What is held against the engine is what is in this store.
+    pub(crate) fn follow(&self, journal: Arc<dyn Journal>) {
+        self.lock().witness.iter_mut().for_each(|witness| witness.journal = Arc::clone(&journal));
+    }
+
+    pub(crate) fn set(&self, manner: Manner) {
+        self.lock().manner = manner;
+        self.bell.notify_one();
+    }
+
+    pub(crate) fn ordered(&self) -> BTreeSet<String> {
+        self.lock().ordered.clone()
+    }
+
+    pub(crate) fn answers(&self) -> Vec<(String, Answer)> {
+        self.lock().answers.clone()
+    }
+
+    pub(crate) fn wrong(&self) -> Vec<String> {
+        self.lock().wrong.clone()
+    }
+
+    /// How many orders of executions that others had followed were refused.
+    pub(crate) fn refused(&self) -> u64 {
+        self.lock().stale.1
+    }
+
+    /// The executions that are under way.
+    pub(crate) fn under_way(&self) -> Vec<String> {
+        let state = self.lock();
+        state
+            .executions
+            .iter()
+            .filter(|(_, running)| running.at != At::Over)
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+
+    pub(crate) fn begun(&self) -> usize {
+        self.lock().executions.len()
+    }
+
+    /// Somebody ends the execution that is listened to.
+    pub(crate) fn end_it(&self, fault: Fault) {
+        let mut state = self.lock();
+        if let Some(name) = state.heard.clone()
+            && let Some(running) = state.executions.get_mut(&name)
+        {
+            running.over(fault);
+        }
+        drop(state);
+        self.bell.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    async fn moment(&self) {
+        let millis = self.lock().chance.random_range(1..30);
+        self.clock.sleep_until(self.clock.now().after(Duration::from_millis(millis))).await;
+    }
+
+    fn reach(&self) -> Result<(), Fault> {
+        let mut state = self.lock();
+        let is_away = state.manner.is_away || state.rough(0.003);
+        if is_away { Err(Fault::new("Unreachable", "nobody is there")) } else { Ok(()) }
+    }
+
+    /// What there is to say now.
+    fn say(&self) -> Option<Heard> {
+        let mut state = self.lock();
+        if let Some(stale) = state.stale_order() {
+            return Some(stale);
+        }
+        let name = state.heard.clone()?;
+        let now = self.clock.now().0;
+        let State { chance, manner, executions, receipts, ordered, .. } = &mut *state;
+        let running = executions.get_mut(&name)?;
+        running.go_on(&self.nodes, self.plan.closing.steps.len(), chance, manner.is_rough, receipts, now);
+        if chance.random_bool(0.5) && running.to_say.len() > 1 {
+            running.to_say.rotate_left(1);
+        }
+        let said = running.to_say.pop_front();
+        if let Some(Heard::Ordered(order)) = &said {
+            if let Errand::Step { step, .. } = &order.errand {
+                ordered.insert(step.clone());
+            }
+            if manner.is_rough && chance.random_bool(0.05) {
+                running.to_say.extend(said.clone());
+            }
+        }
+        said
+    }
+
+    /// What is said to be done must be so on record.
+    fn check_done(&self, step: &str, witness: &Witness) -> Option<String> {
+        let at = self.plan.items.position(step)?;
+        let run = witness.journal.run(witness.run).ok()??;
+        let total = run.source.map_or(0, |source| source.count);
+        let track = &self.plan.items;
+        let undone = (0..total).find(|item| {
+            let Ok(progress) = witness.journal.progress(witness.run, Unit::Item(*item)) else { return false };
+            !progress.unwrap_or_else(|| Progress::new(track)).is_settled(track, at)
+        });
+        undone.map(|item| format!("'{step}' is said to be done, and item {item} is not: {:?}", witness.journal.progress(witness.run, Unit::Item(item))))
+    }
+}
+
+/// The graph of a plan: the source is one step on two tracks.
+fn nodes(plan: &Plan) -> Vec<Node> {
+    let mut nodes: Vec<Node> = Vec::new();
+    for (track, is_run) in [(&plan.run, true), (&plan.items, false)] {
+        for step in &track.steps {
+            let named = |name: &String| nodes.iter().position(|node| node.name == *name);
+            if named(&step.name).is_some() {
+                continue;
+            }
+            let needs = step.needs.iter().filter_map(|need| named(&track.steps[*need].name)).collect();
+            let attempts = if is_run { step.retry.attempts } else { 1 };
+            nodes.push(Node { name: step.name.clone(), needs, attempts });
+        }
+    }
+    nodes
+}
+
+impl State {
+    fn rough(&mut self, share: f64) -> bool {
+        self.manner.is_rough && self.chance.random_bool(share)
+    }
+
+    /// An execution that was followed by another one may not have heard of it.
+    fn stale_order(&mut self) -> Option<Heard> {
+        let heard = self.heard.clone()?;
+        let of = self.executions.iter().find(|(name, other)| **name != heard && other.at != At::Over);
+        let epoch = of.map(|(_, running)| running.execution.epoch)?;
+        if !self.chance.random_bool(0.05) {
+            return None;
+        }
+        self.receipts += 1;
+        let receipt = Receipt(format!("stale-{}", self.receipts));
+        self.stale.0.insert(receipt.clone());
+        let errand = Errand::Close { fault: None };
+        Some(Heard::Ordered(Order { receipt, epoch, errand }))
+    }
+}
+
+impl Running {
+    fn over(&mut self, fault: Fault) {
+        if self.at != At::Over {
+            self.at = At::Over;
+            self.to_say.clear();
+            self.to_say.push_back(Heard::Over(fault));
+        }
+    }
+
+    fn note(&mut self, kind: &str, state: Option<&str>, now: u64) {
+        let number = self.history.len() as u64 + 1;
+        let state = state.map(str::to_owned);
+        self.history.push(Entry { number, at: now, kind: kind.to_owned(), state, fault: None });
+    }
+
+    fn order(&mut self, receipts: &mut u64, errand: Errand) -> Receipt {
+        *receipts += 1;
+        let receipt = Receipt(format!("{}-{receipts}", self.execution.name));
+        let order = Order { receipt: receipt.clone(), epoch: self.execution.epoch, errand };
+        self.to_say.push_back(Heard::Ordered(order));
+        receipt
+    }
+
+    fn is_out(&self) -> bool {
+        self.stages.iter().any(|stage| matches!(stage, Stage::Ordered { .. }))
+    }
+
+    fn go_on(
+        &mut self,
+        nodes: &[Node],
+        closings: usize,
+        chance: &mut StdRng,
+        is_rough: bool,
+        receipts: &mut u64,
+        now: u64,
+    ) {
+        if self.at == At::Over {
+            return;
+        }
+        if is_rough {
+            match chance.random_range(0..400) {
+                0 => return self.over(Fault::new("States.Runtime", "it ended by itself")),
+                1 if self.at == At::Steps => {
+                    self.fault = Some(Fault::new("States.HeartbeatTimeout", "nobody was heard"));
+                    self.caught = true;
+                    self.stages.iter_mut().for_each(|stage| *stage = Stage::Answered);
+                }
+                2..12 => self.give_up(nodes, closings, receipts),
+                _ => {}
+            }
+        }
+        if self.at == At::Steps {
+            let is_met = |needs: &[usize]| needs.iter().all(|need| self.stages[*need] == Stage::Answered);
+            let ready: Vec<usize> = (0..nodes.len())
+                .filter(|at| matches!(self.stages[*at], Stage::Waiting { .. }) && is_met(&nodes[*at].needs))
+                .filter(|_| !self.caught)
+                .collect();
+            for at in &ready {
+                if !self.is_out() || chance.random_bool(0.4) {
+                    self.order_node(*at, nodes, receipts, now);
+                }
+            }
+            if ready.is_empty() && !self.is_out() {
+                self.at = At::Close;
+                self.last = None;
+            }
+        }
+        if self.last.is_none() {
+            self.last = match self.at {
+                At::Close => {
+                    self.note("TaskStateEntered", Some("close"), now);
+                    Some(self.order(receipts, Errand::Close { fault: self.fault.clone() }))
+                }
+                At::Closing(at) if at < closings => Some(self.order(receipts, closing(at))),
+                At::Closing(_) => {
+                    self.over(Fault::new("States.TaskFailed", "as it was told"));
+                    None
+                }
+                At::Steps | At::Over => None,
+            };
+        }
+        if !self.history.is_empty() && chance.random_bool(0.2) {
+            let from = chance.random_range(0..self.history.len());
+            self.to_say.push_front(Heard::History(self.history[from..].to_vec()));
+        }
+    }
+
+    fn order_node(&mut self, at: usize, nodes: &[Node], receipts: &mut u64, now: u64) {
+        let tries = match &self.stages[at] {
+            Stage::Waiting { tries } | Stage::Ordered { tries, .. } => *tries,
+            Stage::Answered => return,
+        };
+        self.note("TaskStateEntered", Some(&nodes[at].name), now);
+        let receipt = self.order(receipts, Errand::Step { step: nodes[at].name.clone(), skip: false });
+        self.stages[at] = Stage::Ordered { receipt, tries };
+    }
+
+    /// Nobody was heard of what is out: it is ordered anew.
+    fn give_up(&mut self, nodes: &[Node], closings: usize, receipts: &mut u64) {
+        self.to_say.retain(|heard| !matches!(heard, Heard::Ordered(_)));
+        for at in 0..nodes.len() {
+            if matches!(self.stages[at], Stage::Ordered { .. }) {
+                self.order_node(at, nodes, receipts, 0);
+            }
+        }
+        if self.last.is_some() {
+            self.last = match self.at {
+                At::Close => Some(self.order(receipts, Errand::Close { fault: self.fault.clone() })),
+                At::Closing(at) if at < closings => Some(self.order(receipts, closing(at))),
+                At::Closing(_) | At::Steps | At::Over => None,
+            };
+        }
+    }
+
+    /// Takes an answer; `None`: nobody waits for it any more. Else what it was about.
+    fn take(&mut self, receipt: &Receipt, answer: &Answer, nodes: &[Node], catches: bool) -> Option<String> {
+        let ordered = |stage: &Stage| matches!(stage, Stage::Ordered { receipt: own, .. } if own == receipt);
+        if let Some(at) = self.stages.iter().position(ordered) {
+            let Stage::Ordered { tries, .. } = self.stages[at] else { return None };
+            self.stages[at] = match answer {
+                Answer::Again(_) if tries + 1 < nodes[at].attempts => Stage::Waiting { tries: tries + 1 },
+                Answer::Done { .. } => Stage::Answered,
+                Answer::Again(_) | Answer::Failed(_) => {
+                    self.caught |= catches;
+                    Stage::Answered
+                }
+            };
+            return Some(nodes[at].name.clone());
+        }
+        if self.last.as_ref() != Some(receipt) {
+            return None;
+        }
+        self.last = None;
+        let (what, next) = match (self.at, answer) {
+            (At::Close, Answer::Failed(_)) => ("close".to_owned(), At::Closing(0)),
+            (At::Close, _) => ("close".to_owned(), At::Over),
+            (At::Closing(at), _) => (closing_name(at), At::Closing(at + 1)),
+            (At::Steps | At::Over, _) => return None,
+        };
+        self.at = next;
+        Some(what)
+    }
+}
+
+fn closing_name(at: usize) -> String {
+    format!("on_failure[{at}]")
+}
+
+fn closing(at: usize) -> Errand {
+    Errand::Closing { step: closing_name(at) }
+}
+
+#[async_trait]
+impl Executor for SimExecutor {
+    fn machine(&self) -> String {
+        "m".to_owned()
+    }
+
+    async fn begin(&self, execution: &Execution) -> Result<Begun, Fault> {
+        self.moment().await;
+        self.reach()?;
+        let mut state = self.lock();
+        state.heard = Some(execution.name.clone());
+        let State { executions, receipts, .. } = &mut *state;
+        if let Some(known) = executions.get_mut(&execution.name) {
+            if known.at == At::Over {
+                return Ok(Begun::Over);
+            }
+            // Whoever worked on what is out is dead.
+            known.give_up(&self.nodes, self.plan.closing.steps.len(), receipts);
+            return Ok(Begun::UnderWay);
+        }
+        let running = Running {
+            execution: execution.clone(),
+            at: At::Steps,
+            stages: vec![Stage::Waiting { tries: 0 }; self.nodes.len()],
+            last: None,
+            caught: false,
+            fault: None,
+            history: Vec::new(),
+            to_say: VecDeque::new(),
+        };
+        executions.insert(execution.name.clone(), running);
+        // Nobody hears that it was begun.
+        if state.rough(0.02) {
+            return Err(Fault::new("Timeout", "no answer"));
+        }
+        Ok(Begun::UnderWay)
+    }
+
+    async fn next(&self) -> Result<Heard, Fault> {
+        loop {
+            self.moment().await;
+            self.reach()?;
+            if let Some(heard) = self.say() {
+                return Ok(heard);
+            }
+            tokio::select! {
+                () = self.bell.notified() => {}
+                () = self.clock.sleep_until(self.clock.now().after(HEARTBEAT)) => {}
+            }
+        }
+    }
+
+    async fn answer(&self, receipt: &Receipt, answer: Answer) -> Result<(), Fault> {
+        self.moment().await;
+        self.reach()?;
+        let mut state = self.lock();
+        if state.stale.0.remove(receipt) {
+            let is_refused = matches!(&answer, Answer::Failed(fault) if fault.name == name::SUPERSEDED);
+            if !is_refused {
+                state.wrong.push(format!("an order of an old execution was answered {answer:?}"));
+            }
+            state.stale.1 += 1;
+            return Ok(());
+        }
+        let catches = state.chance.random_bool(0.5);
+        let taken = state
+            .executions
+            .values_mut()
+            .filter(|running| running.at != At::Over)
+            .find_map(|running| running.take(receipt, &answer, &self.nodes, catches));
+        if let Some(what) = taken {
+            if let (Answer::Done { .. }, Some(witness)) = (&answer, state.witness.clone())
+                && !witness.is_choosy
+            {
+                state.wrong.extend(self.check_done(&what, &witness));
+            }
+            state.answers.push((what, answer));
+        }
+        drop(state);
+        self.bell.notify_one();
+        // It was taken, and nobody hears of it.
+        if self.lock().rough(0.003) { Err(Fault::new("Timeout", "no answer")) } else { Ok(()) }
+    }
+
+    async fn stop(&self, execution: &Execution, why: &Fault) -> Result<(), Fault> {
+        self.moment().await;
+        self.reach()?;
+        let mut state = self.lock();
+        if state.rough(0.3) {
+            return Err(Fault::new("Unreachable", "nobody is there"));
+        }
+        if let Some(running) = state.executions.get_mut(&execution.name) {
+            running.over(why.clone());
+        }
+        Ok(())
+    }
+}
