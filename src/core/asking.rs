@@ -6,9 +6,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::cell::State;
 use super::desk::{Desk, Stage, TrackName};
 use super::id::Unit;
-use super::plan::{Asked, Plan};
+use super::plan::Plan;
+
+/// Whether a step may begin: who drives the graph says so. The engine itself lets every step begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Asked {
+    /// As soon as what it needs is passed.
+    #[default]
+    Open,
+    /// Not yet: nothing happens at it, whatever its record says.
+    Closed,
+    /// As soon as what it needs is passed; whoever asks says that its condition is not met.
+    Skip,
+}
 
 /// At which steps those stand that gave up their place in memory, so that a step is not held up by items
 /// that wait at another one.
@@ -52,10 +65,12 @@ impl Desk {
         }
         self.plan = Arc::new(plan);
         let track = TrackName::of(of);
-        let there: Vec<Unit> =
-            self.units.keys().copied().filter(|unit| TrackName::of(*unit) == track).collect();
-        for unit in there {
-            self.set_timers(unit);
+        let there: Vec<(Unit, State)> = (self.units.iter())
+            .filter(|(unit, _)| TrackName::of(**unit) == track)
+            .map(|(unit, active)| (*unit, active.progress.cells[step].state))
+            .collect();
+        for (unit, state) in there {
+            self.set_timer(unit, step, state);
             self.review(unit);
         }
         match of {

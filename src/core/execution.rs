@@ -51,6 +51,10 @@ pub struct Execution {
     /// The number of the last entry of its history that is among the run's events; 0: none.
     #[serde(default)]
     pub mirrored: u64,
+    /// Nobody joins it: it was begun for chosen items only, or something that it was told to be done is to
+    /// be done anew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub left: bool,
 }
 
 impl Execution {
@@ -62,6 +66,7 @@ impl Execution {
             name: format!("{run}-{epoch}"),
             machine: machine.to_owned(),
             mirrored: 0,
+            left: false,
         }
     }
 }

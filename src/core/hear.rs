@@ -301,7 +301,7 @@ impl Desk {
         }
     }
 
-    pub(super) fn set_timers(&mut self, unit: Unit) {
+    fn set_timers(&mut self, unit: Unit) {
         let states: Vec<State> = match self.units.get(&unit) {
             Some(active) => active.progress.cells.iter().map(|cell| cell.state).collect(),
             None => return,
@@ -311,7 +311,7 @@ impl Desk {
         }
     }
 
-    fn set_timer(&mut self, unit: Unit, step: usize, state: State) {
+    pub(super) fn set_timer(&mut self, unit: Unit, step: usize, state: State) {
         if self.plan.track(unit).steps.get(step).is_some_and(PlanStep::is_closed) {
             return;
         }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::alert::Subscription;
+pub use super::asking::Asked;
 use super::catalog::{Catalog, Descriptor, Role};
 use super::cell::SettleBy;
 use super::graph::Graph;
@@ -87,18 +88,6 @@ pub struct PlanStep {
     pub revision: u32,
     /// Whether it may begin.
     pub asked: Asked,
-}
-
-/// Whether a step may begin: who drives the graph says so. The engine itself lets every step begin.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Asked {
-    /// As soon as what it needs is passed.
-    #[default]
-    Open,
-    /// Not yet: nothing happens at it, whatever its record says.
-    Closed,
-    /// As soon as what it needs is passed; whoever asks says that its condition is not met.
-    Skip,
 }
 
 /// What messages a step gets.

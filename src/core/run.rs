@@ -247,11 +247,18 @@ impl Run {
             RunEvent::Reconnected { connections, raised } => (connections, raised),
             _ => return,
         };
+        self.leave_execution();
         self.connections.extend(connections.clone());
         for (step, cause) in raised {
             let number = self.revisions.get(step).map_or(0, |revision| revision.number);
             self.revisions.insert(step.clone(), Revision { number: number + 1, cause: *cause });
         }
+    }
+
+    /// Something that its execution was told to be done is to be done anew: nobody joins it. Returns whether
+    /// that is news.
+    pub fn leave_execution(&mut self) -> bool {
+        self.execution.as_mut().is_some_and(|execution| !std::mem::replace(&mut execution.left, true))
     }
 
     /// A person gave it up, or it ended as cancelled: nothing more is done for it.

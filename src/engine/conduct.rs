@@ -10,9 +10,8 @@ use serde_json::Map;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::core::cell::State;
 use crate::core::event::RunEvent;
-use crate::core::execution::{Answer, Errand, Execution, Order, Receipt};
+use crate::core::execution::{Answer, Execution, Receipt};
 use crate::core::fault::{Fault, name};
 use crate::core::id::Unit;
 use crate::core::plan::{Asked, Plan};
@@ -30,16 +29,16 @@ use super::steer::End;
 pub(super) struct Conductor {
     executor: Arc<dyn Executor>,
     connection: String,
-    phase: Phase,
+    pub(super) phase: Phase,
     /// The execution is one that another engine had begun.
     joins: bool,
     /// The execution that this one follows: it is ended first.
     former: Option<Execution>,
     /// Orders that are not answered, by step.
-    orders: BTreeMap<String, Pending>,
+    pub(super) orders: BTreeMap<String, Pending>,
     /// The order to close the run, and why the executor gives it, if it says so.
-    close: Option<Receipt>,
-    fault: Option<Fault>,
+    pub(super) close: Option<Receipt>,
+    pub(super) fault: Option<Fault>,
     answers: mpsc::UnboundedSender<(Receipt, Answer)>,
     /// The other end, until somebody takes it.
     to_say: Option<mpsc::UnboundedReceiver<(Receipt, Answer)>>,
@@ -51,16 +50,16 @@ pub(super) struct Conductor {
 }
 
 /// An order that is not answered.
-struct Pending {
-    receipt: Receipt,
+pub(super) struct Pending {
+    pub(super) receipt: Receipt,
     /// What had been spent of the budget of a step of the run when it was ordered.
-    spent: u32,
+    pub(super) spent: u32,
     /// The run's part of it is done.
-    done: Option<Answer>,
+    pub(super) done: Option<Answer>,
 }
 
 /// How far the run has come with its executor.
-enum Phase {
+pub(super) enum Phase {
     /// Its steps are ordered, one after the other.
     Steps,
     /// It was judged, and there is nothing more to do than to say so.
@@ -104,8 +103,9 @@ impl Drive {
         };
         let machine = conducted.executor.machine();
         let former = self.run.execution.clone();
-        let is_same =
-            |former: &Execution| former.connection == conducted.connection && former.machine == machine;
+        let is_same = |former: &Execution| {
+            former.connection == conducted.connection && former.machine == machine && !former.left
+        };
         let joins = goes_on && former.as_ref().is_some_and(is_same);
         let (answers, to_say) = mpsc::unbounded_channel();
         self.conductor = Some(Conductor {
@@ -131,7 +131,10 @@ impl Drive {
         conductor.joins = false;
         conductor.is_listening = false;
         let machine = conductor.executor.machine();
-        let execution = Execution::new(self.run.id, self.run.epoch, &conductor.connection, &machine);
+        let execution = Execution {
+            left: self.desk.is_choosy(),
+            ..Execution::new(self.run.id, self.run.epoch, &conductor.connection, &machine)
+        };
         self.tell(RunEvent::Handed { execution })
     }
 
@@ -228,142 +231,7 @@ impl Drive {
         Ok(())
     }
 
-    fn ordered(&mut self, Order { receipt, epoch, errand }: Order) -> Result<(), Error> {
-        let (Some(conductor), Some(execution)) = (&mut self.conductor, &self.run.execution) else {
-            return Ok(());
-        };
-        if self.steering.end.is_some() {
-            return Ok(());
-        }
-        if epoch != execution.epoch {
-            let message =
-                format!("the execution that this order is part of was followed by {}", execution.name);
-            self.say(receipt, Answer::Failed(Fault::new(name::SUPERSEDED, message)));
-            return Ok(());
-        }
-        match (errand, &conductor.phase) {
-            (Errand::Step { step, skip }, Phase::Steps) => {
-                let asked = if skip { Asked::Skip } else { Asked::Open };
-                self.take_order(step, receipt, asked)
-            }
-            (Errand::Closing { step }, Phase::Closing(_)) => self.take_order(step, receipt, Asked::Open),
-            (Errand::Close { fault }, _) => {
-                conductor.close = Some(receipt);
-                conductor.fault = fault.or(conductor.fault.take());
-                Ok(())
-            }
-            (errand @ (Errand::Step { .. } | Errand::Closing { .. }), _) => {
-                let message = format!("this order is out of its turn: {errand:?}");
-                self.say(receipt, Answer::Failed(Fault::new(name::EXECUTION, message)));
-                Ok(())
-            }
-        }
-    }
-
-    /// A step may begin. One that was ordered before is answered to the newest order.
-    fn take_order(&mut self, step: String, receipt: Receipt, asked: Asked) -> Result<(), Error> {
-        let places = self.places(&step);
-        if places.is_empty() {
-            let message = format!("the run has no step '{step}'");
-            self.say(receipt, Answer::Failed(Fault::new(name::VALIDATION, message)));
-            return Ok(());
-        }
-        let mut spent = 0;
-        for (unit, at) in places {
-            if unit == Unit::Run {
-                spent = self.standing(unit)?.map_or(0, |progress| progress.cells[at].spent);
-            }
-            self.desk.allow(unit, at, asked);
-        }
-        if self.run.source.is_some() {
-            self.open_mail();
-        }
-        if let Some(conductor) = &mut self.conductor {
-            conductor.orders.insert(step, Pending { receipt, spent, done: None });
-        }
-        Ok(())
-    }
-
-    /// Where a step stands: the source is on two tracks.
-    fn places(&self, step: &str) -> Vec<(Unit, usize)> {
-        let units = match self.conductor.as_ref().map(|conductor| &conductor.phase) {
-            Some(Phase::Closing(_)) => vec![Unit::Closing(self.run.closings)],
-            _ => vec![Unit::Run, Unit::Item(0)],
-        };
-        let plan = self.desk.plan();
-        units.into_iter().filter_map(|unit| Some((unit, plan.track(unit).position(step)?))).collect()
-    }
-
-    /// How far a unit of the run, or of its closing, has come.
-    fn standing(&self, unit: Unit) -> Result<Option<Progress>, Error> {
-        let track = self.desk.plan().track(unit);
-        let known = match self.desk.progress(unit) {
-            Some(progress) => Some(progress.clone()),
-            None => self.ports.journal.progress(self.run.id, unit)?,
-        };
-        Ok(known.map(|progress| progress.fitted(track)))
-    }
-
-    /// What an order is answered, once nothing more happens at its step by itself.
-    fn answer(&mut self, step: &str, order: &mut Pending) -> Result<Option<Answer>, Error> {
-        let mut answer = Answer::Done { facts: Map::new() };
-        for (unit, at) in self.places(step) {
-            let part = match (unit, &order.done) {
-                (Unit::Item(_), _) => self.is_through(at)?.then(|| answer.clone()),
-                (Unit::Run | Unit::Closing(_), Some(done)) => Some(done.clone()),
-                (Unit::Run | Unit::Closing(_), None) => self.outcome(unit, at, order.spent)?,
-            };
-            answer = match part {
-                Some(failed @ (Answer::Again(_) | Answer::Failed(_))) => return Ok(Some(failed)),
-                Some(done) => done,
-                None => return Ok(None),
-            };
-            order.done = Some(answer.clone()).filter(|_| unit == Unit::Run);
-        }
-        Ok(Some(answer))
-    }
-
-    /// Whether no item has anything left to do at a step. Without a gate there are no items.
-    fn is_through(&self, step: usize) -> Result<bool, Error> {
-        if self.run.source.is_some() {
-            return Ok(self.desk.is_settled(Unit::Item(0), step));
-        }
-        let Some(source) = self.desk.plan().source() else { return Ok(true) };
-        Ok(self.desk.is_settled(Unit::Run, source))
-    }
-
-    /// What a step of the run, or of its closing, has come to.
-    fn outcome(&mut self, unit: Unit, step: usize, spent: u32) -> Result<Option<Answer>, Error> {
-        if self.desk.holds(unit) && self.desk.progress(unit).is_none() {
-            return Ok(None);
-        }
-        let progress = self.standing(unit)?.unwrap_or_else(|| Progress::new(self.desk.plan().track(unit)));
-        let cell = &progress.cells[step];
-        let fault = || cell.fault.clone().unwrap_or_else(|| Fault::new(name::REFUSED, "it did not succeed"));
-        let state = progress.state(self.desk.plan().track(unit), step);
-        if unit == Unit::Run && matches!(state, State::Backoff(_)) && cell.spent > spent {
-            // Its executor knows when the next attempt is due; the pause of the engine counts as well.
-            self.desk.withdraw(unit, step);
-            return Ok(Some(Answer::Again(fault())));
-        }
-        if !self.desk.is_settled(unit, step) {
-            return Ok(None);
-        }
-        let facts = cell.facts.clone().into_iter().collect();
-        Ok(Some(match state {
-            // Steps of the run are not worked on beside chosen items.
-            _ if self.desk.is_choosy() => Answer::Done { facts },
-            State::DeadLettered | State::Cancelled => Answer::Failed(fault()),
-            State::InDoubt(_) => {
-                let message = "it may or may not have happened; a person must decide";
-                Answer::Failed(Fault::new(name::IN_DOUBT, message))
-            }
-            State::Pending | State::Running | State::Backoff(_) | State::Waiting(_) => Answer::Done { facts },
-            State::Succeeded | State::Skipped(_) => Answer::Done { facts },
-        }))
-    }
-
-    fn say(&mut self, receipt: Receipt, answer: Answer) {
+    pub(super) fn say(&mut self, receipt: Receipt, answer: Answer) {
         if let Some(conductor) = &mut self.conductor {
             conductor.outstanding += 1;
             // Its other end lives as long as the conductor.
@@ -371,13 +239,15 @@ impl Drive {
         }
     }
 
-    /// What is decided on while the run is closed as failed. Its executor orders the steps of `on_failure`.
+    /// What is decided on while the run is closed as failed. Its executor orders the steps of `on_failure`;
+    /// nothing else is worked on, whatever messages come.
     pub(super) fn closing_plan(&mut self, fault: &Fault) -> Arc<Plan> {
         let plan = &self.common.assembly.plan;
         let Some(conductor) = &mut self.conductor else { return Arc::clone(plan) };
         conductor.phase = Phase::Closing(Answer::Failed(fault.clone()));
-        let mut plan = Plan::clone(plan);
+        let mut plan = Plan::clone(plan).driven();
         plan.closing.close();
+        self.mail.stop();
         Arc::new(plan)
     }
 

@@ -15,6 +15,7 @@ use crate::core::desk::{Desk, Limits};
 use crate::core::event::{Event, IllegalRunEvent, RunEvent};
 use crate::core::fault::Fault;
 use crate::core::id::Unit;
+use crate::core::plan::Plan;
 use crate::core::run::{Failure, Run};
 use crate::core::selection::Positions;
 use crate::core::tally::Calls;
@@ -138,12 +139,18 @@ pub async fn drive(
     drive.flow().await?;
     drive.leave_executor().await?;
     let mut ending = finish::judge(&drive)?;
-    let closes = drive.begin_closing(&ending)?;
-    if closes || drive.conclude(&ending) {
+    if let Ending::Failed(fault) = &ending
+        && !drive.common.assembly.closing.is_empty()
+    {
+        if drive.finish_closing().await? {
+            drive.begin_closing(fault.clone())?;
+            drive.flow().await?;
+        }
+    } else if drive.conclude(&ending) {
         drive.flow().await?;
-        drive.leave_executor().await?;
-        ending = finish::after_closing(&drive, ending);
     }
+    drive.leave_executor().await?;
+    ending = finish::after_closing(&drive, ending);
     if drive.steering.end.is_none() {
         if !matches!(ending, Ending::Succeeded) {
             // Whoever resumes it may do so at once.
@@ -236,20 +243,31 @@ impl Drive {
         Ok(())
     }
 
-    /// If it failed, the steps of `on_failure` are next, and nothing else: after a timeout the items that
-    /// were not done stay as they are, and connections are no longer waited for. Returns whether there are
-    /// such steps.
-    fn begin_closing(&mut self, ending: &Ending) -> Result<bool, Error> {
-        let Ending::Failed(fault) = ending else { return Ok(false) };
-        if self.common.assembly.closing.is_empty() {
-            return Ok(false);
-        }
-        let fault = fault.clone();
-        let plan = self.closing_plan(&fault);
+    /// A closing that was cut short, and again just now, is finished first: each is told of once. Returns
+    /// whether the next one may begin.
+    async fn finish_closing(&mut self) -> Result<bool, Error> {
+        let Some(number) = self.run.open_closing().filter(|_| self.steering.end.is_some()) else {
+            return Ok(true);
+        };
+        self.turn_to(Unit::Closing(number), Arc::clone(&self.common.assembly.plan));
+        self.flow().await?;
+        Ok(self.steering.end.is_none())
+    }
+
+    /// The steps of `on_failure` are next.
+    fn begin_closing(&mut self, fault: Fault) -> Result<(), Error> {
         let total = self.run.source.as_ref().map_or(0, |source| source.count);
         let items = self.ports.journal.tally(self.run.id, Unit::Item(0))?.units.over(total);
+        let plan = self.closing_plan(&fault);
         self.tell(RunEvent::Closing { fault, items: Some(items) })?;
         self.failure = self.run.failure();
+        self.turn_to(Unit::Closing(self.run.closings), plan);
+        Ok(())
+    }
+
+    /// Nothing else is worked on: after a timeout the items that were not done stay as they are, and
+    /// connections are no longer waited for.
+    fn turn_to(&mut self, closing: Unit, plan: Arc<Plan>) {
         self.desk = Desk::new(plan, self.limits, Some(0), 0);
         // What comes late belongs to the next run.
         self.inflow = None;
@@ -258,8 +276,7 @@ impl Drive {
             self.keyring = Keyring::default();
         }
         self.steering.no_deadline();
-        self.desk.want(Unit::Closing(self.run.closings));
-        Ok(true)
+        self.desk.want(closing);
     }
 
     /// Runs until nothing is under way and nothing will come by itself.

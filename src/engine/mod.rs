@@ -23,6 +23,7 @@ pub mod key;
 pub mod made;
 mod mail;
 mod note;
+mod orders;
 mod poll;
 pub mod prepare;
 mod record;

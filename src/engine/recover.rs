@@ -81,7 +81,7 @@ pub async fn revive(
     selection: &Selection,
 ) -> Result<Revived, Error> {
     let mut pending: Vec<Change> = Vec::new();
-    let mut anew = false;
+    let mut anew = Anew { run: run.clone(), found: false };
     let of_run = selection.is_all().then_some(Unit::Run);
     for unit in of_run.into_iter().chain(run.open_closing().map(Unit::Closing)) {
         let Some(progress) = journal.progress(run.id, unit)? else { continue };
@@ -89,7 +89,7 @@ pub async fn revive(
         let events = resume::revival(plan.track(unit), &progress);
         if !events.is_empty() {
             for (step, kind) in events {
-                anew |= has_ended(&progress, step);
+                anew.note(&progress, step, &mut pending);
                 progress.apply(plan.track(unit), step, kind, now)?;
             }
             pending.push(Change::Progress(run.id, unit, progress));
@@ -102,9 +102,7 @@ pub async fn revive(
     // Without any of these no record changes, and a million items need not be read.
     let mut chosen = Positions::default();
     if steps.iter().any(|step| unfinished(&step.units)) || !selection.is_all() {
-        let of_items;
-        (chosen, of_items) = revive_items(journal, plan, run, now, selection, &mut pending).await?;
-        anew |= of_items;
+        chosen = revive_items(journal, plan, &mut anew, now, selection, &mut pending).await?;
     }
     if !pending.is_empty() {
         journal.commit(pending).await?;
@@ -114,12 +112,27 @@ pub async fn revive(
         Selection::Items(positions) => Some(positions.clone()),
         Selection::Failed | Selection::DeadLettered(_) => Some(chosen),
     };
-    Ok(Revived { chosen, anew })
+    Ok(Revived { chosen, anew: anew.found })
 }
 
-fn has_ended(progress: &Progress, step: usize) -> bool {
-    let state = progress.cells[step].state;
-    state.is_final() || state == State::InDoubt(None)
+/// Whether something begins anew that had ended.
+struct Anew {
+    /// The run as it is found.
+    run: Run,
+    found: bool,
+}
+
+impl Anew {
+    /// This step of a unit begins anew; what follows from that is in the same commit.
+    fn note(&mut self, progress: &Progress, step: usize, pending: &mut Vec<Change>) {
+        let state = progress.cells[step].state;
+        if state.is_final() || state == State::InDoubt(None) {
+            self.found = true;
+            if self.run.leave_execution() {
+                pending.push(Change::Run(Box::new(self.run.clone())));
+            }
+        }
+    }
 }
 
 /// What a run has recorded, by the names of `plan`.
@@ -179,22 +192,22 @@ pub fn is_unfinished(journal: &dyn Journal, plan: &Plan, run: &Run) -> Result<bo
 }
 
 /// The items of a run, in commits of a few hundred. `pending` goes with the first. Returns the
-/// positions of those that are worked on, unless that is all of them; and whether something begins anew
-/// that had ended.
+/// positions of those that are worked on, unless that is all of them.
 async fn revive_items(
     journal: &dyn Journal,
     plan: &Plan,
-    run: &Run,
+    anew: &mut Anew,
     now: Timestamp,
     selection: &Selection,
     pending: &mut Vec<Change>,
-) -> Result<(Positions, bool), Error> {
-    let (mut chosen, mut anew) = (Positions::default(), false);
+) -> Result<Positions, Error> {
+    let run = anew.run.id;
+    let mut chosen = Positions::default();
     let mut lowered = false;
     let mut from = 0;
     loop {
-        let items = journal.items(run.id, from, SCAN)?;
-        let Some((last, _)) = items.last() else { return Ok((chosen, anew)) };
+        let items = journal.items(run, from, SCAN)?;
+        let Some((last, _)) = items.last() else { return Ok(chosen) };
         from = last + 1;
         for (position, progress) in items {
             let mut progress = progress.fitted(&plan.items);
@@ -210,15 +223,15 @@ async fn revive_items(
             }
             if !lowered {
                 // Before, or with, the first item that is not at rest any more: never after it.
-                let watermark = journal.watermark(run.id)?.min(position);
-                pending.push(Change::Watermark(run.id, watermark));
+                let watermark = journal.watermark(run)?.min(position);
+                pending.push(Change::Watermark(run, watermark));
                 lowered = true;
             }
             for (step, kind) in events {
-                anew |= has_ended(&progress, step);
+                anew.note(&progress, step, pending);
                 progress.apply(&plan.items, step, kind, now)?;
             }
-            pending.push(Change::Progress(run.id, Unit::Item(position), progress));
+            pending.push(Change::Progress(run, Unit::Item(position), progress));
         }
         if !pending.is_empty() {
             journal.commit(std::mem::take(pending)).await?;

@@ -114,6 +114,7 @@ pub async fn rule(
     let mut docket = Docket::new(run, items);
     let mut watermark = journal.watermark(run.id)?;
     let mut ruled = Ruled::default();
+    let mut left = run.clone();
     while let Some(units) = docket.next(journal)? {
         let mut changes: Vec<Change> = Vec::new();
         for (unit, progress) in units {
@@ -146,6 +147,9 @@ pub async fn rule(
             ruled.units += 1;
         }
         if !changes.is_empty() {
+            if left.leave_execution() {
+                changes.push(Change::Run(Box::new(left.clone())));
+            }
             journal.commit(changes).await?;
         }
     }

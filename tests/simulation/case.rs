@@ -102,12 +102,6 @@ pub(crate) fn new_run(id: RunId) -> Run {
     Run::queued(id, "simulated", "simulated.yaml", "d", Timestamp(1_000))
 }
 
-/// It failed for the sake of its executor: what is left is done in another life.
-fn is_let_down(run: &Run) -> bool {
-    let names = [name::EXECUTOR, name::EXECUTION];
-    run.fault.as_ref().is_some_and(|fault| names.contains(&fault.name.as_str()))
-}
-
 impl Drop for Case {
     fn drop(&mut self) {
         self.world.part();
@@ -189,7 +183,7 @@ impl Case {
             self.score.plans += u64::from(planned.hash().is_some());
             self.score.exact += u64::from(planned.hash().is_some() && complete && fortune.kind);
             let run = self.record();
-            let is_over = life >= ROUGH_LIVES && !is_let_down(&run);
+            let is_over = life >= ROUGH_LIVES && !self.is_let_down(&run);
             if run.status == Status::Succeeded || (run.status.is_ended() && is_over) {
                 return self.check_end();
             }
@@ -343,7 +337,14 @@ impl Case {
         self.score.crashes += u64::from(ended.is_none());
         // One that works on some items only leaves the run open when others are unfinished.
         let leaves_open = !fortune.selection.is_all() && stop_after.is_none();
-        ended.is_some_and(|run| (run.status.is_ended() && !is_let_down(&run)) || leaves_open)
+        ended.is_some_and(|run| (run.status.is_ended() || leaves_open) && !self.is_let_down(&run))
+    }
+
+    /// It failed for the sake of its executor: what is left is done in another life.
+    fn is_let_down(&self, run: &Run) -> bool {
+        let names = [name::EXECUTOR, name::EXECUTION];
+        let early = self.conducted.as_ref().is_some_and(|(_, executor)| executor.closed_early());
+        early || run.fault.as_ref().is_some_and(|fault| names.contains(&fault.name.as_str()))
     }
 
     /// What an executor saw of the life that has just ended.

@@ -160,6 +160,13 @@ impl SimExecutor {
         self.lock().stale.1
     }
 
+    /// Whether it closed the run that it drives before its last step.
+    pub(crate) fn closed_early(&self) -> bool {
+        let state = self.lock();
+        let heard = state.heard.as_ref().and_then(|name| state.executions.get(name));
+        heard.is_some_and(|running| running.fault.is_some())
+    }
+
     /// The executions that are under way.
     pub(crate) fn under_way(&self) -> Vec<String> {
         let state = self.lock();
@@ -218,6 +225,7 @@ impl SimExecutor {
         }
         let said = running.to_say.pop_front();
         if let Some(Heard::Ordered(order)) = &said {
+            crate::case::trace(&format!("{now} order {order:?}"));
             if let Errand::Step { step, .. } = &order.errand {
                 ordered.insert(step.clone());
             }
@@ -238,7 +246,12 @@ impl SimExecutor {
             let Ok(progress) = witness.journal.progress(witness.run, Unit::Item(*item)) else { return false };
             !progress.unwrap_or_else(|| Progress::new(track)).is_settled(track, at)
         });
-        undone.map(|item| format!("'{step}' is said to be done, and item {item} is not: {:?}", witness.journal.progress(witness.run, Unit::Item(item))))
+        undone.map(|item| {
+            format!(
+                "'{step}' is said to be done, and item {item} is not: {:?}",
+                witness.journal.progress(witness.run, Unit::Item(item))
+            )
+        })
     }
 }
 
@@ -442,6 +455,7 @@ impl Executor for SimExecutor {
         self.moment().await;
         self.reach()?;
         let mut state = self.lock();
+        crate::case::trace(&format!("{} begin {}", self.clock.now().0, execution.name));
         state.heard = Some(execution.name.clone());
         let State { executions, receipts, .. } = &mut *state;
         if let Some(known) = executions.get_mut(&execution.name) {
@@ -508,6 +522,7 @@ impl Executor for SimExecutor {
             {
                 state.wrong.extend(self.check_done(&what, &witness));
             }
+            crate::case::trace(&format!("{} {receipt:?} {what}: {answer:?}", self.clock.now().0));
             state.answers.push((what, answer));
         }
         drop(state);
