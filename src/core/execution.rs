@@ -10,6 +10,12 @@ use serde_json::{Map, Value};
 use super::fault::Fault;
 use super::id::RunId;
 
+/// The error under which a failed attempt of a run step is answered when another one makes sense: the executor
+/// tries again, as the machine says.
+pub const AGAIN: &str = "Milepost.Again";
+/// The error under which an order is answered while nobody drives its run: the executor orders it again later.
+pub const AWAY: &str = "Milepost.Away";
+
 /// One execution of a run in another executor, as it is kept with the run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Execution {

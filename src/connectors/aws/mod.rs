@@ -8,6 +8,7 @@
 //! - `doctor` examines what a workflow names.
 //! - `eventbridge` publishes; `sqs` receives.
 //! - `trigger` hears of uploads.
+//! - `states` lets Step Functions drive the graph of a run.
 
 mod doctor;
 mod envelope;
@@ -15,6 +16,7 @@ mod eventbridge;
 pub mod s3;
 mod session;
 pub mod sqs;
+pub mod states;
 mod trigger;
 mod trouble;
 

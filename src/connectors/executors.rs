@@ -1,0 +1,61 @@
+//! Who drives the graph of a run in the engine's place: what an executor is made from, and what those of one
+//! process share.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::{BuildFault, aws};
+use crate::core::catalog::ConnectionKind;
+use crate::core::id::RunId;
+use crate::ports::Executor;
+
+/// The kinds of connection through which an executor is reached.
+pub(super) const KINDS: &[&ConnectionKind] = &[&aws::states::CONNECTION];
+
+/// What the executor of one run is made from.
+pub struct Commission<'a> {
+    /// The name of the connection.
+    pub connection: &'a str,
+    /// Its kind.
+    pub kind: &'a str,
+    /// The connection's fields with `${env:NAME}` replaced.
+    pub settings: &'a Map<String, Value>,
+    /// The run that is driven.
+    pub run: RunId,
+    /// The name of the state directory among all whose engines use the same account: short, and always the same.
+    pub engine: &'a str,
+    /// The name of the workflow.
+    pub workflow: &'a str,
+    /// What is to be driven, in the Amazon States Language. The `Resource` of each Task is an ARN of which only the
+    /// activity's name counts, behind the last colon: where it lies, the connection says.
+    pub definition: Value,
+    /// The inputs of the run that conditions look at: what executions have as `input` beside `run`, `epoch` and
+    /// `steps`.
+    pub input: Map<String, Value>,
+}
+
+/// The executors of one process. What listens to an outside system is there once for each connection, however many
+/// runs are driven over it: keep one of these, as long as the engine lives.
+#[derive(Default)]
+pub struct Executors {
+    states: aws::states::Switchboards,
+}
+
+impl Executors {
+    /// Makes the executor of one run. Reaches nobody yet; dropped, it listens no longer.
+    ///
+    /// # Errors
+    /// Every mistake that only the connector can see.
+    pub fn of(&self, commission: Commission<'_>) -> Result<Arc<dyn Executor>, Vec<BuildFault>> {
+        if commission.kind == aws::states::CONNECTION.name {
+            return self.states.executor(commission);
+        }
+        Err(vec![BuildFault {
+            field: None,
+            place: None,
+            message: format!("a connection of kind '{}' reaches no executor", commission.kind),
+            hint: Some(format!("kinds that do: {}", KINDS.iter().map(|kind| kind.name).collect::<String>())),
+        }])
+    }
+}
