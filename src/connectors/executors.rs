@@ -2,9 +2,11 @@
 //! process share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::aws::states::Terms;
 use super::{BuildFault, aws};
 use crate::core::catalog::ConnectionKind;
 use crate::core::id::RunId;
@@ -58,4 +60,13 @@ impl Executors {
             hint: Some(format!("kinds that do: {}", KINDS.iter().map(|kind| kind.name).collect::<String>())),
         }])
     }
+}
+
+/// How long an order of an executor lives without a sign of life of the engine, by the fields of its connection: whole
+/// seconds. What is driven has to say it.
+///
+/// # Errors
+/// All that is wrong with the fields.
+pub fn heartbeat(settings: &Map<String, Value>) -> Result<Duration, Vec<BuildFault>> {
+    Terms::read(settings).map(|terms| terms.heartbeat)
 }

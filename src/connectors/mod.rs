@@ -30,7 +30,7 @@ pub use alerts::Errand;
 pub use counterpart::Counterpart;
 pub(crate) use counterpart::STAND_IN;
 pub use examine::{Diagnosis, Health, Patient, Use};
-pub use executors::{Commission, Executors};
+pub use executors::{Commission, Executors, heartbeat};
 
 use crate::core::catalog::{Catalog, ConnectionKind, Descriptor, TriggerKind};
 use crate::core::time::Timestamp;
@@ -305,7 +305,7 @@ pub async fn examine(patient: &Patient<'_>) -> Vec<Diagnosis> {
     match patient.kind {
         _ if has_stand_ins => vec![Diagnosis::good("stand-ins of the engine's own process")],
         "aws" | "s3" => aws::examine(patient).await,
-        "step_functions" => aws::states::examine(patient.settings).await,
+        "step_functions" => aws::examine_states(patient.settings).await,
         "redis" => vec![redis::examine(patient.settings).await],
         "webhook" => webhook::examine(patient.settings, &patient.hooks),
         "receiver" => vec![webhook::receiver::examine(patient.settings)],

@@ -22,7 +22,7 @@ mod trouble;
 
 use crate::core::catalog::{ConnectionKind, Field, Kind};
 
-pub(crate) use doctor::examine;
+pub(crate) use doctor::{examine, examine_states};
 pub use eventbridge::build_publish;
 pub(crate) use eventbridge::courier;
 pub use trigger::{S3_CREATED, build_s3_created};
