@@ -68,6 +68,12 @@ impl Driver {
         Self { switchboard, task, pace, route: Arc::new(route), news, activities, attendance }
     }
 
+    /// Whether an order waits for an answer.
+    #[cfg(test)]
+    pub(super) fn holds(&self, receipt: &Receipt) -> bool {
+        self.route.errand(receipt).is_some()
+    }
+
     /// The activities, made if they are not there: making one again changes nothing (CreateActivity).
     async fn activities(&self) -> Result<&BTreeMap<String, String>, Fault> {
         let make = || async {

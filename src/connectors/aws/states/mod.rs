@@ -14,6 +14,8 @@ mod order;
 mod route;
 mod switchboard;
 mod terms;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
