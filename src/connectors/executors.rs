@@ -17,23 +17,19 @@ pub(super) const KINDS: &[&ConnectionKind] = &[&aws::states::CONNECTION];
 
 /// What the executor of one run is made from.
 pub struct Commission<'a> {
-    /// The name of the connection.
-    pub connection: &'a str,
-    /// Its kind.
+    /// The kind of the connection.
     pub kind: &'a str,
     /// The connection's fields with `${env:NAME}` replaced.
     pub settings: &'a Map<String, Value>,
     /// The run that is driven.
     pub run: RunId,
-    /// The name of the state directory among all whose engines use the same account: short, and always the same.
-    pub engine: &'a str,
-    /// The name of the workflow.
-    pub workflow: &'a str,
-    /// What is to be driven, in the Amazon States Language. The `Resource` of each Task is an ARN of which only the
+    /// What is driven is called this. The name says the state directory, the workflow and the definition: the same
+    /// name, the same definition.
+    pub machine: String,
+    /// What is driven, in the Amazon States Language. The `Resource` of each Task is an ARN of which only the
     /// activity's name counts, behind the last colon: where it lies, the connection says.
     pub definition: Value,
-    /// The inputs of the run that conditions look at: what executions have as `input` beside `run`, `epoch` and
-    /// `steps`.
+    /// The input of executions. Its `epoch` is that of the execution that is begun.
     pub input: Map<String, Value>,
 }
 

@@ -25,7 +25,7 @@ pub struct Execution {
     pub epoch: u32,
     /// What the executor knows it by: the run and the epoch, so that beginning it twice begins it once.
     pub name: String,
-    /// What the executor was given to drive, by its digest.
+    /// What the executor was given to drive, by a name that says the definition.
     pub machine: String,
     /// The number of the last entry of its history that is among the run's events; 0: none.
     #[serde(default)]

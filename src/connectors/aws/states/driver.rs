@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_sfn::types::{ExecutionStatus, StateMachineType};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{Mutex as Turn, OnceCell};
@@ -27,6 +27,8 @@ use crate::ports::{Begun, Executor, Heard};
 const HEARTBEAT: Duration = Duration::from_mins(1);
 /// How it is refused to begin an execution again that has ended, or has other input (StartExecution).
 const TAKEN: &str = "ExecutionAlreadyExists";
+/// How it is refused to make a state machine again that is there with another definition (CreateStateMachine).
+const OTHER: &str = "StateMachineAlreadyExists";
 /// How an execution is refused that is not there (StopExecution).
 const UNKNOWN: &str = "ExecutionDoesNotExist";
 
@@ -55,8 +57,8 @@ pub(super) struct Task {
     pub(super) machine: Machine,
     /// The ARN of the role that executions have.
     pub(super) role: String,
-    /// What executions have as `input`.
-    pub(super) inputs: Map<String, Value>,
+    /// What executions begin with, but for the epoch.
+    pub(super) input: Map<String, Value>,
 }
 
 impl Driver {
@@ -102,27 +104,39 @@ impl Driver {
         let line = &self.switchboard.line;
         let client = line.client().await;
         let Task { machine, role, .. } = &self.task;
-        let (name, definition) = (machine.name(machine.digest()), machine.placed(self.activities().await?));
+        let definition = machine.placed(self.activities().await?);
         let make = || {
-            let asked = client.create_state_machine().name(&name).definition(&definition).role_arn(role);
+            let asked =
+                client.create_state_machine().name(&machine.name).definition(&definition).role_arn(role);
             asked.r#type(StateMachineType::Standard).send()
         };
-        let made = line.ask("CreateStateMachine", make).await.map_err(unreachable)?.state_machine_arn;
-        let look = || client.describe_state_machine().state_machine_arn(&made).send();
+        let (arn, definition) = match line.ask("CreateStateMachine", make).await {
+            Ok(made) => (made.state_machine_arn, None),
+            // The same definition, as another version of ours wrote it.
+            Err(trouble) if trouble.code() == OTHER => {
+                (self.beside("stateMachine", &machine.name).await?, Some(definition.as_str()))
+            }
+            Err(trouble) => return Err(unreachable(trouble)),
+        };
+        let look = || client.describe_state_machine().state_machine_arn(&arn).send();
         let found = line.ask("DescribeStateMachine", look).await.map_err(unreachable)?;
-        if found.role_arn != *role {
-            let update = || client.update_state_machine().state_machine_arn(&made).role_arn(role).send();
+        if definition.is_some() || found.role_arn != *role {
+            let update = || {
+                let asked = client.update_state_machine().state_machine_arn(&arn).role_arn(role);
+                asked.set_definition(definition.map(str::to_owned)).send()
+            };
             line.ask("UpdateStateMachine", update).await.map_err(unreachable)?;
         }
-        Ok(made)
+        Ok(arn)
     }
 
     async fn start(&self, execution: &Execution) -> Result<Begun, Fault> {
         let machine = self.state_machine().await?;
         let line = &self.switchboard.line;
         let client = line.client().await;
-        let Task { run, inputs, .. } = &self.task;
-        let input = json!({ "run": run, "epoch": execution.epoch, "input": inputs, "steps": {} }).to_string();
+        let mut input = self.task.input.clone();
+        input.insert("epoch".to_owned(), Value::from(execution.epoch));
+        let input = Value::Object(input).to_string();
         let start = || {
             let asked = client.start_execution().state_machine_arn(&machine).name(&execution.name);
             asked.input(&input).send()
@@ -145,8 +159,7 @@ impl Driver {
 
     /// The ARN of an execution: of this machine, or of an earlier one of the workflow.
     async fn arn(&self, execution: &Execution) -> Result<String, Fault> {
-        let machine = self.task.machine.name(&execution.machine);
-        self.beside("execution", &format!("{machine}:{}", execution.name)).await
+        self.beside("execution", &format!("{}:{}", execution.machine, execution.name)).await
     }
 
     /// Keeps orders alive and mirrors the history, until the run is driven no longer.
@@ -166,7 +179,7 @@ impl Driver {
 #[async_trait]
 impl Executor for Driver {
     fn machine(&self) -> String {
-        self.task.machine.digest().to_owned()
+        self.task.machine.name.clone()
     }
 
     async fn begin(&self, execution: &Execution) -> Result<Begun, Fault> {

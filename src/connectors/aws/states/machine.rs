@@ -1,47 +1,22 @@
-//! The state machine of a workflow: what it is called, and which activities it orders from. Whoever compiled it
-//! knows neither account nor region, so it comes without them.
+//! The state machine of a workflow, and the activities that it orders from. Whoever compiled it knows neither account
+//! nor region, so it comes without them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::core::digest;
-
-/// Longest name of a state machine (Step Functions, CreateStateMachine).
-const NAME_MAX: usize = 80;
-/// Letters of the digest in a name: nobody makes two machines of one workflow that share them by chance.
-const DIGEST_LETTERS: usize = 12;
 /// What stands before the name of an activity in its ARN.
 const ACTIVITY: &str = ":activity:";
 
 /// A definition, and what is read from it.
 pub(super) struct Machine {
-    definition: Value,
-    digest: String,
-    /// `milepost-<engine>-<workflow>`, cut to what fits.
-    prefix: String,
+    /// It says which definition it is.
+    pub(super) name: String,
+    pub(super) definition: Value,
 }
 
 impl Machine {
-    pub(super) fn new(engine: &str, workflow: &str, definition: Value) -> Self {
-        let digest = digest::hex(&sha2::Digest::finalize(digest::of(&definition)));
-        let prefix = format!("milepost-{engine}-{workflow}");
-        let prefix = prefix.chars().take(NAME_MAX - DIGEST_LETTERS - 1).collect();
-        Self { definition, digest, prefix }
-    }
-
-    /// The digest of all that is driven.
-    pub(super) fn digest(&self) -> &str {
-        &self.digest
-    }
-
-    /// What the state machine of this digest is called: of this definition, or of an earlier one of the workflow.
-    pub(super) fn name(&self, digest: &str) -> String {
-        let digest: String = digest.chars().take(DIGEST_LETTERS).collect();
-        format!("{}-{digest}", self.prefix)
-    }
-
     /// The names of the activities that it orders from.
     pub(super) fn activities(&self) -> BTreeSet<String> {
         tasks(&self.definition).into_iter().filter_map(activity).map(str::to_owned).collect()
@@ -124,7 +99,7 @@ mod tests {
 
     #[test]
     fn activities_are_found_and_placed_wherever_they_are() {
-        let machine = Machine::new("e1", "orders", definition());
+        let machine = Machine { name: "m".to_owned(), definition: definition() };
         assert_eq!(machine.activities(), ["m-a", "m-b", "m-close"].map(str::to_owned).into());
         assert_eq!(machine.heartbeat(), Some(Duration::from_secs(30)));
         let arns = machine
@@ -138,18 +113,5 @@ mod tests {
             beside("arn:aws:states:eu:7:activity:m-a", "execution", "m:run-1"),
             "arn:aws:states:eu:7:execution:m:run-1"
         );
-    }
-
-    #[test]
-    fn a_name_follows_from_what_is_driven_and_fits() {
-        let machine = Machine::new("e1", "orders", definition());
-        let again = Machine::new("e1", "orders", definition());
-        assert_eq!(machine.name(machine.digest()), again.name(again.digest()));
-        let mut other = definition();
-        other["States"]["close"]["HeartbeatSeconds"] = json!(91);
-        assert_ne!(Machine::new("e1", "orders", other).digest(), machine.digest());
-        let long = Machine::new("e1", &"w".repeat(200), definition());
-        assert_eq!(long.name(long.digest()).len(), NAME_MAX);
-        assert!(long.name(long.digest()).ends_with(&long.digest()[..DIGEST_LETTERS]));
     }
 }

@@ -58,8 +58,8 @@ impl Switchboards {
         let Terms { role, patience, .. } = Terms::read(commission.settings)?;
         let mut boards = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let board = boards.entry(patience).or_insert_with(|| Arc::new(Switchboard::new(Line::new(patience))));
-        let machine = Machine::new(commission.engine, commission.workflow, commission.definition);
-        let task = Task { run: commission.run, machine, role, inputs: commission.input };
+        let machine = Machine { name: commission.machine, definition: commission.definition };
+        let task = Task { run: commission.run, machine, role, input: commission.input };
         Ok(Arc::new(Driver::new(Arc::clone(board), task, Pace::default())))
     }
 }

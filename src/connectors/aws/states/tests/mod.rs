@@ -7,7 +7,7 @@ mod server;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::driver::{Driver, Task};
@@ -24,6 +24,7 @@ use server::Server;
 /// Longer than anything takes that works.
 const HANGS: Duration = Duration::from_secs(60);
 const ROLE: &str = "arn:aws:iam::7:role/states";
+const MACHINE: &str = "milepost-e1.orders.0123456789abcdef";
 
 fn definition() -> Value {
     let task = |step: &str| json!({ "Type": "Task", "Resource": format!("arn:aws:states:R:A:activity:m-{step}"), "HeartbeatSeconds": 1 });
@@ -36,10 +37,11 @@ async fn board(url: &str, patience: Duration) -> Arc<Switchboard> {
 
 /// The executor of a run over a switchboard that others may share.
 fn driver(board: &Arc<Switchboard>, run: RunId) -> Driver {
-    let inputs = Map::from_iter([("url".to_owned(), json!(""))]);
-    let machine = Machine::new("e1", "orders", definition());
+    let input = json!({ "run": run, "epoch": 0, "input": { "url": "" }, "steps": {} });
+    let input = input.as_object().unwrap().clone();
+    let machine = Machine { name: MACHINE.to_owned(), definition: definition() };
     let pace = Pace { quiet: Duration::from_millis(50), least: Duration::from_millis(10) };
-    Driver::new(Arc::clone(board), Task { run, machine, role: ROLE.to_owned(), inputs }, pace)
+    Driver::new(Arc::clone(board), Task { run, machine, role: ROLE.to_owned(), input }, pace)
 }
 
 fn execution(driver: &Driver, run: RunId) -> Execution {
