@@ -109,12 +109,16 @@ impl Driven {
         let heard = self.runtime.block_on(async { tokio::time::timeout(HANGS, next).await });
         let heard = heard.expect("nothing is heard");
         if let Ok(Heard::History(entries)) = &heard {
-            for entry in entries {
-                let before = self.history.insert(entry.number, entry.clone());
-                assert!(before.is_none() && entry.number > self.execution.mirrored, "told before: {entry:?}");
-            }
+            self.note(entries);
         }
         heard
+    }
+
+    fn note(&mut self, entries: &[Entry]) {
+        for entry in entries {
+            let before = self.history.insert(entry.number, entry.clone());
+            assert!(before.is_none() && entry.number > self.execution.mirrored, "told before: {entry:?}");
+        }
     }
 
     fn ordered(&mut self) -> Order {
@@ -133,6 +137,19 @@ impl Driven {
                 Heard::Over(fault) => return fault,
                 Heard::History(_) => {}
                 Heard::Ordered(order) => panic!("{order:?}"),
+            }
+        }
+    }
+
+    /// Works for longer than an order lives without a sign of life, and is given no other one.
+    fn take_time(&mut self) {
+        let until = Instant::now() + Duration::from_secs(2 * HEARTBEAT);
+        while let Some(left) = until.checked_duration_since(Instant::now()) {
+            let next = self.executor.next();
+            match self.runtime.block_on(async { tokio::time::timeout(left, next).await }) {
+                Ok(Ok(Heard::History(entries))) => self.note(&entries),
+                Ok(other) => panic!("{other:?}"),
+                Err(_) => return,
             }
         }
     }
@@ -204,11 +221,7 @@ fn an_execution_is_begun_once_and_driven_to_its_end() {
     driven.do_both();
     let order = driven.ordered();
     assert_eq!(step_of(&order), "after");
-    // Longer than it would live without a sign of life.
-    let slow = Instant::now();
-    while slow.elapsed() < Duration::from_secs(2 * HEARTBEAT) {
-        std::thread::yield_now();
-    }
+    driven.take_time();
     driven.done(&order);
     let close = driven.ordered();
     assert_eq!(close.errand, Errand::Close { fault: None });
