@@ -96,7 +96,14 @@ pub fn compile(
     }
     let shape = Shape::of(workflow, catalog);
     let conditions = Conditions::of(workflow, catalog, &shape);
-    let made = states::definition(&states::Parts { workflow, catalog, naming, heartbeat, shape: &shape, conditions: &conditions });
+    let made = states::definition(&states::Parts {
+        workflow,
+        catalog,
+        naming,
+        heartbeat,
+        shape: &shape,
+        conditions: &conditions,
+    });
     let definition = made.definition;
     let bytes = definition.to_string().len();
     if bytes > DEFINITION_BYTES_MAX {
@@ -108,7 +115,7 @@ pub fn compile(
     Ok(Machine {
         name: naming.machine(&workflow.name, &digest),
         notes: notes::of(workflow, catalog, &shape, &conditions),
-        forecast: forecast::of(workflow, &shape, &conditions, &made.activities, bytes),
+        forecast: forecast::of(workflow, &shape, &conditions, bytes),
         definition,
         digest,
         activities: made.activities,
