@@ -1,5 +1,6 @@
 //! Names within what AWS allows, and unique without asking anybody.
 
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::core::digest::hex;
@@ -8,8 +9,8 @@ use crate::core::digest::hex;
 pub(super) const NAME_MAX: usize = 80;
 /// What all that we make in an account begins with, so that a policy can name it.
 const BEGIN: &str = "milepost-";
-/// How many digits stand for what was cut off a name.
-const DIGITS: usize = 16;
+/// How many digits of a digest tell names apart.
+const DIGITS: usize = 10;
 
 /// How activities are called.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,19 +53,28 @@ impl Naming {
 
     /// The activity that serves this of a workflow.
     pub fn activity(&self, workflow: &str, serves: Serves) -> Activity {
-        // No name of a step is empty, so what follows two dots is none. AWS forbids brackets.
-        let what = match &serves {
-            Serves::Step(step) => step.clone(),
-            Serves::Close => ".close".to_owned(),
-            Serves::Closing(position) => format!(".on_failure-{position}"),
+        let (kind, what) = match &serves {
+            Serves::Step(step) => ("step", step.clone()),
+            Serves::Close => ("close", "close".to_owned()),
+            Serves::Closing(position) => ("closing", format!("on_failure-{position}")),
         };
-        let name = fitted(&format!("{BEGIN}{}.{workflow}.{what}", self.engine));
+        let name = self.told_apart(workflow, &what, &json!([self.engine, workflow, kind, what]));
         Activity { arn: format!("{}{name}", self.arn), name, serves }
     }
 
     /// The state machine of a workflow under the definition with this digest.
     pub(super) fn machine(&self, workflow: &str, digest: &str) -> String {
-        fitted(&format!("{BEGIN}{}.{workflow}.{}", self.engine, &digest[..DIGITS.min(digest.len())]))
+        self.told_apart(workflow, "", &json!([self.engine, workflow, digest]))
+    }
+
+    /// A name for people, and a digest of what it means: `a-b` and `c` are not `a` and `b-c`. No letters but
+    /// those that every part of AWS takes.
+    fn told_apart(&self, workflow: &str, what: &str, meant: &Value) -> String {
+        let digest = &hex(&Sha256::digest(meant.to_string()))[..DIGITS];
+        let parts = [self.engine.as_str(), workflow, what].join("-");
+        let most = NAME_MAX - BEGIN.len() - DIGITS - 1;
+        let kept: String = parts.trim_end_matches('-').chars().take(most).collect();
+        format!("{BEGIN}{kept}-{digest}")
     }
 }
 
@@ -85,13 +95,13 @@ mod tests {
     fn names_are_short_and_tell_apart_what_differs() {
         let naming = Naming::new("arn:aws:states:eu-central-1:123456789012:activity:", "e1");
         let name = |workflow: &str, serves| naming.activity(workflow, serves).name;
-        assert_eq!(name("sync", Serves::Step("pim".into())), "milepost-e1.sync.pim");
+        assert_eq!(name("sync", Serves::Step("pim".into())), "milepost-e1-sync-pim-0000000000");
         assert_ne!(name("sync", Serves::Close), name("sync", Serves::Step("close".into())));
         assert_ne!(name("a-b", Serves::Step("c".into())), name("a", Serves::Step("b-c".into())));
         let long = |end: &str| name(&"w".repeat(64), Serves::Step(format!("{}{end}", "s".repeat(60))));
         assert_eq!(long("one").len(), NAME_MAX);
         assert_ne!(long("one"), long("two"));
-        let allowed = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+        let allowed = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
         assert!(name("sync", Serves::Closing(3)).chars().all(allowed));
     }
 }
