@@ -21,6 +21,7 @@ mod mend;
 mod node;
 mod place;
 mod policy;
+mod portable;
 mod reading;
 mod render;
 mod report;
