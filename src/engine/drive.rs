@@ -243,8 +243,7 @@ impl Drive {
         Ok(())
     }
 
-    /// A closing that was cut short, and again just now, is finished first: each is told of once. Returns
-    /// whether the next one may begin.
+    /// A closing that was cut short twice is finished first: each is told of once. Returns whether the next may begin.
     async fn finish_closing(&mut self) -> Result<bool, Error> {
         let Some(number) = self.run.open_closing().filter(|_| self.steering.end.is_some()) else {
             return Ok(true);
