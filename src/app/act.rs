@@ -2,6 +2,7 @@
 
 use crate::core::change::Change;
 use crate::core::event::{Event, RunEvent};
+use crate::core::fault::{Fault, name};
 use crate::core::id::RunId;
 use crate::core::run::{Run, Status};
 use crate::engine::{Declined, Request, alerts};
@@ -70,6 +71,8 @@ impl Engine {
         if run.steer.cancelled_by.is_none() {
             events.push(RunEvent::Cancelling { by });
         }
+        // Its execution may have gone on without an engine.
+        events.extend(self.halt(&run, Fault::new(name::CANCELLED, "a person gave the run up")).await);
         events.push(RunEvent::Closed { status: Status::Cancelled, fault: run.fault.clone() });
         self.happened(&mut run, events).await?;
         Ok(acted(&run, format!("{id} is cancelled")))

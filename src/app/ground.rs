@@ -11,10 +11,12 @@ use crate::connectors;
 use crate::core::catalog::{Catalog, Kind};
 use crate::core::digest::hex;
 use crate::core::event::{Event, RunEvent};
+use crate::core::execution::DrivenBy;
 use crate::core::identity::identity;
 use crate::core::plan::Plan;
 use crate::core::redefine::{self, Changes, ConnectionChange, Ruling, Side, Verdict};
 use crate::core::run::{Cause, Run};
+use crate::core::workflow::Connection;
 use crate::engine::recover;
 use crate::ports::Pins;
 use crate::view::{Acceptance, DefinitionChoice, Problem, ResumeTerms, code};
@@ -53,7 +55,8 @@ impl Engine {
             DefinitionChoice::Stored => None,
             DefinitionChoice::Current => Some(current(&run, &catalog)?),
         };
-        let now = identities(current.as_ref().unwrap_or(&stored), &catalog);
+        let driven_by = terms.executor.unwrap_or(run.driven_by);
+        let now = identities(current.as_ref().unwrap_or(&stored), &catalog, driven_by);
         let connections = moved(&run, &now, current.as_ref().unwrap_or(&stored));
         let verdicts = if current.is_none() && connections.is_empty() {
             Vec::new()
@@ -74,7 +77,7 @@ impl Engine {
             return Err(let_go(&run, &raised).into());
         }
         let events = events(&run, current.as_ref(), now, &connections, &raised);
-        self.grounded(run, current.unwrap_or(stored), events, Changes { verdicts, connections })
+        self.grounded(run, current.unwrap_or(stored), events, Changes { verdicts, connections, driven_by })
     }
 
     fn verdicts(
@@ -132,15 +135,19 @@ fn plan_of(definition: &Definition, catalog: &Catalog) -> Plan {
     Plan::of(&definition.checked.workflow, catalog)
 }
 
-/// What identifies each outside system that a step names. One whose variables are not set is left
+/// What identifies each outside system that a step names, and who drives the run. One whose variables are not set is left
 /// out: nobody can say which it is.
-pub(super) fn identities(definition: &Definition, catalog: &Catalog) -> Identities {
+pub(super) fn identities(definition: &Definition, catalog: &Catalog, driven_by: DrivenBy) -> Identities {
     let workflow = &definition.checked.workflow;
+    let drives =
+        |known: &Connection| !driven_by.is_embedded() && catalog.executors.contains(&known.kind.as_str());
+    let executors = workflow.connections.iter().filter(|(_, known)| drives(known)).map(|(name, _)| name);
     let named: BTreeSet<&String> = workflow
         .steps
         .iter()
         .chain(&workflow.on_failure)
         .filter_map(|step| step.connection.as_ref())
+        .chain(executors)
         .collect();
     let of = |name: &String| {
         let connection = workflow.connections.get(name)?;

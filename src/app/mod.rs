@@ -14,6 +14,7 @@ mod doctor;
 mod doing;
 mod environment;
 mod error;
+mod executor;
 mod ground;
 mod hooks;
 mod hush;
@@ -43,10 +44,11 @@ use tokio::sync::{Mutex, OnceCell};
 use tokio::task::JoinHandle;
 
 use crate::config::Options;
-use crate::connectors;
 use crate::connectors::sandbox::{self, Faults, Sandbox, SandboxError};
+use crate::connectors::{self, Executors};
 use crate::core::catalog::Catalog;
 use crate::core::desk::Limits;
+use crate::core::execution::DrivenBy;
 use crate::core::id::RunId;
 use crate::core::run::Run;
 use crate::core::workflow::Workflow;
@@ -111,6 +113,10 @@ pub struct Engine {
     told: tokio::sync::watch::Sender<Vec<sandbox::Listener>>,
     /// Held from the look at a start key to the commit of its run.
     starting: Mutex<()>,
+    /// What drives runs in the engine's place.
+    executors: Executors,
+    /// Held from the look at the name of the state directory to its commit.
+    starting_name: Mutex<()>,
     /// Writes the log, if anybody reads it.
     _scribe: Option<Scribe>,
 }
@@ -126,6 +132,8 @@ pub struct Start {
     pub profile: Option<String>,
     /// Who asks for it; `None`: a trigger.
     pub by: Option<String>,
+    /// Who drives its graph.
+    pub driven_by: DrivenBy,
 }
 
 /// A workflow that passed `check`.
@@ -201,6 +209,8 @@ impl Engine {
             stand_in_secret,
             told: tokio::sync::watch::Sender::default(),
             starting: Mutex::new(()),
+            executors: Executors::default(),
+            starting_name: Mutex::new(()),
             _scribe: scribe,
         })
     }
@@ -242,7 +252,7 @@ impl Engine {
         triggers.map(drop).and(steps.map(drop)).and(hooks).and(alerts).and(terms).map_err(|report| *report)
     }
 
-    async fn assemble(&self, definition: &Definition) -> Result<Arc<Assembly>, AssembleError> {
+    async fn assemble(&self, definition: &Definition) -> Result<Assembly, AssembleError> {
         let connections = &definition.checked.workflow.connections;
         let stand_ins = if connections.values().any(assemble::wants_stand_in) {
             let sandbox = self.sandbox().await?;
@@ -255,7 +265,7 @@ impl Engine {
         let surroundings = Surroundings::of(&Environment::Process, queue, clock, stand_ins);
         let assembly = assemble::assemble(definition, &connectors::catalog(), &surroundings)?;
         alerts::try_out(definition, &Environment::Process)?;
-        Ok(Arc::new(assembly))
+        Ok(assembly)
     }
 
     /// The stand-ins of this process; started when the first run wants them.

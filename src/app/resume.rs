@@ -6,10 +6,12 @@ use std::time::Duration;
 use crate::connectors;
 use crate::core::change::Change;
 use crate::core::event::Event;
+use crate::core::fault::{Fault, name};
 use crate::core::id::{RunId, Unit};
 use crate::core::resume::ResumePlan;
 use crate::core::run::{Run, Status};
 use crate::core::selection::{Positions, Selection};
+use crate::engine::assembly::Assembly;
 use crate::engine::{self, Resumption, recover};
 use crate::ports::Journal;
 use crate::view::{ITEMS_DEAD_LETTERED, ITEMS_FAILED, Problem, ProblemKind, ResumeTerms, code};
@@ -78,7 +80,9 @@ impl Engine {
         if !changes.connections.is_empty() && terms.accept.is_none() {
             return Err(not_accepted(&run, terms, &changes.connections).into());
         }
-        let assembly = self.assemble(&definition).await?;
+        let driven_by = changes.driven_by;
+        let executor = self.executor(&definition, &run, driven_by).await?;
+        let assembly = Arc::new(Assembly { executor, ..self.assemble(&definition).await? });
         let broken = |error: &dyn std::fmt::Display| ResumeError::Broken(error.to_string());
         let plan =
             recover::plan(&self.store, &assembly.plan, &run, &selection).map_err(|error| broken(&error))?;
@@ -95,9 +99,13 @@ impl Engine {
         if run.status == Status::Queued {
             return Ok(self.drive(run, None, assembly, taken));
         }
-        let redriven = engine::redrive(&self.store, &assembly, &run, &selection)
+        let mut redriven = engine::redrive(&self.store, &assembly, &run, &selection)
             .await
             .map_err(|error| broken(&error))?;
+        if driven_by.is_embedded() {
+            let why = Fault::new(name::SUPERSEDED, "the engine drives the run itself from here on");
+            redriven.extend(self.halt(&run, why).await);
+        }
         let now = self.ports.clock.now();
         let revived = recover::revive(&self.store, &assembly.plan, &run, now, &selection)
             .await

@@ -131,7 +131,7 @@ impl Engine {
         let definition = Definition::from_disk(&request.file, request.profile.as_deref(), &catalog)?;
         let input = input::join(&definition.checked.workflow, &request.input, &definition.base)
             .map_err(StartError::Input)?;
-        let assembly = self.assemble(&definition).await?;
+        let mut assembly = self.assemble(&definition).await?;
         let file = definition.base.join(request.file.file_name().unwrap_or_default());
         let mut files = BTreeMap::new();
         for (name, bytes) in &definition.checked.files {
@@ -145,10 +145,12 @@ impl Engine {
             input,
             profile: request.profile,
             started_by: request.by,
-            connections: ground::identities(&definition, &catalog),
+            connections: ground::identities(&definition, &catalog, request.driven_by),
+            driven_by: request.driven_by,
             ..Run::queued(id, workflow, &file.to_string_lossy(), &address, now)
         };
-        Ok((run, assembly))
+        assembly.executor = self.executor(&definition, &run, run.driven_by).await?;
+        Ok((run, Arc::new(assembly)))
     }
 
     /// Records a run, with what belongs to its record, and drives it.

@@ -201,7 +201,7 @@ impl Operator for EngineOperator {
 
     async fn start(&self, order: StartOrder, key: Option<String>, way: Way) -> Result<Admitted, Problem> {
         let desk = self.desk()?;
-        let StartOrder { workflow, file, input, profile, by } = order;
+        let StartOrder { workflow, file, input, profile, executor: driven_by, by } = order;
         let (file, profile) = match (workflow, file) {
             (Some(workflow), None) => desk.file_of(&workflow, profile)?,
             (None, Some(file)) if file.is_absolute() => (file, profile),
@@ -219,7 +219,7 @@ impl Operator for EngineOperator {
         if way == Way::Network {
             confine(&file, profile.as_deref(), &mut given)?;
         }
-        let start = Start { file, input: given, profile, by: Some(by) };
+        let start = Start { file, input: given, profile, by: Some(by), driven_by };
         let (run, started) = desk.start(start, key).await.map_err(|error| start_problem(&error))?;
         let status = self.engine()?.archive().status(&run);
         let next = vec![format!("milepost events {} --follow", run.id)];

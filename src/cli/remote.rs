@@ -17,6 +17,7 @@ use super::reader::answering;
 use super::signals::Signals;
 use crate::app::Engine;
 use crate::client::{self, Client};
+use crate::core::execution::DrivenBy;
 use crate::core::run::Status;
 use crate::core::workflow::InputKind;
 use crate::view::{ResumeOrder, ResumeTerms, StartOrder};
@@ -41,10 +42,10 @@ pub(super) async fn server(context: &Context) -> Result<Option<Client>, Failure>
 pub(super) fn order(
     file: &Path,
     input: &[(String, String)],
-    profile: Option<String>,
+    (profile, executor): (Option<String>, DrivenBy),
     context: &Context,
 ) -> Result<StartOrder, Failure> {
-    let order = StartOrder { profile, by: somebody(), ..StartOrder::default() };
+    let order = StartOrder { profile, executor, by: somebody(), ..StartOrder::default() };
     let text = |pairs: &[(String, String)]| -> Map<String, Value> {
         pairs.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect()
     };

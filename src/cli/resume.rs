@@ -8,6 +8,7 @@ use super::reader::Reader;
 use super::table::{self, Table};
 use super::{Context, attend, phrase, remote};
 use crate::app::Asked;
+use crate::core::execution::DrivenBy;
 use crate::view::{Acceptance, DefinitionChoice, PlanView, ResumeTerms};
 
 /// Doubts listed one by one; the rest is counted.
@@ -65,6 +66,9 @@ pub(super) struct Args {
         default_missing_value = "replaced"
     )]
     accept_connection: Option<Acceptance>,
+    /// Who drives the graph from here on: 'embedded' or 'step_functions'; without this, who did before
+    #[arg(long, value_name = "WHO")]
+    executor: Option<DrivenBy>,
     /// The plan as JSON; without --plan, end with the run as JSON
     #[arg(long)]
     json: bool,
@@ -76,6 +80,7 @@ impl Args {
             items: self.items.clone(),
             definition: self.definition,
             accept: self.accept_connection,
+            executor: self.executor,
             ..ResumeTerms::default()
         }
     }
@@ -120,6 +125,9 @@ pub(super) fn write_plan(plan: &PlanView, output: &mut Output) -> Result<(), Fai
     let name = output.paint(BOLD, &plan.run.to_string());
     output.line(&format!("{name}  plan {}", plan.plan))?;
     output.line(&format!("  {}", summary(plan)))?;
+    if !plan.executor.is_embedded() {
+        output.line(&format!("  {} drives the graph", plan.executor.word()))?;
+    }
     if !plan.definition.is_empty() {
         let table = verdicts(plan).render(output);
         output.line(&format!("\n{}\n{table}", output.paint(BOLD, "definition")))?;

@@ -8,6 +8,7 @@ use super::failure::Failure;
 use super::output::Output;
 use super::{Context, attend, remote};
 use crate::app::{Start, Started};
+use crate::core::execution::DrivenBy;
 
 /// Longest start key: it is a key of the store.
 const KEY_BYTES_MAX: usize = 200;
@@ -43,6 +44,10 @@ pub(super) struct Args {
     /// of it, and nothing is done; another file or input under the same key is refused
     #[arg(long, value_name = "KEY", value_parser = start_key)]
     key: Option<String>,
+    /// Who drives the graph: 'embedded', the engine itself, or 'step_functions', over the workflow's connection
+    /// of that kind; the steps are done here in any case
+    #[arg(long, value_name = "WHO", default_value = "embedded")]
+    executor: DrivenBy,
     /// End with the run as JSON instead of a summary (the first line is still the ID)
     #[arg(long)]
     json: bool,
@@ -50,11 +55,17 @@ pub(super) struct Args {
 
 pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) -> Result<Exit, Failure> {
     if let Some(client) = remote::server(context).await? {
-        let order = remote::order(&args.file, &args.input, args.profile, context)?;
+        let order = remote::order(&args.file, &args.input, (args.profile, args.executor), context)?;
         return remote::start(&client, &order, args.key.as_deref(), args.json, context, output).await;
     }
     let (engine, _serving) = attend::open(context, output).await?;
-    let start = Start { file: args.file, input: args.input, profile: args.profile, by: Some(somebody()) };
+    let start = Start {
+        file: args.file,
+        input: args.input,
+        profile: args.profile,
+        by: Some(somebody()),
+        driven_by: args.executor,
+    };
     let running = match &args.key {
         None => engine.start(start).await?,
         Some(key) => match engine.start_once(start, key).await? {

@@ -37,6 +37,18 @@ impl DrivenBy {
     }
 }
 
+impl std::str::FromStr for DrivenBy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "embedded" => Ok(Self::Embedded),
+            "step_functions" => Ok(Self::StepFunctions),
+            _ => Err("expected 'embedded' or 'step_functions'".to_owned()),
+        }
+    }
+}
+
 /// The error under which a failed attempt of a run step is answered when another one makes sense: the executor
 /// tries again, as the machine says.
 pub const AGAIN: &str = "Milepost.Again";

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::catalog::Role;
 use super::cell::SettleBy;
+use super::execution::DrivenBy;
 use super::plan::{Plan, PlanStep, Track};
 use super::run::Cause;
 use super::workflow::{Step, Workflow};
@@ -115,6 +116,9 @@ pub struct Changes {
     pub verdicts: Vec<Verdict>,
     /// The connections that are not what was pinned.
     pub connections: Vec<ConnectionChange>,
+    /// Who will drive the graph.
+    #[serde(default)]
+    pub driven_by: DrivenBy,
 }
 
 /// A connection that is not what was pinned (rule R8).

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Map, Value};
+
+use crate::core::cell::Facts;
 use crate::core::id::Unit;
 use crate::core::plan::Plan;
 use crate::core::workflow::IdempotencyMode;
@@ -30,6 +33,8 @@ pub struct Conducted {
     pub connection: String,
     /// What drives it.
     pub executor: Arc<dyn Executor>,
+    /// Of what a step returned, what its answer carries: what later conditions look at.
+    pub facts: Arc<dyn Fn(&str, &Facts) -> Map<String, Value> + Send + Sync>,
 }
 
 /// One step ready to work.

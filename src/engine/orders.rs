@@ -135,7 +135,11 @@ impl Drive {
         if !self.desk.is_settled(unit, step) {
             return Ok(None);
         }
-        let facts = cell.facts.clone().into_iter().collect();
+        let name = &self.desk.plan().track(unit).steps[step].name;
+        let facts = match &self.common.assembly.executor {
+            Some(conducted) => (conducted.facts)(name, &cell.facts),
+            None => Map::new(),
+        };
         Ok(Some(match state {
             // Steps of the run are not worked on beside chosen items.
             _ if self.desk.is_choosy() => Answer::Done { facts },

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::archive::Archive;
 use super::problem::Problem;
+use crate::core::execution::DrivenBy;
 use crate::core::id::RunId;
 use crate::core::redefine::{ConnectionChange, Verdict};
 use crate::core::resume::ResumePlan;
@@ -37,6 +38,9 @@ pub struct PlanView {
     /// The connections that are not what they were when the run was started.
     #[serde(default)]
     pub connections: Vec<PlanConnection>,
+    /// Who will drive the graph.
+    #[serde(default, skip_serializing_if = "DrivenBy::is_embedded")]
+    pub executor: DrivenBy,
 }
 
 /// Work of one step that is kept.
@@ -149,6 +153,7 @@ impl Archive {
             left: left.collect(),
             definition: plan.changes.verdicts.iter().map(verdict).collect(),
             connections: plan.changes.connections.iter().map(connection).collect(),
+            executor: plan.changes.driven_by,
         })
     }
 }

@@ -110,6 +110,8 @@ pub mod code {
     pub const API_BUSY: &str = "E1218";
     /// The engine went away while it answered.
     pub const ENGINE_GONE: &str = "E1301";
+    /// No executor can drive this run.
+    pub const EXECUTOR: &str = "E1302";
     /// The stand-ins cannot work.
     pub const SANDBOX: &str = "E1401";
     /// A defect of Milepost.

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::terms::{ResumeTerms, object};
 use super::when::When;
+use crate::core::execution::DrivenBy;
 use crate::core::id::RunId;
 use crate::core::run::Status;
 
@@ -33,6 +34,9 @@ pub struct StartOrder {
     /// The profile; left out: the one that the server was started with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
+    /// Who drives its graph.
+    #[serde(default, skip_serializing_if = "DrivenBy::is_embedded")]
+    pub executor: DrivenBy,
     /// Who asks. A token says this better, and is believed.
     #[serde(default)]
     pub by: String,

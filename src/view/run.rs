@@ -14,6 +14,7 @@ use super::problem::Problem;
 use super::status::UnitStatus;
 use super::step::StepView;
 use super::when::When;
+use crate::core::execution::DrivenBy;
 use crate::core::fault::{Fault, name};
 use crate::core::id::{RunId, Unit};
 use crate::core::run::{Origin, Run, Source, Status};
@@ -117,6 +118,12 @@ pub struct RunView {
     /// Messages that came and were none of ours, or damaged; left out when there were none.
     #[serde(default, skip_serializing_if = "none")]
     pub strays: u64,
+    /// Who drives its graph.
+    #[serde(default, skip_serializing_if = "DrivenBy::is_embedded")]
+    pub executor: DrivenBy,
+    /// What that executor knows its last execution by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution: Option<String>,
     /// Its items by where they stand as a whole.
     pub items: ItemCounts,
     /// Its steps in the order in which they are reached.
@@ -207,6 +214,8 @@ impl Archive {
             cancelled_by: run.steer.cancelled_by.clone(),
             closed_at: run.released.map(When),
             strays: run.strays,
+            executor: run.driven_by,
+            execution: run.execution.map(|execution| execution.name),
             items,
             steps,
             next,

@@ -9,6 +9,7 @@ use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+use crate::core::execution::DrivenBy;
 use crate::core::id::RunId;
 use crate::core::letter::LetterFilter;
 
@@ -34,6 +35,9 @@ pub struct ResumeTerms {
     /// What is accepted of connections that are not what they were.
     #[serde(default)]
     pub accept: Option<Acceptance>,
+    /// Who drives its graph from here on; left out: who did before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executor: Option<DrivenBy>,
 }
 
 /// Reads an object as one: a list that happens to fit its members in order is none.
@@ -115,6 +119,9 @@ impl ResumeTerms {
             None => {}
             Some(Acceptance::Replaced) => text.push_str(" --accept-connection"),
             Some(Acceptance::Moved) => text.push_str(" --accept-connection=moved"),
+        }
+        if let Some(executor) = self.executor {
+            let _ = write!(text, " --executor {}", executor.word());
         }
         text
     }

@@ -107,6 +107,7 @@ fn two_runs_at_once_write_each_product_once() {
         input: vec![("source".to_owned(), site.path("products.json").to_string_lossy().into_owned())],
         profile: None,
         by: None,
+        driven_by: milepost::core::execution::DrivenBy::Embedded,
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {

@@ -149,6 +149,7 @@ fn two_runs_at_once_in_one_engine_leave_one_price_and_the_metadata_of_both() {
         )],
         profile: None,
         by: None,
+        driven_by: milepost::core::execution::DrivenBy::Embedded,
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     // Twice: products that are not there, and products that are.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use milepost::core::catalog::Role;
+use milepost::core::cell::Facts;
 use milepost::core::change::Change;
 use milepost::core::desk::Limits;
 use milepost::core::event::RunEvent;
@@ -23,6 +24,7 @@ use milepost::ports::{Clock, Journal, Queue};
 use milepost::store::{Fate as Write, MemoryStore};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use serde_json::{Map, Value};
 
 use crate::clock::{InPlace, SimClock};
 use crate::executor::{Manner, SimExecutor, Witness};
@@ -102,6 +104,11 @@ pub(crate) fn new_run(id: RunId) -> Run {
     Run::queued(id, "simulated", "simulated.yaml", "d", Timestamp(1_000))
 }
 
+/// Every answer carries all facts.
+pub(crate) fn all_facts() -> Arc<dyn Fn(&str, &Facts) -> Map<String, Value> + Send + Sync> {
+    Arc::new(|_, facts| facts.clone().into_iter().collect())
+}
+
 impl Drop for Case {
     fn drop(&mut self) {
         self.world.part();
@@ -129,7 +136,11 @@ impl Case {
         let mut twin = rng.clone();
         let assembly = Arc::new(graphs::random(&mut rng, &world, count));
         let executor = SimExecutor::new(&assembly.plan, Arc::clone(&clock) as Arc<dyn Clock>, seed ^ 0xe8ec);
-        let conducted = Conducted { connection: "states".into(), executor: Arc::clone(&executor) as _ };
+        let conducted = Conducted {
+            connection: "states".into(),
+            executor: Arc::clone(&executor) as _,
+            facts: all_facts(),
+        };
         let conducted = Assembly { executor: Some(conducted), ..graphs::random(&mut twin, &world, count) };
         let conducted = Some((Arc::new(conducted), executor));
         let leads = StdRng::seed_from_u64(seed ^ 0x1ead);

@@ -25,6 +25,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 use crate::connectors::listening::aside;
+use crate::core::execution::DrivenBy;
 use crate::core::id::RunId;
 use crate::core::run::Run;
 use crate::core::trigger::{Heard, Notice, Occasion, WhenBusy, start_key};
@@ -361,6 +362,7 @@ impl Watch {
             input: listener.input.iter().map(|name| (name.clone(), subject.clone())).collect(),
             profile: profile.clone(),
             by: None,
+            driven_by: DrivenBy::Embedded,
         };
         let trigger = listener.name.clone();
         let key = start_key(workflow, profile.as_deref(), &trigger, &identity);

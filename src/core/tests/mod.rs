@@ -1,6 +1,7 @@
 //! What the tests of the core share: small tracks, and units at any place on them.
 
 mod alert;
+mod asking;
 mod carried_out;
 mod cell;
 mod claiming;

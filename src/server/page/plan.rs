@@ -50,6 +50,7 @@ impl Terms {
             },
             definition: self.definition.parse().unwrap_or_default(),
             accept: self.accept.parse().ok(),
+            executor: None,
         }
     }
 }
