@@ -183,8 +183,8 @@ error[E1034]: RUN cannot go on under SITE/workflows/product-sync.yaml as it is n
   line  72  consume  valid
   line  78  pim  valid
   line  85  published  valid
-  line  94  rest  incompatible: it is new and stands before 'medusa', which has records: put it behind
-  line  99  medusa  valid
+  line  95  rest  incompatible: it is new and stands before 'medusa', which has records: put it behind
+  line 100  medusa  valid
 next: milepost resume RUN --plan
       milepost run SITE/workflows/product-sync.yaml
 ");
