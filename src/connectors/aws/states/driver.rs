@@ -41,8 +41,8 @@ pub(super) struct Driver {
     news: Turn<Ear>,
     /// The ARN of each activity by its name, once they are there.
     activities: OnceCell<BTreeMap<String, String>>,
-    /// Signs of life and history, for as long as the run is driven.
-    attendance: Mutex<JoinSet<()>>,
+    /// The execution that is attended by its name, and who sees to its signs of life and its history.
+    attendance: Mutex<(String, JoinSet<()>)>,
 }
 
 /// Hears what there is, and remembers that nothing more will be heard.
@@ -164,16 +164,22 @@ impl Driver {
         self.beside("execution", &format!("{}:{}", execution.machine, execution.name)).await
     }
 
-    /// Keeps orders alive and mirrors the history, until the run is driven no longer.
+    /// Keeps orders alive and mirrors the history, until the run is driven no longer. For an execution that is attended
+    /// already nothing changes, or its history would be told twice.
     async fn attend(&self, execution: &Execution) -> Result<(), Fault> {
         let reader = Reader::new(self.arn(execution).await?, execution.mirrored);
         let heartbeat = self.task.machine.heartbeat().unwrap_or(HEARTBEAT);
         let mut attendance = self.attendance.lock().unwrap_or_else(PoisonError::into_inner);
-        attendance.abort_all();
+        if attendance.0 == execution.name {
+            return Ok(());
+        }
+        let mut tasks = JoinSet::new();
         let route = Arc::clone(&self.route);
-        attendance.spawn(async move { route.beat(heartbeat).await });
+        tasks.spawn(async move { route.beat(heartbeat).await });
         let (route, pace) = (Arc::clone(&self.route), self.pace);
-        attendance.spawn(async move { route.mirror(reader, pace).await });
+        tasks.spawn(async move { route.mirror(reader, pace).await });
+        // Whoever attended another one ends with that.
+        *attendance = (execution.name.clone(), tasks);
         Ok(())
     }
 }
