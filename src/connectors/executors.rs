@@ -37,7 +37,7 @@ pub struct Commission<'a> {
 /// runs are driven over it: keep one of these, as long as the engine lives.
 #[derive(Default)]
 pub struct Executors {
-    states: aws::states::Switchboards,
+    states: aws::states::States,
 }
 
 impl Executors {

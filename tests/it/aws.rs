@@ -30,20 +30,20 @@ fn what_a_bus_of_aws_lacks_is_named() {
     insta::assert_snapshot!(checked("    queue: product-events\n"), @"
     exit 2
     error[E801]: step 'publish': 'event_bus' is missing
-      --> workflows/product-sync.yaml:65:11
+      --> workflows/product-sync.yaml:66:11
        |
-    65 |     uses: eventbridge.publish
+    66 |     uses: eventbridge.publish
        |           ^^^^^^^^^^^^^^^^^^^
        |
        = help: write 'event_bus: …' under the connection 'bus': its name or ARN
 
     error[E801]: step 'on_failure[0]': 'event_bus' is missing
-      --> workflows/product-sync.yaml:99:11
-       |
-    99 |   - uses: eventbridge.publish
-       |           ^^^^^^^^^^^^^^^^^^^
-       |
-       = help: write 'event_bus: …' under the connection 'bus': its name or ARN
+       --> workflows/product-sync.yaml:100:11
+        |
+    100 |   - uses: eventbridge.publish
+        |           ^^^^^^^^^^^^^^^^^^^
+        |
+        = help: write 'event_bus: …' under the connection 'bus': its name or ARN
 
     workflows/product-sync.yaml: 2 mistakes
     next: milepost check workflows/product-sync.yaml

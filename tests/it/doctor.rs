@@ -224,7 +224,7 @@ fn the_policy_in_the_template_allows_all_that_the_doctor_asks() {
         let text = fs::read_to_string(entry.unwrap().path()).unwrap();
         let quoted = text.split('"').filter(|quoted| {
             let (service, name) = quoted.split_once(':').unwrap_or_default();
-            ["sqs", "events", "s3", "cloudwatch"].contains(&service)
+            ["sqs", "events", "s3", "cloudwatch", "states"].contains(&service)
                 && name.starts_with(|first: char| first.is_ascii_uppercase())
                 && quoted.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == ':')
         });

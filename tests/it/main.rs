@@ -32,6 +32,7 @@ mod serve;
 mod signals;
 mod source;
 mod start_key;
+mod states;
 mod steer;
 mod unread;
 mod upsert;

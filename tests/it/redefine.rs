@@ -65,13 +65,13 @@ fn a_mended_mapping_helps_the_dead_letters_and_steps_that_are_the_same_keep_thei
 
     definition
     line  step       verdict      why
-    49    validate   valid
-    58    transform  valid
-    63    publish    valid
-    71    consume    valid
-    77    pim        valid
-    84    published  valid
-    94    medusa     must re-run  definition changed
+    50    validate   valid
+    59    transform  valid
+    64    publish    valid
+    72    consume    valid
+    78    pim        valid
+    85    published  valid
+    95    medusa     must re-run  definition changed
     ");
     assert!(table.contains("definition changed"), "{table}");
     assert!(plan.stderr.contains("--definition current --expect "), "{}", plan.stderr);
@@ -118,13 +118,13 @@ fn when_the_product_itself_changes_everything_behind_it_is_done_anew_under_new_e
         })
         .collect();
     insta::assert_snapshot!(verdicts.join("\n"), @"
-    49 validate: valid
-    58 transform: must re-run definition changed
-    63 publish: must re-run upstream changed
-    71 consume: must re-run upstream changed
-    77 pim: must re-run upstream changed
-    84 published: must re-run upstream changed
-    94 medusa: must re-run upstream changed
+    50 validate: valid
+    59 transform: must re-run definition changed
+    64 publish: must re-run upstream changed
+    72 consume: must re-run upstream changed
+    78 pim: must re-run upstream changed
+    85 published: must re-run upstream changed
+    95 medusa: must re-run upstream changed
     ");
     assert_eq!(site.milepost(&["resume", "@latest", "--definition", "current"]).code, Some(0));
     assert_eq!(shown(&site), ("succeeded".to_owned(), SAMPLE[1], SAMPLE[2]));
@@ -160,13 +160,13 @@ fn an_edit_that_the_records_cannot_follow_is_refused_with_its_line_and_nothing_i
     };
     insta::assert_snapshot!(refused(RENAMED), @r"
 error[E1034]: RUN cannot go on under SITE/workflows/product-sync.yaml as it is now; nothing was changed
-  line  49  validate  valid
-  line  58  transform  valid
-  line  63  publish  valid
-  line  71  consume  valid
-  line  77  catalogue  incompatible: it is new and stands before 'medusa', which has records: put it behind
-  line  84  published  must re-run: definition changed
-  line  94  medusa  valid
+  line  50  validate  valid
+  line  59  transform  valid
+  line  64  publish  valid
+  line  72  consume  valid
+  line  78  catalogue  incompatible: it is new and stands before 'medusa', which has records: put it behind
+  line  85  published  must re-run: definition changed
+  line  95  medusa  valid
   line   -  pim  incompatible: it was removed or renamed, and has records
 next: milepost resume RUN --plan
       milepost run SITE/workflows/product-sync.yaml
@@ -177,27 +177,27 @@ next: milepost resume RUN --plan
     )];
     insta::assert_snapshot!(refused(inserted), @r"
 error[E1034]: RUN cannot go on under SITE/workflows/product-sync.yaml as it is now; nothing was changed
-  line  49  validate  valid
-  line  58  transform  valid
-  line  63  publish  valid
-  line  71  consume  valid
-  line  77  pim  valid
-  line  84  published  valid
-  line  94  rest  incompatible: it is new and stands before 'medusa', which has records: put it behind
-  line  99  medusa  valid
+  line  50  validate  valid
+  line  59  transform  valid
+  line  64  publish  valid
+  line  72  consume  valid
+  line  78  pim  valid
+  line  85  published  valid
+  line  95  rest  incompatible: it is new and stands before 'medusa', which has records: put it behind
+  line 100  medusa  valid
 next: milepost resume RUN --plan
       milepost run SITE/workflows/product-sync.yaml
 ");
     let source = &[("item_key: ${{ item.product_id }}", "item_key: ${{ item.sku }}")];
     insta::assert_snapshot!(refused(source), @"
     error[E1034]: RUN cannot go on under SITE/workflows/product-sync.yaml as it is now; nothing was changed
-      line  49  validate  incompatible: the items were read by it, or after it: start a new run
-      line  58  transform  valid
-      line  63  publish  valid
-      line  71  consume  valid
-      line  77  pim  valid
-      line  84  published  must re-run: upstream changed
-      line  94  medusa  valid
+      line  50  validate  incompatible: the items were read by it, or after it: start a new run
+      line  59  transform  valid
+      line  64  publish  valid
+      line  72  consume  valid
+      line  78  pim  valid
+      line  85  published  must re-run: upstream changed
+      line  95  medusa  valid
     next: milepost resume RUN --plan
           milepost run SITE/workflows/product-sync.yaml
     ");
@@ -296,13 +296,13 @@ next: milepost resume RUN --accept-connection --plan
 
     definition
     line  step       verdict      why
-    49    validate   valid
-    58    transform  valid
-    63    publish    valid
-    71    consume    valid
-    77    pim        valid
-    84    published  valid
-    94    medusa     must re-run  connection changed
+    50    validate   valid
+    59    transform  valid
+    64    publish    valid
+    72    consume    valid
+    78    pim        valid
+    85    published  valid
+    95    medusa     must re-run  connection changed
 
     connection shop
       was  url THE-OLD-SHOP

@@ -41,8 +41,8 @@ pub(super) struct Driver {
     news: Turn<Ear>,
     /// The ARN of each activity by its name, once they are there.
     activities: OnceCell<BTreeMap<String, String>>,
-    /// Signs of life and history, for as long as the run is driven.
-    attendance: Mutex<JoinSet<()>>,
+    /// The execution that is attended by its name, and who sees to its signs of life and its history.
+    attendance: Mutex<(String, JoinSet<()>)>,
 }
 
 /// Hears what there is, and remembers that nothing more will be heard.
@@ -57,6 +57,8 @@ pub(super) struct Task {
     pub(super) machine: Machine,
     /// The ARN of the role that executions have.
     pub(super) role: String,
+    /// How long a call is tried while nobody answers.
+    pub(super) patience: Duration,
     /// What executions begin with, but for the epoch.
     pub(super) input: Map<String, Value>,
 }
@@ -64,7 +66,7 @@ pub(super) struct Task {
 impl Driver {
     /// Reaches nobody yet.
     pub(super) fn new(switchboard: Arc<Switchboard>, task: Task, pace: Pace) -> Self {
-        let (route, news) = Route::new(task.run);
+        let (route, news) = Route::new(task.run, switchboard.line.patient(task.patience));
         let news = Turn::new(Ear { news, deaf: None });
         let (activities, attendance) = (OnceCell::new(), Mutex::default());
         Self { switchboard, task, pace, route: Arc::new(route), news, activities, attendance }
@@ -79,7 +81,7 @@ impl Driver {
     /// The activities, made if they are not there: making one again changes nothing (CreateActivity).
     async fn activities(&self) -> Result<&BTreeMap<String, String>, Fault> {
         let make = || async {
-            let line = &self.switchboard.line;
+            let line = &self.route.line;
             let client = line.client().await;
             let mut arns = BTreeMap::new();
             for name in self.task.machine.activities() {
@@ -101,7 +103,7 @@ impl Driver {
     /// The state machine, made if it is not there, with the role that the connection says now: making it again does
     /// not look at the role (CreateStateMachine).
     async fn state_machine(&self) -> Result<String, Fault> {
-        let line = &self.switchboard.line;
+        let line = &self.route.line;
         let client = line.client().await;
         let Task { machine, role, .. } = &self.task;
         let definition = machine.placed(self.activities().await?);
@@ -132,7 +134,7 @@ impl Driver {
 
     async fn start(&self, execution: &Execution) -> Result<Begun, Fault> {
         let machine = self.state_machine().await?;
-        let line = &self.switchboard.line;
+        let line = &self.route.line;
         let client = line.client().await;
         let mut input = self.task.input.clone();
         input.insert("epoch".to_owned(), Value::from(execution.epoch));
@@ -150,7 +152,7 @@ impl Driver {
 
     /// Whether an execution that was begun before is under way.
     async fn found(&self, arn: &str) -> Result<Begun, Fault> {
-        let line = &self.switchboard.line;
+        let line = &self.route.line;
         let client = line.client().await;
         let look = || client.describe_execution().execution_arn(arn).send();
         let found = line.ask("DescribeExecution", look).await.map_err(unreachable)?;
@@ -162,16 +164,22 @@ impl Driver {
         self.beside("execution", &format!("{}:{}", execution.machine, execution.name)).await
     }
 
-    /// Keeps orders alive and mirrors the history, until the run is driven no longer.
+    /// Keeps orders alive and mirrors the history, until the run is driven no longer. For an execution that is attended
+    /// already nothing changes, or its history would be told twice.
     async fn attend(&self, execution: &Execution) -> Result<(), Fault> {
         let reader = Reader::new(self.arn(execution).await?, execution.mirrored);
         let heartbeat = self.task.machine.heartbeat().unwrap_or(HEARTBEAT);
         let mut attendance = self.attendance.lock().unwrap_or_else(PoisonError::into_inner);
-        attendance.abort_all();
-        let (board, route) = (Arc::clone(&self.switchboard), Arc::clone(&self.route));
-        attendance.spawn(async move { route.beat(&board.line, heartbeat).await });
-        let (board, route, pace) = (Arc::clone(&self.switchboard), Arc::clone(&self.route), self.pace);
-        attendance.spawn(async move { route.mirror(&board.line, reader, pace).await });
+        if attendance.0 == execution.name {
+            return Ok(());
+        }
+        let mut tasks = JoinSet::new();
+        let route = Arc::clone(&self.route);
+        tasks.spawn(async move { route.beat(heartbeat).await });
+        let (route, pace) = (Arc::clone(&self.route), self.pace);
+        tasks.spawn(async move { route.mirror(reader, pace).await });
+        // Whoever attended another one ends with that.
+        *attendance = (execution.name.clone(), tasks);
         Ok(())
     }
 }
@@ -213,7 +221,7 @@ impl Executor for Driver {
             // Before it is said: the end of the execution may be heard at once.
             self.route.close();
         }
-        self.switchboard.say(receipt, order::said(answer)).await?;
+        self.route.line.say(receipt, order::said(answer)).await?;
         self.route.forget(receipt);
         self.route.stir();
         Ok(())
@@ -221,7 +229,7 @@ impl Executor for Driver {
 
     async fn stop(&self, execution: &Execution, why: &Fault) -> Result<(), Fault> {
         let arn = self.arn(execution).await?;
-        let line = &self.switchboard.line;
+        let line = &self.route.line;
         let client = line.client().await;
         let stop = || {
             let asked = client.stop_execution().execution_arn(&arn).error(&why.name);
@@ -238,11 +246,10 @@ impl Executor for Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         self.switchboard.disconnect(&self.route);
-        let receipts = self.route.let_go();
         // Whoever ends with the process gives nothing back: the heartbeats that are missed then say the same.
-        if let (false, Ok(runtime)) = (receipts.is_empty(), Handle::try_current()) {
-            let (board, run) = (Arc::clone(&self.switchboard), self.task.run);
-            runtime.spawn(async move { board.give_back(run, receipts).await });
+        if let (true, Ok(runtime)) = (self.route.is_held(), Handle::try_current()) {
+            let route = Arc::clone(&self.route);
+            runtime.spawn(async move { route.give_back().await });
         }
     }
 }

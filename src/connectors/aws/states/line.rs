@@ -1,6 +1,7 @@
 //! Calls of Step Functions that outlive its short absences.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sfn::Client;
@@ -11,6 +12,8 @@ use tokio::time::{Instant, sleep};
 
 use super::super::session::Session;
 use super::super::trouble::{Trouble, trouble};
+use super::order::Said;
+use crate::core::execution::Receipt;
 use crate::core::fault::{Fault, name};
 use crate::core::retry::Again;
 
@@ -31,24 +34,32 @@ const TOO_OFTEN: &[&str] =
 /// Codes of answers that come too late: the order was given up, or answered.
 const GONE: &[&str] = &["InvalidToken", "TaskDoesNotExist", "TaskTimedOut"];
 
-/// A line to Step Functions.
+/// A line to Step Functions. All lines share what they have read of the configuration.
+#[derive(Clone)]
 pub(super) struct Line {
-    calls: Session,
-    polls: Session,
-    patience: Duration,
+    calls: Arc<Session>,
+    polls: Arc<Session>,
+    /// How long a call is tried while nobody answers.
+    pub(super) patience: Duration,
 }
 
 impl Line {
-    /// Reads no configuration yet, and speaks to nobody.
-    pub(super) fn new(patience: Duration) -> Self {
-        Self { calls: Session::new(CALL_MAX), polls: Session::new(POLL_MAX), patience }
+    /// A line without patience. Reads no configuration yet, and speaks to nobody.
+    pub(super) fn new() -> Self {
+        let (calls, polls) = (Session::new(CALL_MAX), Session::new(POLL_MAX));
+        Self { calls: Arc::new(calls), polls: Arc::new(polls), patience: Duration::ZERO }
+    }
+
+    /// The same line with so much patience.
+    pub(super) fn patient(&self, patience: Duration) -> Self {
+        Self { patience, ..self.clone() }
     }
 
     /// A line to a server of one's own.
     #[cfg(test)]
     pub(super) async fn at(endpoint: &str, patience: Duration) -> Self {
         let (calls, polls) = (Session::at(endpoint, CALL_MAX).await, Session::at(endpoint, POLL_MAX).await);
-        Self { calls, polls, patience }
+        Self { calls: Arc::new(calls), polls: Arc::new(polls), patience }
     }
 
     /// A client for everything but polls.
@@ -85,6 +96,26 @@ impl Line {
             sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
+    }
+
+    /// Answers an order. One that takes no answer any more is no error.
+    ///
+    /// # Errors
+    /// Nobody answered for as long as the patience lasts, or a refusal.
+    pub(super) async fn say(&self, receipt: &Receipt, said: Said) -> Result<(), Fault> {
+        let client = self.client().await;
+        let told = match said {
+            Said::Success(output) => {
+                let send = || client.send_task_success().task_token(&receipt.0).output(&output).send();
+                self.ask("SendTaskSuccess", send).await.map(drop)
+            }
+            Said::Failure { error, cause } => {
+                let send =
+                    || client.send_task_failure().task_token(&receipt.0).error(&error).cause(&cause).send();
+                self.ask("SendTaskFailure", send).await.map(drop)
+            }
+        };
+        told.or_else(|trouble| if is_gone(&trouble) { Ok(()) } else { Err(unreachable(trouble)) })
     }
 }
 

@@ -17,9 +17,7 @@ mod terms;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use crate::connectors::{BuildFault, Commission};
 use crate::core::catalog::{ConnectionKind, Field, Kind};
@@ -44,22 +42,25 @@ pub const CONNECTION: ConnectionKind = ConnectionKind {
     ],
 };
 
-/// The switchboards of a process. All connections lead to the same place, which is the SDK's to know: they differ in
-/// their patience only.
-#[derive(Default)]
-pub(crate) struct Switchboards(Mutex<HashMap<Duration, Arc<Switchboard>>>);
+/// What the executors of a process share: one switchboard, because all connections lead to the same place, which is
+/// the SDK's to find.
+pub(crate) struct States(Arc<Switchboard>);
 
-impl Switchboards {
+impl Default for States {
+    fn default() -> Self {
+        Self(Arc::new(Switchboard::new(Line::new())))
+    }
+}
+
+impl States {
     /// Makes the executor of one run.
     ///
     /// # Errors
     /// What is wrong with the settings.
     pub(crate) fn executor(&self, commission: Commission<'_>) -> Result<Arc<dyn Executor>, Vec<BuildFault>> {
         let Terms { role, patience, .. } = Terms::read(commission.settings)?;
-        let mut boards = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let board = boards.entry(patience).or_insert_with(|| Arc::new(Switchboard::new(Line::new(patience))));
         let machine = Machine { name: commission.machine, definition: commission.definition };
-        let task = Task { run: commission.run, machine, role, input: commission.input };
-        Ok(Arc::new(Driver::new(Arc::clone(board), task, Pace::default())))
+        let task = Task { run: commission.run, machine, role, patience, input: commission.input };
+        Ok(Arc::new(Driver::new(Arc::clone(&self.0), task, Pace::default())))
     }
 }

@@ -11,7 +11,8 @@ use tokio::time::{sleep, timeout};
 
 use super::history::{End, Reader, over};
 use super::line::{Line, is_gone, unreachable};
-use crate::core::execution::{Errand, Order, Receipt};
+use super::order::failure;
+use crate::core::execution::{AWAY, Errand, Order, Receipt};
 use crate::core::fault::Fault;
 use crate::core::id::RunId;
 use crate::ports::Heard;
@@ -45,6 +46,7 @@ pub(super) type News = Result<Heard, Fault>;
 /// The way of orders and history to whoever drives one run.
 pub(super) struct Route {
     pub(super) run: RunId,
+    pub(super) line: Line,
     news: UnboundedSender<News>,
     /// Orders without an answer.
     held: Mutex<BTreeMap<Receipt, Errand>>,
@@ -55,10 +57,10 @@ pub(super) struct Route {
 }
 
 impl Route {
-    pub(super) fn new(run: RunId) -> (Self, UnboundedReceiver<News>) {
+    pub(super) fn new(run: RunId, line: Line) -> (Self, UnboundedReceiver<News>) {
         let (news, heard) = unbounded_channel();
         let (held, closed, stirred) = (Mutex::default(), AtomicBool::new(false), Notify::new());
-        (Self { run, news, held, closed, stirred }, heard)
+        (Self { run, line, news, held, closed, stirred }, heard)
     }
 
     /// Takes an order; whether somebody will hear of it.
@@ -89,7 +91,7 @@ impl Route {
     }
 
     /// The orders that have no answer; none of them is held from then on.
-    pub(super) fn let_go(&self) -> Vec<Receipt> {
+    fn let_go(&self) -> Vec<Receipt> {
         std::mem::take(&mut *self.held()).into_keys().collect()
     }
 
@@ -107,22 +109,36 @@ impl Route {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Gives back every order that has no answer. Nobody answering, they are given again once their heartbeats are
+    /// missed.
+    pub(super) async fn give_back(&self) {
+        let fault = Fault::new(AWAY, format!("{} is not driven by this engine any more", self.run));
+        for receipt in self.let_go() {
+            let _ = self.line.say(&receipt, failure(&fault)).await;
+        }
+    }
+
+    /// Whether an order has no answer.
+    pub(super) fn is_held(&self) -> bool {
+        !self.held().is_empty()
+    }
+
     /// Keeps every order without an answer alive, for as long as it is awaited.
-    pub(super) async fn beat(&self, line: &Line, heartbeat: Duration) {
+    pub(super) async fn beat(&self, heartbeat: Duration) {
         let pause = heartbeat / BEATS;
         loop {
             sleep(pause).await;
             let receipts: Vec<Receipt> = self.held().keys().cloned().collect();
-            let beats = receipts.iter().map(|receipt| self.beat_once(line, receipt, pause));
+            let beats = receipts.iter().map(|receipt| self.beat_once(receipt, pause));
             futures_util::future::join_all(beats).await;
         }
     }
 
     /// What fails is told by the next beat, or by whoever answers the order.
-    async fn beat_once(&self, line: &Line, receipt: &Receipt, within: Duration) {
-        let client = line.client().await;
+    async fn beat_once(&self, receipt: &Receipt, within: Duration) {
+        let client = self.line.client().await;
         let asked =
-            line.ask("SendTaskHeartbeat", || client.send_task_heartbeat().task_token(&receipt.0).send());
+            self.line.ask("SendTaskHeartbeat", || client.send_task_heartbeat().task_token(&receipt.0).send());
         if let Ok(Err(trouble)) = timeout(within, asked).await {
             if is_gone(&trouble) {
                 self.forget(receipt);
@@ -131,9 +147,9 @@ impl Route {
     }
 
     /// Hands over the history of the execution until it is over, or nobody answers.
-    pub(super) async fn mirror(&self, line: &Line, mut reader: Reader, pace: Pace) {
+    pub(super) async fn mirror(&self, mut reader: Reader, pace: Pace) {
         loop {
-            let (entries, end) = match reader.read(line).await {
+            let (entries, end) = match reader.read(&self.line).await {
                 Ok(read) => read,
                 Err(trouble) if trouble.code() == UNKNOWN => {
                     return drop(self.news.send(Ok(Heard::Over(over("is not known any more", "")))));

@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use aws_sdk_sfn::operation::get_activity_task::GetActivityTaskOutput;
 
-use super::line::{Line, is_gone, unreachable};
-use super::order::{self, Said, UNREADABLE};
+use super::line::{Line, unreachable};
+use super::order::{self, UNREADABLE};
 use super::route::Route;
 use crate::core::execution::{AWAY, Receipt};
 use crate::core::fault::Fault;
@@ -24,6 +25,7 @@ struct Plugs {
 
 /// Polls activities, and hands each order to its run.
 pub(super) struct Switchboard {
+    /// Where all lines come from.
     pub(super) line: Line,
     plugs: Mutex<Plugs>,
 }
@@ -60,25 +62,27 @@ impl Switchboard {
     /// Polls an activity for as long as a run needs it. A poll is never broken off: Step Functions may have given it
     /// an order already, and nobody would know of it until its heartbeat is missed.
     async fn poll(&self, activity: &str) {
-        while self.is_needed(activity) {
-            let client = self.line.polling().await;
-            let asked =
-                self.line.ask("GetActivityTask", || client.get_activity_task().activity_arn(activity).send());
-            match asked.await {
-                Ok(task) => self.deliver(task).await,
+        while let Some(patience) = self.needed(activity) {
+            let line = self.line.patient(patience);
+            let client = line.polling().await;
+            let poll = || client.get_activity_task().activity_arn(activity).send();
+            match line.ask("GetActivityTask", poll).await {
+                Ok(task) => self.deliver(task, &line).await,
                 Err(trouble) => self.give_up(activity, &unreachable(trouble)),
             }
         }
     }
 
-    /// Whether a run needs the activity. If not, it does not count as polled any more.
-    fn is_needed(&self, activity: &str) -> bool {
+    /// The patience of the most patient run that needs the activity. If there is none, it does not count as polled
+    /// any more.
+    fn needed(&self, activity: &str) -> Option<Duration> {
         let mut plugs = self.plugs();
-        let needed = plugs.routes.values().any(|(_, activities)| activities.contains(activity));
-        if !needed {
+        let needing = plugs.routes.values().filter(|(_, activities)| activities.contains(activity));
+        let patience = needing.map(|(route, _)| route.line.patience).max();
+        if patience.is_none() {
             plugs.polled.remove(activity);
         }
-        needed
+        patience
     }
 
     /// Tells every run that needs the activity that it is not heard of any more.
@@ -93,7 +97,7 @@ impl Switchboard {
     }
 
     /// Hands over what a poll brought. A poll that brought nothing has no token.
-    async fn deliver(&self, task: GetActivityTaskOutput) {
+    async fn deliver(&self, task: GetActivityTaskOutput, line: &Line) {
         let Some(token) = task.task_token.filter(|token| !token.is_empty()) else { return };
         let refused = match order::read(&token, task.input.as_deref().unwrap_or_default()) {
             Ok((run, order)) => {
@@ -106,35 +110,6 @@ impl Switchboard {
             Err(why) => Fault::new(UNREADABLE, why),
         };
         // Nobody answering, the order is given again once its heartbeat is missed.
-        let _ = self.say(&Receipt(token), order::failure(&refused)).await;
-    }
-
-    /// Gives orders back that nobody will answer.
-    pub(super) async fn give_back(&self, run: RunId, receipts: Vec<Receipt>) {
-        let fault = Fault::new(AWAY, format!("{run} is not driven by this engine any more"));
-        for receipt in receipts {
-            // As above.
-            let _ = self.say(&receipt, order::failure(&fault)).await;
-        }
-    }
-
-    /// Answers an order. One that takes no answer any more is no error.
-    ///
-    /// # Errors
-    /// Nobody answered for as long as the patience lasts, or a refusal.
-    pub(super) async fn say(&self, receipt: &Receipt, said: Said) -> Result<(), Fault> {
-        let client = self.line.client().await;
-        let told = match said {
-            Said::Success(output) => {
-                let send = || client.send_task_success().task_token(&receipt.0).output(&output).send();
-                self.line.ask("SendTaskSuccess", send).await.map(drop)
-            }
-            Said::Failure { error, cause } => {
-                let send =
-                    || client.send_task_failure().task_token(&receipt.0).error(&error).cause(&cause).send();
-                self.line.ask("SendTaskFailure", send).await.map(drop)
-            }
-        };
-        told.or_else(|trouble| if is_gone(&trouble) { Ok(()) } else { Err(unreachable(trouble)) })
+        let _ = line.say(&Receipt(token), order::failure(&refused)).await;
     }
 }

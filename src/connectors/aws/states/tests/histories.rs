@@ -5,6 +5,7 @@ use serde_json::{Map, json};
 use super::*;
 use crate::core::execution::{Answer, Entry};
 use crate::core::fault::name;
+use crate::ports::Begun;
 
 /// An event of a state: it is entered, then follows what comes from that.
 fn event(number: u64, kind: &str, details: &Value) -> Value {
@@ -62,6 +63,8 @@ async fn every_entry_is_told_once_and_none_that_is_known() {
             &json!({ "activityTimedOutEventDetails": { "error": "States.Timeout" } }),
         ),
     ]);
+    // Beginning it once more does not begin its history anew.
+    assert_eq!(driver.begin(&execution(&driver, run)).await, Ok(Begun::UnderWay));
     let news = heard(&driver, 704).await;
     let entry = |number, kind: &str, fault: Option<(&str, &str)>| Entry {
         number,

@@ -41,7 +41,11 @@ fn driver(board: &Arc<Switchboard>, run: RunId) -> Driver {
     let input = input.as_object().unwrap().clone();
     let machine = Machine { name: MACHINE.to_owned(), definition: definition() };
     let pace = Pace { quiet: Duration::from_millis(50), least: Duration::from_millis(10) };
-    Driver::new(Arc::clone(board), Task { run, machine, role: ROLE.to_owned(), input }, pace)
+    Driver::new(
+        Arc::clone(board),
+        Task { run, machine, role: ROLE.to_owned(), patience: board.line.patience, input },
+        pace,
+    )
 }
 
 fn execution(driver: &Driver, run: RunId) -> Execution {
