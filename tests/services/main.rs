@@ -12,6 +12,7 @@ mod akeneo;
 mod akeneo_outages;
 mod akeneo_products;
 mod api;
+mod asl;
 mod aws;
 mod aws_alerts;
 mod aws_deliver;
@@ -23,6 +24,8 @@ mod aws_proxy;
 mod aws_s3;
 mod aws_sqs;
 mod aws_watch;
+#[path = "../site/generated/mod.rs"]
+mod generated;
 mod medusa;
 mod medusa_catalogue;
 mod medusa_engines;
