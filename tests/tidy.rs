@@ -41,6 +41,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("aws_sdk_cloudwatch", &["connectors/aws/"]),
     ("aws_sdk_eventbridge", &["connectors/aws/"]),
     ("aws_sdk_s3", &["connectors/aws/"]),
+    ("aws_sdk_sfn", &["connectors/aws/"]),
     ("aws_sdk_sqs", &["connectors/aws/"]),
     ("axum", &["server/", "connectors/sandbox/"]),
     ("hmac", &["webhook/"]),

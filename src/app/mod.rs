@@ -29,6 +29,7 @@ mod scribe;
 mod served;
 mod signal;
 mod start;
+mod terms;
 mod tokens;
 mod watch;
 mod workshop;
@@ -237,7 +238,8 @@ impl Engine {
         let steps = assemble::assemble(definition, catalog, &surroundings);
         let hooks = hooks::try_out(definition);
         let alerts = alerts::try_out(definition, &Environment::Absent);
-        triggers.map(drop).and(steps.map(drop)).and(hooks).and(alerts).map_err(|report| *report)
+        let terms = terms::try_out(definition, catalog);
+        triggers.map(drop).and(steps.map(drop)).and(hooks).and(alerts).and(terms).map_err(|report| *report)
     }
 
     async fn assemble(&self, definition: &Definition) -> Result<Arc<Assembly>, AssembleError> {

@@ -23,6 +23,7 @@ mod aws_pipeline;
 mod aws_proxy;
 mod aws_s3;
 mod aws_sqs;
+mod aws_states;
 mod aws_watch;
 #[path = "../site/generated/mod.rs"]
 mod generated;
