@@ -174,8 +174,8 @@ fn reason(workflow: &Workflow, shape: &Shape, first: &Outside, all: &[Outside]) 
             (format!("{token} is known to the engine alone"), "a Choice sees 'input', and 'steps' of the run")
         }
         Why::Fails => (
-            format!("{token} fails on some values, and AWS lets nobody catch what fails in a Choice"),
-            "for a Choice compare with = and in, or values of an input that says its type",
+            format!("{token} fails on some values, which a Choice cannot catch"),
+            "for a Choice compare with = or in, or an input that says its type",
         ),
         Why::Unknown => (format!("{token} is not known to do the same at AWS"), ""),
     }
@@ -245,17 +245,19 @@ fn of_connections(workflow: &Workflow) -> Vec<Note> {
 fn of_whole(workflow: &Workflow, catalog: &Catalog, shape: &Shape) -> Vec<Note> {
     let mut notes = Vec::new();
     let on_items: Vec<usize> = (0..workflow.steps.len()).filter(|at| shape.places[*at].on_items).collect();
-    if on_items.len() > 1 {
+    let is_of_items = |name: &String| on_items.iter().any(|at| workflow.steps[*at].name == *name);
+    let second =
+        on_items.iter().map(|at| &workflow.steps[*at]).find(|step| step.needs.iter().any(is_of_items));
+    if let Some(step) = second {
         let why = "begins when all items have passed the step before it; embedded, items flow";
-        notes.push(note(Word::ItemsWait, Subject::step(&workflow.steps[on_items[1]].name), why, ""));
+        notes.push(note(Word::ItemsWait, Subject::step(&step.name), why, ""));
     }
     let retried = on_items.iter().map(|at| &workflow.steps[*at]).find(|step| {
         let effect = catalog.step(&step.uses).is_some_and(|known| matches!(known.role, Role::Effect { .. }));
         effect && step.retry.attempts > 1
     });
     if let Some(step) = retried {
-        let why =
-            "attempts of items are made inside the Task, each item in its own time; Retry is of run steps";
+        let why = "attempts of items are made inside the Task, item by item";
         notes.push(note(Word::ItemAttempts, Subject::step(&step.name), why, ""));
     }
     let expressions = "every other expression is evaluated by the engine";
