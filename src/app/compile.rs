@@ -23,7 +23,7 @@ const ENGINE: &str = "engine";
 /// Where the activities of a state machine are, as far as somebody says.
 #[derive(Clone, Debug, Default)]
 pub struct Destination {
-    /// The region; without one that of the connection.
+    /// The region.
     pub region: Option<String>,
     /// The account; without one that of the connection's role.
     pub account: Option<String>,
@@ -56,7 +56,7 @@ impl Engine {
         let checked = &definition.checked;
         let workflow = &checked.workflow;
         let said = Said::of(workflow);
-        let region = to.region.clone().or(said.region);
+        let region = to.region.clone();
         let account = to.account.clone().or(said.account);
         let is_placeheld = region.is_none() || account.is_none() || to.engine.is_none();
         let or = |said: Option<String>, place: &str| said.unwrap_or_else(|| place.to_owned());
@@ -90,7 +90,6 @@ impl Engine {
 #[derive(Default)]
 struct Said {
     partition: Option<String>,
-    region: Option<String>,
     account: Option<String>,
     heartbeat: Option<Duration>,
 }
@@ -112,7 +111,6 @@ impl Said {
         Self {
             partition: of_role(1),
             account: of_role(4),
-            region: text("region"),
             heartbeat: text("heartbeat").and_then(|text| spec::duration(&text).ok()),
         }
     }

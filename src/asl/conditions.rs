@@ -42,7 +42,6 @@ impl Conditions {
             let Some(when) = step.when.as_deref().and_then(|text| Expression::parse(text).ok()) else {
                 continue;
             };
-            // On the item track a pure step gives its item, and the engine alone knows how far that is.
             let outside = when.outside(&|names| holds(workflow, catalog, shape, names));
             if outside.is_empty() {
                 made.of.insert(at, Condition::Exported(when.text().to_owned()));
@@ -86,9 +85,9 @@ impl Conditions {
         self.facts.contains_key(step)
     }
 
-    /// What conditions look at of the facts of steps: how many values.
-    pub(super) fn facts_wanted(&self) -> usize {
-        self.facts.values().map(Vec::len).sum()
+    /// Of how many steps conditions look at facts.
+    pub(super) fn steps_looked_at(&self) -> usize {
+        self.facts.len()
     }
 
     /// What conditions look at of the input.

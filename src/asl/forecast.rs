@@ -11,8 +11,9 @@ use crate::core::workflow::Workflow;
 const PAYLOAD_BYTES_MAX: usize = 256 * 1024;
 /// Entries of the history of one execution.
 const EVENTS_MAX: usize = 25_000;
-/// What a value is taken for whose size is not known before the run, in bytes.
-const ASSUMED_BYTES: usize = 1024;
+/// What is taken for an input, and for the facts of a step, whose size is not known before the run, in
+/// bytes: what the engine keeps of facts at most.
+const ASSUMED_BYTES: usize = 4096;
 /// Run, epoch and the names of the four parts.
 const FRAME_BYTES: usize = 96;
 /// Name and message of a fault, twice: of the executor, and of the judgement.
@@ -105,7 +106,7 @@ fn payload(workflow: &Workflow, conditions: &Conditions, widest: usize) -> Sizes
     let without = |name: &str| workflow.input.get(name).is_some_and(|input| input.default.is_none());
     let unknown = seen.as_object().map_or(0, |seen| seen.keys().filter(|name| without(name)).count());
     let input = FRAME_BYTES + seen.to_string().len() + unknown * ASSUMED_BYTES;
-    let facts = conditions.facts_wanted();
+    let facts = conditions.steps_looked_at();
     let data = input + facts * ASSUMED_BYTES + FAULT_BYTES;
     Sizes {
         input,

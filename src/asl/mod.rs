@@ -16,8 +16,6 @@ mod notes;
 mod patience;
 mod shape;
 mod states;
-#[cfg(test)]
-mod tests;
 
 use std::time::Duration;
 

@@ -122,7 +122,7 @@ pub(super) fn of(
         notes.extend(barrier(workflow, shape, at));
     }
     for step in &workflow.on_failure {
-        let kept = "a step of 'on_failure' is always ordered, and the engine looks at its condition";
+        let kept = "the engine looks at it: a step of 'on_failure' is always ordered";
         let note = |_| note(Word::ConditionKept, Subject::field(&step.name, "when", ""), kept, "");
         notes.extend(step.when.as_ref().map(note));
         notes.extend(of_step(step));
@@ -141,14 +141,19 @@ fn condition(workflow: &Workflow, shape: &Shape, step: &Step, known: Option<&Con
     let outside = match known? {
         Condition::Exported(text) => {
             let subject = Subject::field(&step.name, "when", "");
-            return Some(note(Word::Choice, subject, format!("a Choice looks at it: {text}"), ""));
+            return Some(note(
+                Word::Choice,
+                subject,
+                text.split_whitespace().collect::<Vec<_>>().join(" "),
+                "",
+            ));
         }
         Condition::Kept(outside) => outside,
     };
     let first = outside.first()?;
     let subject = Subject::field(&step.name, "when", &first.token);
     let (why, hint) = reason(workflow, shape, first, outside);
-    Some(note(Word::ConditionKept, subject, format!("the engine looks at it inside the Task: {why}"), hint))
+    Some(note(Word::ConditionKept, subject, format!("the engine looks at it: {why}"), hint))
 }
 
 fn reason(workflow: &Workflow, shape: &Shape, first: &Outside, all: &[Outside]) -> (String, &'static str) {
@@ -162,15 +167,15 @@ fn reason(workflow: &Workflow, shape: &Shape, first: &Outside, all: &[Outside]) 
     match first.why {
         Why::Newer => {
             let tokens: Vec<String> = all.iter().map(|outside| format!("'{}'", outside.token)).collect();
-            let why = format!("AWS has JSONata 2.0.6, which lacks {}", tokens.join(" and "));
+            let why = format!("AWS's JSONata 2.0.6 lacks {}", tokens.join(" and "));
             (why, "for a Choice write: $exists(x) ? x : y")
         }
         Why::Absent => {
             (format!("{token} is known to the engine alone"), "a Choice sees 'input', and 'steps' of the run")
         }
         Why::Fails => (
-            format!("{token} fails on some values, and AWS lets nobody catch what fails in a Choice"),
-            "for a Choice compare with = and in, or values of an input that says its type",
+            format!("{token} fails on some values, which a Choice cannot catch"),
+            "for a Choice compare with = or in, or an input that says its type",
         ),
         Why::Unknown => (format!("{token} is not known to do the same at AWS"), ""),
     }
@@ -180,15 +185,13 @@ fn of_step(step: &Step) -> Vec<Note> {
     let mut notes = newer_operators(step);
     if step.with.contains_key("delete_after") {
         let subject = Subject::field(&step.name, "delete_after", "");
-        let waits = "messages are held until every item has passed that step: under Step Functions all items \
-                     finish a step before the next one begins";
-        let hint = "see that the queue lets messages be held for so long";
+        let waits = "messages are held until all items have passed that step";
+        let hint = "let the queue hide messages for so long";
         notes.push(note(Word::DeleteAfter, subject, waits, hint));
     }
     if step.uses == LAMBDA {
         let subject = Subject::field(&step.name, "uses", "");
-        let why = "the engine invokes the function: invoked by Step Functions, its effect would have no durable \
-                   intent, and a resume could not tell whether it happened";
+        let why = "the engine invokes the function: only so its effect has a durable intent";
         notes.push(note(Word::Lambda, subject, why, ""));
     }
     notes
@@ -214,7 +217,7 @@ fn newer_operators(step: &Step) -> Vec<Note> {
 fn rounded(step: &Step) -> Option<Note> {
     patience::is_rounded(&step.retry).then(|| {
         let why = format!(
-            "pauses of {:?} to {:?} are rounded up to whole seconds, at least one: AWS knows no shorter ones",
+            "pauses of {:?} to {:?} become whole seconds, at least one",
             step.retry.initial, step.retry.max
         );
         note(Word::PauseRounded, Subject::field(&step.name, "retry", ""), why, "")
@@ -227,40 +230,41 @@ fn barrier(workflow: &Workflow, shape: &Shape, at: usize) -> Option<Note> {
         barrier.waits_for.iter().map(|other| format!("'{}'", workflow.steps[*other].name)).collect();
     let subject = Subject::step(&workflow.steps[at].name);
     let why = format!(
-        "it waits for {}, which it does not need: Parallel and sequence cannot say more of this graph",
+        "waits for {} without needing it: the graph is no series of parallel parts",
         names.join(", ")
     );
-    Some(note(Word::StepWaits, subject, why, "embedded it begins as soon as what it needs is done"))
+    Some(note(Word::StepWaits, subject, why, ""))
 }
 
 fn of_connections(workflow: &Workflow) -> Vec<Note> {
     let said = workflow.connections.iter().filter(|(_, known)| known.terms != Terms::default());
-    let why = "'concurrency', 'rate' and 'patience' are kept by the engine, inside the Tasks that name it";
+    let why = "what it bears is kept by the engine, inside the Tasks that name it";
     said.map(|(name, _)| note(Word::Terms, Subject::Connection(name.clone()), why, "")).collect()
 }
 
 fn of_whole(workflow: &Workflow, catalog: &Catalog, shape: &Shape) -> Vec<Note> {
     let mut notes = Vec::new();
     let on_items: Vec<usize> = (0..workflow.steps.len()).filter(|at| shape.places[*at].on_items).collect();
-    if on_items.len() > 1 {
-        let why = "all items finish a step before the next step begins; embedded, items flow";
-        notes.push(note(Word::ItemsWait, Subject::step(&workflow.steps[on_items[1]].name), why, ""));
+    let is_of_items = |name: &String| on_items.iter().any(|at| workflow.steps[*at].name == *name);
+    let second =
+        on_items.iter().map(|at| &workflow.steps[*at]).find(|step| step.needs.iter().any(is_of_items));
+    if let Some(step) = second {
+        let why = "begins when all items have passed the step before it; embedded, items flow";
+        notes.push(note(Word::ItemsWait, Subject::step(&step.name), why, ""));
     }
     let retried = on_items.iter().map(|at| &workflow.steps[*at]).find(|step| {
         let effect = catalog.step(&step.uses).is_some_and(|known| matches!(known.role, Role::Effect { .. }));
         effect && step.retry.attempts > 1
     });
     if let Some(step) = retried {
-        let why =
-            "attempts of items are made inside the Task, each item in its own time; Retry is of run steps";
+        let why = "attempts of items are made inside the Task, item by item";
         notes.push(note(Word::ItemAttempts, Subject::step(&step.name), why, ""));
     }
-    let expressions = "expressions other than those in Choices are evaluated by the engine";
+    let expressions = "every other expression is evaluated by the engine";
     notes.push(note(Word::Expressions, Subject::Workflow, expressions, ""));
-    let own = "'timeout' of a step bounds one call, which the engine keeps and then looks what became of it; a \
-               Task has a heartbeat and no TimeoutSeconds, which would count pauses";
+    let own = "timeouts of calls: the engine then looks what became of the call; a Task has a heartbeat";
     let whole = execution_secs(workflow).map_or(String::new(), |seconds| {
-        format!("; the execution ends after {seconds} s, 'timeout' of the workflow and 'resumable_for'")
+        format!("; the execution ends after {seconds} s ('timeout' and 'resumable_for')")
     });
     notes.push(note(Word::Timeouts, Subject::Workflow, format!("{own}{whole}"), ""));
     notes

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use super::failure::Failure;
-use super::output::{BOLD, DIM, GOOD, Output};
+use super::output::{BOLD, CARE, DIM, GOOD, Output};
 use super::phrase;
 use super::table::{Table, text};
 use crate::app::{Compiled, Destination, Engine};
@@ -41,7 +41,7 @@ pub(super) struct Args {
     /// As JSON (the definition always is)
     #[arg(long)]
     json: bool,
-    /// The region in the ARNs of activities; without it that of the connection, else us-east-1
+    /// The region in the ARNs of activities; without it us-east-1
     #[arg(long, value_name = "REGION")]
     region: Option<String>,
     /// The account in the ARNs of activities; without it that of the connection's role, else 123456789012
@@ -160,22 +160,26 @@ fn forecast(forecast: &Forecast, output: &mut Output) -> Result<(), Failure> {
     ]);
     output.line(table.render(output).trim_end())?;
     output.line(&computed(forecast))?;
+    if !forecast.fits() {
+        let over = "over a limit: with fewer steps side by side, or fewer attempts, it would fit";
+        output.line(&output.paint(CARE, over))?;
+    }
     Ok(())
 }
 
 /// How the figures were computed.
 fn computed(forecast: &Forecast) -> String {
     let unknown = match forecast.payload.unknown {
-        0 => "every value in the data is known".to_owned(),
+        0 => String::new(),
         count => format!(
-            "{} in the data not known before the run, each taken for {} bytes",
+            "\n{} not known before the run: each counts as {} bytes.",
             phrase::count(count as u64, "value is", "values are"),
             phrase::number(forecast.payload.assumed as u64)
         ),
     };
     format!(
-        "Expected: nothing fails, no step is skipped. At most: every step retried as often as it may be, and \
-         the run failed.\nHowever many items there are: they are not in it. {unknown}."
+        "Expected: nothing fails. At most: all is retried as often as it may be, and the run fails.\nItems do \
+         not count, however many there are.{unknown}"
     )
 }
 

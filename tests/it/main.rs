@@ -3,13 +3,18 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests may, as tests may")]
 
+#[path = "../site/generated/mod.rs"]
+mod generated;
 #[path = "../../examples/products/product.rs"]
 mod product;
+#[path = "../site/generated/server.rs"]
+mod scripted;
 #[path = "../site/mod.rs"]
 mod site;
 
 mod acts;
 mod alerts;
+mod asl;
 mod aws;
 mod care;
 mod control;

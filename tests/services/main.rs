@@ -12,6 +12,7 @@ mod akeneo;
 mod akeneo_outages;
 mod akeneo_products;
 mod api;
+mod asl;
 mod aws;
 mod aws_alerts;
 mod aws_deliver;
@@ -24,6 +25,8 @@ mod aws_s3;
 mod aws_sqs;
 mod aws_states;
 mod aws_watch;
+#[path = "../site/generated/mod.rs"]
+mod generated;
 mod medusa;
 mod medusa_catalogue;
 mod medusa_engines;
