@@ -11,6 +11,27 @@ use tokio::sync::Notify;
 /// Most pieces of text that wait.
 const WAITING_MAX: usize = 1_000;
 
+/// Where it is said what became of a stream: that some of it was left out, or that it is not written any more.
+pub(super) enum Notices {
+    /// In it, between its lines; this makes a line of a text.
+    Here(Box<dyn Fn(&str) -> String + Send>),
+    /// Elsewhere.
+    Elsewhere(Box<dyn Fn(&str) + Send>),
+}
+
+impl Notices {
+    /// Between the lines, as it is.
+    pub(super) fn between() -> Self {
+        Self::Here(Box::new(|text| format!("{text}\n")))
+    }
+
+    /// In another stream.
+    pub(super) fn on(talk: Pipe) -> Self {
+        // Nobody listening is no reason to stop.
+        Self::Elsewhere(Box::new(move |text| drop(talk.put(format!("{text}\n").into_bytes()))))
+    }
+}
+
 /// The end of a stream that is written to. Whole lines are handed on.
 pub(super) struct Stream {
     line: Vec<u8>,
@@ -27,6 +48,8 @@ struct Shared {
     /// Rings after each piece.
     left: Notify,
     left_too: Condvar,
+    /// How long whoever writes waits for room while nothing leaves.
+    patience: Duration,
 }
 
 #[derive(Default)]
@@ -36,6 +59,8 @@ struct State {
     is_writing: bool,
     /// How many pieces have left.
     written: u64,
+    /// When a piece left last, or there was something to write again.
+    moved: Option<Instant>,
     failed: Option<(io::ErrorKind, String)>,
     is_closed: bool,
 }
@@ -43,6 +68,11 @@ struct State {
 impl State {
     fn has_left(&self) -> bool {
         self.failed.is_some() || self.waiting.is_empty() && !self.is_writing
+    }
+
+    /// How much longer something may leave before nobody is said to read.
+    fn hope(&self, patience: Duration) -> Duration {
+        self.moved.map_or(Duration::ZERO, |moved| patience.saturating_sub(moved.elapsed()))
     }
 
     fn failure(&self) -> io::Result<()> {
@@ -54,23 +84,24 @@ impl State {
 }
 
 impl Stream {
-    /// Writes to `inner`, which is called `name`. What goes wrong is said on `talk`; without one, here.
+    /// Writes to `inner`, which is called `name`. Where there is no room any more, whoever writes waits until
+    /// nothing has left for `patience`; then it is as if nobody read, until somebody does.
     pub(super) fn of(
         inner: Box<dyn Write + Send>,
         name: &'static str,
-        talk: Option<&Pipe>,
+        patience: Duration,
+        notices: Notices,
     ) -> io::Result<Self> {
         let shared = Shared {
             state: Mutex::default(),
             filled: Condvar::new(),
             left: Notify::new(),
             left_too: Condvar::new(),
+            patience,
         };
         let pipe = Pipe(Arc::new(shared));
-        let (works, talk) = (pipe.clone(), talk.cloned());
-        std::thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || works.work(inner, name, talk.as_ref()))?;
+        let works = pipe.clone();
+        std::thread::Builder::new().name(name.to_owned()).spawn(move || works.work(inner, name, &notices))?;
         Ok(Self { line: Vec::new(), pipe })
     }
 
@@ -107,8 +138,22 @@ impl Pipe {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, line: Vec<u8>) -> io::Result<()> {
+    /// Hands on a piece.
+    ///
+    /// # Errors
+    /// Nothing is written any more, and why.
+    pub(super) fn put(&self, line: Vec<u8>) -> io::Result<()> {
         let mut state = self.lock();
+        if state.has_left() {
+            state.moved = Some(Instant::now());
+        }
+        while state.waiting.len() == WAITING_MAX {
+            let hope = state.hope(self.0.patience);
+            if hope.is_zero() {
+                break;
+            }
+            state = self.0.left_too.wait_timeout(state, hope).unwrap_or_else(PoisonError::into_inner).0;
+        }
         state.failure()?;
         if state.waiting.len() == WAITING_MAX {
             state.waiting.pop_front();
@@ -121,22 +166,27 @@ impl Pipe {
     }
 
     /// Writes until the other end is gone, or nothing can be written any more.
-    fn work(&self, mut inner: Box<dyn Write + Send>, name: &str, talk: Option<&Self>) {
+    fn work(&self, mut inner: Box<dyn Write + Send>, name: &str, notices: &Notices) {
         while let Some((line, left_out)) = self.next() {
-            let said = match talk {
+            let said = match notices {
                 _ if left_out == 0 => Ok(()),
-                // Nobody listening is no reason to stop.
-                Some(talk) => talk.put(left_out_text(left_out, name)).or(Ok(())),
-                None => inner.write_all(&left_out_text(left_out, name)),
+                Notices::Here(line_of) => inner.write_all(line_of(&left_out_text(left_out, name)).as_bytes()),
+                Notices::Elsewhere(tell) => {
+                    tell(&left_out_text(left_out, name));
+                    Ok(())
+                }
             };
             let written = said.and_then(|()| inner.write_all(&line)).and_then(|()| inner.flush());
+            if let (Err(error), Notices::Elsewhere(tell)) = (&written, notices)
+                && error.kind() != io::ErrorKind::BrokenPipe
+            {
+                tell(&format!("{name} is not written any more: {error}"));
+            }
             let mut state = self.lock();
             state.is_writing = false;
             state.written += 1;
+            state.moved = Some(Instant::now());
             if let Err(error) = written {
-                if let (Some(talk), true) = (talk, error.kind() != io::ErrorKind::BrokenPipe) {
-                    let _ = talk.put(format!("{name} is not written any more: {error}\n").into_bytes());
-                }
                 state.failed = Some((error.kind(), error.to_string()));
                 state.waiting.clear();
             }
@@ -196,8 +246,8 @@ impl Pipe {
     }
 }
 
-fn left_out_text(lines: u64, name: &str) -> Vec<u8> {
-    format!("{lines} pieces of {name} were left out: nobody read them in time\n").into_bytes()
+fn left_out_text(lines: u64, name: &str) -> String {
+    format!("{lines} pieces of {name} were left out: nobody read them in time")
 }
 
 #[cfg(test)]
@@ -236,8 +286,8 @@ mod tests {
     async fn nobody_who_reads_holds_up_nobody_and_what_is_left_out_is_counted() {
         let (talks, talk_goes, talk) = reader();
         let (reads, goes, data) = reader();
-        let talks = Stream::of(talks, "talk", None).unwrap();
-        let mut stream = Stream::of(reads, "data", Some(&talks.pipe())).unwrap();
+        let talks = Stream::of(talks, "talk", Duration::ZERO, Notices::between()).unwrap();
+        let mut stream = Stream::of(reads, "data", Duration::ZERO, Notices::on(talks.pipe())).unwrap();
         drop(talk_goes);
         for number in 0..WAITING_MAX + 100 {
             writeln!(stream, "{number}").unwrap();
@@ -255,12 +305,47 @@ mod tests {
         assert_eq!(talk, format!("{left_out} pieces of data were left out: nobody read them in time\n"));
     }
 
+    #[test]
+    fn a_reader_who_is_slow_is_waited_for_and_one_who_stands_still_only_once() {
+        const PATIENCE: Duration = Duration::from_millis(200);
+        let (reads, goes, data) = reader();
+        let stream =
+            Stream::of(reads, "log", PATIENCE, Notices::Here(Box::new(|text| format!("[{text}]\n"))));
+        let pipe = stream.unwrap().pipe();
+        let fill = |from: usize, to: usize| {
+            for number in from..to {
+                pipe.put(format!("{number}\n").into_bytes()).unwrap();
+            }
+        };
+        // One is being written, and as many wait as may.
+        fill(0, WAITING_MAX + 1);
+        let began = Instant::now();
+        std::thread::scope(|scope| {
+            scope.spawn(|| fill(WAITING_MAX + 1, WAITING_MAX + 11));
+            (0..11).for_each(|_| goes.send(Ok(())).unwrap());
+        });
+        assert!(began.elapsed() < PATIENCE * 10, "it waits for room only");
+        assert!(!data().contains("left out"), "somebody reads");
+        let began = Instant::now();
+        fill(WAITING_MAX + 11, WAITING_MAX + 111);
+        assert!(began.elapsed() < PATIENCE * 10, "it is not waited for each");
+        drop(goes);
+        pipe.left_soon(Duration::from_secs(60));
+        let data = data();
+        let [notice] = data.lines().filter(|line| line.starts_with('[')).collect::<Vec<_>>()[..] else {
+            panic!("{data}")
+        };
+        let left_out: usize = notice[1..].split(' ').next().unwrap().parse().unwrap();
+        assert!((90..=100).contains(&left_out), "{notice}");
+        assert_eq!(data.lines().count(), WAITING_MAX + 111 - left_out + 1, "each of the others is there");
+    }
+
     #[tokio::test]
     async fn a_stream_that_fails_says_so_once_and_takes_nothing_more() {
         let (talks, talk_goes, talk) = reader();
         let (reads, goes, _) = reader();
-        let talks = Stream::of(talks, "talk", None).unwrap();
-        let mut stream = Stream::of(reads, "data", Some(&talks.pipe())).unwrap();
+        let talks = Stream::of(talks, "talk", Duration::ZERO, Notices::between()).unwrap();
+        let mut stream = Stream::of(reads, "data", Duration::ZERO, Notices::on(talks.pipe())).unwrap();
         drop(talk_goes);
         goes.send(Err(io::Error::new(io::ErrorKind::StorageFull, "no space left"))).unwrap();
         writeln!(stream, "one").unwrap();

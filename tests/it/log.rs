@@ -9,6 +9,7 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 
 use super::site::outside::{Outside, faults};
+use super::site::signal;
 use super::{SAMPLE, Site, WORKFLOW};
 use crate::serve::server::until;
 
@@ -106,8 +107,8 @@ fn a_server_tells_everything_in_one_form_and_no_secret_at_any_level() {
     let incoming = site.path("workflows/product-sync/incoming");
     fs::copy(site.path("workflows/product-sync/sample.json"), incoming.join("a.json")).unwrap();
     until(|| log().contains("run succeeded").then_some(()));
-    let asked = std::process::Command::new("sh").args(["-c", &format!("kill -INT {}", server.id())]).status();
-    assert!(asked.unwrap().success() && server.wait().unwrap().success());
+    signal(server.id(), "INT");
+    assert!(server.wait().unwrap().success());
     let (log, token) = (log(), token.stdout.trim().to_owned());
     let lines = lines(&log);
     assert!(lines.last().unwrap()["message"].as_str().unwrap().starts_with("stopped"), "{lines:#?}");

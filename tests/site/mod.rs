@@ -120,6 +120,12 @@ pub(crate) fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// Sends a process a signal by its name.
+pub(crate) fn signal(pid: u32, name: &str) {
+    let sent = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status().unwrap();
+    assert!(sent.success(), "nobody is there for {name}");
+}
+
 /// How a command ended and what it said.
 #[derive(Debug)]
 pub(crate) struct Told {
@@ -142,8 +148,7 @@ pub(crate) struct Working {
 impl Working {
     /// Sends it a signal by name: `INT` is Ctrl-C, `KILL` leaves it no last word.
     pub(crate) fn signal(&self, name: &str) {
-        let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.pid)]).status().unwrap();
-        assert!(sent.success());
+        signal(self.pid, name);
     }
 
     /// Waits for its end.
