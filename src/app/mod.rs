@@ -79,7 +79,9 @@ pub use scribe::RECORD;
 pub use served::examine;
 pub use start::Started;
 use watch::Stuck;
-pub use watch::{Begins, Declared, Desk, Finds, Hindrance, Listener, News, Pace, Watched, Watching};
+pub use watch::{
+    Begins, Collects, Declared, Desk, Finds, Hindrance, Listener, News, Pace, Upkeep, Watched, Watching,
+};
 
 /// Items of a run in memory at once. The store gains little beyond some hundreds in flight, and an
 /// item takes up to 50 KB with its record, its product and its requests.

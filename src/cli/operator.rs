@@ -3,18 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, broadcast};
-use tokio::time::{Instant, MissedTickBehavior};
 
 use super::failure::{resume_problem, start_problem};
 use super::state::{backup_problem, collect_problem};
-use crate::app::{Asked, Company, Desk, Engine, HookError, Hooks, Start, StartError, examine};
+use crate::app::{Asked, Desk, Engine, HookError, Hooks, Start, StartError, examine};
 use crate::core::care::{Backup, Collection};
 use crate::core::deed::Done;
 use crate::core::id::RunId;
@@ -96,37 +94,6 @@ impl EngineOperator {
     }
 }
 
-/// Removes what nobody needs beside the runs that are at work.
-pub(super) async fn collected(engine: &Arc<Engine>, order: &CollectOrder) -> Result<Collection, Problem> {
-    let looks = Arc::clone(engine);
-    let looked = tokio::task::spawn_blocking(move || looks.collection()).await.map_err(|error| {
-        Problem::new(ProblemKind::Internal, code::INTERNAL, format!("a defect of Milepost: {error}"))
-    })?;
-    let collection = looked.map_err(|error| collect_problem(&error))?;
-    if order.dry_run {
-        return Ok(collection);
-    }
-    let done = engine.collect(collection, Company::Others).await.map_err(|error| collect_problem(&error))?;
-    let runs = done.runs.iter().filter(|fate| fate.goes).count() as u64;
-    engine.did(order.by.clone(), Done::Collected { runs, rows: done.rows }).await?;
-    tracing::info!(by = order.by, runs, rows = done.rows, files = done.files, "removed what nobody needs");
-    Ok(done)
-}
-
-/// Removes what nobody needs again and again, as long as there is the engine.
-pub(super) async fn keep_collecting(engine: Weak<Engine>, first: Duration, every: Duration) {
-    let mut times = tokio::time::interval_at(Instant::now() + first, every);
-    times.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        times.tick().await;
-        let Some(engine) = engine.upgrade() else { return };
-        let order = CollectOrder { dry_run: false, by: "the server".to_owned() };
-        if let Err(problem) = collected(&engine, &order).await {
-            tracing::error!(%problem, "what nobody needs was not removed");
-        }
-    }
-}
-
 #[async_trait]
 impl Operator for EngineOperator {
     async fn plan(&self, run: RunId, terms: ResumeTerms) -> Result<ResumePlan, Problem> {
@@ -190,13 +157,14 @@ impl Operator for EngineOperator {
     }
 
     async fn backup(&self, file: PathBuf, by: String) -> Result<Backup, Problem> {
-        let engine = self.engine()?;
-        engine.did(by, Done::BackedUp { file: file.display().to_string() }).await?;
-        engine.backup(file).await.map_err(|error| backup_problem(&error))
+        self.engine()?.backup(file, by).await.map_err(|error| backup_problem(&error))
     }
 
     async fn collect(&self, order: CollectOrder) -> Result<Collection, Problem> {
-        collected(&self.engine()?, &order).await
+        let engine = self.engine()?;
+        let done =
+            if order.dry_run { engine.look_over().await } else { engine.collect_beside(order.by).await };
+        done.map_err(|error| collect_problem(&error))
     }
 
     async fn start(&self, order: StartOrder, key: Option<String>, way: Way) -> Result<Admitted, Problem> {
@@ -246,7 +214,7 @@ impl Operator for EngineOperator {
     }
 
     fn workflows(&self) -> Result<Vec<ServedView>, Problem> {
-        let mut served = self.desk()?.served();
+        let mut served = self.desk()?.look();
         let examined = self.examined();
         for known in &mut served {
             known.examined = examined.get(&known.workflow).cloned();
