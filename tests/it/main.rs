@@ -46,6 +46,11 @@ const WORKFLOW: &str = "workflows/product-sync.yaml";
 /// The shipped sample: all, those that pass the gate, those that do not.
 const SAMPLE: [u64; 3] = [200, 197, 3];
 
+/// The shop takes several batches at once: what was tried before is looked at twice, some seconds apart, and
+/// then all of it waits together.
+const SEVERAL_AT_ONCE: (&str, &str) =
+    ("shop: { use: sandbox, url", "shop: { use: sandbox, concurrency: 4, url");
+
 /// A text without what differs from one execution to the next.
 fn tame(site: &Site, text: &str) -> String {
     let folder = site.path("").to_string_lossy().trim_end_matches('/').to_owned();
