@@ -72,7 +72,7 @@ pub use care::{Care, Company, restore};
 pub use clock::now;
 pub use doctor::{doctor, doctor_address};
 pub use error::{BackupError, EngineError, OpenError, ResumeError, StartError};
-pub use hooks::{HookError, Hooks};
+pub use hooks::{HookError, Hooks, NoRoom, Room};
 pub use rehearsal::rehearse;
 pub use resume::Asked;
 pub use scribe::RECORD;

@@ -14,6 +14,7 @@ use super::signals::Signals;
 use super::teller::{self, Teller};
 use super::{Context, attend};
 use crate::app::{Begins, Collects, Engine, Finds, Pace, Upkeep, Watched, Watching};
+use crate::config::LISTEN_DEFAULT;
 use crate::server::{self, Anonymous, Bound, Reserved};
 use crate::spec;
 use crate::view::{Problem, ProblemKind, argument, code};
@@ -43,7 +44,7 @@ pub(super) struct Args {
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Where it listens, beside the socket in the state directory
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7300")]
+    #[arg(long, value_name = "ADDRESS", default_value = LISTEN_DEFAULT)]
     listen: SocketAddr,
     /// The profile whose connections are used
     #[arg(long, value_name = "NAME")]

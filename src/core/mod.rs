@@ -20,6 +20,7 @@ pub mod decide;
 pub mod deed;
 pub mod desk;
 pub mod digest;
+pub mod escape;
 pub mod event;
 pub mod fate;
 pub mod fault;

@@ -19,8 +19,8 @@ use crate::view::{
 
 /// The header whose value starts a run once.
 const START_KEY: &str = "idempotency-key";
-/// Longest start key: it is a key of the store.
-const START_KEY_MAX: usize = 200;
+/// Longest start key, in letters: it is a key of the store.
+pub(super) const START_KEY_MAX: usize = 200;
 
 /// Who takes a token away: what is deleted has no body to say it in.
 #[derive(Deserialize, JsonSchema)]
