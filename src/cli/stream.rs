@@ -205,7 +205,10 @@ impl Pipe {
         loop {
             if let Some(line) = state.waiting.pop_front() {
                 state.is_writing = true;
-                return Some((line, std::mem::take(&mut state.left_out)));
+                let left_out = std::mem::take(&mut state.left_out);
+                // There is room for another one.
+                self.0.left_too.notify_all();
+                return Some((line, left_out));
             }
             if state.is_closed {
                 return None;
@@ -258,12 +261,15 @@ mod tests {
 
     /// A reader that takes one piece when it is told to.
     struct Reader {
+        begins: mpsc::Sender<()>,
         goes_on: mpsc::Receiver<io::Result<()>>,
         read: Arc<Mutex<Vec<u8>>>,
     }
 
     impl Write for Reader {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            // Nobody has to look.
+            let _ = self.begins.send(());
             self.goes_on.recv().unwrap_or(Ok(()))?;
             self.read.lock().unwrap().extend_from_slice(bytes);
             Ok(bytes.len())
@@ -274,30 +280,40 @@ mod tests {
         }
     }
 
-    fn reader() -> (Box<Reader>, mpsc::Sender<io::Result<()>>, impl Fn() -> String) {
-        let (go, goes_on) = mpsc::channel();
+    /// A reader, with what tells that it has a piece, what lets it take that, and all that it has taken.
+    struct Told<T> {
+        reader: Box<Reader>,
+        begun: mpsc::Receiver<()>,
+        goes: mpsc::Sender<io::Result<()>>,
+        text: T,
+    }
+
+    fn reader() -> Told<impl Fn() -> String> {
+        let ((begins, begun), (goes, goes_on)) = (mpsc::channel(), mpsc::channel());
         let read = Arc::<Mutex<Vec<u8>>>::default();
         let text = Arc::clone(&read);
         let text = move || String::from_utf8(text.lock().unwrap().clone()).unwrap();
-        (Box::new(Reader { goes_on, read }), go, text)
+        Told { reader: Box::new(Reader { begins, goes_on, read }), begun, goes, text }
     }
 
     #[tokio::test]
     async fn nobody_who_reads_holds_up_nobody_and_what_is_left_out_is_counted() {
-        let (talks, talk_goes, talk) = reader();
-        let (reads, goes, data) = reader();
-        let talks = Stream::of(talks, "talk", Duration::ZERO, Notices::between()).unwrap();
-        let mut stream = Stream::of(reads, "data", Duration::ZERO, Notices::on(talks.pipe())).unwrap();
-        drop(talk_goes);
-        for number in 0..WAITING_MAX + 100 {
+        let (talk, data) = (reader(), reader());
+        let talks = Stream::of(talk.reader, "talk", Duration::ZERO, Notices::between()).unwrap();
+        let notices = Notices::on(talks.pipe());
+        let mut stream = Stream::of(data.reader, "data", Duration::ZERO, notices).unwrap();
+        drop(talk.goes);
+        writeln!(stream, "0").unwrap();
+        data.begun.recv().unwrap();
+        for number in 1..WAITING_MAX + 100 {
             writeln!(stream, "{number}").unwrap();
         }
         stream.pipe().left_soon(Duration::ZERO);
-        assert_eq!(data(), "", "nobody has read");
-        drop(goes);
+        assert_eq!((data.text)(), "", "nobody has read");
+        drop(data.goes);
         stream.pipe().left().await.unwrap();
         talks.pipe().left().await.unwrap();
-        let (data, talk) = (data(), talk());
+        let (data, talk) = ((data.text)(), (talk.text)());
         let lines: Vec<usize> = data.lines().map(|line| line.parse().unwrap()).collect();
         assert_eq!(lines.last(), Some(&(WAITING_MAX + 99)), "the newest is told, last");
         assert!(lines.is_sorted());
@@ -305,54 +321,61 @@ mod tests {
         assert_eq!(talk, format!("{left_out} pieces of data were left out: nobody read them in time\n"));
     }
 
+    fn log(reader: Box<Reader>, patience: Duration) -> Pipe {
+        let notices = Notices::Here(Box::new(|text| format!("[{text}]\n")));
+        Stream::of(reader, "log", patience, notices).unwrap().pipe()
+    }
+
+    fn fill(pipe: &Pipe, numbers: std::ops::Range<usize>) {
+        for number in numbers {
+            pipe.put(format!("{number}\n").into_bytes()).unwrap();
+        }
+    }
+
     #[test]
-    fn a_reader_who_is_slow_is_waited_for_and_one_who_stands_still_only_once() {
-        const PATIENCE: Duration = Duration::from_millis(200);
-        let (reads, goes, data) = reader();
-        let stream =
-            Stream::of(reads, "log", PATIENCE, Notices::Here(Box::new(|text| format!("[{text}]\n"))));
-        let pipe = stream.unwrap().pipe();
-        let fill = |from: usize, to: usize| {
-            for number in from..to {
-                pipe.put(format!("{number}\n").into_bytes()).unwrap();
-            }
-        };
-        // One is being written, and as many wait as may.
-        fill(0, WAITING_MAX + 1);
-        let began = Instant::now();
+    fn a_reader_who_is_slow_is_waited_for() {
+        let log_reader = reader();
+        let pipe = log(log_reader.reader, Duration::from_mins(5));
         std::thread::scope(|scope| {
-            scope.spawn(|| fill(WAITING_MAX + 1, WAITING_MAX + 11));
-            (0..11).for_each(|_| goes.send(Ok(())).unwrap());
+            scope.spawn(|| fill(&pipe, 0..WAITING_MAX + 11));
+            (0..11).for_each(|_| log_reader.goes.send(Ok(())).unwrap());
         });
-        assert!(began.elapsed() < PATIENCE * 10, "it waits for room only");
-        assert!(!data().contains("left out"), "somebody reads");
+        drop(log_reader.goes);
+        pipe.left_soon(Duration::from_mins(5));
+        let read = (log_reader.text)();
+        assert!(!read.contains("left out") && read.lines().count() == WAITING_MAX + 11, "{read}");
+    }
+
+    #[test]
+    fn a_reader_who_stands_still_is_waited_for_once() {
+        const PATIENCE: Duration = Duration::from_millis(100);
+        let log_reader = reader();
+        let pipe = log(log_reader.reader, PATIENCE);
+        fill(&pipe, 0..1);
+        log_reader.begun.recv().unwrap();
         let began = Instant::now();
-        fill(WAITING_MAX + 11, WAITING_MAX + 111);
-        assert!(began.elapsed() < PATIENCE * 10, "it is not waited for each");
-        drop(goes);
-        pipe.left_soon(Duration::from_secs(60));
-        let data = data();
-        let [notice] = data.lines().filter(|line| line.starts_with('[')).collect::<Vec<_>>()[..] else {
-            panic!("{data}")
-        };
-        let left_out: usize = notice[1..].split(' ').next().unwrap().parse().unwrap();
-        assert!((90..=100).contains(&left_out), "{notice}");
-        assert_eq!(data.lines().count(), WAITING_MAX + 111 - left_out + 1, "each of the others is there");
+        fill(&pipe, 1..WAITING_MAX + 101);
+        assert!(began.elapsed() < 50 * PATIENCE, "it was not waited for with each of a hundred");
+        drop(log_reader.goes);
+        pipe.left_soon(Duration::from_mins(5));
+        let read = (log_reader.text)();
+        assert_eq!(read.matches("[100 pieces of log were left out: ").count(), 1, "{read}");
+        assert_eq!(read.lines().count(), WAITING_MAX + 2, "each of the others is there");
     }
 
     #[tokio::test]
     async fn a_stream_that_fails_says_so_once_and_takes_nothing_more() {
-        let (talks, talk_goes, talk) = reader();
-        let (reads, goes, _) = reader();
-        let talks = Stream::of(talks, "talk", Duration::ZERO, Notices::between()).unwrap();
-        let mut stream = Stream::of(reads, "data", Duration::ZERO, Notices::on(talks.pipe())).unwrap();
-        drop(talk_goes);
-        goes.send(Err(io::Error::new(io::ErrorKind::StorageFull, "no space left"))).unwrap();
+        let (talk, data) = (reader(), reader());
+        let talks = Stream::of(talk.reader, "talk", Duration::ZERO, Notices::between()).unwrap();
+        let notices = Notices::on(talks.pipe());
+        let mut stream = Stream::of(data.reader, "data", Duration::ZERO, notices).unwrap();
+        drop(talk.goes);
+        data.goes.send(Err(io::Error::new(io::ErrorKind::StorageFull, "no space left"))).unwrap();
         writeln!(stream, "one").unwrap();
         let failed = stream.pipe().left().await.unwrap_err();
         assert_eq!(failed.kind(), io::ErrorKind::StorageFull);
         assert!(writeln!(stream, "two").is_err());
         talks.pipe().left().await.unwrap();
-        assert_eq!(talk(), "data is not written any more: no space left\n");
+        assert_eq!((talk.text)(), "data is not written any more: no space left\n");
     }
 }
