@@ -2,6 +2,7 @@
 //! doc comment says what is true when it returns.
 
 mod alerts;
+mod executor;
 mod interest;
 mod newest;
 mod signals;
@@ -35,6 +36,7 @@ use crate::core::time::Timestamp;
 use crate::core::version::Version;
 
 pub use alerts::{Courier, Couriers, Due, Outbox};
+pub use executor::{Begun, Executor, Heard};
 pub use interest::{Interest, Waiting};
 pub use newest::newest_first;
 pub use signals::{Announced, Announcer, Signals};

@@ -67,6 +67,12 @@ pub mod name {
     pub const DEFECT: &str = "Defect";
     /// The run was longer at work than its `timeout` allows.
     pub const RUN_TIMEOUT: &str = "RunTimeout";
+    /// Who drives the graph cannot be reached, or refuses.
+    pub const EXECUTOR: &str = "ExecutorUnreachable";
+    /// An execution ended by itself, or somebody ended it where it is driven.
+    pub const EXECUTION: &str = "ExecutionEnded";
+    /// The order comes from an execution that another one has followed (rule R10).
+    pub const SUPERSEDED: &str = "Superseded";
     /// More items failed than `tolerate` allows.
     pub const NOT_TOLERATED: &str = "ToleranceExceeded";
     /// Under `mode: once` the key stands for other content already.

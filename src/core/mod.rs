@@ -22,6 +22,7 @@ pub mod desk;
 pub mod digest;
 pub mod escape;
 pub mod event;
+pub mod execution;
 pub mod fate;
 pub mod fault;
 mod feed;

@@ -2,7 +2,7 @@
 //! rule, queue, dead-letter queue, alarm and bucket are there and fit together as the workflow needs.
 //! Only reads; the actions that it takes are those of the policy in `deploy/aws`.
 //!
-//! - `answer` says what an error means for the examination; `bus`, `queue`, `alarm`, `bucket` look at
+//! - `answer` says what an error means for the examination; `bus`, `queue`, `alarm`, `bucket` and `states` look at
 //!   one thing each; `policy` reads queue policies.
 
 mod alarm;
@@ -11,6 +11,7 @@ mod bucket;
 mod bus;
 mod policy;
 mod queue;
+mod states;
 
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use crate::connectors::examine::{Diagnosis, Patient, fixed};
 use crate::connectors::{events, settings};
 use crate::core::workflow::Step;
 use bus::Published;
+pub(crate) use states::examine_states;
 
 /// Longest time of one question.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
