@@ -321,9 +321,9 @@ mod tests {
         assert_eq!(talk, format!("{left_out} pieces of data were left out: nobody read them in time\n"));
     }
 
-    fn log(reader: Box<Reader>, patience: Duration) -> Pipe {
+    fn log(reader: Box<Reader>, patience: Duration) -> Stream {
         let notices = Notices::Here(Box::new(|text| format!("[{text}]\n")));
-        Stream::of(reader, "log", patience, notices).unwrap().pipe()
+        Stream::of(reader, "log", patience, notices).unwrap()
     }
 
     fn fill(pipe: &Pipe, numbers: std::ops::Range<usize>) {
@@ -335,13 +335,14 @@ mod tests {
     #[test]
     fn a_reader_who_is_slow_is_waited_for() {
         let log_reader = reader();
-        let pipe = log(log_reader.reader, Duration::from_mins(5));
+        let stream = log(log_reader.reader, Duration::from_mins(1));
+        let pipe = stream.pipe();
         std::thread::scope(|scope| {
             scope.spawn(|| fill(&pipe, 0..WAITING_MAX + 11));
             (0..11).for_each(|_| log_reader.goes.send(Ok(())).unwrap());
         });
         drop(log_reader.goes);
-        pipe.left_soon(Duration::from_mins(5));
+        pipe.left_soon(Duration::from_mins(1));
         let read = (log_reader.text)();
         assert!(!read.contains("left out") && read.lines().count() == WAITING_MAX + 11, "{read}");
     }
@@ -350,14 +351,15 @@ mod tests {
     fn a_reader_who_stands_still_is_waited_for_once() {
         const PATIENCE: Duration = Duration::from_millis(100);
         let log_reader = reader();
-        let pipe = log(log_reader.reader, PATIENCE);
+        let stream = log(log_reader.reader, PATIENCE);
+        let pipe = stream.pipe();
         fill(&pipe, 0..1);
         log_reader.begun.recv().unwrap();
         let began = Instant::now();
         fill(&pipe, 1..WAITING_MAX + 101);
         assert!(began.elapsed() < 50 * PATIENCE, "it was not waited for with each of a hundred");
         drop(log_reader.goes);
-        pipe.left_soon(Duration::from_mins(5));
+        pipe.left_soon(Duration::from_mins(1));
         let read = (log_reader.text)();
         assert_eq!(read.matches("[100 pieces of log were left out: ").count(), 1, "{read}");
         assert_eq!(read.lines().count(), WAITING_MAX + 2, "each of the others is there");
