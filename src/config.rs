@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 /// Where an engine keeps its state when nothing else is said.
 pub const STATE_DEFAULT: &str = "state";
 
+/// Where a server listens when nothing else is said.
+pub const LISTEN_DEFAULT: &str = "127.0.0.1:7300";
+
 /// Options of the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {

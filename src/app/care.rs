@@ -8,8 +8,10 @@ use serde_json::Value;
 
 use crate::config::Options;
 use crate::connectors;
+use crate::connectors::listening::aside;
 use crate::core::care::{Backup, Collection, KeptDeadLetter, Size, Verified, may_go};
 use crate::core::cell::State;
+use crate::core::deed::Done;
 use crate::core::id::RunId;
 use crate::core::plan::Plan;
 use crate::core::progress::Progress;
@@ -117,7 +119,26 @@ impl Engine {
         may_go(run.status, run.ended_at, run.released, kept, now)
     }
 
-    /// Removes what [`Engine::collection`] says. When it returns, that is durable.
+    /// Removes what nobody needs beside the runs that are at work, as [`Engine::collect`] does.
+    ///
+    /// # Errors
+    /// When the state is damaged, or the store failed.
+    pub async fn collect_beside(self: &Arc<Self>, by: String) -> Result<Collection, StoreError> {
+        let collection = self.look_over().await?;
+        self.collect(collection, Company::Others, by).await
+    }
+
+    /// [`Engine::collection`], away from the threads that wait.
+    ///
+    /// # Errors
+    /// When the state is damaged.
+    pub async fn look_over(self: &Arc<Self>) -> Result<Collection, StoreError> {
+        let looks = Arc::clone(self);
+        aside(move || looks.collection()).await.map_err(|fault| StoreError(fault.to_string()))?
+    }
+
+    /// Removes what [`Engine::collection`] says, and keeps that it was done, and by whom. When it returns, that
+    /// is durable.
     ///
     /// # Errors
     /// When the store failed.
@@ -125,6 +146,7 @@ impl Engine {
         &self,
         mut collection: Collection,
         company: Company,
+        by: String,
     ) -> Result<Collection, StoreError> {
         let now = SystemClock.now();
         let mut taken = Vec::new();
@@ -143,19 +165,26 @@ impl Engine {
             Company::Nobody => None,
             Company::Others => (UNIX_EPOCH + Duration::from_millis(now.0)).checked_sub(FILES_STAY),
         };
-        self.store.collect(collection, &letters, now, files_before).await
+        let done = self.store.collect(collection, &letters, now, files_before).await?;
+        let runs = done.runs.iter().filter(|fate| fate.goes).count() as u64;
+        tracing::info!(by, runs, rows = done.rows, files = done.files, "removed what nobody needs");
+        self.did(by, Done::Collected { runs, rows: done.rows }).await?;
+        Ok(done)
     }
 
-    /// Writes a backup, also while runs are worked on.
+    /// Writes a backup, also while runs are worked on, and keeps that it was written, and by whom.
     ///
     /// # Errors
     /// When the file would lie inside the state directory or cannot be written, or the state is damaged.
-    pub async fn backup(&self, file: PathBuf) -> Result<Backup, BackupError> {
+    pub async fn backup(&self, file: PathBuf, by: String) -> Result<Backup, BackupError> {
         let dir: &Path = &self.options.state;
         if is_inside(&file, dir) {
             return Err(BackupError::Inside { file, dir: dir.to_owned() });
         }
-        Ok(self.store.backup(file).await?)
+        let written = Done::BackedUp { file: file.display().to_string() };
+        let backup = self.store.backup(file).await?;
+        self.did(by, written).await?;
+        Ok(backup)
     }
 
     /// Dead letters whose runs are gone, by run and position, up to `limit` of those behind `after`.

@@ -77,14 +77,16 @@ pub use clock::now;
 pub use compile::{Compiled, Destination};
 pub use doctor::{doctor, doctor_address};
 pub use error::{BackupError, EngineError, OpenError, ResumeError, StartError};
-pub use hooks::{HookError, Hooks};
+pub use hooks::{HookError, Hooks, NoRoom, Room};
 pub use rehearsal::rehearse;
 pub use resume::Asked;
 pub use scribe::RECORD;
 pub use served::examine;
 pub use start::Started;
 use watch::Stuck;
-pub use watch::{Begins, Declared, Desk, Finds, Hindrance, Listener, News, Pace, Watched, Watching};
+pub use watch::{
+    Begins, Collects, Declared, Desk, Finds, Hindrance, Listener, News, Pace, Upkeep, Watched, Watching,
+};
 
 /// Items of a run in memory at once. The store gains little beyond some hundreds in flight, and an
 /// item takes up to 50 KB with its record, its product and its requests.

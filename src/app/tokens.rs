@@ -21,14 +21,14 @@ const NAME_MAX: usize = 64;
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Engine {
-    /// Keeps that somebody does something that is about no one run. Before it is done: nothing is done
-    /// whose record may be lost. When it returns, that is durable.
+    /// Keeps that somebody does something that is about no one run. Before it is done, so that nothing is
+    /// done whose record may be lost; afterwards only what is known no earlier. When it returns, that is durable.
     ///
     /// # Errors
     /// The disk failed.
-    pub async fn did(&self, by: String, what: Done) -> Result<(), Problem> {
+    pub async fn did(&self, by: String, what: Done) -> Result<(), StoreError> {
         let deed = Deed { at: self.ports.clock.now(), by, what };
-        Ok(self.store.commit(vec![Change::Deed(Box::new(deed))]).await?)
+        self.store.commit(vec![Change::Deed(Box::new(deed))]).await
     }
 
     /// Makes a token. When it returns, what is kept of it is on disk; its text is nowhere else.

@@ -30,7 +30,7 @@ pub(super) async fn end_alerting(alerting: Alerting, output: &mut Output) {
     let untold = alerting.end(ALERTS_MAX).await;
     let Some(first) = untold.first() else { return };
     let count = phrase::count(untold.len() as u64, "alert is", "alerts are");
-    let first = phrase::untold(first);
+    let first = phrase::untold(first, |fault| output.heard(fault));
     output.say(&format!(
         "{count} not delivered yet; the next run, resume, watch or serve here goes on: {first}"
     ));

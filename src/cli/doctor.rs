@@ -11,6 +11,7 @@ use super::failure::Failure;
 use super::output::{BAD, BOLD, CARE, DIM, GOOD, Output};
 use super::phrase;
 use crate::app::{doctor, doctor_address};
+use crate::config::LISTEN_DEFAULT;
 use crate::view::{FindingView, HealthView};
 
 /// Look at everything outside that a workflow file names, and say what is missing or mis-wired
@@ -33,7 +34,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
     /// Where milepost serve is to listen; looked at when the file has triggers or hooks
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7300")]
+    #[arg(long, value_name = "ADDRESS", default_value = LISTEN_DEFAULT)]
     listen: SocketAddr,
     /// As JSON
     #[arg(long)]

@@ -3,6 +3,7 @@
 
 use std::fmt::{self, Write as _};
 use std::io;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
@@ -13,6 +14,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use super::stream::{Notices, Pipe, Stream};
 use crate::app::{self, RECORD};
 use crate::connectors::builtin::alert::ALERT_LINES;
 use crate::store::OPENING_THREAD;
@@ -55,9 +57,17 @@ pub(super) fn wanted(text: &str) -> Result<Wanted, String> {
     }
 }
 
-/// Begins to write what is logged. Without a form only errors are, because people are told of the rest
-/// otherwise; what alerts say is for them then.
-pub(super) fn begin(form: Option<Form>, wanted: Option<&Wanted>) {
+/// How long whoever logs waits for a reader who does not take what is there.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// What our own lines are about, as `tracing` names it.
+const OWN: &str = module_path!();
+
+/// Begins to write what is logged, to stderr, on a thread of its own. Without a form only errors are, because
+/// people are told of the rest otherwise; what alerts say is for them then.
+///
+/// # Errors
+/// The system gives us no thread.
+pub(super) fn begin(form: Option<Form>, wanted: Option<&Wanted>) -> io::Result<Pipe> {
     let said = match (wanted, form) {
         (Some(Wanted::Named(directives)), _) => directives.clone(),
         // What libraries say at `debug` may quote what they send, so they are asked by name.
@@ -68,32 +78,50 @@ pub(super) fn begin(form: Option<Form>, wanted: Option<&Wanted>) {
     };
     let alerts = if form.is_some() { "off" } else { "warn" };
     let filter = EnvFilter::new(format!("{said},{ALERT_LINES}={alerts}"));
-    let lines = tracing_subscriber::fmt().event_format(Lines(form)).with_writer(|| Stderr);
+    let notices = Notices::Here(Box::new(move |text| notice(form, text)));
+    let log = Stream::of(Box::new(io::stderr()), "the log", PATIENCE, notices)?;
+    let pipe = log.pipe();
+    let lines = tracing_subscriber::fmt().event_format(Lines(form)).with_writer(move || Line(log.pipe()));
     lines.with_env_filter(filter).init();
-    tell_panics(form);
+    tell_panics(form, pipe.clone());
+    Ok(pipe)
+}
+
+/// What is said between the lines, in their form.
+fn notice(form: Option<Form>, text: &str) -> String {
+    let fields = Fields { message: text.to_owned(), others: Map::new() };
+    let time = When(app::now()).to_string();
+    let line = match form {
+        Some(Form::Json) => fields.json(&time, "WARN", OWN),
+        Some(Form::Text) => fields.text(&time, "WARN"),
+        None => fields.message,
+    };
+    format!("{line}\n")
 }
 
 /// What a panic says is a line like any other where lines are JSON. A damaged journal makes the thread that
 /// opens it panic; that is told as an error, with what to do, so its words are only for those who look closely.
-fn tell_panics(form: Option<Form>) {
+fn tell_panics(form: Option<Form>, log: Pipe) {
     let loud = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         if std::thread::current().name() == Some(OPENING_THREAD) {
             tracing::debug!(%panic, "the journal cannot be opened");
         } else if form == Some(Form::Json) {
             tracing::error!(%panic, "a defect of Milepost");
+            // It may be the last that is heard of this process.
+            log.left_soon(PATIENCE);
         } else {
             loud(panic);
         }
     }));
 }
 
-/// stderr; when nobody reads it, that is no reason to stop.
-struct Stderr;
+/// Where the line of one event goes; when nobody reads it, that is no reason to stop.
+struct Line(Pipe);
 
-impl io::Write for Stderr {
+impl io::Write for Line {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let _ = io::Write::write_all(&mut io::stderr(), bytes);
+        let _ = self.0.put(bytes.to_vec());
         Ok(bytes.len())
     }
 

@@ -119,8 +119,15 @@ pub fn main() -> ExitCode {
             return exit.into();
         }
     };
-    log::begin(cli.log, cli.log_level.as_ref());
-    let mut output = if cli.log.is_some() { Output::logged() } else { Output::process() };
+    let log = match log::begin(cli.log, cli.log_level.as_ref()) {
+        Ok(log) => log,
+        Err(error) => {
+            // Nobody can be told when even this cannot be printed.
+            let _ = writeln!(std::io::stderr(), "error: failed to start threads: {error}");
+            return Exit::Internal.into();
+        }
+    };
+    let mut output = if cli.log.is_some() { Output::logged(log) } else { Output::process(log) };
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(execute(cli, &mut output)).into(),
         Err(error) => {

@@ -3,18 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::Value;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, broadcast};
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::sync::broadcast;
 
 use super::failure::{resume_problem, start_problem};
 use super::state::{backup_problem, collect_problem};
-use crate::app::{Asked, Company, Desk, Engine, HookError, Hooks, Start, StartError, examine};
+use crate::app::{Asked, Desk, Engine, HookError, Hooks, NoRoom, Start, StartError, examine};
 use crate::core::care::{Backup, Collection};
 use crate::core::deed::Done;
 use crate::core::id::RunId;
@@ -30,17 +28,11 @@ use crate::view::{
 };
 use crate::webhook::Headers;
 
-/// Most deliveries to hooks at once: each holds a body in memory, and may wait for the system that is asked.
-const DELIVERIES_MAX: usize = 64;
-/// Most of them to one hook: one sender that is loud, or whoever floods its hook, leaves room for the others.
-const OF_ONE_HOOK_MAX: usize = 32;
-
 /// What the API answers from. It does not keep the engine from ending.
 pub(super) fn service(engine: &Arc<Engine>, server: Option<Server>, anonymous: Anonymous) -> Service {
     let (desk, hooks) = server.map(|server| (server.desk, server.hooks)).unzip();
-    let entrance = Entrance::of_hooks(hooks.unwrap_or_default());
-    let operator =
-        EngineOperator { engine: Arc::downgrade(engine), desk, entrance, examined: Mutex::default() };
+    let hooks = hooks.unwrap_or_default();
+    let operator = EngineOperator { engine: Arc::downgrade(engine), desk, hooks, examined: Mutex::default() };
     Service { archive: engine.archive(), operator: Arc::new(operator), anonymous }
 }
 
@@ -52,34 +44,13 @@ pub(super) struct Server {
     pub(super) hooks: Arc<Hooks>,
 }
 
-/// Where others send to.
-struct Entrance {
-    hooks: Arc<Hooks>,
-    places: Arc<Semaphore>,
-    /// Those of each hook, by its name.
-    by_hook: BTreeMap<String, Arc<Semaphore>>,
-}
-
-impl Entrance {
-    fn of_hooks(hooks: Arc<Hooks>) -> Self {
-        let room = |name: &str| (name.to_owned(), Arc::new(Semaphore::new(OF_ONE_HOOK_MAX)));
-        let by_hook = hooks.names().map(room).collect();
-        Self { hooks, places: Arc::new(Semaphore::new(DELIVERIES_MAX)), by_hook }
-    }
-
-    /// The places of a hook that is there.
-    fn of(&self, hook: &str) -> Arc<Semaphore> {
-        self.by_hook.get(hook).map_or_else(|| Arc::clone(&self.places), Arc::clone)
-    }
-}
-
 struct EngineOperator {
     engine: Weak<Engine>,
     /// Where runs are asked for; `None`: the engine works on one run.
     desk: Option<Desk>,
     /// What was found last, by workflow.
     examined: Mutex<BTreeMap<String, Examination>>,
-    entrance: Entrance,
+    hooks: Arc<Hooks>,
 }
 
 impl EngineOperator {
@@ -93,37 +64,6 @@ impl EngineOperator {
 
     fn desk(&self) -> Result<&Desk, Problem> {
         self.desk.as_ref().ok_or_else(no_server)
-    }
-}
-
-/// Removes what nobody needs beside the runs that are at work.
-pub(super) async fn collected(engine: &Arc<Engine>, order: &CollectOrder) -> Result<Collection, Problem> {
-    let looks = Arc::clone(engine);
-    let looked = tokio::task::spawn_blocking(move || looks.collection()).await.map_err(|error| {
-        Problem::new(ProblemKind::Internal, code::INTERNAL, format!("a defect of Milepost: {error}"))
-    })?;
-    let collection = looked.map_err(|error| collect_problem(&error))?;
-    if order.dry_run {
-        return Ok(collection);
-    }
-    let done = engine.collect(collection, Company::Others).await.map_err(|error| collect_problem(&error))?;
-    let runs = done.runs.iter().filter(|fate| fate.goes).count() as u64;
-    engine.did(order.by.clone(), Done::Collected { runs, rows: done.rows }).await?;
-    tracing::info!(by = order.by, runs, rows = done.rows, files = done.files, "removed what nobody needs");
-    Ok(done)
-}
-
-/// Removes what nobody needs again and again, as long as there is the engine.
-pub(super) async fn keep_collecting(engine: Weak<Engine>, first: Duration, every: Duration) {
-    let mut times = tokio::time::interval_at(Instant::now() + first, every);
-    times.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        times.tick().await;
-        let Some(engine) = engine.upgrade() else { return };
-        let order = CollectOrder { dry_run: false, by: "the server".to_owned() };
-        if let Err(problem) = collected(&engine, &order).await {
-            tracing::error!(%problem, "what nobody needs was not removed");
-        }
     }
 }
 
@@ -164,20 +104,19 @@ impl Operator for EngineOperator {
     }
 
     fn hook(&self, hook: &str) -> Result<HookPlace, Problem> {
-        let body_max = self.entrance.hooks.body_max(hook).ok_or_else(|| no_hook(hook))?;
-        let of_hook = self.entrance.of(hook).try_acquire_owned().map_err(|_| {
-            let detail = "too much is being sent to this hook at once: send it again later";
-            Problem::new(ProblemKind::Unready, code::HOOK_BUSY, detail)
+        let busy = |code, detail: &str| Problem::new(ProblemKind::Unready, code, detail);
+        let room = self.hooks.room(hook).map_err(|why| match why {
+            NoRoom::Unknown => no_hook(hook),
+            NoRoom::OfHook => {
+                busy(code::HOOK_BUSY, "too much is being sent to this hook at once: send it again later")
+            }
+            NoRoom::OfAll => busy(code::HOOK_LATER, "too much is being sent at once: send it again later"),
         })?;
-        let of_all = Arc::clone(&self.entrance.places).try_acquire_owned().map_err(|_| {
-            let detail = "too much is being sent at once: send it again later";
-            Problem::new(ProblemKind::Unready, code::HOOK_LATER, detail)
-        })?;
-        Ok(HookPlace { hook: hook.to_owned(), body_max, permits: [of_hook, of_all] })
+        Ok(HookPlace { hook: hook.to_owned(), body_max: room.body_max, permits: room.permits })
     }
 
     async fn deliver(&self, place: HookPlace, headers: Headers, body: Bytes) -> Result<Delivered, Problem> {
-        let delivered = self.engine()?.deliver(&self.entrance.hooks, &place.hook, headers, body).await;
+        let delivered = self.engine()?.deliver(&self.hooks, &place.hook, headers, body).await;
         delivered.map_err(|error| {
             let (kind, code) = match &error {
                 HookError::Unknown(_) => (ProblemKind::NotFound, code::HOOK_UNKNOWN),
@@ -190,13 +129,14 @@ impl Operator for EngineOperator {
     }
 
     async fn backup(&self, file: PathBuf, by: String) -> Result<Backup, Problem> {
-        let engine = self.engine()?;
-        engine.did(by, Done::BackedUp { file: file.display().to_string() }).await?;
-        engine.backup(file).await.map_err(|error| backup_problem(&error))
+        self.engine()?.backup(file, by).await.map_err(|error| backup_problem(&error))
     }
 
     async fn collect(&self, order: CollectOrder) -> Result<Collection, Problem> {
-        collected(&self.engine()?, &order).await
+        let engine = self.engine()?;
+        let done =
+            if order.dry_run { engine.look_over().await } else { engine.collect_beside(order.by).await };
+        done.map_err(|error| collect_problem(&error))
     }
 
     async fn start(&self, order: StartOrder, key: Option<String>, way: Way) -> Result<Admitted, Problem> {
@@ -246,7 +186,7 @@ impl Operator for EngineOperator {
     }
 
     fn workflows(&self) -> Result<Vec<ServedView>, Problem> {
-        let mut served = self.desk()?.served();
+        let mut served = self.desk()?.look();
         let examined = self.examined();
         for known in &mut served {
             known.examined = examined.get(&known.workflow).cloned();
@@ -262,9 +202,7 @@ impl Operator for EngineOperator {
         let examining = tokio::task::spawn_blocking(move || {
             Handle::current().block_on(examine(&file, profile.as_deref(), &state))
         });
-        let examined = examining.await.map_err(|error| {
-            Problem::new(ProblemKind::Internal, code::INTERNAL, format!("the examination panicked: {error}"))
-        })?;
+        let examined = examining.await.map_err(Problem::defect)?;
         let examined = examined.map_err(|report| start_problem(&StartError::Mistakes(report)))?;
         self.examined().insert(workflow, examined.clone());
         Ok(examined)
@@ -308,7 +246,7 @@ impl Operator for EngineOperator {
 
     fn measures(&self) -> Measures {
         let measures = self.engine.upgrade().map(|engine| engine.measures()).unwrap_or_default();
-        Measures { received: self.entrance.hooks.received(), ..measures }
+        Measures { received: self.hooks.received(), ..measures }
     }
 }
 

@@ -7,7 +7,8 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 use super::failure::Failure;
-use super::stream::{Pipe, Stream};
+use super::stream::{Notices, Pipe, Stream};
+use crate::core::fault::Fault;
 
 /// Bold text.
 pub(super) const BOLD: Style = Style::new().bold();
@@ -32,28 +33,16 @@ enum Talk {
 /// How long nobody may read before what is left at the end is given up.
 const LAST: Duration = Duration::from_secs(1);
 
-/// What is said of data that was left out, where talk is in the log.
-struct Logged;
-
-impl Write for Logged {
-    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        tracing::warn!("{}", String::from_utf8_lossy(text).trim());
-        Ok(text.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Where a command writes to.
 pub struct Output {
     out: Box<dyn Write + Send>,
     talk: Talk,
     data_at: End,
     talk_at: End,
-    /// What is written by a thread of its own.
-    threads: Threads,
+    /// The log, which may have lines also when it is not where talk goes.
+    log: Option<Pipe>,
+    /// What is written by threads of its own, once that may wait.
+    threads: Option<Threads>,
 }
 
 /// What is at the other end of a stream.
@@ -70,18 +59,16 @@ impl End {
     }
 }
 
-/// What is written by a thread of its own.
+/// What is written by threads of its own.
 #[derive(Default)]
 struct Threads {
     data: Option<Pipe>,
     talk: Option<Pipe>,
-    /// Where it is said on a terminal that data was left out.
-    notices: Option<Stream>,
 }
 
 impl Output {
     /// The streams of this process. Colours only on a terminal, and not when `NO_COLOR` is set.
-    pub fn process() -> Self {
+    pub(super) fn process(log: Pipe) -> Self {
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
             && std::env::var_os("TERM").is_none_or(|value| value != "dumb");
         Self {
@@ -89,13 +76,14 @@ impl Output {
             talk_at: End::of(&io::stderr(), wanted),
             out: Box::new(BufWriter::new(io::stdout())),
             talk: Talk::People(Box::new(io::stderr())),
-            threads: Threads::default(),
+            log: Some(log),
+            threads: None,
         }
     }
 
     /// The streams of this process, where stderr is the log.
-    pub fn logged() -> Self {
-        Self { talk_at: End::default(), talk: Talk::Log, ..Self::process() }
+    pub(super) fn logged(log: Pipe) -> Self {
+        Self { talk_at: End::default(), talk: Talk::Log, ..Self::process(log) }
     }
 
     /// Other streams, without colours.
@@ -105,7 +93,8 @@ impl Output {
             talk: Talk::People(Box::new(err)),
             data_at: End::default(),
             talk_at: End::default(),
-            threads: Threads::default(),
+            log: None,
+            threads: None,
         }
     }
 
@@ -116,30 +105,35 @@ impl Output {
     /// # Errors
     /// The system gives us no threads.
     pub(super) fn let_wait(&mut self) -> Result<(), Failure> {
-        if self.threads.talk.is_some() {
+        if self.threads.is_some() {
             return Ok(());
         }
-        let stream = |inner, name, talk: Option<&Pipe>| {
-            Stream::of(inner, name, talk).map_err(|error| Failure::of_stdout(&error))
+        let stream = |inner, name, notices| {
+            let stream = Stream::of(inner, name, Duration::ZERO, notices);
+            stream.map_err(|error| Failure::of_stdout(&error))
         };
-        let taken: Box<dyn Write + Send> = match &mut self.talk {
-            Talk::People(_) if self.talk_at.is_terminal => Box::new(io::stderr()),
-            Talk::People(err) => std::mem::replace(err, Box::new(io::sink())),
-            Talk::Log => Box::new(Logged),
+        let mut threads = Threads::default();
+        let notices = match &mut self.talk {
+            Talk::Log => Notices::Elsewhere(Box::new(|text| tracing::warn!("{text}"))),
+            // Whoever sits there sees it at once.
+            Talk::People(_) if self.talk_at.is_terminal => {
+                Notices::Elsewhere(Box::new(|text| drop(writeln!(io::stderr(), "{text}"))))
+            }
+            Talk::People(err) => {
+                let taken = std::mem::replace(err, Box::new(io::sink()));
+                let talk = stream(taken, "talk", Notices::between())?;
+                let pipe = threads.talk.insert(talk.pipe()).clone();
+                *err = Box::new(talk);
+                Notices::on(pipe)
+            }
         };
-        let talk = stream(taken, "talk", None)?;
-        let pipe = talk.pipe();
-        match &mut self.talk {
-            Talk::People(err) if !self.talk_at.is_terminal => *err = Box::new(talk),
-            Talk::People(_) | Talk::Log => self.threads.notices = Some(talk),
-        }
         if !self.data_at.is_terminal {
             let taken = std::mem::replace(&mut self.out, Box::new(io::sink()));
-            let data = stream(taken, "data", Some(&pipe))?;
-            self.threads.data = Some(data.pipe());
+            let data = stream(taken, "data", notices)?;
+            threads.data = Some(data.pipe());
             self.out = Box::new(data);
         }
-        self.threads.talk = Some(pipe);
+        self.threads = Some(threads);
         Ok(())
     }
 
@@ -149,7 +143,7 @@ impl Output {
     /// As for [`Output::line`].
     pub(super) async fn left(&mut self) -> Result<(), Failure> {
         self.flush()?;
-        match &self.threads.data {
+        match self.threads.as_ref().and_then(|threads| threads.data.as_ref()) {
             Some(data) => data.left().await.map_err(|error| Failure::of_stdout(&error)),
             None => Ok(()),
         }
@@ -159,8 +153,9 @@ impl Output {
     pub(super) fn close(&mut self) {
         // Whoever does not read does not want it.
         let _ = self.out.flush();
-        drop(self.threads.notices.take());
-        for pipe in self.threads.data.iter().chain(&self.threads.talk) {
+        let threads = self.threads.iter().flat_map(|threads| [&threads.data, &threads.talk]);
+        // The log last: it is told there what became of the others.
+        for pipe in threads.chain([&self.log]).flatten() {
             pipe.left_soon(LAST);
         }
     }
@@ -233,6 +228,14 @@ impl Output {
         match &mut self.talk {
             Talk::People(err) => written(err, text),
             Talk::Log => logged(text, |first, more| tracing::warn!(more, "{first}")),
+        }
+    }
+
+    /// What went wrong, as part of talk. What the other side said of it is for people, and not for the log.
+    pub(super) fn heard(&self, fault: &Fault) -> String {
+        match &self.talk {
+            Talk::People(_) => fault.to_string(),
+            Talk::Log => fault.name.clone(),
         }
     }
 

@@ -5,6 +5,7 @@ use super::failure::{Failure, say_next};
 use super::output::{BAD, BOLD, DIM, Output};
 use super::phrase;
 use super::table::{self, Table};
+use crate::core::fault::Fault;
 use crate::view::{Cause, Causes, RunView, StepView, UnitStatus};
 
 /// Causes listed with a run.
@@ -71,7 +72,7 @@ fn facts(view: &RunView) -> Vec<(&'static str, String)> {
     if let Some(alert) = &view.alert {
         facts.push(("alert", alert.clone()));
     }
-    facts.extend(view.alerts.iter().map(|alert| ("untold", phrase::untold(alert))));
+    facts.extend(view.alerts.iter().map(|alert| ("untold", phrase::untold(alert, Fault::to_string))));
     if view.strays > 0 {
         let strays = phrase::count(view.strays, "message", "messages");
         let look = format!("milepost events {}", view.run);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::core::fault::Fault;
 use crate::core::run::Origin;
 use crate::core::time::Timestamp;
 use crate::view::{AlertView, Facts, ItemCounts, PauseView, RunView, UnitStatus, When};
@@ -50,8 +51,8 @@ pub(super) fn instant(when: When) -> String {
     text.get(..19).map_or(text.clone(), |seconds| format!("{}Z", seconds.replace('T', " ")))
 }
 
-/// An alert that was not delivered, and when it is tried next.
-pub(super) fn untold(alert: &AlertView) -> String {
+/// An alert that was not delivered, and when it is tried next; with what went wrong as `heard` has it.
+pub(super) fn untold(alert: &AlertView, heard: impl Fn(&Fault) -> String) -> String {
     let AlertView { alert: kind, to, attempts, next, error, .. } = alert;
     let tried = match attempts {
         0 => "not tried yet".to_owned(),
@@ -62,7 +63,7 @@ pub(super) fn untold(alert: &AlertView) -> String {
         Some(_) => String::new(),
         None => ", given up".to_owned(),
     };
-    let why = error.as_ref().map(|error| format!(" ({error})")).unwrap_or_default();
+    let why = error.as_ref().map(|error| format!(" ({})", heard(error))).unwrap_or_default();
     format!("{kind} to {to}: {tried}{next}{why}")
 }
 

@@ -5,8 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
-
 use super::exit::Exit;
 use super::failure::Failure;
 use super::operator::{self, Server};
@@ -15,13 +13,11 @@ use super::reader::open_to_work;
 use super::signals::Signals;
 use super::teller::{self, Teller};
 use super::{Context, attend};
-use crate::app::{Begins, Desk, Engine, Finds, Pace, Watched, Watching};
+use crate::app::{Begins, Collects, Engine, Finds, Pace, Upkeep, Watched, Watching};
+use crate::config::LISTEN_DEFAULT;
 use crate::server::{self, Anonymous, Bound, Reserved};
 use crate::spec;
 use crate::view::{Problem, ProblemKind, argument, code};
-
-/// How often it is looked whether the files that are served were changed.
-const LOOKING: Duration = Duration::from_secs(10);
 
 /// Stay up: go on with what is unfinished, start runs as triggers and people ask, and answer
 ///
@@ -48,7 +44,7 @@ pub(super) struct Args {
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Where it listens, beside the socket in the state directory
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7300")]
+    #[arg(long, value_name = "ADDRESS", default_value = LISTEN_DEFAULT)]
     listen: SocketAddr,
     /// The profile whose connections are used
     #[arg(long, value_name = "NAME")]
@@ -85,10 +81,14 @@ enum Gc {
     Never,
 }
 
-/// How long after the start it is first removed…
-const GC_FIRST: Duration = Duration::from_mins(10);
-/// …and then how often.
-const GC_EVERY: Duration = Duration::from_hours(24);
+impl From<Gc> for Collects {
+    fn from(gc: Gc) -> Self {
+        match gc {
+            Gc::Daily => Self::Daily,
+            Gc::Never => Self::Never,
+        }
+    }
+}
 
 impl Args {
     fn pace(&self) -> Pace {
@@ -139,7 +139,7 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
     let mut watching = Watching::begin(&engine, watched, args.pace());
     let desk = watching.desk();
     let alerting = engine.alerting(desk.released());
-    let _looking = looks_at_files(desk.clone());
+    let _upkeep = Upkeep::begin(&engine, desk.clone(), args.gc.into());
     let service = operator::service(&engine, Some(Server { desk, hooks: Arc::clone(&hooks) }), anonymous);
     let (_serving, network) = (socket.serve(service.clone()), network.serve(service));
     let address = output.paint_talk(BOLD, &format!("http://{}", network.address()));
@@ -154,9 +154,6 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
         let command = output.paint_talk(BOLD, &context.command("milepost unpause --all"));
         output.say(&format!("nothing begins before it is unpaused: {command}"));
     }
-    if args.gc == Gc::Daily {
-        tokio::spawn(operator::keep_collecting(Arc::downgrade(&engine), GC_FIRST, GC_EVERY));
-    }
     let mut teller = Teller::new(engine.archive(), args.json);
     teller::until_stopped(&mut watching, &mut teller, &mut signals, Some(args.grace), context, output)
         .await?;
@@ -168,20 +165,6 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
     }
     output.say("stopped; no run was at work");
     Ok(Exit::Success)
-}
-
-/// Notices, while the set is there, that a file was changed in what takes a restart.
-fn looks_at_files(desk: Desk) -> JoinSet<()> {
-    let mut looking = JoinSet::new();
-    looking.spawn(async move {
-        loop {
-            tokio::time::sleep(LOOKING).await;
-            let desk = desk.clone();
-            // It reads files, which may wait.
-            let _ = tokio::task::spawn_blocking(move || desk.served()).await;
-        }
-    });
-    looking
 }
 
 /// Says what is missing, while nobody can get in over the network.

@@ -13,6 +13,7 @@ use super::output::{BOLD, Output};
 use super::signals::Signals;
 use super::{Context, phrase};
 use crate::app::{Hindrance, News, Watched, Watching};
+use crate::core::fault::name;
 use crate::core::id::RunId;
 use crate::core::run::Status;
 use crate::view::{Archive, RunView};
@@ -246,16 +247,17 @@ fn talk(news: &News, output: &Output) -> Option<String> {
             "{trigger}: message {} cannot be read and is left to its queue (received {}): {}",
             stray.id,
             phrase::count(stray.receives.into(), "time", "times"),
-            stray.reason
+            // It may quote the message, as a fault may.
+            if output.is_logged() { name::STRAY } else { &stray.reason }
         ),
         News::Refused { trigger, subject, error } => {
             format!("{trigger}: no run for {subject}, it is tried again: {error}")
         }
         News::NotRemoved { trigger, fault } => {
-            format!("{trigger}: a message that is dealt with shows again: {fault}")
+            format!("{trigger}: a message that is dealt with shows again: {}", output.heard(fault))
         }
         News::Hindered { trigger, by: Hindrance::Away(fault) } => {
-            format!("{trigger}: out of reach, asked again with growing waits: {fault}")
+            format!("{trigger}: out of reach, asked again with growing waits: {}", output.heard(fault))
         }
         News::Hindered { trigger, by: Hindrance::Unfit(report) } => {
             let report = report.render(output.is_talk_colored());
@@ -273,4 +275,37 @@ fn talk(news: &News, output: &Output) -> Option<String> {
         | News::Broken { .. }
         | News::Paused { .. } => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::super::stream::{Notices, Stream};
+    use super::*;
+    use crate::core::fault::Fault;
+    use crate::core::queue::{Stray, Ticket};
+
+    #[test]
+    fn what_the_other_side_said_is_told_to_people_and_not_to_the_log() {
+        let log = Stream::of(Box::new(io::sink()), "log", Duration::ZERO, Notices::between()).unwrap();
+        let (people, log) = (Output::plain(io::sink(), io::sink()), Output::logged(log.pipe()));
+        let fault = || Fault::new(name::STATUS, "HTTP 500: no ana@example.org here");
+        let stray = Stray {
+            id: "m-1".to_owned(),
+            receives: 1,
+            reason: "no JSON: ana@example.org".to_owned(),
+            ticket: Ticket::Given("t".into()),
+        };
+        let trigger = || "hub".to_owned();
+        for (news, code) in [
+            (News::Hindered { trigger: trigger(), by: Hindrance::Away(fault()) }, name::STATUS),
+            (News::NotRemoved { trigger: trigger(), fault: fault() }, name::STATUS),
+            (News::Stray { trigger: trigger(), stray }, name::STRAY),
+        ] {
+            assert!(talk(&news, &people).unwrap().contains("ana@example.org"), "{news:?}");
+            let told = talk(&news, &log).unwrap();
+            assert!(told.ends_with(&format!(": {code}")) && !told.contains("ana@"), "{told}");
+        }
+    }
 }

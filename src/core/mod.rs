@@ -21,6 +21,7 @@ pub mod decide;
 pub mod deed;
 pub mod desk;
 pub mod digest;
+pub mod escape;
 pub mod event;
 pub mod execution;
 pub mod fate;

@@ -32,8 +32,8 @@ pub const KEEP_MAX: Duration = Duration::from_hours(3_650 * 24);
 pub const TIMEOUT: Duration = Duration::from_hours(1);
 /// What the queues of messages for waiting steps begin with.
 const QUEUE: &str = "signal.wait/";
-/// Longest name, key or ID, in bytes.
-const TEXT_BYTES_MAX: usize = 512;
+/// Longest name, key or ID, in bytes of UTF-8.
+pub const TEXT_BYTES_MAX: usize = 512;
 /// Longest payload as JSON, in bytes: it is kept with every item that it wakes.
 const PAYLOAD_BYTES_MAX: usize = 16 * 1024;
 

@@ -1,6 +1,6 @@
 //! What is done: the paths that are not only read.
 
-use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::gate::{Caller, Way};
+use super::ordered::Ordered;
 use super::{Service, problem, reads};
 use crate::core::id::RunId;
 use crate::core::run::Status;
@@ -19,8 +20,8 @@ use crate::view::{
 
 /// The header whose value starts a run once.
 const START_KEY: &str = "idempotency-key";
-/// Longest start key: it is a key of the store.
-const START_KEY_MAX: usize = 200;
+/// Longest start key, in letters: it is a key of the store.
+pub(super) const START_KEY_MAX: usize = 200;
 
 /// Who takes a token away: what is deleted has no body to say it in.
 #[derive(Deserialize, JsonSchema)]
@@ -30,28 +31,16 @@ pub(super) struct Revoking {
     by: String,
 }
 
-type Sent<T> = Result<Json<T>, JsonRejection>;
-
 pub(super) async fn act(
     State(service): State<Service>,
-    Extension(caller): Extension<Caller>,
     Path(run): Path<String>,
-    order: Sent<Order>,
+    Ordered(order): Ordered<Order>,
 ) -> Response {
-    answer(match read(order) {
-        Ok(order) => acted(&service, &caller, &run, order).await,
-        Err(problem) => Err(problem),
-    })
+    answer(acted(&service, &run, order).await)
 }
 
-/// Does something to a run, in the name of whoever asks.
-pub(super) async fn acted(
-    service: &Service,
-    caller: &Caller,
-    run: &str,
-    order: Order,
-) -> Result<Acted, Problem> {
-    let order = Order { by: caller.named(order.by), action: order.action };
+/// Does something to a run.
+pub(super) async fn acted(service: &Service, run: &str, order: Order) -> Result<Acted, Problem> {
     service.operator.act(found(service, run).await?, order).await
 }
 
@@ -59,71 +48,51 @@ pub(super) async fn start(
     State(service): State<Service>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
-    order: Sent<StartOrder>,
+    Ordered(order): Ordered<StartOrder>,
 ) -> Response {
-    let asked = read(order).and_then(|order| Ok((order, start_key(&headers)?)));
-    match asked {
-        Ok((order, key)) => admitted(started(&service, &caller, order, key).await),
+    match start_key(&headers) {
+        Ok(key) => admitted(started(&service, caller.way, order, key).await),
         Err(problem) => problem::response(&problem),
     }
 }
 
-/// Starts a run, in the name of whoever asks.
+/// Starts a run.
 pub(super) async fn started(
     service: &Service,
-    caller: &Caller,
+    way: Way,
     order: StartOrder,
     key: Option<String>,
 ) -> Result<Admitted, Problem> {
-    if order.file.is_some() && caller.way == Way::Network {
+    if order.file.is_some() && way == Way::Network {
         let detail = "a file is only named over the socket; over the network name a workflow that is served";
         return Err(Problem::new(ProblemKind::Forbidden, code::SCOPE, detail));
     }
-    let order = StartOrder { by: caller.named(order.by.clone()), ..order };
-    service.operator.start(order, key, caller.way).await
+    service.operator.start(order, key, way).await
 }
 
 pub(super) async fn resume(
     State(service): State<Service>,
-    Extension(caller): Extension<Caller>,
     Path(run): Path<String>,
-    order: Sent<ResumeOrder>,
+    Ordered(order): Ordered<ResumeOrder>,
 ) -> Response {
-    admitted(match read(order) {
-        Ok(order) => resumed(&service, &caller, &run, order).await,
-        Err(problem) => Err(problem),
-    })
+    admitted(resumed(&service, &run, order).await)
 }
 
-/// Goes on with a run, in the name of whoever asks.
-pub(super) async fn resumed(
-    service: &Service,
-    caller: &Caller,
-    run: &str,
-    order: ResumeOrder,
-) -> Result<Admitted, Problem> {
-    let order = ResumeOrder { by: caller.named(order.by.clone()), ..order };
+/// Goes on with a run.
+pub(super) async fn resumed(service: &Service, run: &str, order: ResumeOrder) -> Result<Admitted, Problem> {
     service.operator.resume(found(service, run).await?, order).await
 }
 
 pub(super) async fn unpause(
     State(service): State<Service>,
-    Extension(caller): Extension<Caller>,
-    order: Sent<UnholdOrder>,
+    Ordered(order): Ordered<UnholdOrder>,
 ) -> Response {
-    answer(match read(order) {
-        Ok(order) => unheld(&service, &caller, order).await,
-        Err(problem) => Err(problem),
-    })
+    answer(unheld(&service, order).await)
 }
 
-/// Lets begin what is held, in the name of whoever asks.
-pub(super) async fn unheld(
-    service: &Service,
-    caller: &Caller,
-    order: UnholdOrder,
-) -> Result<QueueView, Problem> {
-    service.operator.unhold(order.what, caller.named(order.by)).await
+/// Lets begin what is held.
+pub(super) async fn unheld(service: &Service, order: UnholdOrder) -> Result<QueueView, Problem> {
+    service.operator.unhold(order.what, order.by).await
 }
 
 async fn found(service: &Service, run: &str) -> Result<RunId, Problem> {
@@ -163,16 +132,9 @@ pub(super) async fn tokens(State(service): State<Service>) -> Response {
 
 pub(super) async fn create_token(
     State(service): State<Service>,
-    Extension(caller): Extension<Caller>,
-    order: Sent<TokenOrder>,
+    Ordered(order): Ordered<TokenOrder>,
 ) -> Response {
-    answer(match read(order) {
-        Ok(order) => {
-            let order = TokenOrder { by: caller.named(order.by), ..order };
-            service.operator.create_token(order).await
-        }
-        Err(problem) => Err(problem),
-    })
+    answer(service.operator.create_token(order).await)
 }
 
 pub(super) async fn revoke_token(
@@ -201,17 +163,6 @@ fn start_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
             Err(Problem::new(ProblemKind::Invalid, code::API_QUERY, detail))
         }
     }
-}
-
-pub(super) fn read<T>(sent: Sent<T>) -> Result<T, Problem> {
-    sent.map(|Json(value)| value).map_err(|rejection| {
-        let code = match &rejection {
-            JsonRejection::JsonDataError(_) => code::API_BODY,
-            JsonRejection::MissingJsonContentType(_) => code::API_KIND,
-            _ => code::API_JSON,
-        };
-        Problem::new(ProblemKind::Invalid, code, rejection.body_text())
-    })
 }
 
 /// 202 while it waits for its turn; 200 when it goes on, or was there before.

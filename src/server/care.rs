@@ -3,14 +3,12 @@
 use std::path::PathBuf;
 
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
-use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
+use axum::response::Response;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::acts::{answer, read};
-use super::gate::Caller;
+use super::acts::answer;
+use super::ordered::Ordered;
 use super::{Service, problem};
 use crate::view::{CollectOrder, Problem, ProblemKind, code};
 
@@ -25,36 +23,21 @@ pub struct BackupRequest {
     pub by: String,
 }
 
-/// Removes what nobody needs, in the name of whoever asks.
+/// Removes what nobody needs.
 pub(super) async fn collect(
     State(service): State<Service>,
-    Extension(caller): Extension<Caller>,
-    order: Result<Json<CollectOrder>, JsonRejection>,
+    Ordered(order): Ordered<CollectOrder>,
 ) -> Response {
-    answer(match read(order) {
-        Ok(order) => {
-            let order = CollectOrder { by: caller.named(order.by), ..order };
-            service.operator.collect(order).await
-        }
-        Err(problem) => Err(problem),
-    })
+    answer(service.operator.collect(order).await)
 }
 
 pub(super) async fn backup(
     State(service): State<Service>,
-    Extension(caller): Extension<Caller>,
-    request: Result<Json<BackupRequest>, JsonRejection>,
+    Ordered(request): Ordered<BackupRequest>,
 ) -> Response {
-    let invalid = |detail: String| Problem::new(ProblemKind::Invalid, code::API_QUERY, detail);
-    let request = match read(request) {
-        Ok(request) => request,
-        Err(problem) => return problem::response(&problem),
-    };
     if !request.file.is_absolute() {
-        return problem::response(&invalid("the path of a backup has to be absolute".to_owned()));
+        let detail = "the path of a backup has to be absolute";
+        return problem::response(&Problem::new(ProblemKind::Invalid, code::API_QUERY, detail));
     }
-    match service.operator.backup(request.file, caller.named(request.by)).await {
-        Ok(backup) => Json(backup).into_response(),
-        Err(problem) => problem::response(&problem),
-    }
+    answer(service.operator.backup(request.file, request.by).await)
 }

@@ -12,6 +12,7 @@ use axum::response::Response;
 use bytes::Bytes;
 
 use super::{Service, problem};
+use crate::core::escape;
 use crate::core::token::{Scope, Token};
 use crate::view::{Problem, ProblemKind, code};
 
@@ -120,30 +121,30 @@ pub(super) async fn pass(State(gate): State<Gate>, request: Request, next: Next)
         return (gate.manner.refuse)(&parts, &Refusal::NotEnough(problem));
     }
     if gate.access == Access::Proof {
-        return answered(Request::from_parts(parts, body), next).await;
+        return gate.answered(parts, body, next).await;
     }
     match gate.admit(&parts, body).await {
         Ok((caller, body)) => {
             parts.extensions.insert(caller);
-            answered(Request::from_parts(parts, body), next).await
+            gate.answered(parts, body, next).await
         }
         Err(refusal) => (gate.manner.refuse)(&parts, &refusal),
     }
 }
 
-/// What changes something is carried through, also when whoever asked for it hangs up meanwhile: between
-/// what is made durable and what follows from it there is no place to stop.
-async fn answered(request: Request, next: Next) -> Response {
-    if !changes(request.method()) {
-        return next.run(request).await;
-    }
-    tokio::spawn(next.run(request)).await.unwrap_or_else(|error| {
-        let detail = format!("a defect of Milepost: {error}");
-        problem::response(&Problem::new(ProblemKind::Internal, code::INTERNAL, detail))
-    })
-}
-
 impl Gate {
+    /// What changes something is carried through, also when whoever asked for it hangs up meanwhile: between
+    /// what is made durable and what follows from it there is no place to stop.
+    async fn answered(&self, parts: Parts, body: Body, next: Next) -> Response {
+        if !changes(&parts.method) {
+            return next.run(Request::from_parts(parts, body)).await;
+        }
+        let request = Request::from_parts(parts.clone(), body);
+        tokio::spawn(next.run(request))
+            .await
+            .unwrap_or_else(|error| (self.manner.refuse)(&parts, &Refusal::NotEnough(Problem::defect(error))))
+    }
+
     async fn admit(&self, parts: &Parts, body: Body) -> Result<(Caller, Body), Refusal> {
         let way = parts.extensions.get::<Way>().copied().unwrap_or(Way::Network);
         if changes(&parts.method) {
@@ -231,29 +232,11 @@ fn kept(headers: &HeaderMap) -> Option<&str> {
 
 /// What is named in a path is text: a name that is none is nobody's.
 fn readable(path: &str) -> Result<(), Problem> {
-    let mut bytes = path.bytes();
-    let digit = |byte: Option<u8>| char::from(byte.unwrap_or_default()).to_digit(16);
-    let mut text = Vec::with_capacity(path.len());
-    while let Some(byte) = bytes.next() {
-        let escaped = (byte == b'%').then(|| Some(digit(bytes.next())? << 4 | digit(bytes.next())?));
-        match escaped {
-            None => text.push(byte),
-            Some(Some(byte)) => text.push(u8::try_from(byte).unwrap_or_default()),
-            Some(None) => return Err(unreadable()),
-        }
+    if escape::decoded(path).is_some_and(|text| !text.contains('\0')) {
+        return Ok(());
     }
-    match String::from_utf8(text) {
-        Ok(text) if !text.contains('\0') => Ok(()),
-        _ => Err(unreadable()),
-    }
-}
-
-fn unreadable() -> Problem {
-    Problem::new(
-        ProblemKind::Invalid,
-        code::API_PATH,
-        "a path is text in UTF-8, with %XX for what it has no letter for",
-    )
+    let detail = "a path is text in UTF-8, with %XX for what it has no letter for";
+    Err(Problem::new(ProblemKind::Invalid, code::API_PATH, detail))
 }
 
 fn changes(method: &Method) -> bool {

@@ -37,7 +37,7 @@ pub(super) async fn up() -> Response {
     Json(Standing { status: "up", detail: None }).into_response()
 }
 
-/// Writes become durable, and what was unfinished when the server began is in line.
+/// The thread that writes works, and what was unfinished when the server began is in line.
 pub(super) async fn ready(State(service): State<Service>) -> Response {
     match service.operator.ready().await {
         Ok(()) => {

@@ -17,6 +17,7 @@ mod live;
 mod network;
 mod openapi;
 mod operator;
+mod ordered;
 mod page;
 mod problem;
 mod reads;

@@ -124,7 +124,7 @@ fn parameters(route: &Route, forms: &mut Forms) -> Vec<Value> {
         all.extend(members.into_iter().map(|(name, schema)| in_query(&name, said(schema))));
     }
     if let Some(header) = &route.header {
-        let schema = json!({ "type": "string", "pattern": header.pattern });
+        let schema = json!({ "type": "string", "pattern": (header.pattern)() });
         let (name, about) = (header.name, header.about);
         all.push(json!({ "name": name, "in": "header", "description": about, "schema": schema }));
     }

@@ -196,7 +196,5 @@ pub(super) async fn waiting<T: Send + 'static>(
         drop(place);
         read
     });
-    reading.await.unwrap_or_else(|_| {
-        Err(Problem::new(ProblemKind::Internal, code::INTERNAL, "reading the records panicked"))
-    })
+    reading.await.unwrap_or_else(|error| Err(Problem::defect(error)))
 }

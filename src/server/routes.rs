@@ -45,7 +45,7 @@ pub(super) struct Header {
     /// What it says, one line.
     pub(super) about: &'static str,
     /// What its value looks like.
-    pub(super) pattern: &'static str,
+    pub(super) pattern: fn() -> String,
 }
 
 /// What a path answers when it does what it is asked.
@@ -92,7 +92,7 @@ pub(super) const ROUTES: &[Route] = &[
         header: Some(Header {
             name: "Idempotency-Key",
             about: "With the same key it is started once",
-            pattern: "^[!-~]{1,200}$",
+            pattern: || format!("^[!-~]{{1,{}}}$", acts::START_KEY_MAX),
         }),
         body: Some(of::<StartOrder>),
         ..write(
@@ -164,7 +164,7 @@ pub(super) const ROUTES: &[Route] = &[
         header: Some(Header {
             name: "Last-Event-ID",
             about: "The ID of the last message that was seen: goes on behind it",
-            pattern: "^[0-9]{1,19}$",
+            pattern: || "^[0-9]{1,19}$".to_owned(),
         }),
         ..read("/v1/runs/{run}/live", EVENT_STREAM, "Its events and its view as they change", || {
             get(live::run)

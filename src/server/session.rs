@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::gate::COOKIE;
-use super::{Service, acts, problem};
+use super::{Service, ordered, problem};
 
 /// What is kept of it in a browser.
 const TERMS: &str = "Path=/; HttpOnly; SameSite=Strict";
@@ -26,7 +26,7 @@ pub(super) async fn begin(
     headers: HeaderMap,
     presented: Result<Json<Presented>, JsonRejection>,
 ) -> Response {
-    match acts::read(presented) {
+    match ordered::read(presented) {
         Ok(Presented { token }) => match service.operator.token(&token) {
             Some(_) => (StatusCode::NO_CONTENT, kept(&headers, &token)).into_response(),
             None => problem::unauthorized(),

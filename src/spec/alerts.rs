@@ -2,7 +2,7 @@
 
 use super::codes;
 use super::connections::{Able, Connections};
-use super::fields::{Object, one_of, text, wrong_type};
+use super::fields::{Object, one_of, plain, wrong_type};
 use super::node::Node;
 use super::report::{Mistake, Notes};
 use crate::core::alert::{Concern, Subscription};
@@ -54,7 +54,7 @@ fn subscription(
         if let Some(to) = &to {
             needless(node, to, connections, catalog, notes);
         }
-        plain(node, notes)
+        plain(node, "'detail_type' of an alert", notes)
     });
     Some(Subscription { on: on?, to: to?, detail_type })
 }
@@ -90,14 +90,4 @@ fn needless(node: &Node, to: &str, connections: &Connections, catalog: &Catalog,
             .related(at, format!("'{to}' stands here"))
             .hint("remove 'detail_type'"),
     );
-}
-
-fn plain(node: &Node, notes: &mut Notes<'_>) -> Option<String> {
-    let written = text(node, "'detail_type'", notes)?;
-    if written.contains("${{") {
-        let message = "'detail_type' of an alert is taken as written, so no expression may stand in it";
-        notes.push(Mistake::new(codes::NO_EXPRESSION_HERE, node.span, message));
-        return None;
-    }
-    Some(written.to_owned())
 }

@@ -28,6 +28,22 @@ pub(super) fn object<'a>(node: &'a Node, at: Span, what: &str, notes: &mut Notes
     Some(Object::new(what, at, entries))
 }
 
+/// A text that is taken as written; reports an expression in it.
+pub(super) fn plain(node: &Node, what: &str, notes: &mut Notes<'_>) -> Option<String> {
+    let written = text(node, what, notes)?;
+    is_plain(written, node.span, what, notes).then(|| written.to_owned())
+}
+
+/// Whether no expression stands in what is taken as written; reports one.
+pub(super) fn is_plain(written: &str, at: Span, what: &str, notes: &mut Notes<'_>) -> bool {
+    let is_plain = !written.contains("${{");
+    if !is_plain {
+        let message = format!("{what} is taken as written, so no expression may stand in it");
+        notes.push(Mistake::new(codes::NO_EXPRESSION_HERE, at, message));
+    }
+    is_plain
+}
+
 impl<'a> Object<'a> {
     pub(super) fn new(what: &str, at: Span, entries: &'a [(Key, Node)]) -> Self {
         Self { what: what.to_owned(), at, entries, meant: Vec::new() }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::codes;
 use super::connections::{Able, Connections};
-use super::fields::{Object, name, text, wrong_type};
+use super::fields::{Object, name, plain, text, wrong_type};
 use super::node::{Key, Node};
 use super::place::Span;
 use super::report::{Mistake, Notes};
@@ -64,7 +64,7 @@ fn hook(
     let able = Able { key: "connection", kinds, lacks, by: "hooks hear from" };
     let connection = node.and_then(|node| connections.able(node, &able, catalog, notes));
     let node = section.require("signal", "say what it tells: signal: product.published", notes);
-    let signal = node.and_then(|node| plain(node, "signal", notes));
+    let signal = node.and_then(|node| plain(node, "'signal' of a hook", notes));
     let node = section.require("key", "say what it is about: key: \"${{ body.sku }}\"", notes);
     let about = node.and_then(|node| written(node, "key", notes));
     let texts =
@@ -110,16 +110,6 @@ fn ask(
         }
     }
     connections.able(node, &able, catalog, notes)
-}
-
-fn plain(node: &Node, field: &str, notes: &mut Notes<'_>) -> Option<String> {
-    let written = text(node, &format!("'{field}'"), notes)?;
-    if written.contains("${{") {
-        let message = format!("'{field}' of a hook is taken as written, so no expression may stand in it");
-        notes.push(Mistake::new(codes::NO_EXPRESSION_HERE, node.span, message));
-        return None;
-    }
-    Some(written.to_owned())
 }
 
 fn written(node: &Node, field: &str, notes: &mut Notes<'_>) -> Option<String> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::codes;
-use super::fields::{Object, count, duration, mistyped, name, object, one_of, text};
+use super::fields::{Object, count, duration, is_plain, mistyped, name, object, one_of, text};
 use super::node::{Key, Node, Scalar};
 use super::place::Span;
 use super::policy::{self, Policy};
@@ -152,9 +152,8 @@ fn default(node: &Node, kind: InputKind, what: &str, notes: &mut Notes<'_>) -> O
         (InputKind::Bool, _) => return mistyped(node, &what, "true or false", notes),
         (InputKind::Uri | InputKind::Text, None) => return mistyped(node, &what, "a text", notes),
     };
-    if value.as_str().is_some_and(|text| text.contains("${{")) {
-        let message = format!("{what} is taken as written, so no expression may stand in it");
-        notes.push(Mistake::new(codes::NO_EXPRESSION_HERE, node.span, message));
+    if let Some(text) = value.as_str() {
+        is_plain(text, node.span, &what, notes);
     }
     Some(value)
 }

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::archive::{Archive, Names};
+use crate::core::alert::Alert;
 use crate::core::care::KeptDeadLetter;
 use crate::core::catalog::Role;
 use crate::core::cell::{Cell, Facts, SettleBy, SkipReason, State};
@@ -35,6 +36,7 @@ struct Records {
     tallies: BTreeMap<(RunId, &'static str), Tally>,
     events: BTreeMap<RunId, Vec<Event>>,
     kept: Vec<KeptDeadLetter>,
+    alerts: Vec<Alert>,
     /// How many items each read brought.
     reads: Vec<usize>,
 }
@@ -64,6 +66,7 @@ impl FakeJournal {
             Change::Calls(run, unit, step, calls) => {
                 records.tallies.entry((run, track_of(unit))).or_default().add(step, calls);
             }
+            Change::Alert { alert, .. } => records.alerts.extend(alert.map(|alert| *alert)),
             _ => {}
         }
     }
@@ -123,6 +126,11 @@ impl Journal for FakeJournal {
 
     fn tally(&self, run: RunId, unit: Unit) -> Result<Tally, StoreError> {
         Ok(self.read(|records| records.tallies.get(&(run, track_of(unit))).cloned().unwrap_or_default()))
+    }
+
+    fn alerts(&self, of: Option<RunId>) -> Result<Vec<Alert>, StoreError> {
+        let is_meant = |alert: &&Alert| of.is_none_or(|run| alert.run == run);
+        Ok(self.read(|records| records.alerts.iter().filter(is_meant).cloned().collect()))
     }
 
     fn watermark(&self, _: RunId) -> Result<u64, StoreError> {

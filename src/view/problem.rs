@@ -159,6 +159,11 @@ impl Problem {
         Self { kind, code: code.to_owned(), detail: detail.into(), candidates: Vec::new(), next: Vec::new() }
     }
 
+    /// A defect of Milepost: something that it does on the side broke off.
+    pub fn defect(error: impl fmt::Display) -> Self {
+        Self::new(ProblemKind::Internal, code::INTERNAL, format!("a defect of Milepost: {error}"))
+    }
+
     /// The same with what may have been meant.
     #[must_use]
     pub fn candidates(mut self, candidates: impl IntoIterator<Item = String>) -> Self {

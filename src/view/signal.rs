@@ -5,20 +5,23 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::When;
-use crate::core::signal::Kept;
+use crate::core::signal::{KEEP_MAX, Kept, TEXT_BYTES_MAX};
+
+/// [`KEEP_MAX`] in milliseconds.
+const KEEP_MS_MAX: u64 = KEEP_MAX.as_secs() * 1_000;
 
 /// A signal that is sent. Sending it again under the same ID is no mistake: it is the same one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sent {
-    /// What happened.
-    #[schemars(length(min = 1, max = 512))]
+    /// What happened. Like key and ID at most 512 bytes of UTF-8, which may be fewer letters.
+    #[schemars(length(min = 1, max = TEXT_BYTES_MAX))]
     pub signal: String,
     /// What it is about.
-    #[schemars(length(min = 1, max = 512))]
+    #[schemars(length(min = 1, max = TEXT_BYTES_MAX))]
     pub key: String,
     /// What the sender calls it.
-    #[schemars(length(min = 1, max = 512))]
+    #[schemars(length(min = 1, max = TEXT_BYTES_MAX))]
     pub id: String,
     /// Only items of this workflow are meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -31,7 +34,7 @@ pub struct Sent {
     pub payload: Value,
     /// How long it is kept for those who begin to wait later, in milliseconds; 14 days when nothing is
     /// said.
-    #[schemars(range(max = 315_360_000_000_u64))]
+    #[schemars(range(max = KEEP_MS_MAX))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<u64>,
     /// Who sends it. A token says this better, and is believed.

@@ -139,20 +139,26 @@ fn what_may_go_is_said_first_and_its_dead_letters_stay() {
 #[test]
 fn a_state_of_an_earlier_format_is_sound_and_its_killed_run_is_resumed() {
     // Runs of the first two formats did not know where their systems are; since then the stand-ins moved.
-    let moved = ["--accept-connection=moved"];
-    for (format, terms) in [("format-1", &[][..]), ("format-2", &[]), ("format-3", &moved)] {
-        let outside = Outside::start();
-        let site = Site::reaching(&outside.pim, &outside.shop);
-        let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/store/fixtures").join(format);
-        copy(&stored, &site.path("state"));
-        let verified = site.milepost(&["state", "verify"]);
-        assert_eq!(verified.code, Some(0), "{format}: {verified:?}");
-        let plan = site.json(&[&["resume", "@latest", "--plan", "--json"], terms].concat()).remove(0);
-        assert!(!plan["in_doubt"].as_array().unwrap().is_empty(), "{format}: {plan:#}");
-        let resumed = site.milepost(&[&["resume", "@latest"], terms].concat());
-        assert_eq!(resumed.code, Some(0), "{format}: {resumed:?}");
-        let shown = site.json(&["show", "@latest", "--json"]).remove(0);
-        assert_eq!(*field(&shown, &["items", "succeeded"]), 60, "{format}");
-        assert_eq!(site.milepost(&["state", "verify"]).code, Some(0), "{format}");
-    }
+    let moved = &["--accept-connection=moved"][..];
+    std::thread::scope(|scope| {
+        for (format, terms) in [("format-1", &[][..]), ("format-2", &[]), ("format-3", moved)] {
+            scope.spawn(move || is_sound_and_is_resumed(format, terms));
+        }
+    });
+}
+
+fn is_sound_and_is_resumed(format: &str, terms: &[&str]) {
+    let outside = Outside::start();
+    let site = Site::reaching(&outside.pim, &outside.shop);
+    let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/store/fixtures").join(format);
+    copy(&stored, &site.path("state"));
+    let verified = site.milepost(&["state", "verify"]);
+    assert_eq!(verified.code, Some(0), "{format}: {verified:?}");
+    let plan = site.json(&[&["resume", "@latest", "--plan", "--json"], terms].concat()).remove(0);
+    assert!(!plan["in_doubt"].as_array().unwrap().is_empty(), "{format}: {plan:#}");
+    let resumed = site.milepost(&[&["resume", "@latest"], terms].concat());
+    assert_eq!(resumed.code, Some(0), "{format}: {resumed:?}");
+    let shown = site.json(&["show", "@latest", "--json"]).remove(0);
+    assert_eq!(*field(&shown, &["items", "succeeded"]), 60, "{format}");
+    assert_eq!(site.milepost(&["state", "verify"]).code, Some(0), "{format}");
 }

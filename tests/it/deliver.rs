@@ -63,29 +63,36 @@ fn what_is_put_on_the_queue_is_delivered_by_the_next_open_run_and_not_again() {
 
 #[test]
 fn an_open_run_that_is_killed_goes_on_where_it_was() {
-    for (moment, count) in [(Moment::Asked, 30), (Moment::Answering, 120), (Moment::Answered, 200)] {
-        let outside = Outside::start();
-        let relay = Relay::to(&outside.pim, &outside.shop);
-        let mut site = Site::new();
-        site.env = vec![("PIM_URL", relay.pim.clone()), ("SHOP_URL", relay.shop.clone())];
-        site.edit("product-deliver.yaml", OUTSIDE);
-        assert_eq!(site.milepost(&["run", INGEST]).code, Some(0));
-        relay.stop_at(moment, count);
-        let working = site.start(&["run", DELIVER]);
-        relay.reached();
-        working.signal("KILL");
-        let run = working.run.clone();
-        working.wait();
-        relay.go_on(true, false);
-        let sound = site.milepost(&["state", "verify"]);
-        assert_eq!(sound.code, Some(0), "{sound:?}");
-        let plan = &site.json(&["resume", &run, "--plan", "--json"])[0];
-        let doubts = plan["in_doubt"].as_array().unwrap().len();
-        assert!(doubts > 0, "a call was out: {plan}");
-        let told = site.milepost(&["resume", &run]);
-        assert_eq!(told.code, Some(0), "{}\n{}", told.stdout, told.stderr);
-        assert!(each_once(&outside), "{moment:?}: {:?}", written(&outside));
-    }
+    // Each of them mostly waits.
+    std::thread::scope(|scope| {
+        for (moment, count) in [(Moment::Asked, 30), (Moment::Answering, 120), (Moment::Answered, 200)] {
+            scope.spawn(move || is_killed_and_goes_on(moment, count));
+        }
+    });
+}
+
+fn is_killed_and_goes_on(moment: Moment, count: u64) {
+    let outside = Outside::start();
+    let relay = Relay::to(&outside.pim, &outside.shop);
+    let mut site = Site::new();
+    site.env = vec![("PIM_URL", relay.pim.clone()), ("SHOP_URL", relay.shop.clone())];
+    site.edit("product-deliver.yaml", OUTSIDE);
+    assert_eq!(site.milepost(&["run", INGEST]).code, Some(0));
+    relay.stop_at(moment, count);
+    let working = site.start(&["run", DELIVER]);
+    relay.reached();
+    working.signal("KILL");
+    let run = working.run.clone();
+    working.wait();
+    relay.go_on(true, false);
+    let sound = site.milepost(&["state", "verify"]);
+    assert_eq!(sound.code, Some(0), "{sound:?}");
+    let plan = &site.json(&["resume", &run, "--plan", "--json"])[0];
+    let doubts = plan["in_doubt"].as_array().unwrap().len();
+    assert!(doubts > 0, "{moment:?}: a call was out: {plan}");
+    let told = site.milepost(&["resume", &run]);
+    assert_eq!(told.code, Some(0), "{moment:?}: {}\n{}", told.stdout, told.stderr);
+    assert!(each_once(&outside), "{moment:?}: {:?}", written(&outside));
 }
 
 #[test]

@@ -117,7 +117,7 @@ fn systems_that_are_there_but_not_in_order_are_told_apart() {
         ("MEDUSA_URL", at(&outside.shop)),
         ("MEDUSA_EMAIL", at("sandbox@milepost.invalid")),
         ("MEDUSA_PASSWORD", at("sandbox")),
-        ("PIM_WEBHOOK_SECRET", at("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")),
+        ("PIM_WEBHOOK_SECRET", at(crate::HOOK_SECRET)),
     ]);
     let aws = "    bus: { use: aws, event_bus: products, queue: product-events }\n";
     site.edit("product-sync.yaml", &[(aws, ""), ("    files: { use: s3 }\n", "")]);

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::site::outside::{Outside, faults};
-use super::{SAMPLE, Site, WORKFLOW, summary, tame};
+use super::{SAMPLE, SEVERAL_AT_ONCE, Site, WORKFLOW, summary, tame};
 
 /// Keys written, with how often each.
 fn written(outside: &Outside) -> Vec<(String, usize)> {
@@ -19,7 +19,7 @@ fn a_run_whose_shop_was_down_is_resumed_when_it_is_back_and_calls_only_what_is_u
     let outside = Outside::start();
     let site = Site::reaching(&outside.pim, &outside.shop);
     let never_pauses = ("\"${env:SHOP_URL}\" }", "\"${env:SHOP_URL}\", pause_after: 0 }");
-    site.edit("product-sync.yaml", &[never_pauses]);
+    site.edit("product-sync.yaml", &[never_pauses, SEVERAL_AT_ONCE]);
     faults(&outside.shop, &json!({ "outage": true }));
     let told = site.milepost(&["run", WORKFLOW]);
     assert_eq!(told.code, Some(1), "{told:?}");

@@ -9,7 +9,8 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 
 use super::site::outside::{Outside, faults};
-use super::{SAMPLE, Site, WORKFLOW};
+use super::site::signal;
+use super::{HOOK_SECRET, SAMPLE, Site, WORKFLOW};
 use crate::serve::server::until;
 
 /// Every line as JSON, each with what every line has.
@@ -87,12 +88,11 @@ fn what_fails_is_told_with_step_item_and_attempt_and_what_the_other_side_said_on
 
 #[test]
 fn a_server_tells_everything_in_one_form_and_no_secret_at_any_level() {
-    const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
     let mut site = Site::new();
     site.env.extend([
         ("MILEPOST_LOG_FORM", "json".to_owned()),
         ("MILEPOST_LOG", "trace".to_owned()),
-        ("HOOK_SECRET", SECRET.to_owned()),
+        ("HOOK_SECRET", HOOK_SECRET.to_owned()),
     ]);
     let own = "pim_events: { use: webhook, scheme: standard, secrets: [\"${env:HOOK_SECRET}\"] }";
     site.edit("product-sync.yaml", &[("pim_events: { use: sandbox }", own)]);
@@ -106,14 +106,14 @@ fn a_server_tells_everything_in_one_form_and_no_secret_at_any_level() {
     let incoming = site.path("workflows/product-sync/incoming");
     fs::copy(site.path("workflows/product-sync/sample.json"), incoming.join("a.json")).unwrap();
     until(|| log().contains("run succeeded").then_some(()));
-    let asked = std::process::Command::new("sh").args(["-c", &format!("kill -INT {}", server.id())]).status();
-    assert!(asked.unwrap().success() && server.wait().unwrap().success());
+    signal(server.id(), "INT");
+    assert!(server.wait().unwrap().success());
     let (log, token) = (log(), token.stdout.trim().to_owned());
     let lines = lines(&log);
     assert!(lines.last().unwrap()["message"].as_str().unwrap().starts_with("stopped"), "{lines:#?}");
     let [begun] = events(&lines, "started")[..] else { panic!("{lines:#?}") };
     assert!(begun["run"].as_str().unwrap().starts_with("run_"), "{begun}");
-    for secret in [SECRET, SECRET.trim_start_matches("whsec_"), &token, "sandbox-key"] {
+    for secret in [HOOK_SECRET, HOOK_SECRET.trim_start_matches("whsec_"), &token, "sandbox-key"] {
         assert!(!log.contains(secret), "{secret}");
     }
 }

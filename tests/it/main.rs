@@ -45,12 +45,37 @@ mod watch;
 mod watch_uploads;
 mod workflows;
 
+use std::fs;
+use std::path::PathBuf;
+
 use serde_json::Value;
 use site::{Site, Told};
 
 const WORKFLOW: &str = "workflows/product-sync.yaml";
 /// The shipped sample: all, those that pass the gate, those that do not.
 const SAMPLE: [u64; 3] = [200, 197, 3];
+
+/// The shop takes several batches at once: what was tried before is looked at twice, some seconds apart, and
+/// then all of it waits together.
+const SEVERAL_AT_ONCE: (&str, &str) =
+    ("shop: { use: sandbox, url", "shop: { use: sandbox, concurrency: 4, url");
+
+/// A secret of webhooks, as Standard Webhooks write one.
+const HOOK_SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+
+/// Every file of the state directory, with what is in it.
+fn stored(site: &Site) -> Vec<(PathBuf, Vec<u8>)> {
+    let (mut open, mut files) = (vec![site.path("state")], Vec::new());
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if path.is_file() {
+            let content = fs::read(&path).unwrap();
+            files.push((path, content));
+        }
+    }
+    files
+}
 
 /// A text without what differs from one execution to the next.
 fn tame(site: &Site, text: &str) -> String {

@@ -11,6 +11,8 @@ use super::Site;
 use crate::serve::server::{Server, until};
 
 const CHAPTER: &str = "## Watch it fail in a browser, and resume it\n";
+/// What a server says to whom nobody has given a token.
+const HINT: &str = "nobody has a token to log in with: milepost token create me --scope operate";
 
 /// The commands of the chapter, each with what is shown below it.
 fn commands() -> Vec<(String, Vec<String>)> {
@@ -64,13 +66,13 @@ fn ended(server: &Server, count: usize) -> Vec<Value> {
 #[test]
 fn the_path_of_a_newcomer_is_as_the_readme_says() {
     let site = Site::new();
-    let (mut server, mut catalogues) = (None, 0);
+    let (mut server, mut catalogues, mut serves) = (None, 0, Vec::new());
     for (command, shown) in commands() {
         match command.split(' ').next().unwrap() {
             // The binary is built, and found.
             "cargo" | "export" => assert!(shown.is_empty(), "{command}"),
             _ if command.starts_with("milepost serve ") => {
-                // A token is made beforehand by the test; that hint is a story of its own.
+                serves = shown;
                 let file = command.rsplit(' ').next().unwrap();
                 server = Some(Server::start(&site, &[file]));
             }
@@ -91,13 +93,18 @@ fn the_path_of_a_newcomer_is_as_the_readme_says() {
         runs.iter().all(|run| run["status"] == "succeeded" && run["items"]["dead_lettered"] == 3),
         "{runs:#?}"
     );
-    server.unwrap().stop();
+    let server = server.unwrap();
+    // The test listens elsewhere, and has made a token beforehand; that hint is a story of its own.
+    assert!(serves.iter().any(|line| line == HINT), "{serves:?}");
+    let serves = serves.into_iter().filter(|line| line != HINT);
+    let serves: Vec<_> = serves.map(|line| line.replace("127.0.0.1:7300", &server.address)).collect();
+    assert_eq!(serves.len(), 4);
+    shows(&server.stop().stderr, &serves, "milepost serve");
 }
 
 #[test]
 fn a_server_that_nobody_can_log_in_to_says_how() {
     let site = Site::new();
-    let hint = "nobody has a token to log in with: milepost token create me --scope operate";
     let said = |more: &[&str]| {
         let line = [&["serve", "workflows/hello.yaml", "--listen", "127.0.0.1:0"], more].concat();
         let mut child = site.command(&line).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -108,7 +115,7 @@ fn a_server_that_nobody_can_log_in_to_says_how() {
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        said.contains(hint)
+        said.contains(HINT)
     };
     assert!(said(&[]) && !said(&["--anonymous-reads"]));
     typed(&site, "milepost token create me --scope operate");

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::site::outside::{Outside, faults};
 use super::site::relay::{Moment, Relay};
-use super::{SAMPLE, Site, WORKFLOW, tame};
+use super::{SAMPLE, SEVERAL_AT_ONCE, Site, WORKFLOW, tame};
 
 /// A field that only some products can fill: the others are dead letters of this mapping.
 const TOO_STRICT: &[(&str, &str)] = &[(
@@ -26,7 +26,8 @@ fn writes(outside: &Outside) -> (u64, u64) {
 
 /// The shop is out of order, and the run does not wait until it is back.
 fn shop_is_down(site: &Site, outside: &Outside) {
-    site.edit("product-sync.yaml", &[("\"${env:SHOP_URL}\" }", "\"${env:SHOP_URL}\", pause_after: 0 }")]);
+    let never_pauses = ("\"${env:SHOP_URL}\" }", "\"${env:SHOP_URL}\", pause_after: 0 }");
+    site.edit("product-sync.yaml", &[never_pauses, SEVERAL_AT_ONCE]);
     faults(&outside.shop, &json!({ "outage": true }));
 }
 
@@ -261,7 +262,7 @@ next: milepost resume RUN --plan
 fn with_another_shop(outside: &Outside, other: &Outside) -> Site {
     let mut site = Site::reaching(&outside.pim, &outside.shop);
     faults(&outside.shop, &json!({ "refuse": ["31000009"] }));
-    site.edit("product-sync.yaml", &[("dead_letters: 2%", "dead_letters: 3")]);
+    site.edit("product-sync.yaml", &[("dead_letters: 2%", "dead_letters: 3"), SEVERAL_AT_ONCE]);
     assert_eq!(site.milepost(&["run", WORKFLOW]).code, Some(1));
     let run: Value = site.json(&["show", "@latest", "--json"]).remove(0);
     assert_eq!(run["items"]["dead_lettered"], SAMPLE[2] + 1);

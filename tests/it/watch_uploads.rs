@@ -59,7 +59,8 @@ impl Queue {
         let state = self.state.lock().unwrap();
         let more = |state: &mut State| state.visible.len() + state.hidden.len() > left;
         let (state, waited) = self.changed.wait_timeout_while(state, SOON, more).unwrap();
-        assert!(!waited.timed_out(), "{} are left", state.visible.len() + state.hidden.len());
+        let (visible, hidden) = (&state.visible, &state.hidden);
+        assert!(!waited.timed_out(), "more than {left} are left: {visible:?}, received {hidden:?}");
     }
 
     fn answer(&self, stream: TcpStream) -> std::io::Result<()> {
@@ -201,7 +202,7 @@ fn a_stop_interrupts_the_run_that_is_at_work_and_the_next_watch_goes_on_with_it(
     let site = site(&queue, &server.url);
     queue.send(&notification("ObjectCreated:Put", "incoming/slow.json"));
     let working = site.start(&WATCH);
-    server.asked.recv_timeout(SOON).unwrap();
+    server.asked.recv_timeout(SOON).expect("the run asks the server");
     for order in ["pause", "unpause"] {
         assert_eq!(site.milepost(&[order, "@latest"]).code, Some(0), "the socket is served");
     }
@@ -217,7 +218,7 @@ fn a_stop_interrupts_the_run_that_is_at_work_and_the_next_watch_goes_on_with_it(
     let working = site.start(&[&WATCH[..], &["--json"]].concat());
     let first: Value = serde_json::from_str(&working.run).unwrap();
     assert_eq!(first["event"], "resumed");
-    server.asked.recv_timeout(SOON).unwrap();
+    server.asked.recv_timeout(SOON).expect("the run asks the server");
     // The next upload is received only when that one has ended.
     queue.send(&notification("ObjectCreated:Put", "incoming/next.json"));
     queue.until_left(0);

@@ -7,11 +7,15 @@ pub(crate) mod relay;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::thread::JoinHandle;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+/// Longer than any command takes that works, also one that works with real servers.
+const HANGS: Duration = Duration::from_mins(10);
 
 /// Makes retries fast and names the stand-ins' addresses from outside, in the shipped workflow.
 pub(crate) const OUTSIDE: &[(&str, &str)] = &[
@@ -73,12 +77,9 @@ impl Site {
 
     /// Executes a command to its end.
     pub(crate) fn milepost(&self, line: &[&str]) -> Told {
-        let output = self.command(line).output().unwrap();
-        Told {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        let mut child = self.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (stdout, talk) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        Ending { line: line.join(" "), child, stdout: all_of(stdout), talk: all_of(talk) }.told()
     }
 
     /// What a command answers, one JSON value per line or one over many lines.
@@ -92,18 +93,66 @@ impl Site {
 
     /// Starts `run` or `resume` and returns once it has said the run's ID.
     pub(crate) fn start(&self, line: &[&str]) -> Working {
-        let mut command = self.command(line);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut stderr = child.stderr.take().unwrap();
-        let talk = std::thread::spawn(move || {
-            let mut text = String::new();
-            stderr.read_to_string(&mut text).unwrap();
-            text
-        });
+        let mut child = self.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let talk = all_of(child.stderr.take().unwrap());
+        let (said, first) = channel();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut first = String::new();
-        stdout.read_line(&mut first).unwrap();
-        Working { run: first.trim().to_owned(), pid: child.id(), child, stdout, talk }
+        let stdout = said_by(move || {
+            let mut line = String::new();
+            stdout.read_line(&mut line).unwrap();
+            // Whoever waits for it may have given up.
+            let _ = said.send(line);
+            let mut rest = String::new();
+            stdout.read_to_string(&mut rest).unwrap();
+            rest
+        });
+        let ending = Ending { line: line.join(" "), child, stdout, talk };
+        match first.recv_timeout(HANGS) {
+            Ok(first) => Working { run: first.trim().to_owned(), pid: ending.child.id(), ending },
+            Err(_) => ending.hangs("says no run"),
+        }
+    }
+}
+
+/// All that comes from there, when it has ended.
+fn all_of(mut from: impl Read + Send + 'static) -> Receiver<String> {
+    said_by(move || {
+        let mut text = String::new();
+        from.read_to_string(&mut text).unwrap();
+        text
+    })
+}
+
+fn said_by(read: impl FnOnce() -> String + Send + 'static) -> Receiver<String> {
+    let (sender, said) = channel();
+    // Whoever waits for it may have given up.
+    std::thread::spawn(move || drop(sender.send(read())));
+    said
+}
+
+/// A process that is to end.
+struct Ending {
+    line: String,
+    child: Child,
+    stdout: Receiver<String>,
+    talk: Receiver<String>,
+}
+
+impl Ending {
+    /// Waits for its end: it has ended when nothing more can come.
+    fn told(mut self) -> Told {
+        let (Ok(stdout), Ok(stderr)) = (self.stdout.recv_timeout(HANGS), self.talk.recv_timeout(HANGS))
+        else {
+            self.hangs("does not end")
+        };
+        Told { code: self.child.wait().unwrap().code(), stdout, stderr }
+    }
+
+    /// Ends it, and says what it had said.
+    fn hangs(mut self, what: &str) -> ! {
+        self.child.kill().unwrap();
+        let said = [self.stdout, self.talk].map(|stream| stream.recv_timeout(HANGS));
+        panic!("`milepost {}` {what} within {HANGS:?}; it said {said:?}", self.line);
     }
 }
 
@@ -120,6 +169,12 @@ pub(crate) fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// Sends a process a signal by its name.
+pub(crate) fn signal(pid: u32, name: &str) {
+    let sent = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status().unwrap();
+    assert!(sent.success(), "nobody is there for {name}");
+}
+
 /// How a command ended and what it said.
 #[derive(Debug)]
 pub(crate) struct Told {
@@ -134,23 +189,17 @@ pub(crate) struct Working {
     pub(crate) run: String,
     /// Its process.
     pub(crate) pid: u32,
-    child: Child,
-    stdout: BufReader<ChildStdout>,
-    talk: JoinHandle<String>,
+    ending: Ending,
 }
 
 impl Working {
     /// Sends it a signal by name: `INT` is Ctrl-C, `KILL` leaves it no last word.
     pub(crate) fn signal(&self, name: &str) {
-        let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.pid)]).status().unwrap();
-        assert!(sent.success());
+        signal(self.pid, name);
     }
 
     /// Waits for its end.
-    pub(crate) fn wait(mut self) -> Told {
-        let mut stdout = String::new();
-        self.stdout.read_to_string(&mut stdout).unwrap();
-        let code = self.child.wait().unwrap().code();
-        Told { code, stdout, stderr: self.talk.join().unwrap() }
+    pub(crate) fn wait(self) -> Told {
+        self.ending.told()
     }
 }

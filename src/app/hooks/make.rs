@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
-use super::{Hook, Hooks};
+use super::{Hook, Hooks, OF_ONE_HOOK_MAX};
 use crate::app::assemble::{self, Mistakes, complaint, is_stand_in};
 use crate::app::definition::Definition;
 use crate::app::discreet;
@@ -107,7 +108,8 @@ impl Engine {
         else {
             return Ok(Err(findings));
         };
-        Ok(Ok(Hook { file: PathBuf::new(), source, reading, body_max, announcer, stands_in }))
+        let places = Arc::new(Semaphore::new(OF_ONE_HOOK_MAX));
+        Ok(Ok(Hook { file: PathBuf::new(), source, reading, body_max, places, announcer, stands_in }))
     }
 
     /// The stand-in of this process signs with a secret of this process.

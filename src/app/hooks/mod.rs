@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::connectors::sandbox::Listener;
 use crate::core::fault::Fault;
@@ -35,10 +36,15 @@ pub(super) use make::try_out;
 /// How long the system that is asked may take: who sent the hint waits for our answer.
 const ASKING_MAX: Duration = Duration::from_secs(10);
 
+/// Most deliveries at once: each holds a body in memory, and may wait for the system that is asked.
+const DELIVERIES_MAX: usize = 64;
+/// Most of them to one hook: one sender that is loud, or whoever floods its hook, leaves room for the others.
+const OF_ONE_HOOK_MAX: usize = 32;
+
 /// Hooks by their names.
-#[derive(Default)]
 pub struct Hooks {
     by_name: BTreeMap<String, Arc<Hook>>,
+    places: Arc<Semaphore>,
     received: Mutex<BTreeMap<(String, Reception), u64>>,
 }
 
@@ -49,6 +55,7 @@ struct Hook {
     source: Source,
     reading: Reading,
     body_max: usize,
+    places: Arc<Semaphore>,
     /// Who is asked whether it is so.
     announcer: Option<Arc<dyn Announcer>>,
     /// Whether the stand-in of this process sends to it.
@@ -78,10 +85,45 @@ impl From<StoreError> for HookError {
     }
 }
 
+/// Room for one delivery, until it is dropped.
+pub struct Room {
+    /// The longest body that the hook takes, in bytes.
+    pub body_max: usize,
+    /// What is taken: of the hook, and of all.
+    pub permits: [OwnedSemaphorePermit; 2],
+}
+
+/// Why there is no room for a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoRoom {
+    /// There is no such hook.
+    Unknown,
+    /// Too much is being sent to this hook.
+    OfHook,
+    /// Too much is being sent.
+    OfAll,
+}
+
+impl Default for Hooks {
+    fn default() -> Self {
+        Self {
+            by_name: BTreeMap::new(),
+            places: Arc::new(Semaphore::new(DELIVERIES_MAX)),
+            received: Mutex::default(),
+        }
+    }
+}
+
 impl Hooks {
-    /// The longest body that a hook takes, in bytes; `None`: there is no such hook.
-    pub fn body_max(&self, hook: &str) -> Option<usize> {
-        self.by_name.get(hook).map(|hook| hook.body_max)
+    /// Takes room for a delivery to a hook.
+    ///
+    /// # Errors
+    /// [`NoRoom`]: nobody is waited for.
+    pub fn room(&self, hook: &str) -> Result<Room, NoRoom> {
+        let hook = self.by_name.get(hook).ok_or(NoRoom::Unknown)?;
+        let of_hook = Arc::clone(&hook.places).try_acquire_owned().map_err(|_| NoRoom::OfHook)?;
+        let of_all = Arc::clone(&self.places).try_acquire_owned().map_err(|_| NoRoom::OfAll)?;
+        Ok(Room { body_max: hook.body_max, permits: [of_hook, of_all] })
     }
 
     /// Their names, in order.

@@ -98,14 +98,19 @@ impl Desk {
         }
     }
 
-    /// The workflows that are started by name, as their files say now.
-    pub fn served(&self) -> Vec<ServedView> {
+    /// Looks at the files of the workflows that are started by name: what they say now. Notices those that
+    /// were changed in what takes a restart, and says so in the log once. It reads files, which may wait.
+    pub fn look(&self) -> Vec<ServedView> {
+        let served = self.served();
+        self.note_outdated(&served);
+        served
+    }
+
+    fn served(&self) -> Vec<ServedView> {
         let view = |known: &Served| {
             served::view(&known.workflow, &known.file, known.profile.as_deref(), &known.declared)
         };
-        let served: Vec<ServedView> = self.served.iter().map(view).collect();
-        self.note_outdated(&served);
-        served
+        self.served.iter().map(view).collect()
     }
 
     /// Whether a file said something else of triggers or hooks than what is listened to when it was last

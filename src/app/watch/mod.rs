@@ -17,6 +17,7 @@ mod post;
 mod roster;
 mod stuck;
 mod succession;
+mod upkeep;
 mod watched;
 
 use std::sync::Arc;
@@ -45,6 +46,7 @@ pub use pace::{Begins, Finds, Pace};
 use post::{Listened, Post, Turn, listened};
 use roster::{Next, Roster};
 pub(super) use stuck::Stuck;
+pub use upkeep::{Collects, Upkeep};
 pub use watched::{Listener, Watched};
 
 /// Most runs that people go on with at the same moment; others wait for a moment.

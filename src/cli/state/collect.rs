@@ -64,7 +64,7 @@ async fn collected(args: &Args, context: &Context) -> Result<Collection, Failure
     if order.dry_run {
         return Ok(collection);
     }
-    let done = engine.collect(collection, Company::Nobody).await;
+    let done = engine.collect(collection, Company::Nobody, order.by).await;
     Ok(done.map_err(|error| collect_problem(&error))?)
 }
 

@@ -95,7 +95,7 @@ async fn take(file: &Path, context: &Context) -> Result<Backup, Failure> {
                 other => return Ok(other?),
             },
             Reader::Store { engine, .. } => {
-                let taken = engine.backup(file.to_owned()).await;
+                let taken = engine.backup(file.to_owned(), somebody()).await;
                 return Ok(taken.map_err(|error| backup_problem(&error))?);
             }
             Reader::Nothing(_) => return exists(context).map(|()| Backup::default()),

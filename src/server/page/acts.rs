@@ -123,7 +123,7 @@ pub(super) async fn resume(visit: Visit, Path(run): Path<String>, form: Sent<Res
         let form = sent(form)?;
         let order =
             ResumeOrder { terms: form.terms.read(), expect: Some(form.expect), by: NOBODY.to_owned() };
-        Ok(at(resumed(&visit.service, &visit.caller, &run, order).await?.run, ""))
+        Ok(at(resumed(&visit.service, &run, visit.caller.signs(order)).await?.run, ""))
     };
     visit.done(resuming.await)
 }
@@ -138,7 +138,7 @@ pub(super) async fn start(visit: Visit, Path(workflow): Path<String>, form: Sent
         let order =
             StartOrder { workflow: Some(workflow), input, by: NOBODY.to_owned(), ..StartOrder::default() };
         let key = Some(key).filter(|key| !key.is_empty());
-        Ok(at(started(&visit.service, &visit.caller, order, key).await?.run, ""))
+        Ok(at(started(&visit.service, visit.caller.way, visit.caller.signs(order), key).await?.run, ""))
     };
     visit.done(starting.await)
 }
@@ -150,7 +150,7 @@ pub(super) async fn unpause(visit: Visit, form: Sent<Unpausing>) -> Response {
             workflow => Unhold::Workflow(workflow),
         };
         let order = UnholdOrder { what, by: NOBODY.to_owned() };
-        unheld(&visit.service, &visit.caller, order).await.map(|_| "/".to_owned())
+        unheld(&visit.service, visit.caller.signs(order)).await.map(|_| "/".to_owned())
     };
     visit.done(unpausing.await)
 }
@@ -162,7 +162,7 @@ pub(super) async fn examine(visit: Visit, Path(workflow): Path<String>) -> Respo
 
 async fn ordered(visit: &Visit, run: &str, action: Action) -> Result<String, Problem> {
     let order = Order { action, by: NOBODY.to_owned() };
-    Ok(at(acted(&visit.service, &visit.caller, run, order).await?.run, ""))
+    Ok(at(acted(&visit.service, run, visit.caller.signs(order)).await?.run, ""))
 }
 
 fn sent<T>(form: Sent<T>) -> Result<T, Problem> {

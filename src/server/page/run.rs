@@ -14,11 +14,14 @@ use super::words::{
 };
 use crate::core::run::Status;
 use crate::view::{
-    Archive, Cause, Causes, Does, ITEMS_DEAD_LETTERED, Problem, RunView, StepTrack, StepView, UnitStatus,
+    AlertView, Archive, Cause, Causes, Does, ITEMS_DEAD_LETTERED, Problem, RunView, StepTrack, StepView,
+    UnitStatus,
 };
 
 /// Groups of causes on the page.
 const CAUSES: usize = 12;
+/// Alerts on the page that were not delivered: the oldest.
+const UNTOLD: usize = 12;
 
 /// The pages about one run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +58,7 @@ fn page(archive: &Archive, reference: &str, caller: &Caller) -> Result<Markup, P
         div #graph.graphs data-live { (picture(run.run, &run.steps, Flow::Across)) (picture(run.run, &run.steps, Flow::Down)) (legend()) }
         div #overview data-live {
             (reasons(&run, &causes))
+            (untold(&run.alerts))
             h2 { "Steps" }
             (steps(&run))
             @if !run.next.is_empty() { h2 { "In a terminal" } (commands(&run.next)) }
@@ -191,6 +195,28 @@ fn reasons(run: &RunView, causes: &Causes) -> Markup {
                 } }
             } }
             @if causes.others > 0 { p.quiet { (number(causes.others)) " items more, with other causes" } }
+        }
+    }
+}
+
+/// Alerts that nobody got.
+fn untold(alerts: &[AlertView]) -> Markup {
+    html! {
+        @if !alerts.is_empty() {
+            h2 { "Alerts that were not delivered" }
+            div.scroll #untold { table.rows {
+                thead { tr { th { "Alert" } th { "To" } th.num { "Attempts" } th { "Next" } th.wide { "Why" } } }
+                tbody { @for alert in alerts.iter().take(UNTOLD) {
+                    tr {
+                        td { (alert.alert) br; span.small { (instant(alert.at)) } }
+                        td { (alert.to) }
+                        td.num { (some(alert.attempts.into())) }
+                        td { @match alert.next { Some(next) => (instant(next)), None => b { "given up" } } }
+                        td.wide { @if let Some(error) = &alert.error { (fault_line(error)) } @else { span.none { "not tried yet" } } }
+                    }
+                } }
+            } }
+            @if alerts.len() > UNTOLD { p.quiet { (number((alerts.len() - UNTOLD) as u64)) " alerts more" } }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The page as a browser gets it, without one: sound HTML, no foreign text that becomes markup, every link leads
 //! somewhere, and nothing is done for a form that is not our own.
 
+mod alerts;
 mod served;
 
 use std::collections::BTreeSet;
@@ -110,6 +111,7 @@ fn hostile() -> Archive {
         Cell { state: State::DeadLettered, attempts: 1, fault, ..Cell::default() },
     ];
     journal.put(crate::core::change::Change::Progress(run.id, Unit::Item(2), Progress { cells }));
+    journal.put(alerts::put(&run, 0, Some(START)));
     Archive::new(journal, Arc::new(FakeNames))
 }
 

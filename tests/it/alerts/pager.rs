@@ -12,8 +12,9 @@ use milepost::webhook::{Delivery, Headers, Scheme, Secret, Source};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::HOOK_SECRET;
+
 /// The secret of the reference library's own test vector.
-pub(super) const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
 pub(super) const OK: &str = "200 OK\r\n";
 pub(super) const BROKEN: &str = "500 Internal Server Error\r\n";
@@ -41,7 +42,7 @@ impl Came {
     pub(super) fn is_signed(&self) {
         let pairs = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
         let headers = Headers::of(pairs);
-        let source = Source::new(Scheme::Standard, vec![Secret::standard(SECRET).unwrap()], None);
+        let source = Source::new(Scheme::Standard, vec![Secret::standard(HOOK_SECRET).unwrap()], None);
         let now = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap();
         let delivery = Delivery { headers: &headers, body: self.body.as_bytes() };
         assert_eq!(source.verify(delivery, Timestamp(now)).unwrap().id, self.id());
@@ -54,7 +55,7 @@ impl Came {
 /// HMAC-SHA256 as RFC 2104 defines it, over `id.timestamp.body`.
 pub(super) fn signature(id: &str, timestamp: &str, body: &str) -> String {
     let mut key = [0u8; 64];
-    let secret = STANDARD.decode(SECRET.trim_start_matches("whsec_")).unwrap();
+    let secret = STANDARD.decode(HOOK_SECRET.trim_start_matches("whsec_")).unwrap();
     key[..secret.len()].copy_from_slice(&secret);
     let pad = |with: u8| key.map(|byte| byte ^ with);
     let inner = Sha256::new().chain_update(pad(0x36)).chain_update(format!("{id}.{timestamp}.{body}"));

@@ -206,3 +206,24 @@ fn who_sent_the_signal_that_an_item_waited_for_is_among_the_events_of_its_run() 
     assert!(kept.iter().any(|signal| signal["by"] == PERSON), "{kept:?}");
     assert!(story.site.milepost(&["state", "verify"]).code == Some(0), "its rows are known");
 }
+
+#[test]
+fn what_is_done_to_a_state_at_rest_is_recorded_too_and_only_what_was_done() {
+    let mut site = Site::new();
+    site.env.push(("USER", PERSON.to_owned()));
+    assert_eq!(site.milepost(&["run", "workflows/hello.yaml"]).code, Some(0));
+    assert_eq!(site.milepost(&["state", "gc", "--dry-run"]).code, Some(0));
+    assert_eq!(site.milepost(&["state", "gc"]).code, Some(0));
+    assert_eq!(site.milepost(&["state", "backup", "state/copy"]).code, Some(6), "among what it copies");
+    assert_eq!(site.milepost(&["state", "backup", "copy"]).code, Some(0));
+    let server = Server::start(&site, &["workflows/hello.yaml"]);
+    let deeds = || server.read("/v1/deeds")["deeds"].clone();
+    assert_eq!(
+        (actors(&deeds(), "collected"), actors(&deeds(), "backed_up").len()),
+        (vec![PERSON.into()], 1)
+    );
+    let nowhere = site.milepost(&["state", "backup", "no/such/folder/copy"]);
+    assert_eq!(nowhere.code, Some(70), "{nowhere:?}");
+    assert_eq!(actors(&deeds(), "backed_up"), [PERSON], "that one is not there");
+    server.stop();
+}

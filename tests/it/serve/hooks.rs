@@ -4,17 +4,15 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, RwLock};
 
 use milepost::webhook::{Secret, signature};
 use serde_json::{Value, json};
 
-use super::super::{SAMPLE, Site, WORKFLOW};
+use super::super::{HOOK_SECRET, SAMPLE, Site, WORKFLOW, stored};
 use super::server::{HANGS, Server, until};
 
-const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 const OTHER: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oE";
 const FILE: &str = "workflows/told.yaml";
 const TOLD: &str = "workflow: told
@@ -33,13 +31,13 @@ steps:
 fn told_site() -> Site {
     let mut site = Site::new();
     fs::write(site.path(FILE), TOLD).unwrap();
-    site.env.push(("TOLD_SECRET", SECRET.to_owned()));
+    site.env.push(("TOLD_SECRET", HOOK_SECRET.to_owned()));
     site
 }
 
 /// What the server answers to a signed delivery; nothing when it is not there, or goes away meanwhile.
 fn send(address: &str, id: &str, body: &Value) -> Option<(u16, String)> {
-    send_as(address, id, body, (SECRET, 0), str::to_owned)
+    send_as(address, id, body, (HOOK_SECRET, 0), str::to_owned)
 }
 
 /// The same signed with another secret, so many seconds from now, and with another signature in the end.
@@ -152,7 +150,7 @@ fn what_senders_are_told_is_durable_outlives_every_kill_and_is_one_signal_each()
 #[test]
 fn what_is_forged_is_told_nothing_and_what_is_replayed_changes_nothing() {
     let mut site = told_site();
-    site.env[0].1 = SECRET.to_owned();
+    site.env[0].1 = HOOK_SECRET.to_owned();
     site.env.push(("OTHER_SECRET", OTHER.to_owned()));
     let other = TOLD.replace("told", "other").replace("TOLD_SECRET", "OTHER_SECRET");
     fs::write(site.path("workflows/other.yaml"), other).unwrap();
@@ -166,14 +164,14 @@ fn what_is_forged_is_told_nothing_and_what_is_replayed_changes_nothing() {
         assert_eq!(status, 401, "{forged}: {answer}");
         answers.insert(answer.split("\r\n\r\n").nth(1).unwrap().to_owned());
     };
-    refused((SECRET, -301), &as_it_is);
-    refused((SECRET, 301 + 60), &as_it_is);
+    refused((HOOK_SECRET, -301), &as_it_is);
+    refused((HOOK_SECRET, 301 + 60), &as_it_is);
     refused((OTHER, 0), &as_it_is);
-    refused((SECRET, 0), &|signed| signed[..signed.len() - 4].to_owned());
-    refused((SECRET, 0), &|signed| format!("{signed}AAAA"));
-    refused((SECRET, 0), &|signed| signed.replace("v1,", "v2,"));
-    refused((SECRET, 0), &|_| "v1,".to_owned());
-    refused((SECRET, 0), &|_| "v1,%%%".to_owned());
+    refused((HOOK_SECRET, 0), &|signed| signed[..signed.len() - 4].to_owned());
+    refused((HOOK_SECRET, 0), &|signed| format!("{signed}AAAA"));
+    refused((HOOK_SECRET, 0), &|signed| signed.replace("v1,", "v2,"));
+    refused((HOOK_SECRET, 0), &|_| "v1,".to_owned());
+    refused((HOOK_SECRET, 0), &|_| "v1,%%%".to_owned());
     assert_eq!(answers.len(), 1, "whichever it was: {answers:?}");
     assert_eq!(signals(&server), []);
     let first = send(&server.address, "msg_1", &body).unwrap();
@@ -229,19 +227,10 @@ fn who_proves_nothing_is_told_nothing_and_the_secret_is_nowhere() {
     let listed = server.read("/v1/signals").to_string() + &metrics;
     let told = server.stop();
     assert!(!told.stderr.contains("whsec_") && !listed.contains("whsec_"));
-    let secret = SECRET.trim_start_matches("whsec_").as_bytes();
-    let mut open = vec![site.path("state")];
-    while let Some(path) = open.pop() {
-        if path.is_dir() {
-            open.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
-        } else if path.is_file() {
-            assert!(!holds(&path, secret), "{}", path.display());
-        }
+    let secret = HOOK_SECRET.trim_start_matches("whsec_").as_bytes();
+    for (path, content) in stored(&site) {
+        assert!(!content.windows(secret.len()).any(|part| part == secret), "{}", path.display());
     }
-}
-
-fn holds(path: &Path, text: &[u8]) -> bool {
-    fs::read(path).unwrap().windows(text.len()).any(|part| part == text)
 }
 
 #[test]
@@ -258,7 +247,7 @@ fn a_secret_that_is_missing_is_said_before_anything_begins() {
     site.env.push(("TOLD_SECRET", "whsec_short".to_owned()));
     let doctor = site.milepost(&["doctor", FILE]).stdout;
     assert!(doctor.contains("POST /hooks/told: secret 1 is none"), "{doctor}");
-    site.env.push(("TOLD_SECRET", SECRET.to_owned()));
+    site.env.push(("TOLD_SECRET", HOOK_SECRET.to_owned()));
     let doctor = site.milepost(&["doctor", FILE]);
     assert_eq!(doctor.code, Some(0), "{doctor:?}");
     assert!(doctor.stdout.contains("POST /hooks/told: scheme standard, 1 secret"), "{doctor:?}");

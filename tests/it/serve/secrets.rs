@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::json;
 
-use super::super::Site;
+use super::super::{Site, stored};
 use super::server::Server;
 
 /// A workflow whose one effect goes to a system that says back what it was told.
@@ -145,16 +145,11 @@ fn asked(server: &Server, runs: &[String]) -> Vec<(String, String)> {
 }
 
 fn searched(site: &Site, needles: &[String]) -> usize {
-    let (mut open, mut files) = (vec![site.path("state")], 0);
-    while let Some(path) = open.pop() {
-        if path.is_dir() {
-            open.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
-        } else if path.is_file() {
-            files += 1;
-            assert_clean(&path.display().to_string(), &fs::read(&path).unwrap(), needles);
-        }
+    let stored = stored(site);
+    for (path, content) in &stored {
+        assert_clean(&path.display().to_string(), content, needles);
     }
-    files
+    stored.len()
 }
 
 #[test]

@@ -2,13 +2,13 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::site::{Site, Told};
+use crate::site::{Site, Told, signal};
 
 /// Longer than anything takes that works.
 pub(crate) const HANGS: Duration = Duration::from_mins(2);
@@ -146,8 +146,7 @@ impl Server {
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let kill = format!("kill -{name} {}", self.child.0.id());
-        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        signal(self.child.0.id(), name);
     }
 
     pub(crate) fn wait(mut self) -> Told {

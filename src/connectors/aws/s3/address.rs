@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::core::escape::decoded;
+
 /// The kind of its names.
 const SCHEME: &str = "s3://";
 /// The only thing that a query may say.
@@ -74,23 +76,6 @@ impl fmt::Display for Address {
             None => Ok(()),
         }
     }
-}
-
-fn decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((byte, after)) = rest.split_first() {
-        rest = after;
-        if *byte != b'%' {
-            bytes.push(*byte);
-            continue;
-        }
-        let (digits, after) = rest.split_at_checked(2)?;
-        let digit = |at: usize| char::from(digits[at]).to_digit(16);
-        bytes.push(u8::try_from(digit(0)? * 16 + digit(1)?).ok()?);
-        rest = after;
-    }
-    String::from_utf8(bytes).ok()
 }
 
 fn encoded(text: &str) -> String {

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::s3::address::Address;
+use crate::core::escape;
 use crate::core::time::Timestamp;
 
 /// An object as it was written.
@@ -152,23 +153,5 @@ fn object(subject: Subject, time: &str) -> Result<Object, String> {
 
 /// A key encoded as in a form: `+` is a space, `%2B` a plus.
 fn decoded(key: &str) -> Result<String, String> {
-    let broken = || format!("the key '{key}' is encoded wrongly");
-    let mut bytes = Vec::with_capacity(key.len());
-    let mut rest = key.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        rest = after;
-        match first {
-            b'+' => bytes.push(b' '),
-            b'%' => {
-                let (digits, after) = rest.split_at_checked(2).ok_or_else(broken)?;
-                let digits = std::str::from_utf8(digits).map_err(|_| broken())?;
-                let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-                let byte = u8::from_str_radix(digits, 16).ok().filter(|_| is_hex).ok_or_else(broken)?;
-                bytes.push(byte);
-                rest = after;
-            }
-            other => bytes.push(*other),
-        }
-    }
-    String::from_utf8(bytes).map_err(|_| broken())
+    escape::decoded(&key.replace('+', " ")).ok_or_else(|| format!("the key '{key}' is encoded wrongly"))
 }
