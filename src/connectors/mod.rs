@@ -5,6 +5,7 @@ pub mod alerts;
 pub mod aws;
 pub mod builtin;
 pub mod bus;
+pub mod command;
 mod counterpart;
 mod events;
 pub mod examine;
@@ -103,6 +104,7 @@ const CONNECTORS: &[Entry] = &[
         ],
     ),
     entry(builtin::map::DESCRIPTOR, &[(Over::Any, builtin::map::build)]),
+    entry(command::MAP, &[(Over::Any, command::build_map)]),
     entry(
         bus::PUBLISH,
         &[
@@ -169,6 +171,7 @@ const CONNECTIONS: &[ConnectionKind] = &[
     http::CONNECTION,
     sandbox::CONNECTION,
     redis::CONNECTION,
+    command::CONNECTION,
     aws::CONNECTION,
     webhook::CONNECTION,
     webhook::receiver::RECEIVER,

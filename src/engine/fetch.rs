@@ -13,7 +13,7 @@ use crate::ports::{Journal, Record, Records, StoreError};
 use super::context::{Common, Context};
 use super::drive::Drive;
 use super::note::{Fetched, Note};
-use super::prepare::{first_steps, prepare};
+use super::prepare::{Work, first_steps, prepare};
 
 impl Drive {
     /// Reads units in on a computing thread.
@@ -26,35 +26,35 @@ impl Drive {
                 Ok(found) => found,
                 Err(error) => return Note::Failed(error),
             };
-            let fetched = units.into_iter().zip(found).map(|(unit, progress)| {
-                let record = || content(&common, unit, records.as_deref(), failure.as_ref());
-                fetched(&common, unit, progress, record)
-            });
-            Note::Fetched(fetched.collect())
+            let record = |unit| content(&common, unit, records.as_deref(), failure.as_ref());
+            Note::Fetched(fetched(&common, units.into_iter().zip(found), record))
         });
     }
 }
 
 fn fetched(
     common: &Common,
-    unit: Unit,
-    progress: Option<Progress>,
-    record: impl FnOnce() -> Record,
-) -> Fetched {
-    let track = common.assembly.plan.track(unit);
-    let progress = progress.map(|progress| progress.fitted(track));
-    let at_rest = progress.as_ref().is_some_and(|progress| progress.is_at_rest(track));
-    if at_rest {
-        return Fetched { unit, progress, ready: Vec::new(), context: None };
+    units: impl Iterator<Item = (Unit, Option<Progress>)>,
+    record: impl Fn(Unit) -> Record,
+) -> Vec<Fetched> {
+    let mut fetched = Vec::new();
+    let (mut begun, mut works) = (Vec::new(), Vec::new());
+    for (unit, progress) in units {
+        let track = common.assembly.plan.track(unit);
+        let progress = progress.map(|progress| progress.fitted(track));
+        let at_rest = progress.as_ref().is_some_and(|progress| progress.is_at_rest(track));
+        let context = (!at_rest).then(|| Arc::new(Context::new(common, unit, record(unit))));
+        if let (None, Some(context)) = (&progress, &context) {
+            let (fresh, steps) = first_steps(common, unit);
+            begun.push(fetched.len());
+            works.push(Work::new(Arc::clone(context), fresh, steps));
+        }
+        fetched.push(Fetched { unit, progress, ready: Vec::new(), context });
     }
-    let context = Arc::new(Context::new(common, unit, record()));
-    let ready = if progress.is_none() {
-        let (fresh, steps) = first_steps(common, unit);
-        prepare(common, &context, fresh, &steps)
-    } else {
-        Vec::new()
-    };
-    Fetched { unit, progress, ready, context: Some(context) }
+    for (at, ready) in begun.into_iter().zip(prepare(common, works)) {
+        fetched[at].ready = ready;
+    }
+    fetched
 }
 
 /// What a unit is about, before any step.
