@@ -80,6 +80,11 @@ impl Session {
         aws_sdk_eventbridge::Client::new(self.config().await)
     }
 
+    /// A client of Lambda.
+    pub(crate) async fn lambda(&self) -> aws_sdk_lambda::Client {
+        aws_sdk_lambda::Client::new(self.config().await)
+    }
+
     /// A client of CloudWatch.
     pub(crate) async fn cloudwatch(&self) -> aws_sdk_cloudwatch::Client {
         aws_sdk_cloudwatch::Client::new(self.config().await)

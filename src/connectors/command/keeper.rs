@@ -1,8 +1,8 @@
 //! Keeps one process at work: starts it, hands over what is asked, ends it when it hangs or talks
 //! nonsense, and starts another.
 
-use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use super::pool::{Answer, Errand, Shared};
@@ -189,7 +189,8 @@ impl Keeper {
                 self.broke(|words| format!("the process said {why}{words}"), now);
             }
             Note::Ended(number) if Some(number) == current => {
-                let leaves = self.serving.is_idle() && self.staff.as_ref().is_some_and(|staff| staff.is_leaving);
+                let leaves =
+                    self.serving.is_idle() && self.staff.as_ref().is_some_and(|staff| staff.is_leaving);
                 if leaves {
                     self.staff = None;
                 } else {
@@ -225,7 +226,9 @@ impl Keeper {
                 }
                 return;
             }
-            Said::Error(None, refusal) => format!("that it cannot go on: {}: {}", refusal.name, refusal.message),
+            Said::Error(None, refusal) => {
+                format!("that it cannot go on: {}: {}", refusal.name, refusal.message)
+            }
             Said::Hello(_) => "hello twice".to_owned(),
         };
         self.broke(|words| format!("the process said {wrong}{words}"), now);
@@ -266,7 +269,8 @@ impl Drop for Keeper {
     fn drop(&mut self) {
         // Whoever waits must not wait for one that panicked.
         if std::thread::panicking() {
-            let fault = Fault::new(name::DEFECT, "a defect of this connector: who keeps its process panicked");
+            let fault =
+                Fault::new(name::DEFECT, "a defect of this connector: who keeps its process panicked");
             self.shared.give_back(&fault);
         }
     }
@@ -310,6 +314,18 @@ pub(super) fn greeted(
     let words = process.end();
     let message = format!("the process cannot begin: {why}{words}");
     Err(NoStart { fault: Fault::new(name::UNREACHABLE, message), is_final: false })
+}
+
+/// Starts a process, hears its hello, and lets it go.
+///
+/// # Errors
+/// Why it cannot work.
+pub(super) fn greet(program: Program) -> Result<Hello, Fault> {
+    let (notes, inbox) = mpsc::channel();
+    let greeted = greeted(&Arc::new(program), 1, &notes, &inbox, &Shared::default());
+    let (process, hello) = greeted.map_err(|no| no.fault)?;
+    process.dismiss(&inbox);
+    Ok(hello)
 }
 
 fn pause(failures: u32) -> Duration {

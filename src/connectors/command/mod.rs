@@ -3,8 +3,9 @@
 //!
 //! - `program` is what a step starts; `runner.py` is what serves a Python handler.
 //! - `protocol` is what is said; `process` are the pipes; `serving` is what a process has at hand.
-//! - `keeper` keeps one process at work, `pool` all those of a step.
+//! - `keeper` keeps one process at work, `pool` all those of a step; `transform` and `effect` ask them.
 
+mod effect;
 mod keeper;
 mod pool;
 mod process;
@@ -15,10 +16,13 @@ mod transform;
 
 use std::sync::Arc;
 
+use super::examine::Diagnosis;
+use super::handover::{EVENT, Event};
 use super::{BuildFault, Site, settings};
-use crate::core::catalog::{ConnectionKind, Descriptor, Field, Kind, Place, Role, always};
+use crate::core::catalog::{ConnectionKind, Descriptor, Field, Kind, Place, Role, always, never};
 use crate::expr::Template;
 use crate::ports::Worker;
+use effect::Doer;
 use pool::Pool;
 use program::Program;
 use transform::Transform;
@@ -63,6 +67,29 @@ pub const MAP: Descriptor = Descriptor {
     harmless: always,
 };
 
+/// What `command` declares.
+pub const CALL: Descriptor = Descriptor {
+    uses: "command",
+    summary: "hands each item to a local process that changes something outside",
+    role: Role::Effect { probes: false },
+    place: Place::Anywhere,
+    connections: &[CONNECTION.name],
+    fields: &[
+        optional("handler", Kind::File),
+        optional("function", Kind::Plain),
+        optional("run", Kind::Texts),
+        optional("files", Kind::Files),
+        optional("body", Kind::Any),
+        optional("event", EVENT),
+        optional("lookup", Kind::Lookup(&[optional("function", Kind::Plain)])),
+    ],
+    facts: &["result"],
+    batch_default: 1,
+    batch_max: 1000,
+    concurrency: 8,
+    harmless: never,
+};
+
 /// Makes the worker of a `command.map` step. Starts nothing yet.
 ///
 /// # Errors
@@ -71,6 +98,45 @@ pub fn build_map(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
     let (program, body) = settings::both(Program::read(site), body(site))?;
     let attempts = site.step.retry.attempts;
     Ok(Worker::Pure(Arc::new(Transform { pool: Pool::new(program, AHEAD), body, attempts })))
+}
+
+/// Makes the worker of a `command` step. Starts nothing yet.
+///
+/// # Errors
+/// Every mistake in the fields of the step and of its connection.
+pub fn build_call(site: &Site<'_>) -> Result<Worker, Vec<BuildFault>> {
+    let event = Event::read(&site.step.with).map_err(|fault| vec![fault]);
+    let (program, (body, event)) = settings::both(Program::read(site), settings::both(body(site), event))?;
+    // What waits in a pipe would be in doubt when the process breaks.
+    Ok(Worker::Effect(Arc::new(Doer { pool: Pool::new(program, 0), body, event })))
+}
+
+/// Starts the step's process, and lets it go when it has said hello.
+pub(crate) async fn examine(site: &Site<'_>) -> Diagnosis {
+    let step = site.step.name.clone();
+    let program = match Program::read(site) {
+        Ok(program) => program,
+        Err(faults) => {
+            let why: Vec<String> = faults.into_iter().map(|fault| fault.message).collect();
+            return Diagnosis::wrong(format!("'{step}': {}", why.join("; ")), "correct the step");
+        }
+    };
+    let looks_up = site.step.with.contains_key("lookup");
+    let told = tokio::task::spawn_blocking(move || keeper::greet(program));
+    match told.await {
+        Ok(Ok(hello)) if looks_up && !hello.probes => Diagnosis::wrong(
+            format!("'{step}': its process says hello, and does not say that it can look up"),
+            "let it say \"probes\": true, or remove 'lookup'",
+        ),
+        Ok(Ok(hello)) => {
+            Diagnosis::good(format!("'{step}': its process says hello, and takes {} at once", hello.at_once))
+        }
+        Ok(Err(fault)) => Diagnosis::wrong(
+            format!("'{step}': {}", fault.message),
+            "see that the program is there and can be executed, and that it says hello",
+        ),
+        Err(error) => Diagnosis::unknown(format!("'{step}': {error}"), "try again"),
+    }
 }
 
 /// What is handed over in place of the item.

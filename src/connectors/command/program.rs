@@ -81,8 +81,9 @@ impl Program {
                 Ok(_) => "is not what it was when the run began".to_owned(),
                 Err(error) => format!("cannot be read: {error}"),
             };
-            let message =
-                format!("'{file}' {why}; put it back, or resume with --definition current to work with the new one");
+            let message = format!(
+                "'{file}' {why}; put it back, or resume with --definition current to work with the new one"
+            );
             return Err(Fault::new(name::UNREACHABLE, message));
         }
         Ok(())

@@ -190,7 +190,9 @@ mod tests {
 
     #[test]
     fn what_a_process_says_is_understood_or_told_in_plain_words() {
-        let Ok(Said::Hello(hello)) = read(br#"{"type":"hello","version":1,"at_once":9000}"#) else { panic!() };
+        let Ok(Said::Hello(hello)) = read(br#"{"type":"hello","version":1,"at_once":9000}"#) else {
+            panic!()
+        };
         assert_eq!(hello, Hello { at_once: AT_ONCE_MAX, probes: false });
         let Ok(Said::Result(7, result)) = read(br#"{"type":"result","id":7,"result":{"a":1.10}}"#) else {
             panic!()
