@@ -84,6 +84,10 @@ impl Keeper {
     pub(super) fn work(mut self) {
         while !self.shared.is_closed() {
             self.tend(Instant::now());
+            // Letting a process go takes what comes meanwhile out of the inbox.
+            if self.shared.is_closed() {
+                break;
+            }
             let wait = self.next().saturating_duration_since(Instant::now());
             if let Ok(note) = self.inbox.recv_timeout(wait) {
                 self.hear(note);
@@ -104,7 +108,7 @@ impl Keeper {
 
     /// When it has to look again by itself.
     fn next(&self) -> Instant {
-        let rest = self.rest.as_ref().filter(|_| self.staff.is_none() && !self.shared.is_empty());
+        let rest = self.rest.as_ref().filter(|_| self.staff.is_none() && self.shared.len() > 0);
         let idle = self.staff.as_ref().filter(|_| self.serving.is_idle());
         let idle = idle.map(|staff| staff.idle_since + IDLE_MAX);
         let all = [self.serving.deadline(self.program.timeout), rest.map(|(until, _)| *until), idle];
@@ -125,7 +129,7 @@ impl Keeper {
         {
             staff.process.dismiss(&self.inbox);
         }
-        if self.staff.is_none() && !self.shared.is_empty() {
+        if self.staff.is_none() && self.shared.len() > 0 {
             self.begin(now);
         }
         self.hand_over(now);
@@ -163,7 +167,9 @@ impl Keeper {
 
     fn hand_over(&mut self, now: Instant) {
         let Some(staff) = self.staff.as_mut().filter(|staff| !staff.is_leaving) else { return };
-        while self.serving.has_room() {
+        // What would wait in this pipe is left to another process, as long as there is not enough for all.
+        let is_plenty = || self.shared.len() >= self.program.processes;
+        while self.serving.has_room() && (!self.serving.is_busy() || is_plenty()) {
             let Some(errand) = self.shared.take() else { break };
             if errand.wish == Wish::Probe && !staff.probes {
                 let message = "the process does not say in its hello that it can look up ('probes')";

@@ -98,8 +98,9 @@ impl Shared {
         self.queue().is_closed
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.queue().errands.is_empty()
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.queue().errands.len()
     }
 
     /// The first that somebody waits for.

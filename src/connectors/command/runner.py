@@ -154,6 +154,15 @@ def told(error):
     return text
 
 
+def unpinned(error, handler):
+    """A module that lies beside the handler and is not named is a mistake that is easily made."""
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        beside = os.path.join(handler["folder"], os.path.dirname(handler["file"]), *error.name.split("."))
+        if os.path.exists(beside + ".py") or os.path.isdir(beside):
+            return type(error)("%s: it lies beside the handler; name it under 'files'" % error)
+    return error
+
+
 def failure(error, number):
     passing = isinstance(error, (ConnectionError, TimeoutError)) or getattr(error, "again", False) is True
     return {"type": "error", "id": number, "name": type(error).__name__, "message": told(error), "again": passing}
@@ -177,7 +186,7 @@ def main():
             functions["probe"] = find(module, handler["lookup"])
     except BaseException as error:
         traceback.print_exc()
-        say(failure(error, None), "backslashreplace")
+        say(failure(unpinned(error, greeting["handler"]), None), "backslashreplace")
         return
     say({"type": "hello", "version": VERSION, "at_once": 1, "probes": "probe" in functions})
     for line in lines:

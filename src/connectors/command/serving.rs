@@ -40,6 +40,11 @@ impl<E> Serving<E> {
         self.out.len() < self.at_once + self.ahead
     }
 
+    /// Whether it works on as many as it can, so that one more would wait.
+    pub(super) fn is_busy(&self) -> bool {
+        self.out.len() >= self.at_once
+    }
+
     /// Whether it has nothing at hand.
     pub(super) fn is_idle(&self) -> bool {
         self.out.is_empty()
@@ -118,7 +123,7 @@ mod tests {
         let start = Instant::now();
         let mut serving = Serving::new(1, 2);
         let ids: Vec<u64> = ["a", "b", "c"].map(|errand| serving.hand(errand, start)).into();
-        assert!(!serving.has_room());
+        assert!(serving.is_busy() && !serving.has_room());
         assert_eq!(serving.deadline(TIMEOUT), Some(at(start, 10)));
         assert_eq!(serving.answered(ids[0], at(start, 9)), Some("a"));
         assert_eq!(serving.deadline(TIMEOUT), Some(at(start, 19)), "b begins when a has ended");
