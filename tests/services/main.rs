@@ -23,6 +23,7 @@ mod aws_proxy;
 mod aws_s3;
 mod aws_sqs;
 mod aws_watch;
+mod lambda;
 mod medusa;
 mod medusa_catalogue;
 mod medusa_engines;
