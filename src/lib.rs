@@ -12,6 +12,7 @@
 extern crate self as milepost;
 
 pub mod app;
+pub mod asl;
 pub mod cli;
 pub mod client;
 pub mod config;

@@ -23,6 +23,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("engine", &["core", "ports", "expr", "engine"]),
     ("store", &["core", "ports", "store"]),
     ("webhook", &["core", "expr", "webhook"]),
+    ("asl", &["asl", "core", "expr"]),
     ("connectors", &["core", "ports", "expr", "mapping", "webhook", "connectors"]),
     ("server", &["core", "ports", "view", "config", "webhook", "server"]),
     ("client", &["core", "ports", "view", "config", "client", "server"]),
@@ -41,6 +42,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("aws_sdk_eventbridge", &["connectors/aws/"]),
     ("aws_sdk_lambda", &["connectors/aws/"]),
     ("aws_sdk_s3", &["connectors/aws/"]),
+    ("aws_sdk_sfn", &["connectors/aws/"]),
     ("aws_sdk_sqs", &["connectors/aws/"]),
     ("axum", &["server/", "connectors/sandbox/"]),
     ("hmac", &["webhook/"]),
@@ -51,7 +53,7 @@ const HOMES: &[(&str, &[&str])] = &[
 ];
 
 /// What the pure parts must not mention.
-const PURE: &[&str] = &["core", "expr", "mapping", "spec", "webhook"];
+const PURE: &[&str] = &["asl", "core", "expr", "mapping", "spec", "webhook"];
 const IMPURE: &[&str] = &[
     "tokio::",
     "async fn",

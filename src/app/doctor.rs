@@ -134,6 +134,7 @@ impl<'a> Ward<'a> {
     async fn examine(&self, name: &str, connection: &Connection) -> Vec<Diagnosis> {
         let unset = environment::unset(&connection.fields);
         let Ok(settings) = environment::resolve(&connection.fields, &Environment::Process) else {
+            let drives = self.catalog.executors.contains(&connection.kind.as_str());
             let exports: Vec<String> = unset.iter().map(|variable| format!("{variable}=…")).collect();
             let hears: Vec<&str> = self.hooks(name).collect();
             let what = match hears.as_slice() {
@@ -144,7 +145,9 @@ impl<'a> Ward<'a> {
                     unset.join(", ")
                 ),
             };
-            return vec![Diagnosis::wrong(what, format!("export {}", exports.join(" ")))];
+            let next = format!("export {}", exports.join(" "));
+            // Whoever lets the engine drive by itself needs none of it.
+            return vec![if drives { Diagnosis::unknown(what, next) } else { Diagnosis::wrong(what, next) }];
         };
         let over = self.steps().filter(|step| step.connection.as_deref() == Some(name));
         let uses = over.map(|step| self.used(step, Some(connection), &settings)).collect();

@@ -7,8 +7,8 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::exit::Exit;
 use super::{
-    cancel, check, close, dead_letters, doctor, effects, events, graph, items, list, log, pause, resume, run,
-    sandbox, serve, show, signal, state, token, unpause, watch,
+    cancel, check, close, compile, dead_letters, doctor, effects, events, graph, items, list, log, pause,
+    resume, run, sandbox, serve, show, signal, state, token, unpause, watch,
 };
 use crate::config::STATE_DEFAULT;
 
@@ -99,6 +99,7 @@ pub(super) enum Verb {
     Check(check::Args),
     Doctor(doctor::Args),
     Graph(graph::Args),
+    Compile(compile::Args),
     State(state::Args),
     Sandbox(sandbox::Args),
 }
@@ -154,6 +155,8 @@ Commands:
   doctor        Look at everything outside that a workflow file names, and say what is missing or
                 mis-wired
   graph         Show the steps of a workflow file and what needs what
+  compile       Write a workflow as a state machine of AWS Step Functions, or say what of it stays
+                with the engine
   state         Check the state, see what takes room, remove what nobody needs, back it up and
                 restore it
   sandbox       Stand-ins for the PIM and the shop, which fail when told to
@@ -281,6 +284,8 @@ Exit codes:
             "milepost items @latest --status dead",
             "milepost items @latest --item K1 --status pending",
             "milepost graph a.yaml --format svg",
+            "milepost compile a.yaml",
+            "milepost compile a.yaml --target cdk",
             "milepost state",
             "milepost state restore",
             "milepost signal product.published",

@@ -8,6 +8,7 @@ mod attend;
 mod cancel;
 mod check;
 mod close;
+mod compile;
 mod dead_letters;
 mod doctor;
 mod effects;
@@ -156,6 +157,7 @@ fn carried_out<'a>(
             Verb::Check(args) => check::execute(&args, output),
             Verb::Doctor(args) => doctor::execute(&args, context, output).await,
             Verb::Graph(args) => graph::execute(&args, output),
+            Verb::Compile(args) => compile::execute(&args, output),
             Verb::State(args) => state::execute(args, context, output).await,
             Verb::Sandbox(args) => sandbox::execute(args, context, output).await,
         }

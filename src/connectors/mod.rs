@@ -9,6 +9,7 @@ pub mod command;
 mod counterpart;
 mod events;
 pub mod examine;
+mod executors;
 mod handover;
 pub mod http;
 pub(crate) mod listening;
@@ -31,6 +32,7 @@ pub use alerts::Errand;
 pub use counterpart::Counterpart;
 pub(crate) use counterpart::STAND_IN;
 pub use examine::{Diagnosis, Health, Patient, Use};
+pub use executors::{Commission, Executors, heartbeat};
 
 use crate::core::catalog::{Catalog, ConnectionKind, Descriptor, TriggerKind};
 use crate::core::time::Timestamp;
@@ -178,6 +180,7 @@ const CONNECTIONS: &[ConnectionKind] = &[
     aws::CONNECTION,
     webhook::CONNECTION,
     webhook::receiver::RECEIVER,
+    aws::states::CONNECTION,
 ];
 
 /// A source that is a file of this machine.
@@ -227,6 +230,7 @@ pub fn catalog() -> Catalog {
         announcers: vec![pimcore::CONNECTION.name, sandbox::CONNECTION.name],
         couriers: vec![webhook::receiver::RECEIVER.name, aws::CONNECTION.name, bus::CONNECTION.name],
         buses: vec![aws::CONNECTION.name, bus::CONNECTION.name],
+        executors: executors::KINDS.iter().map(|kind| kind.name).collect(),
     }
 }
 
@@ -307,6 +311,7 @@ pub async fn examine(patient: &Patient<'_>) -> Vec<Diagnosis> {
     match patient.kind {
         _ if has_stand_ins => vec![Diagnosis::good("stand-ins of the engine's own process")],
         "aws" | "s3" => aws::examine(patient).await,
+        "step_functions" => aws::examine_states(patient.settings).await,
         "redis" => vec![redis::examine(patient.settings).await],
         "webhook" => webhook::examine(patient.settings, &patient.hooks),
         "receiver" => vec![webhook::receiver::examine(patient.settings)],

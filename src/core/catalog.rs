@@ -178,6 +178,8 @@ pub struct Catalog {
     pub couriers: Vec<&'static str>,
     /// The names of those of them that carry them under a detail type.
     pub buses: Vec<&'static str>,
+    /// The names of those through which an executor is reached.
+    pub executors: Vec<&'static str>,
 }
 
 impl Catalog {

@@ -10,6 +10,12 @@ use serde_json::{Map, Value};
 use super::fault::Fault;
 use super::id::RunId;
 
+/// The error under which a failed attempt of a run step is answered when another one makes sense: the executor
+/// tries again, as the machine says.
+pub const AGAIN: &str = "Milepost.Again";
+/// The error under which an order is answered while nobody drives its run: the executor orders it again later.
+pub const AWAY: &str = "Milepost.Away";
+
 /// One execution of a run in another executor, as it is kept with the run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Execution {
@@ -19,7 +25,7 @@ pub struct Execution {
     pub epoch: u32,
     /// What the executor knows it by: the run and the epoch, so that beginning it twice begins it once.
     pub name: String,
-    /// What the executor was given to drive, by its digest.
+    /// What the executor was given to drive, by a name that says the definition.
     pub machine: String,
     /// The number of the last entry of its history that is among the run's events; 0: none.
     #[serde(default)]

@@ -20,6 +20,7 @@
 
 mod jsonata;
 mod path;
+mod portable;
 mod references;
 mod template;
 mod value;
@@ -32,6 +33,7 @@ use crate::core::fault::Fault;
 use crate::core::scope::Scope;
 
 use path::PlainPath;
+pub use portable::{Holds, Outside, Why};
 pub use references::Reference;
 pub use template::{Template, span_of_first};
 
@@ -100,6 +102,17 @@ impl Expression {
     /// What it looks at, as far as that can be told without running it.
     pub fn references(&self) -> &[Reference] {
         &self.references
+    }
+
+    /// The operators in it that AWS Step Functions does not have.
+    pub fn newer_operators(&self) -> Vec<&'static str> {
+        portable::newer(&self.text)
+    }
+
+    /// What of it AWS Step Functions cannot be asked: nothing, when it means the same there and cannot fail.
+    /// `holds` says what is known of the value that these names lead to; `None`: it is not there.
+    pub fn outside(&self, holds: &dyn Fn(&[String]) -> Option<Holds>) -> Vec<Outside> {
+        portable::outside(&self.text, holds)
     }
 
     /// The value, or the fault of a value that is missing.

@@ -1,7 +1,7 @@
 //! What an expression looks at, found without running it, so that `check` can tell whether those
 //! values will be there.
 
-use jsonata_core::ast::{AstNode, PathStep, Stage};
+use jsonata_core::ast::{AstNode, BinaryOp, PathStep, Stage};
 
 /// The first names of a path from the top of the scope, as far as they are fixed: `item.images[0].url`
 /// is `["item", "images", "url"]`; a name alone at the top is `["itm"]`.
@@ -24,6 +24,8 @@ pub(super) struct Found {
     pub(super) impure: bool,
     /// A function that cannot be pinned, and why.
     pub(super) refused: Option<String>,
+    /// The operators in it that came with JSONata 2.1, each once.
+    pub(super) newer: Vec<&'static str>,
 }
 
 /// Where names are looked up at some point of an expression.
@@ -74,7 +76,8 @@ impl Walk {
             }
             AstNode::Path { steps } => self.path(steps, context),
             AstNode::Function { name, args, .. } => self.function(name, args, context),
-            AstNode::Binary { lhs, rhs, .. } => {
+            AstNode::Binary { op, lhs, rhs } => {
+                self.operator(*op);
                 self.node(lhs, context);
                 self.node(rhs, context);
             }
@@ -151,6 +154,17 @@ impl Walk {
             if let Stage::Filter(filter) = stage {
                 self.node(filter, Context::Inner);
             }
+        }
+    }
+
+    fn operator(&mut self, op: BinaryOp) {
+        let token = match op {
+            BinaryOp::Coalesce => "??",
+            BinaryOp::Default => "?:",
+            _ => return,
+        };
+        if !self.found.newer.contains(&token) {
+            self.found.newer.push(token);
         }
     }
 

@@ -29,7 +29,7 @@ pub enum Begun {
 /// Drives the graph of one run. Implemented over AWS Step Functions and, for the simulation, in memory.
 #[async_trait]
 pub trait Executor: Send + Sync {
-    /// What it is given to drive, by its digest.
+    /// What it is given to drive, by a name that says the definition: the same name, the same definition.
     fn machine(&self) -> String;
 
     /// Makes sure that an execution is under way, and from then on listens to it. Asking twice begins it once.

@@ -137,6 +137,9 @@ codes! {
     CONNECTOR = "E801", "refused by the connector",
         "The connector read the step, and the files it names, and cannot work with them.";
 
+    NOT_PORTABLE = "E802", "nothing another executor can drive",
+        "The workflow is right, and the engine runs it. Step Functions cannot drive its graph.";
+
     UNUSED_CONNECTION = "W901", "unused connection",
         "No step names the connection.";
     UNUSED_INPUT = "W902", "unused input",

@@ -108,7 +108,9 @@ pub(super) fn connections(
         let what = format!("profile '{}'", key.text);
         let replaced = section(node, &what, catalog, notes);
         for (name, written) in &replaced {
-            if !read.base.contains_key(name) {
+            // No step names who drives, so there is nothing that it has to be in place of.
+            let drives = catalog.executors.contains(&written.connection.kind.as_str());
+            if !drives && !read.base.contains_key(name) {
                 let message = format!("{what} replaces '{name}', which is not under 'connections'");
                 let hint = suggest(name, read.base.keys().map(String::as_str), "connections");
                 notes.push(

@@ -9,7 +9,7 @@ use super::node::Node;
 use super::report::{Mistake, Notes};
 use super::steps::Draft;
 use super::words::suggest;
-use crate::core::catalog::{Descriptor, Role};
+use crate::core::catalog::{Catalog, Descriptor, Role};
 
 /// Checks the effects of the steps. Those of `on_failure` happen once per failed closing, keyed
 /// by run and closing (rule R11), so the rule about repeats is not for them.
@@ -148,10 +148,16 @@ pub(super) fn secrets(root: &Node, notes: &mut Notes<'_>) {
     }
 }
 
-/// Warns of connections that nothing names.
-pub(super) fn unused(connections: &Connections, named: &BTreeSet<&str>, notes: &mut Notes<'_>) {
+/// Warns of connections that nothing names. Those that an executor is reached through are named by the command.
+pub(super) fn unused(
+    connections: &Connections,
+    named: &BTreeSet<&str>,
+    catalog: &Catalog,
+    notes: &mut Notes<'_>,
+) {
     for (name, written) in &connections.base {
-        if !named.contains(name.as_str()) {
+        let drives = catalog.executors.contains(&written.connection.kind.as_str());
+        if !drives && !named.contains(name.as_str()) {
             let message = format!("no step names the connection '{name}'");
             notes.push(Mistake::new(codes::UNUSED_CONNECTION, written.places.name, message));
         }

@@ -21,6 +21,7 @@ mod mend;
 mod node;
 mod place;
 mod policy;
+mod portable;
 mod reading;
 mod render;
 mod report;
@@ -151,7 +152,7 @@ fn build(
         let of_alerts = alerts.iter().map(|told| told.to.as_str());
         let named = of_steps.chain(of_triggers).chain(of_hooks).chain(of_alerts).chain(key_store.as_deref());
         let named = named.collect();
-        effects::unused(&connections, &named, notes);
+        effects::unused(&connections, &named, catalog, notes);
         expressions::unused_inputs(&view, &closing, notes);
     }
     let mut places = Places::default();

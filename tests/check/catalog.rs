@@ -198,5 +198,6 @@ pub(crate) fn catalog() -> Catalog {
         announcers: vec!["pimcore", "sandbox"],
         couriers: vec!["receiver", "aws", "embedded"],
         buses: vec!["aws", "embedded"],
+        executors: vec!["step_functions"],
     }
 }

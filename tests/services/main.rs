@@ -22,6 +22,7 @@ mod aws_pipeline;
 mod aws_proxy;
 mod aws_s3;
 mod aws_sqs;
+mod aws_states;
 mod aws_watch;
 mod lambda;
 mod medusa;

@@ -8,6 +8,7 @@
 //! - `doctor` examines what a workflow names.
 //! - `eventbridge` publishes; `sqs` receives; `lambda` invokes functions.
 //! - `trigger` hears of uploads.
+//! - `states` lets Step Functions drive the graph of a run.
 
 mod doctor;
 mod envelope;
@@ -16,12 +17,13 @@ pub mod lambda;
 pub mod s3;
 mod session;
 pub mod sqs;
+pub mod states;
 mod trigger;
 mod trouble;
 
 use crate::core::catalog::{ConnectionKind, Field, Kind};
 
-pub(crate) use doctor::examine;
+pub(crate) use doctor::{examine, examine_states};
 pub use eventbridge::build_publish;
 pub(crate) use eventbridge::courier;
 pub use trigger::{S3_CREATED, build_s3_created};

@@ -85,6 +85,11 @@ impl Session {
         aws_sdk_lambda::Client::new(self.config().await)
     }
 
+    /// A client of Step Functions.
+    pub(crate) async fn sfn(&self) -> aws_sdk_sfn::Client {
+        aws_sdk_sfn::Client::new(self.config().await)
+    }
+
     /// A client of CloudWatch.
     pub(crate) async fn cloudwatch(&self) -> aws_sdk_cloudwatch::Client {
         aws_sdk_cloudwatch::Client::new(self.config().await)

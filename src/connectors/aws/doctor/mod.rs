@@ -2,8 +2,8 @@
 //! rule, queue, dead-letter queue, alarm and bucket are there and fit together as the workflow needs.
 //! Only reads; the actions that it takes are those of the policy in `deploy/aws`.
 //!
-//! - `answer` says what an error means for the examination; `bus`, `queue`, `alarm`, `bucket`, `function` look at
-//!   one thing each; `policy` reads queue policies.
+//! - `answer` says what an error means for the examination; `bus`, `queue`, `alarm`, `bucket`, `function` and `states`
+//!   look at one thing each; `policy` reads queue policies.
 
 mod alarm;
 mod answer;
@@ -12,6 +12,7 @@ mod bus;
 mod function;
 mod policy;
 mod queue;
+mod states;
 
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use crate::connectors::examine::{Diagnosis, Patient, fixed};
 use crate::connectors::{events, settings};
 use crate::core::workflow::Step;
 use bus::Published;
+pub(crate) use states::examine_states;
 
 /// Longest time of one question.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
