@@ -285,6 +285,18 @@ pub trait Prepare: Send + Sync {
     /// A fault of the content: the unit is a dead letter at this step.
     fn prepare(&self, scope: &Scope) -> Result<Value, Fault>;
 
+    /// Whether somebody else computes, who can be at several units at once: then units that are prepared
+    /// at the same time are asked for together.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// The same as [`Prepare::prepare`] for several units, in their order. One bad unit does not spoil
+    /// the others.
+    fn prepare_all(&self, scopes: &[Scope]) -> Vec<Result<Value, Fault>> {
+        scopes.iter().map(|scope| self.prepare(scope)).collect()
+    }
+
     /// What can be said of an item at the gate, computed without the rest of the output. Most
     /// steps have nothing to say.
     fn survey(&self, _scope: &Scope) -> Survey {

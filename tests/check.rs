@@ -144,8 +144,8 @@ fn the_product_workflow_passes_in_both_profiles() {
     let workflow = &embedded.workflow;
     assert_eq!(workflow.connections["pim"].kind, "sandbox");
     assert_eq!(workflow.on_failure[1].name, "on_failure[1]");
-    assert_eq!(item_source(workflow, "transform"), None);
-    assert_eq!(item_source(workflow, "medusa"), Some("transform"));
+    assert_eq!(item_source(workflow, &catalog::catalog(), "transform"), None);
+    assert_eq!(item_source(workflow, &catalog::catalog(), "medusa"), Some("transform"));
     assert!(embedded.files.contains_key("rates.csv"), "files named by files are read too");
     let production =
         checked(&text, Some("production")).unwrap_or_else(|report| panic!("{}", report.render(false)));

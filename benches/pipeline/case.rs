@@ -36,6 +36,13 @@ pub(crate) const CASES: &[Case] = &[
         workflow: include_str!("p2.yaml"),
     },
     Case {
+        name: "P2-python",
+        what: "the same as P2 by a Python handler",
+        target: None,
+        sandbox: false,
+        workflow: include_str!("p2-python.yaml"),
+    },
+    Case {
         name: "P1-sandbox",
         what: "whole pipeline against the stand-ins",
         target: None,
@@ -57,12 +64,13 @@ impl Case {
 
     /// Writes the workflow file beside the files it names. `urls` are those of PIM and shop.
     pub(crate) fn write(&self, dir: &Path, urls: &[String; 2]) -> io::Result<PathBuf> {
-        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("workflows/product-sync");
-        let to = dir.join("product-sync");
-        fs::create_dir_all(&to)?;
-        for file in fs::read_dir(from)? {
-            let file = file?;
-            fs::copy(file.path(), to.join(file.file_name()))?;
+        for folder in ["product-sync", "product-python"] {
+            let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("workflows").join(folder);
+            let to = dir.join(folder);
+            fs::create_dir_all(&to)?;
+            for file in fs::read_dir(from)?.filter_map(Result::ok).filter(|file| file.path().is_file()) {
+                fs::copy(file.path(), to.join(file.file_name()))?;
+            }
         }
         let path = dir.join(format!("{}.yaml", self.name.to_lowercase()));
         let [pim, shop] = urls;

@@ -158,6 +158,15 @@ fn tell(out: &mut impl Write, results: &[(&Case, Figures)], floor: &Floor) -> st
             case.what
         )?;
     }
+    let rate =
+        |name: &str| results.iter().find(|(case, _)| case.name == name).map(|(_, figures)| figures.rate);
+    if let (Some(built_in), Some(python)) = (rate("P2"), rate("P2-python")) {
+        writeln!(
+            out,
+            "a Python handler in place of the built-in steps: {:.2} of their products/s",
+            python / built_in
+        )?;
+    }
     writeln!(
         out,
         "floor: {:.0} products/s parsed by one thread; sled, durable: {:.0} rows/s in batches of 500, {:.0} commits/s",

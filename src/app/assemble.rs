@@ -85,7 +85,7 @@ pub(super) fn assemble(
             .filter_map(|known| {
                 let step =
                     workflow.steps.iter().chain(&workflow.on_failure).find(|step| step.name == known.name)?;
-                let from = spec::item_source(workflow, &step.name);
+                let from = spec::item_source(workflow, catalog, &step.name);
                 let key = keys::keyed(definition, step, catalog, surroundings, key_store.as_ref());
                 station(step, workers.get(&step.name)?.clone(), track, from, key)
             })

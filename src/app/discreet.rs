@@ -33,8 +33,9 @@ pub(super) fn worker(worker: Worker, hush: Hush) -> Worker {
     match worker {
         Worker::Effect(inner) => Worker::Effect(Arc::new(Discreet { inner, hush })),
         Worker::Receiver(inner) => Worker::Receiver(Arc::new(Discreet { inner, hush })),
+        Worker::Pure(inner) => Worker::Pure(Arc::new(Discreet { inner, hush })),
         // These work over what has no secrets in its connection.
-        worker @ (Worker::Source(_) | Worker::Stream(_) | Worker::Pure(_)) => worker,
+        worker @ (Worker::Source(_) | Worker::Stream(_)) => worker,
     }
 }
 
@@ -51,6 +52,15 @@ pub(super) fn keys(inner: Arc<dyn Keys>, hush: Hush) -> Arc<dyn Keys> {
 impl<T: Prepare + ?Sized> Prepare for Discreet<T> {
     fn prepare(&self, scope: &Scope) -> Result<Value, Fault> {
         self.inner.prepare(scope).map_err(|fault| self.hush.fault(fault))
+    }
+
+    fn is_shared(&self) -> bool {
+        self.inner.is_shared()
+    }
+
+    fn prepare_all(&self, scopes: &[Scope]) -> Vec<Result<Value, Fault>> {
+        let told = |made: Result<Value, Fault>| made.map_err(|fault| self.hush.fault(fault));
+        self.inner.prepare_all(scopes).into_iter().map(told).collect()
     }
 
     fn survey(&self, scope: &Scope) -> Survey {

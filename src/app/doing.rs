@@ -40,6 +40,10 @@ fn doing(definition: &Definition, step: &Step, catalog: &Catalog) -> Doing {
             // What it is called makes no difference.
             with.insert(field.name.to_owned(), digest_of(definition, &name).into());
         }
+        if let (Kind::Files, Some(Value::Array(names))) = (field.kind, with.get(field.name)) {
+            // Here it does: programs find these by their names.
+            files.extend(names.iter().filter_map(Value::as_str).map(ToOwned::to_owned));
+        }
     }
     let inner: Vec<String> = files.iter().map(|name| digest_of(definition, name)).collect();
     let key = step.idempotency.as_ref().map(|declared| json!([declared.key, format!("{:?}", declared.mode)]));
@@ -54,7 +58,7 @@ fn doing(definition: &Definition, step: &Step, catalog: &Catalog) -> Doing {
     };
     Doing {
         digest: hex(&digest::of(&written).finalize()),
-        item_from: spec::item_source(&definition.checked.workflow, &step.name).map(str::to_owned),
+        item_from: spec::item_source(&definition.checked.workflow, catalog, &step.name).map(str::to_owned),
         sees_item: role != Role::Timer || mentions("item"),
         sees_facts: mentions("steps"),
     }

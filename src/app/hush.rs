@@ -37,10 +37,11 @@ impl Hush {
         let mut open = Vec::new();
         for (name, value) in settings {
             let written = connection.fields.get(name).unwrap_or(&Value::Null);
-            if is_secret(name) {
-                hush.hide(value, written);
-            } else {
-                open.extend(value.as_str());
+            match value {
+                _ if is_secret(name) => hush.hide(value, written),
+                // What such a section takes from the environment nobody needs to read.
+                Value::Object(_) | Value::Array(_) => hush.hide_variables(value, written),
+                value => open.extend(value.as_str()),
             }
             if let Some(password) = value.as_str().and_then(password_in) {
                 hush.add(password, HIDDEN);
@@ -77,6 +78,20 @@ impl Hush {
                 .iter()
                 .for_each(|(name, value)| self.hide(value, written.get(name).unwrap_or(&Value::Null))),
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    /// Hides what came from variables, and leaves what is written out.
+    fn hide_variables(&mut self, value: &Value, written: &Value) {
+        match (value, written) {
+            (Value::String(secret), Value::String(text)) if text.contains(OPEN) => self.add(secret, text),
+            (Value::Array(values), Value::Array(texts)) => {
+                values.iter().zip(texts).for_each(|(value, text)| self.hide_variables(value, text));
+            }
+            (Value::Object(values), Value::Object(_)) => values.iter().for_each(|(name, value)| {
+                self.hide_variables(value, written.get(name).unwrap_or(&Value::Null));
+            }),
+            _ => {}
         }
     }
 

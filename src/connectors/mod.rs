@@ -5,10 +5,12 @@ pub mod alerts;
 pub mod aws;
 pub mod builtin;
 pub mod bus;
+pub mod command;
 mod counterpart;
 mod events;
 pub mod examine;
 mod executors;
+mod handover;
 pub mod http;
 pub(crate) mod listening;
 pub mod medusa;
@@ -105,6 +107,9 @@ const CONNECTORS: &[Entry] = &[
         ],
     ),
     entry(builtin::map::DESCRIPTOR, &[(Over::Any, builtin::map::build)]),
+    entry(command::MAP, &[(Over::Any, command::build_map)]),
+    entry(command::CALL, &[(Over::Any, command::build_call)]),
+    entry(aws::lambda::INVOKE, &[(Over::Any, aws::lambda::build_invoke)]),
     entry(
         bus::PUBLISH,
         &[
@@ -171,6 +176,7 @@ const CONNECTIONS: &[ConnectionKind] = &[
     http::CONNECTION,
     sandbox::CONNECTION,
     redis::CONNECTION,
+    command::CONNECTION,
     aws::CONNECTION,
     webhook::CONNECTION,
     webhook::receiver::RECEIVER,
@@ -317,6 +323,7 @@ pub async fn examine(patient: &Patient<'_>) -> Vec<Diagnosis> {
                     ("medusa.upsert", _) => medusa::examine(&used.site).await,
                     ("http.request", _) => http::examine(&used.site).await,
                     ("http.upsert", _) => http::upsert::examine(&used.site).await,
+                    ("command.map" | "command", _) => command::examine(&used.site).await,
                     (_, Some(source)) => examine::file(source),
                     (_, None) => continue,
                 };

@@ -53,6 +53,8 @@ pub enum Kind {
     /// The path of a file beside the workflow file, pinned with it. It may be an expression over
     /// `input` only when the file is the source.
     File,
+    /// A list of such paths, none of them an expression.
+    Files,
     /// Where the items come from: a path or URI, expressions over `input` allowed. Never pinned
     /// with the definition: the gate pins it. Or a queue, a section of these fields.
     Source(&'static [Field]),

@@ -23,7 +23,7 @@ use super::drive::Drive;
 use super::fetch::content;
 use super::gate;
 use super::note::Note;
-use super::prepare::prepare;
+use super::prepare::{Work, prepare};
 
 /// Units in one computing job: enough to outweigh the hand-over, few enough to spread.
 const JOB_UNITS: usize = 16;
@@ -83,11 +83,14 @@ impl Drive {
     fn prepare(&self, preparations: Vec<Preparation>) {
         let (common, plan) = (Arc::clone(&self.common), Arc::clone(self.desk.plan()));
         self.compute(move || {
-            let prepared = |Preparation { unit, context, progress, steps }| {
-                let ready = prepare(&common, &plan, &context, progress, &steps);
-                Arrival::Prepared { unit, steps, ready }
-            };
-            Note::Arrivals(preparations.into_iter().map(prepared).collect())
+            let (asked, works): (Vec<(Unit, Vec<usize>)>, Vec<Work>) = preparations
+                .into_iter()
+                .map(|Preparation { unit, context, progress, steps }| {
+                    ((unit, steps.clone()), Work::new(context, progress, steps))
+                })
+                .unzip();
+            let prepared = |((unit, steps), ready)| Arrival::Prepared { unit, steps, ready };
+            Note::Arrivals(asked.into_iter().zip(prepare(&common, &plan, works)).map(prepared).collect())
         });
     }
 

@@ -80,6 +80,16 @@ impl Context {
         })
     }
 
+    /// Whether the output of a step is known.
+    pub(super) fn is_made(&self, step: usize) -> bool {
+        self.outputs[step].get().is_some()
+    }
+
+    /// Keeps the output of a pure step that was made together with others; the first that is kept stays.
+    pub(super) fn keep(&self, step: usize, output: Result<Value, Fault>) {
+        let _ = self.outputs[step].set(output.map(Arc::new));
+    }
+
     /// The output of a pure step, or the parameters of a receiver; made once.
     ///
     /// # Errors

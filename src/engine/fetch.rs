@@ -16,7 +16,7 @@ use crate::ports::{Journal, Record, Records, StoreError};
 use super::context::{Common, Context};
 use super::drive::{Drive, Error};
 use super::note::{Fetched, Note};
-use super::prepare::{first_steps, prepare};
+use super::prepare::{Work, first_steps, prepare};
 
 impl Drive {
     /// Reads units in on a computing thread.
@@ -30,11 +30,8 @@ impl Drive {
                 Ok(found) => found,
                 Err(error) => return Note::Failed(error),
             };
-            let fetched = units.into_iter().zip(found).map(|(unit, progress)| {
-                let record = || content(&common, unit, records.as_deref(), failure.as_ref());
-                fetched(&common, &plan, unit, progress, record)
-            });
-            let fetched = fetched.collect();
+            let record = |unit| content(&common, unit, records.as_deref(), failure.as_ref());
+            let fetched = fetched(&common, &plan, units.into_iter().zip(found), record);
             Note::Fetched { plan, fetched }
         });
     }
@@ -70,24 +67,27 @@ impl Drive {
 fn fetched(
     common: &Common,
     plan: &Plan,
-    unit: Unit,
-    progress: Option<Progress>,
-    record: impl FnOnce() -> Record,
-) -> Fetched {
-    let track = plan.track(unit);
-    let progress = progress.map(|progress| progress.fitted(track));
-    let at_rest = progress.as_ref().is_some_and(|progress| progress.is_at_rest(track));
-    if at_rest {
-        return Fetched { unit, progress, ready: Vec::new(), context: None };
+    units: impl Iterator<Item = (Unit, Option<Progress>)>,
+    record: impl Fn(Unit) -> Record,
+) -> Vec<Fetched> {
+    let mut fetched = Vec::new();
+    let (mut begun, mut works) = (Vec::new(), Vec::new());
+    for (unit, progress) in units {
+        let track = plan.track(unit);
+        let progress = progress.map(|progress| progress.fitted(track));
+        let at_rest = progress.as_ref().is_some_and(|progress| progress.is_at_rest(track));
+        let context = (!at_rest).then(|| Arc::new(Context::new(common, unit, record(unit))));
+        if let (None, Some(context)) = (&progress, &context) {
+            let (fresh, steps) = first_steps(plan, unit);
+            begun.push(fetched.len());
+            works.push(Work::new(Arc::clone(context), fresh, steps));
+        }
+        fetched.push(Fetched { unit, progress, ready: Vec::new(), context });
     }
-    let context = Arc::new(Context::new(common, unit, record()));
-    let ready = if progress.is_none() {
-        let (fresh, steps) = first_steps(plan, unit);
-        prepare(common, plan, &context, fresh, &steps)
-    } else {
-        Vec::new()
-    };
-    Fetched { unit, progress, ready, context: Some(context) }
+    for (at, ready) in begun.into_iter().zip(prepare(common, plan, works)) {
+        fetched[at].ready = ready;
+    }
+    fetched
 }
 
 /// What a unit is about, before any step.

@@ -32,6 +32,7 @@ mod redrive;
 mod review;
 pub mod settle;
 mod steer;
+mod together;
 
 pub use alerts::Delivery;
 pub use control::{Control, Declined, Handle, Request};

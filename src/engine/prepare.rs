@@ -24,42 +24,64 @@ use crate::ports::Worker;
 use super::assembly::Station;
 use super::context::{Common, Context};
 use super::key;
+use super::together;
 
-/// Prepares `steps` of a unit, and whatever becomes ready behind them without a call.
-pub fn prepare(
-    common: &Common,
-    plan: &Plan,
-    context: &Context,
-    mut progress: Progress,
-    steps: &[usize],
-) -> Vec<(usize, Ready)> {
-    let track = plan.track(context.unit);
-    let mut todo: Vec<usize> = steps.to_vec();
-    let mut results = Vec::with_capacity(todo.len() + 1);
-    let mut at = 0;
-    while let Some(step) = todo.get(at).copied() {
-        at += 1;
-        let ready = if progress.is_skipped_with_needs(track, step) {
+/// Prepares the wanted steps of each unit, and whatever becomes ready behind them without a call. The
+/// results are in the order of the works.
+pub(super) fn prepare(common: &Common, plan: &Plan, works: Vec<Work>) -> Vec<Vec<(usize, Ready)>> {
+    let mut works = works;
+    loop {
+        let mut open: Vec<&mut Work> = works.iter_mut().filter(|work| work.next().is_some()).collect();
+        if open.is_empty() {
+            return works.into_iter().map(|work| work.results).collect();
+        }
+        together::make(common, &open);
+        open.iter_mut().for_each(|work| work.advance(common, plan));
+    }
+}
+
+/// The steps of one unit on their way to being prepared.
+pub(super) struct Work {
+    pub(super) context: Arc<Context>,
+    pub(super) progress: Progress,
+    todo: Vec<usize>,
+    results: Vec<(usize, Ready)>,
+}
+
+impl Work {
+    /// Nothing is prepared yet.
+    pub(super) fn new(context: Arc<Context>, progress: Progress, steps: Vec<usize>) -> Self {
+        Self { context, progress, results: Vec::with_capacity(steps.len() + 1), todo: steps }
+    }
+
+    /// The step that is prepared next; `None`: all are.
+    pub(super) fn next(&self) -> Option<usize> {
+        self.todo.get(self.results.len()).copied()
+    }
+
+    fn advance(&mut self, common: &Common, plan: &Plan) {
+        let Some(step) = self.next() else { return };
+        let track = plan.track(self.context.unit);
+        let ready = if self.progress.is_skipped_with_needs(track, step) {
             Ready::Skip(SkipReason::Condition)
         } else {
-            guarded(|| prepare_one(common, track, context, &progress, step))
+            guarded(|| prepare_one(common, track, &self.context, &self.progress, step))
         };
         let passes = match &ready {
             Ready::Computed => Some(Kind::Done { facts: Facts::new() }),
             Ready::Skip(reason) => Some(Kind::Skipped { reason: *reason, facts: Facts::new() }),
             Ready::Fault(_) | Ready::Request(_) | Ready::Wait(_) | Ready::Listen(..) => None,
         };
-        results.push((step, ready));
+        self.results.push((step, ready));
         // A refusal here shows again when the desk applies the result, and is reported there.
         if let Some(kind) = passes
-            && progress.apply(track, step, kind, Timestamp(0)).is_ok()
+            && self.progress.apply(track, step, kind, Timestamp(0)).is_ok()
         {
-            let next = track.needed_by(step).filter(|later| progress.is_ready(track, *later));
-            let fresh: Vec<usize> = next.filter(|later| !todo.contains(later)).collect();
-            todo.extend(fresh);
+            let next = track.needed_by(step).filter(|later| self.progress.is_ready(track, *later));
+            let fresh: Vec<usize> = next.filter(|later| !self.todo.contains(later)).collect();
+            self.todo.extend(fresh);
         }
     }
-    results
 }
 
 /// Every step of a unit without a record that can be prepared at once.
@@ -113,7 +135,7 @@ fn guarded(work: impl FnOnce() -> Ready) -> Ready {
     })
 }
 
-fn is_wanted(station: &Station, scope: &Scope) -> Result<bool, Fault> {
+pub(super) fn is_wanted(station: &Station, scope: &Scope) -> Result<bool, Fault> {
     let Some(when) = &station.when else { return Ok(true) };
     match when.evaluate(scope)? {
         Some(Value::Bool(wanted)) => Ok(wanted),

@@ -237,7 +237,7 @@ fn setting(field: &Field, node: &Node, notes: &mut Notes<'_>) -> Option<Value> {
         Kind::Duration => duration(node, &what, notes).map(|_| node.json()),
         Kind::Size => size(node, &what, notes).map(Value::from),
         Kind::OneOf(words) => one_of(node, &what, words, notes).map(Value::from),
-        Kind::Texts => super::with::texts(node, &what, notes),
+        Kind::Texts | Kind::Files => super::with::texts(node, &what, notes),
         Kind::Any | Kind::Late | Kind::Section(_) | Kind::Lookup(_) => Some(node.json()),
     }
 }

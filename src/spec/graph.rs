@@ -4,12 +4,9 @@ use super::codes;
 use super::report::{Mistake, Notes};
 use super::steps::Draft;
 use super::words::{either, suggest};
-use crate::core::catalog::{Place, Role};
+use crate::core::catalog::{Catalog, Descriptor, Place, Role};
 use crate::core::graph::Graph;
 use crate::core::workflow::{Step, Workflow};
-
-/// The `uses` whose output takes the place of the item for the steps after it.
-const MAP: &str = "map";
 
 /// Which kind of unit a step works on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,7 +157,7 @@ fn places(steps: &[Draft<'_>], shape: &Shape, source: Option<usize>, notes: &mut
 
 /// Reports steps that work on the item when it is not clear which one.
 fn ambiguous(steps: &[Draft<'_>], shape: &Shape, notes: &mut Notes<'_>) {
-    let maps: Vec<bool> = steps.iter().map(|draft| draft.step.uses == MAP).collect();
+    let maps: Vec<bool> = steps.iter().map(|draft| draft.descriptor.is_some_and(is_map)).collect();
     for (at, draft) in steps.iter().enumerate() {
         let nearest = nearest(&shape.graph, &maps, at);
         let [first, second, ..] = nearest.as_slice() else { continue };
@@ -180,6 +177,11 @@ fn ambiguous(steps: &[Draft<'_>], shape: &Shape, notes: &mut Notes<'_>) {
         let hint = format!("let one of them need the other, or name one: steps.{first}.…");
         notes.push(Mistake::new(codes::AMBIGUOUS_ITEM, span, message).hint(hint));
     }
+}
+
+/// Whether the output of a step takes the place of the item for the steps after it.
+fn is_map(known: &Descriptor) -> bool {
+    known.role == Role::Pure
 }
 
 /// The maps before `at` that no other map before `at` follows.
@@ -206,16 +208,17 @@ pub(super) fn closing(steps: &[Draft<'_>], notes: &mut Notes<'_>) {
     }
 }
 
-/// The step whose output is `item` for the step called `name`: the nearest `map` before it.
+/// The step whose output is `item` for the step called `name`: the nearest step before it that makes one.
 /// `None`: the record of the source itself. `check` has refused files in which two are nearest.
-pub fn item_source<'a>(workflow: &'a Workflow, name: &str) -> Option<&'a str> {
+pub fn item_source<'a>(workflow: &'a Workflow, catalog: &Catalog, name: &str) -> Option<&'a str> {
     let position = |name: &str| workflow.steps.iter().position(|step| step.name == name);
     let needs: Vec<Vec<usize>> = workflow
         .steps
         .iter()
         .map(|step| step.needs.iter().filter_map(|need| position(need)).collect())
         .collect();
-    let maps: Vec<bool> = workflow.steps.iter().map(|step: &Step| step.uses == MAP).collect();
+    let is_map = |step: &Step| catalog.step(&step.uses).is_some_and(is_map);
+    let maps: Vec<bool> = workflow.steps.iter().map(is_map).collect();
     let nearest = nearest(&Graph::new(&needs), &maps, position(name)?);
     nearest.last().map(|at| workflow.steps[*at].name.as_str())
 }

@@ -86,6 +86,13 @@ fn value(
             draft.files.push((file.clone(), node.span));
             Some(Value::String(file))
         }
+        Kind::Files => {
+            let named = literal(name, kind, node, notes)?;
+            let places = node.list().unwrap_or_default().iter();
+            let files = places.filter_map(|place| Some((place.written()?.to_owned(), place.span)));
+            draft.files.extend(files);
+            Some(named)
+        }
         Kind::Any => {
             expressions(node, name, Sees::Item, draft, notes);
             Some(node.json())
@@ -123,7 +130,7 @@ pub(super) fn literal(name: &str, kind: Kind, node: &Node, notes: &mut Notes<'_>
             duration(node, &what, notes).map(|_| Value::from(node.written().unwrap_or_default()))
         }
         Kind::OneOf(words) => one_of(node, &what, words, notes).map(Value::from),
-        Kind::Texts => texts(node, &what, notes),
+        Kind::Texts | Kind::Files => texts(node, &what, notes),
         Kind::Any | Kind::Late | Kind::Section(_) | Kind::Lookup(_) => Some(node.json()),
         Kind::Secret | Kind::Secrets => {
             let message = format!("{what} is a secret and belongs under 'connections'");
@@ -251,6 +258,7 @@ pub(super) fn example(name: &str, kind: Kind) -> String {
         Kind::Section(_) | Kind::Lookup(_) => "{ … }",
         Kind::OneOf(words) => words.first().copied().unwrap_or("…"),
         Kind::Texts => "[a, b]",
+        Kind::Files => "[path/beside/this/file.py]",
         Kind::Any | Kind::Late => "…",
         Kind::Secret | Kind::Secrets => "…",
     };

@@ -6,6 +6,8 @@ mod asked;
 #[cfg(test)]
 mod builtin;
 #[cfg(test)]
+mod command;
+#[cfg(test)]
 mod datahub;
 #[cfg(test)]
 mod desk;

@@ -151,17 +151,37 @@ fn made(uses: &str, connection: Option<(&str, Value)>, with: &Value) -> Result<W
     let connection = connection.map(connected);
     let step = step(uses, connection.is_some(), with);
     let files = BTreeMap::from([("identity.yaml".to_owned(), IDENTITY.as_bytes().to_vec())]);
-    let site = Site {
-        step: &step,
-        connection: connection.as_ref(),
+    built(&step, connection.as_ref(), settings, &files, Path::new("."))
+}
+
+/// What is made of a step with these files in this folder.
+pub(crate) fn built(
+    step: &Step,
+    connection: Option<&Connection>,
+    settings: Map<String, Value>,
+    files: &BTreeMap<String, Vec<u8>>,
+    base: &Path,
+) -> Result<Worker, Vec<BuildFault>> {
+    build(&site(step, connection, settings, files, base))
+}
+
+fn site<'a>(
+    step: &'a Step,
+    connection: Option<&'a Connection>,
+    settings: Map<String, Value>,
+    files: &'a BTreeMap<String, Vec<u8>>,
+    base: &'a Path,
+) -> Site<'a> {
+    Site {
+        step,
+        connection,
         settings,
-        files: &files,
-        base: Path::new("."),
+        files,
+        base,
         queue: Arc::new(NoQueue),
         signals: Arc::new(MemoryStore::new(Arc::new(NoTime))),
         clock: Arc::new(NoTime),
-    };
-    build(&site)
+    }
 }
 
 /// What `doctor` says of a step with the identity mapping over a connection.
@@ -169,18 +189,21 @@ pub(crate) async fn diagnosed(uses: &str, kind: &str, settings: Value) -> Vec<Di
     let fields = object(&settings);
     let connection = connected((kind, settings));
     let step = step(uses, true, &json!({ "mapping": "identity.yaml" }));
-    let site = Site {
-        step: &step,
-        connection: Some(&connection),
-        settings: fields.clone(),
-        files: &BTreeMap::new(),
-        base: Path::new("."),
-        queue: Arc::new(NoQueue),
-        signals: Arc::new(MemoryStore::new(Arc::new(NoTime))),
-        clock: Arc::new(NoTime),
-    };
+    looked_at(&step, &connection, fields, &BTreeMap::new(), Path::new(".")).await
+}
+
+/// What `doctor` says of a step with these files in this folder.
+pub(crate) async fn looked_at(
+    step: &Step,
+    connection: &Connection,
+    settings: Map<String, Value>,
+    files: &BTreeMap<String, Vec<u8>>,
+    base: &Path,
+) -> Vec<Diagnosis> {
+    let site = site(step, Some(connection), settings.clone(), files, base);
     let uses = vec![Use { site, held: None, source: None }];
-    examine(&Patient { kind, settings: &fields, uses, triggers: Vec::new(), hooks: Vec::new() }).await
+    let kind = &connection.kind;
+    examine(&Patient { kind, settings: &settings, uses, triggers: Vec::new(), hooks: Vec::new() }).await
 }
 
 pub(crate) fn connected((kind, settings): (&str, Value)) -> Connection {

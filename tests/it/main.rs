@@ -22,6 +22,7 @@ mod counterpart;
 mod deliver;
 mod doctor;
 mod failures;
+mod handlers;
 mod input;
 mod keys;
 mod ledger;

@@ -1,4 +1,4 @@
-//! AWS: EventBridge, SQS and S3 through the official SDK. Credentials, region and endpoint come from
+//! AWS: EventBridge, SQS, S3 and Lambda through the official SDK. Credentials, region and endpoint come from
 //! the SDK's ordinary chain (`AWS_*` variables, profiles, roles): nothing of it stands in a workflow
 //! file, and nothing of it is stored.
 //!
@@ -6,13 +6,14 @@
 //! - `session` makes clients; `trouble` says what their errors mean; `envelope` is what travels in an
 //!   event.
 //! - `doctor` examines what a workflow names.
-//! - `eventbridge` publishes; `sqs` receives.
+//! - `eventbridge` publishes; `sqs` receives; `lambda` invokes functions.
 //! - `trigger` hears of uploads.
 //! - `states` lets Step Functions drive the graph of a run.
 
 mod doctor;
 mod envelope;
 mod eventbridge;
+pub mod lambda;
 pub mod s3;
 mod session;
 pub mod sqs;
@@ -33,7 +34,7 @@ pub use trigger::{S3_CREATED, build_s3_created};
 /// dead letter.
 pub const CONNECTION: ConnectionKind = ConnectionKind {
     name: "aws",
-    summary: "an EventBridge bus and SQS queues",
+    summary: "an EventBridge bus, SQS queues and Lambda functions",
     fields: &[
         Field { name: "event_bus", kind: Kind::Plain, required: false },
         Field { name: "queue", kind: Kind::Plain, required: false },

@@ -80,6 +80,11 @@ impl Session {
         aws_sdk_eventbridge::Client::new(self.config().await)
     }
 
+    /// A client of Lambda.
+    pub(crate) async fn lambda(&self) -> aws_sdk_lambda::Client {
+        aws_sdk_lambda::Client::new(self.config().await)
+    }
+
     /// A client of Step Functions.
     pub(crate) async fn sfn(&self) -> aws_sdk_sfn::Client {
         aws_sdk_sfn::Client::new(self.config().await)

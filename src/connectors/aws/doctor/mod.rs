@@ -2,13 +2,14 @@
 //! rule, queue, dead-letter queue, alarm and bucket are there and fit together as the workflow needs.
 //! Only reads; the actions that it takes are those of the policy in `deploy/aws`.
 //!
-//! - `answer` says what an error means for the examination; `bus`, `queue`, `alarm`, `bucket` and `states` look at
-//!   one thing each; `policy` reads queue policies.
+//! - `answer` says what an error means for the examination; `bus`, `queue`, `alarm`, `bucket`, `function` and `states`
+//!   look at one thing each; `policy` reads queue policies.
 
 mod alarm;
 mod answer;
 mod bucket;
 mod bus;
+mod function;
 mod policy;
 mod queue;
 mod states;
@@ -20,6 +21,7 @@ use aws_credential_types::provider::ProvideCredentials;
 
 use serde_json::Value;
 
+use super::lambda::INVOKE;
 use super::session::Session;
 use super::trouble::deepest;
 use crate::connectors::examine::{Diagnosis, Patient, fixed};
@@ -52,6 +54,11 @@ pub(crate) async fn examine(patient: &Patient<'_>) -> Vec<Diagnosis> {
     } else if !published.is_empty() {
         let next = "write event_bus: NAME into the connection";
         found.push(Diagnosis::wrong("no event bus is named, and a step publishes", next));
+    }
+    for step in patient.uses.iter().map(|used| used.site.step).filter(|step| step.uses == INVOKE.uses) {
+        if let Some(name) = fixed(&step.with, "function") {
+            function::examine(&session, name, step.timeout, &mut found).await;
+        }
     }
     for uri in patient.uses.iter().filter_map(|used| used.source.as_deref()) {
         bucket::examine_source(&session, uri, &mut found).await;
