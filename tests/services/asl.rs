@@ -78,7 +78,7 @@ fn asl_validator_sees_what_is_broken() {
         ("\"Type\": \"Choice\"", "\"Type\": \"Chance\""),
         ("$merge([", "$merge(("),
         ("\"MaxAttempts\": 2", "\"MaxAttempts\": -2"),
-        (":activity:", ":activities:"),
+        ("\"StartAt\": \"orders\"", "\"StartAt\": \"order\""),
     ] {
         assert!(definition.contains(old), "{old}");
         fs::write(site.path("broken.json"), definition.replace(old, new)).unwrap();
