@@ -95,7 +95,7 @@ mod tests {
     fn names_are_short_and_tell_apart_what_differs() {
         let naming = Naming::new("arn:aws:states:eu-central-1:123456789012:activity:", "e1");
         let name = |workflow: &str, serves| naming.activity(workflow, serves).name;
-        assert_eq!(name("sync", Serves::Step("pim".into())), "milepost-e1-sync-pim-0000000000");
+        assert_eq!(name("sync", Serves::Step("pim".into())), "milepost-e1-sync-pim-3cb02ec3b3");
         assert_ne!(name("sync", Serves::Close), name("sync", Serves::Step("close".into())));
         assert_ne!(name("a-b", Serves::Step("c".into())), name("a", Serves::Step("b-c".into())));
         let long = |end: &str| name(&"w".repeat(64), Serves::Step(format!("{}{end}", "s".repeat(60))));

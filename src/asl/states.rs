@@ -144,7 +144,9 @@ impl Writer<'_> {
     /// branches are called so.
     fn together(&self, branches: &[Part]) -> String {
         let mut steps = Vec::new();
-        branches.iter().for_each(|branch| collect(branch, &mut steps));
+        for branch in branches {
+            collect(branch, &mut steps);
+        }
         let names: Vec<&str> = steps.iter().map(|at| self.name(*at)).collect();
         fitted(&format!("side by side: {}", names.join(", ")))
     }
@@ -308,6 +310,10 @@ fn quoted(name: &str) -> String {
 fn collect(part: &Part, steps: &mut Vec<usize>) {
     match part {
         Part::Step(at) => steps.push(*at),
-        Part::Sequence(parts) | Part::Parallel(parts) => parts.iter().for_each(|part| collect(part, steps)),
+        Part::Sequence(parts) | Part::Parallel(parts) => {
+            for part in parts {
+                collect(part, steps);
+            }
+        }
     }
 }

@@ -108,8 +108,11 @@ fn explain(file: &str, compiled: &Compiled, output: &mut Output) -> Result<(), F
     Ok(())
 }
 
+/// Whether notes of a kind stand under a title.
+type Belongs = fn(Word) -> bool;
+
 /// Which notes stand under which title.
-const GROUPS: [(&str, fn(Word) -> bool); 3] = [
+const GROUPS: [(&str, Belongs); 3] = [
     ("Becomes a Choice", |word| word == Word::Choice),
     ("Stays with the engine, and means what it means embedded", |word| {
         !matches!(

@@ -51,7 +51,9 @@ fn asl_validator_is_content_with_every_shipped_workflow_and_with_generated_graph
     for seed in 0..GRAPHS {
         let case = generated(seed);
         fs::write(site.path("case.yaml"), &case.yaml).unwrap();
-        case.files.iter().for_each(|(name, text)| fs::write(site.path(name), text).unwrap());
+        for (name, text) in &case.files {
+            fs::write(site.path(name), text).unwrap();
+        }
         let definition = compile(&site, "case.yaml").unwrap();
         let [parallel, choice, skipped] =
             ["\"Parallel\"", "\"Choice\"", "(skipped)"].map(|what| definition.contains(what));
@@ -76,7 +78,7 @@ fn asl_validator_sees_what_is_broken() {
         ("\"Type\": \"Choice\"", "\"Type\": \"Chance\""),
         ("$merge([", "$merge(("),
         ("\"MaxAttempts\": 2", "\"MaxAttempts\": -2"),
-        (":activity:", ":activities:"),
+        ("\"StartAt\": \"orders\"", "\"StartAt\": \"order\""),
     ] {
         assert!(definition.contains(old), "{old}");
         fs::write(site.path("broken.json"), definition.replace(old, new)).unwrap();

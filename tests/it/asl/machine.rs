@@ -2,8 +2,11 @@
 //! with Retry, Catch and JSONata. What branches do at the same time it does one after the other; that no order
 //! depends on that is told by what is known to be done before each order, whatever is beside it.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
 
+use jsonata_core::ast::AstNode;
 use jsonata_core::evaluator::{Context, Evaluator, EvaluatorOptions};
 use jsonata_core::parser;
 use jsonata_core::value::JValue;
@@ -188,7 +191,7 @@ fn evaluated(value: &Value, states: &Value) -> Value {
 }
 
 fn jsonata(expression: &str, states: &Value) -> Value {
-    let ast = parser::parse(expression).unwrap_or_else(|error| panic!("{expression}: {error}"));
+    let ast = parsed(expression);
     let mut context = Context::new();
     context.bind("states".to_owned(), enter(states));
     let result =
@@ -198,6 +201,15 @@ fn jsonata(expression: &str, states: &Value) -> Value {
         // AWS fails the execution then.
         other => panic!("{expression} gives {other:?} of {states}"),
     }
+}
+
+/// Most expressions are the same in every machine.
+fn parsed(expression: &str) -> Rc<AstNode> {
+    thread_local! {
+        static PARSED: RefCell<HashMap<String, Rc<AstNode>>> = RefCell::default();
+    }
+    let parse = || Rc::new(parser::parse(expression).unwrap_or_else(|error| panic!("{expression}: {error}")));
+    PARSED.with_borrow_mut(|known| Rc::clone(known.entry(expression.to_owned()).or_insert_with(parse)))
 }
 
 fn enter(value: &Value) -> JValue {
@@ -218,8 +230,8 @@ fn leave(value: &JValue) -> Option<Value> {
         JValue::Undefined => return None,
         JValue::Null => Value::Null,
         JValue::Bool(yes) => Value::Bool(*yes),
-        JValue::Number(number) if number.fract() == 0.0 => json!(*number as i64),
-        JValue::Number(number) => json!(number),
+        // A whole one without a point, as JSONata writes it.
+        JValue::Number(number) => serde_json::from_str(&number.to_string()).unwrap(),
         JValue::String(text) => Value::String(text.to_string()),
         JValue::Array(items) => items.iter().filter_map(leave).collect(),
         JValue::Object(fields) => {

@@ -207,7 +207,9 @@ fn the_same_workflow_gives_the_same_machine_and_another_condition_another_one() 
 fn carried_out(case: &Case) -> (Option<i32>, BTreeMap<String, usize>) {
     let (site, server) = (Site::new(), Server::start(&case.script));
     fs::write(site.path("case.yaml"), &case.yaml).unwrap();
-    case.files.iter().for_each(|(name, text)| fs::write(site.path(name), text).unwrap());
+    for (name, text) in &case.files {
+        fs::write(site.path(name), text).unwrap();
+    }
     let told = site.milepost(&["run", "case.yaml", "--input", &format!("url={}", server.url)]);
     assert!(matches!(told.code, Some(0 | 1)), "seed {}: {told:?}", case.seed);
     (told.code, server.calls())

@@ -101,7 +101,9 @@ impl Made {
         self.begin(&name, &needs);
         let asks = self.does(rng, kind, &name);
         let mut before = needs.clone();
-        needs.iter().for_each(|need| before.extend(&self.steps[*need].before));
+        for need in &needs {
+            before.extend(&self.steps[*need].before);
+        }
         if rng.random_bool(0.35) {
             let condition = self.condition(rng, kind, &before);
             writeln!(self.text, "    when: \"${{{{ {condition} }}}}\"").unwrap();
@@ -111,7 +113,9 @@ impl Made {
 
     fn know(&mut self, name: String, kind: Kind, needs: Vec<usize>, asks: bool) {
         let mut before = needs.clone();
-        needs.iter().for_each(|need| before.extend(&self.steps[*need].before));
+        for need in &needs {
+            before.extend(&self.steps[*need].before);
+        }
         before.sort_unstable();
         before.dedup();
         self.steps.push(Known { name, kind, before, needs, asks });
