@@ -7,6 +7,7 @@ use std::{fs, io};
 use anyhow::{Context, bail, ensure};
 use milepost::app::{Engine, Start};
 use milepost::config::Options;
+use milepost::core::execution::DrivenBy;
 use milepost::core::run::Status;
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +54,7 @@ async fn drive(file: &Path, source: &Path, state: &Path, items: u64) -> anyhow::
         input: vec![("source".to_owned(), source.to_string_lossy().into_owned())],
         profile: None,
         by: None,
+        driven_by: DrivenBy::Embedded,
     };
     let mut running = engine.start(start).await?;
     let id = running.id;

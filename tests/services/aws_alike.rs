@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::alike::{Picture, contents};
 use crate::aws::{Aws, environment};
 use crate::generated::generated;
-use crate::generated::server::Server;
+use crate::scripted::Server;
 use crate::site::Site;
 use crate::site::outside::{Outside, faults};
 

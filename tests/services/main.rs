@@ -44,6 +44,8 @@ mod product;
 mod prometheus;
 mod redis;
 mod redis_engines;
+#[path = "../site/generated/server.rs"]
+mod scripted;
 mod served;
 #[path = "../site/mod.rs"]
 mod site;
