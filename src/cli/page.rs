@@ -66,6 +66,10 @@ fn facts(view: &RunView) -> Vec<(&'static str, String)> {
         time = time + ", resumed " + &phrase::count(view.resumes.into(), "time", "times");
     }
     facts.push(("time", time));
+    if !view.executor.is_embedded() {
+        let name = view.execution.as_deref().map(|name| format!(", execution {name}")).unwrap_or_default();
+        facts.push(("executor", format!("{}{name}", view.executor.word())));
+    }
     if let Some(pause) = &view.paused {
         facts.extend(phrase::pause(pause, phrase::now()).into_iter().map(|line| ("paused", line)));
     }

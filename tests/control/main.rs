@@ -5,6 +5,9 @@
 
 #[path = "../simulation/clock.rs"]
 mod clock;
+mod conducted;
+#[path = "../simulation/executor.rs"]
+mod executor;
 mod limits;
 mod open;
 mod outage;
@@ -17,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use milepost::core::catalog::Role;
+use milepost::core::cell::Facts;
 use milepost::core::cell::SettleBy;
 use milepost::core::change::Change;
 use milepost::core::desk::Limits;
@@ -30,13 +34,14 @@ use milepost::core::selection::Selection;
 use milepost::core::tally::Tally;
 use milepost::core::time::Timestamp;
 use milepost::core::workflow::{Bounds, Tolerance};
-use milepost::engine::assembly::{Assembly, Station};
+use milepost::engine::assembly::{Assembly, Conducted, Station};
 use milepost::engine::{Control, Handle, Ports, Resumption, drive, recover};
 use milepost::ports::{Clock, Journal, Worker};
 use milepost::store::{Fate, MemoryStore};
 use tokio::task::JoinHandle;
 
 use clock::{InPlace, SimClock};
+use executor::{Manner, SimExecutor, Witness};
 use open::Pool;
 use outside::{Items, Outside};
 use queue::Road;
@@ -60,6 +65,9 @@ pub(crate) struct Place {
     road: Option<Arc<Road>>,
     /// In the place of the source and `pim`: a queue that brings the items.
     pub(crate) pool: Option<Arc<Pool>>,
+    /// An executor drives the graph in the next life.
+    pub(crate) is_conducted: bool,
+    executor: RefCell<Option<Arc<SimExecutor>>>,
     /// What the last engine left behind.
     store: RefCell<MemoryStore>,
 }
@@ -92,6 +100,8 @@ impl Place {
             one_connection: false,
             road: None,
             pool: None,
+            is_conducted: false,
+            executor: RefCell::default(),
             store: RefCell::new(store),
             clock,
         }
@@ -137,7 +147,11 @@ impl Place {
             pins: shared,
             compute: Arc::new(InPlace),
         };
-        let assembly = Arc::new(self.assembly());
+        let mut assembly = self.assembly();
+        if self.is_conducted {
+            assembly.executor = Some(self.conducted(&assembly.plan));
+        }
+        let assembly = Arc::new(assembly);
         let run = store.run(RUN).unwrap().unwrap();
         let mut plan = None;
         if run.status != Status::Queued {
@@ -152,6 +166,20 @@ impl Place {
                 async move { drive(run, plan, assembly, ports, control, limits, 11).await.unwrap() },
             );
         Life { handle, store, clock: Arc::clone(&self.clock), driven }
+    }
+
+    /// The executor, which outlives every engine.
+    pub(crate) fn executor(&self) -> Arc<SimExecutor> {
+        Arc::clone(self.executor.borrow().as_ref().unwrap())
+    }
+
+    fn conducted(&self, plan: &Arc<Plan>) -> Conducted {
+        let make = || SimExecutor::new(plan, Arc::clone(&self.clock) as _, 5);
+        let executor = Arc::clone(self.executor.borrow_mut().get_or_insert_with(make));
+        let journal = Arc::new(self.store.borrow().clone());
+        executor.meet(Manner::default(), Some(Witness { journal, run: RUN, is_choosy: false }));
+        let facts = Arc::new(|_: &str, facts: &Facts| facts.clone().into_iter().collect());
+        Conducted { connection: "states".to_owned(), executor: executor as _, facts }
     }
 
     fn assembly(&self) -> Assembly {

@@ -39,6 +39,9 @@ const ROUGH_LIVES: u32 = 9;
 /// No life takes so long in simulated time, unless it hangs.
 const LIFE_MAX: Duration = Duration::from_secs(1_000_000);
 
+/// Who drives the graph in one life, and how well; none: the engine.
+type Led = Option<(Arc<SimExecutor>, Manner)>;
+
 pub(crate) struct Case {
     pub(crate) seed: u64,
     rng: StdRng,
@@ -182,8 +185,8 @@ impl Case {
             let fortune = self.fortune(life);
             let planned = Planned::of(self, fortune.selection.clone());
             let (assembly, executor) = self.lead(&fortune);
-            let complete = self.live(life, &fortune, planned.hash(), assembly, executor.is_some());
-            if let Some(executor) = executor {
+            let complete = self.live(life, &fortune, planned.hash(), assembly, executor.clone());
+            if let Some((executor, _)) = executor {
                 self.check_conducted(&executor);
                 self.score.refused = executor.refused();
             }
@@ -216,20 +219,19 @@ impl Case {
         };
         let (assembly, executor) = match &self.conducted {
             Some((assembly, executor)) => {
-                executor.meet(Manner::default(), self.witness(&fortune));
-                (Arc::clone(assembly), Some(Arc::clone(executor)))
+                (Arc::clone(assembly), Some((Arc::clone(executor), Manner::default())))
             }
             None => (Arc::clone(&self.assembly), None),
         };
-        assert!(self.live(0, &fortune, None, assembly, executor.is_some()), "{:?}", self.record());
+        assert!(self.live(0, &fortune, None, assembly, executor.clone()), "{:?}", self.record());
         self.check_end();
-        if let Some(executor) = executor {
+        if let Some((executor, _)) = executor {
             self.check_conducted(&executor);
         }
     }
 
     /// Who drives the graph in the next life.
-    fn lead(&mut self, fortune: &Fortune) -> (Arc<Assembly>, Option<Arc<SimExecutor>>) {
+    fn lead(&mut self, fortune: &Fortune) -> (Arc<Assembly>, Led) {
         let Some((assembly, executor)) = self.conducted.clone() else {
             return (Arc::clone(&self.assembly), None);
         };
@@ -237,13 +239,7 @@ impl Case {
             return (Arc::clone(&self.assembly), None);
         }
         let is_away = !fortune.kind && self.leads.random_bool(0.02);
-        executor.meet(Manner { is_rough: !fortune.kind, is_away }, self.witness(fortune));
-        (assembly, Some(executor))
-    }
-
-    fn witness(&self, fortune: &Fortune) -> Option<Witness> {
-        let is_choosy = !fortune.selection.is_all();
-        Some(Witness { journal: Arc::new(self.store.clone()), run: self.run, is_choosy })
+        (assembly, Some((executor, Manner { is_rough: !fortune.kind, is_away })))
     }
 
     fn fortune(&mut self, life: u32) -> Fortune {
@@ -281,7 +277,7 @@ impl Case {
         fortune: &Fortune,
         plan: Option<String>,
         assembly: Arc<Assembly>,
-        is_conducted: bool,
+        led: Led,
     ) -> bool {
         trace(&format!("seed {} life {life}: {fortune:?}", self.seed));
         self.world.set_temper((!fortune.kind).then_some(self.temper));
@@ -289,11 +285,13 @@ impl Case {
         let selection = fortune.selection.clone();
         self.store = self.store.survivor(move |number| if number < cut { Write::Kept } else { last });
         let store = Arc::new(self.store.clone());
-        if let Some((_, executor)) = &self.conducted {
-            executor.follow(Arc::clone(&store) as Arc<dyn Journal>);
+        let is_choosy = !selection.is_all();
+        if let Some((executor, manner)) = &led {
+            let journal = Arc::clone(&store) as Arc<dyn Journal>;
+            executor.meet(*manner, Some(Witness { journal, run: self.run, is_choosy }));
         }
         let mut steps = self.plan().items.steps.iter();
-        let served_by = if is_conducted {
+        let served_by = if led.is_some() {
             // No message is kept over a barrier.
             steps.position(|step| step.role == Role::Receive)
         } else {
@@ -364,6 +362,11 @@ impl Case {
             panic!("{what}");
         }
         let ordered = executor.ordered();
+        assert!(executor.under_way().len() <= executor.begun());
+        for (step, _) in executor.answers() {
+            let is_of_closing = step == "close" || step.starts_with("on_failure");
+            assert!(is_of_closing || ordered.contains(&step), "'{step}' was answered, and not ordered");
+        }
         for (unit, step) in self.world.book().called() {
             let name = &self.plan().track(unit).steps[step].name;
             assert!(

@@ -42,7 +42,7 @@ fn whatever_becomes_of_engine_and_executor_nothing_is_lost_and_nothing_known_is_
         Case::conducted(seed, number("ITEMS")).run_to_the_end();
         return;
     }
-    let (from, most) = (number("FROM").unwrap_or(20_271_122), number("CASES").unwrap_or(600));
+    let (from, most) = (number("FROM").unwrap_or(20_271_122), number("CASES").unwrap_or(120));
     let mut sum = Score::default();
     for seed in from..from + most {
         let lived = catch_unwind(AssertUnwindSafe(|| {

@@ -125,17 +125,12 @@ impl SimExecutor {
 
     /// A new life of the engine begins.
     pub(crate) fn meet(&self, manner: Manner, witness: Option<Witness>) {
+        self.set(manner);
         let mut state = self.lock();
-        state.manner = manner;
         state.witness = witness;
         state.ordered.clear();
         state.answers.clear();
         state.heard = None;
-    }
-
-    /// What is held against the engine is what is in this store.
-    pub(crate) fn follow(&self, journal: Arc<dyn Journal>) {
-        self.lock().witness.iter_mut().for_each(|witness| witness.journal = Arc::clone(&journal));
     }
 
     pub(crate) fn set(&self, manner: Manner) {
@@ -182,15 +177,11 @@ impl SimExecutor {
         self.lock().executions.len()
     }
 
-    /// Somebody ends the execution that is listened to.
-    pub(crate) fn end_it(&self, fault: Fault) {
-        let mut state = self.lock();
-        if let Some(name) = state.heard.clone()
-            && let Some(running) = state.executions.get_mut(&name)
-        {
+    /// Somebody ends an execution.
+    pub(crate) fn end_it(&self, name: &str, fault: Fault) {
+        if let Some(running) = self.lock().executions.get_mut(name) {
             running.over(fault);
         }
-        drop(state);
         self.bell.notify_one();
     }
 
@@ -225,7 +216,6 @@ impl SimExecutor {
         }
         let said = running.to_say.pop_front();
         if let Some(Heard::Ordered(order)) = &said {
-            crate::case::trace(&format!("{now} order {order:?}"));
             if let Errand::Step { step, .. } = &order.errand {
                 ordered.insert(step.clone());
             }
@@ -455,7 +445,6 @@ impl Executor for SimExecutor {
         self.moment().await;
         self.reach()?;
         let mut state = self.lock();
-        crate::case::trace(&format!("{} begin {}", self.clock.now().0, execution.name));
         state.heard = Some(execution.name.clone());
         let State { executions, receipts, .. } = &mut *state;
         if let Some(known) = executions.get_mut(&execution.name) {
@@ -522,7 +511,6 @@ impl Executor for SimExecutor {
             {
                 state.wrong.extend(self.check_done(&what, &witness));
             }
-            crate::case::trace(&format!("{} {receipt:?} {what}: {answer:?}", self.clock.now().0));
             state.answers.push((what, answer));
         }
         drop(state);
@@ -538,9 +526,8 @@ impl Executor for SimExecutor {
         if state.rough(0.3) {
             return Err(Fault::new("Unreachable", "nobody is there"));
         }
-        if let Some(running) = state.executions.get_mut(&execution.name) {
-            running.over(why.clone());
-        }
+        drop(state);
+        self.end_it(&execution.name, why.clone());
         Ok(())
     }
 }
