@@ -61,7 +61,7 @@ const SAMPLE: [u64; 3] = [200, 197, 3];
 const SEVERAL_AT_ONCE: (&str, &str) =
     ("shop: { use: sandbox, url", "shop: { use: sandbox, concurrency: 4, url");
 
-/// A secret of webhooks, as Standard Webhooks write one.
+/// A secret of webhooks: the one of the reference library's own test vector.
 const HOOK_SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
 /// Every file of the state directory, with what is in it.

@@ -66,13 +66,13 @@ fn ended(server: &Server, count: usize) -> Vec<Value> {
 #[test]
 fn the_path_of_a_newcomer_is_as_the_readme_says() {
     let site = Site::new();
-    let (mut server, mut catalogues, mut serves) = (None, 0, Vec::new());
+    let (mut server, mut catalogues, mut shown_of_server) = (None, 0, Vec::new());
     for (command, shown) in commands() {
         match command.split(' ').next().unwrap() {
             // The binary is built, and found.
             "cargo" | "export" => assert!(shown.is_empty(), "{command}"),
             _ if command.starts_with("milepost serve ") => {
-                serves = shown;
+                shown_of_server = shown;
                 let file = command.rsplit(' ').next().unwrap();
                 server = Some(Server::start(&site, &[file]));
             }
@@ -95,11 +95,11 @@ fn the_path_of_a_newcomer_is_as_the_readme_says() {
     );
     let server = server.unwrap();
     // The test listens elsewhere, and has made a token beforehand; that hint is a story of its own.
-    assert!(serves.iter().any(|line| line == HINT), "{serves:?}");
-    let serves = serves.into_iter().filter(|line| line != HINT);
-    let serves: Vec<_> = serves.map(|line| line.replace("127.0.0.1:7300", &server.address)).collect();
-    assert_eq!(serves.len(), 4);
-    shows(&server.stop().stderr, &serves, "milepost serve");
+    assert!(shown_of_server.iter().any(|line| line == HINT), "{shown_of_server:?}");
+    let others = shown_of_server.into_iter().filter(|line| line != HINT);
+    let others: Vec<_> = others.map(|line| line.replace("127.0.0.1:7300", &server.address)).collect();
+    assert_eq!(others.len(), 4);
+    shows(&server.stop().stderr, &others, "milepost serve");
 }
 
 #[test]

@@ -14,8 +14,6 @@ use sha2::{Digest, Sha256};
 
 use crate::HOOK_SECRET;
 
-/// The secret of the reference library's own test vector.
-
 pub(super) const OK: &str = "200 OK\r\n";
 pub(super) const BROKEN: &str = "500 Internal Server Error\r\n";
 pub(super) const GONE: &str = "410 Gone\r\n";
