@@ -178,7 +178,9 @@ impl Driven {
         let mut steps = orders.each_ref().map(step_of);
         steps.sort();
         assert_eq!(steps, ["left", "right"]);
-        orders.iter().for_each(|order| self.done(order));
+        for order in &orders {
+            self.done(order);
+        }
     }
 
     /// The engine dies: nothing of it is said to anybody.
@@ -336,7 +338,9 @@ fn a_stopped_execution_is_over_and_stopping_it_again_is_no_error() {
     let orders = [driven.ordered(), driven.ordered()];
     assert_eq!(stop(&driven), Ok(()));
     // An answer comes too late, and that is no error.
-    orders.iter().for_each(|order| driven.done(order));
+    for order in &orders {
+        driven.done(order);
+    }
     let over = driven.over();
     assert_eq!(over.name, name::EXECUTION);
     assert!(over.message.starts_with("the execution was stopped"), "{over}");

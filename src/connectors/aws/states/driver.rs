@@ -113,7 +113,7 @@ impl Driver {
             asked.r#type(StateMachineType::Standard).send()
         };
         let (arn, definition) = match line.ask("CreateStateMachine", make).await {
-            Ok(made) => (made.state_machine_arn, None),
+            Ok(told) => (told.state_machine_arn, None),
             // The same definition, as another version of ours wrote it.
             Err(trouble) if trouble.code() == OTHER => {
                 (self.beside("stateMachine", &machine.name).await?, Some(definition.as_str()))

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_sfn::types::{HistoryEvent, HistoryEventType};
+use aws_sdk_sfn::types::{
+    EvaluationFailedEventDetails, HistoryEvent, HistoryEventType, StateEnteredEventDetails,
+    StateExitedEventDetails,
+};
 
 use super::super::trouble::Trouble;
 use super::line::Line;
@@ -99,9 +102,9 @@ fn number(event: &HistoryEvent) -> u64 {
 
 /// The state that an event itself names.
 fn named(event: &HistoryEvent) -> Option<&str> {
-    let entered = event.state_entered_event_details().map(|details| details.name());
-    let exited = || event.state_exited_event_details().map(|details| details.name());
-    let failed = || event.evaluation_failed_event_details().map(|details| details.state());
+    let entered = event.state_entered_event_details().map(StateEnteredEventDetails::name);
+    let exited = || event.state_exited_event_details().map(StateExitedEventDetails::name);
+    let failed = || event.evaluation_failed_event_details().map(EvaluationFailedEventDetails::state);
     entered.or_else(exited).or_else(failed)
 }
 

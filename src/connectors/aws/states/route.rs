@@ -139,10 +139,10 @@ impl Route {
         let client = self.line.client().await;
         let asked =
             self.line.ask("SendTaskHeartbeat", || client.send_task_heartbeat().task_token(&receipt.0).send());
-        if let Ok(Err(trouble)) = timeout(within, asked).await {
-            if is_gone(&trouble) {
-                self.forget(receipt);
-            }
+        if let Ok(Err(trouble)) = timeout(within, asked).await
+            && is_gone(&trouble)
+        {
+            self.forget(receipt);
         }
     }
 
