@@ -240,10 +240,9 @@ impl Case {
         let selection = fortune.selection.clone();
         self.store = self.store.survivor(move |number| if number < cut { Write::Kept } else { last });
         let store = Arc::new(self.store.clone());
-        let is_choosy = !selection.is_all();
         if let Some((executor, manner)) = &led {
             let journal = Arc::clone(&store) as Arc<dyn Journal>;
-            executor.meet(*manner, Some(Witness { journal, run: self.run, is_choosy }));
+            executor.meet(*manner, Some(Witness { journal, run: self.run, is_choosy: !selection.is_all() }));
         }
         let mut steps = self.plan().items.steps.iter();
         let served_by = if led.is_some() {

@@ -5,25 +5,24 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use milepost::core::cell::{Facts, SkipReason, State};
+use milepost::core::cell::{SkipReason, State};
 use milepost::core::change::Change;
 use milepost::core::event::RunEvent;
 use milepost::core::fault::name;
 use milepost::core::id::Unit;
 use milepost::core::run::Run;
 use milepost::core::selection::Selection;
-use milepost::engine::assembly::Assembly;
+use milepost::engine::assembly::{Assembly, FactsOf};
 use milepost::ports::Journal;
 use milepost::store::Fate as Write;
 use rand::Rng;
-use serde_json::{Map, Value};
 
 use crate::case::{Case, Fortune, Led, Score, new_run};
 use crate::executor::{Manner, SimExecutor};
 use crate::{number, words};
 
 /// Every answer carries all facts.
-pub(crate) fn all_facts() -> Arc<dyn Fn(&str, &Facts) -> Map<String, Value> + Send + Sync> {
+pub(crate) fn all_facts() -> Arc<FactsOf> {
     Arc::new(|_, facts| facts.clone().into_iter().collect())
 }
 
