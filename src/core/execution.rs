@@ -31,7 +31,6 @@ impl DrivenBy {
     }
 
     /// Whether it is the engine itself.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
     pub fn is_embedded(&self) -> bool {
         *self == Self::Embedded
     }

@@ -26,6 +26,9 @@ pub struct Assembly {
     pub executor: Option<Conducted>,
 }
 
+/// Of what a step of this name returned, what its answer carries.
+pub type FactsOf = dyn Fn(&str, &Facts) -> Map<String, Value> + Send + Sync;
+
 /// Who drives the graph of a run, when it is not the engine.
 #[derive(Clone)]
 pub struct Conducted {
@@ -34,7 +37,7 @@ pub struct Conducted {
     /// What drives it.
     pub executor: Arc<dyn Executor>,
     /// Of what a step returned, what its answer carries: what later conditions look at.
-    pub facts: Arc<dyn Fn(&str, &Facts) -> Map<String, Value> + Send + Sync>,
+    pub facts: Arc<FactsOf>,
 }
 
 /// One step ready to work.

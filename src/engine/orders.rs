@@ -95,7 +95,7 @@ impl Drive {
         let mut answer = Answer::Done { facts: Map::new() };
         for (unit, at) in self.places(step) {
             let part = match (unit, &order.done) {
-                (Unit::Item(_), _) => self.is_through(at)?.then(|| answer.clone()),
+                (Unit::Item(_), _) => self.is_through(at).then(|| answer.clone()),
                 (Unit::Run | Unit::Closing(_), Some(done)) => Some(done.clone()),
                 (Unit::Run | Unit::Closing(_), None) => self.outcome(unit, at, order.spent)?,
             };
@@ -110,12 +110,12 @@ impl Drive {
     }
 
     /// Whether no item has anything left to do at a step. Without a gate there are no items.
-    fn is_through(&self, step: usize) -> Result<bool, Error> {
+    fn is_through(&self, step: usize) -> bool {
         if self.run.source.is_some() {
-            return Ok(self.desk.is_settled(Unit::Item(0), step));
+            return self.desk.is_settled(Unit::Item(0), step);
         }
-        let Some(source) = self.desk.plan().source() else { return Ok(true) };
-        Ok(self.desk.is_settled(Unit::Run, source))
+        let Some(source) = self.desk.plan().source() else { return true };
+        self.desk.is_settled(Unit::Run, source)
     }
 
     /// What a step of the run, or of its closing, has come to.

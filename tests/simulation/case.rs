@@ -5,11 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use milepost::core::catalog::Role;
-use milepost::core::cell::Facts;
 use milepost::core::change::Change;
 use milepost::core::desk::Limits;
-use milepost::core::event::RunEvent;
-use milepost::core::fault::name;
 use milepost::core::id::{RunId, Unit};
 use milepost::core::letter::LetterFilter;
 use milepost::core::plan::{DeleteAfter, Plan};
@@ -24,9 +21,9 @@ use milepost::ports::{Clock, Journal, Queue};
 use milepost::store::{Fate as Write, MemoryStore};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use serde_json::{Map, Value};
 
 use crate::clock::{InPlace, SimClock};
+use crate::conducted::all_facts;
 use crate::executor::{Manner, SimExecutor, Witness};
 use crate::graphs;
 use crate::mailbox::Mailbox;
@@ -40,18 +37,18 @@ const ROUGH_LIVES: u32 = 9;
 const LIFE_MAX: Duration = Duration::from_secs(1_000_000);
 
 /// Who drives the graph in one life, and how well; none: the engine.
-type Led = Option<(Arc<SimExecutor>, Manner)>;
+pub(crate) type Led = Option<(Arc<SimExecutor>, Manner)>;
 
 pub(crate) struct Case {
     pub(crate) seed: u64,
     rng: StdRng,
-    clock: Arc<SimClock>,
+    pub(crate) clock: Arc<SimClock>,
     pub(crate) store: MemoryStore,
     pub(crate) world: Arc<World>,
-    assembly: Arc<Assembly>,
+    pub(crate) assembly: Arc<Assembly>,
     /// The same, driven by an executor, where there is one.
-    conducted: Option<(Arc<Assembly>, Arc<SimExecutor>)>,
-    leads: StdRng,
+    pub(crate) conducted: Option<(Arc<Assembly>, Arc<SimExecutor>)>,
+    pub(crate) leads: StdRng,
     pub(crate) run: RunId,
     count: u64,
     /// How the world is when it is not kind.
@@ -87,11 +84,11 @@ pub(crate) struct Fortune {
     /// Everything outside goes well.
     pub(crate) kind: bool,
     /// It dies at this write.
-    cut: u64,
+    pub(crate) cut: u64,
     /// What becomes of that write.
-    last: Write,
+    pub(crate) last: Write,
     /// Somebody presses Ctrl-C after so long.
-    stop_after: Option<Duration>,
+    pub(crate) stop_after: Option<Duration>,
     /// What the resume works on.
     pub(crate) selection: Selection,
 }
@@ -105,11 +102,6 @@ pub(crate) fn trace(what: &dyn std::fmt::Display) {
 
 pub(crate) fn new_run(id: RunId) -> Run {
     Run::queued(id, "simulated", "simulated.yaml", "d", Timestamp(1_000))
-}
-
-/// Every answer carries all facts.
-pub(crate) fn all_facts() -> Arc<dyn Fn(&str, &Facts) -> Map<String, Value> + Send + Sync> {
-    Arc::new(|_, facts| facts.clone().into_iter().collect())
 }
 
 impl Drop for Case {
@@ -205,43 +197,6 @@ impl Case {
         }
     }
 
-    /// Lives once, in a kind world. The run must have ended then.
-    pub(crate) fn run_kindly(&mut self) {
-        let changes = vec![Change::Run(Box::new(new_run(self.run)))];
-        let store = self.store.clone();
-        self.clock.runtime().block_on(async { store.commit(changes).await }).unwrap();
-        let fortune = Fortune {
-            kind: true,
-            cut: u64::MAX,
-            last: Write::Kept,
-            stop_after: None,
-            selection: Selection::All,
-        };
-        let (assembly, executor) = match &self.conducted {
-            Some((assembly, executor)) => {
-                (Arc::clone(assembly), Some((Arc::clone(executor), Manner::default())))
-            }
-            None => (Arc::clone(&self.assembly), None),
-        };
-        assert!(self.live(0, &fortune, None, assembly, executor.clone()), "{:?}", self.record());
-        self.check_end();
-        if let Some((executor, _)) = executor {
-            self.check_conducted(&executor);
-        }
-    }
-
-    /// Who drives the graph in the next life.
-    fn lead(&mut self, fortune: &Fortune) -> (Arc<Assembly>, Led) {
-        let Some((assembly, executor)) = self.conducted.clone() else {
-            return (Arc::clone(&self.assembly), None);
-        };
-        if self.leads.random_bool(0.12) {
-            return (Arc::clone(&self.assembly), None);
-        }
-        let is_away = !fortune.kind && self.leads.random_bool(0.02);
-        (assembly, Some((executor, Manner { is_rough: !fortune.kind, is_away })))
-    }
-
     fn fortune(&mut self, life: u32) -> Fortune {
         let calm = life >= ROUGH_LIVES;
         let survives = calm || self.rng.random_bool(0.12);
@@ -271,7 +226,7 @@ impl Case {
     }
 
     /// One life of the engine. Returns whether it came to the end of its work.
-    fn live(
+    pub(crate) fn live(
         &mut self,
         life: u32,
         fortune: &Fortune,
@@ -285,10 +240,9 @@ impl Case {
         let selection = fortune.selection.clone();
         self.store = self.store.survivor(move |number| if number < cut { Write::Kept } else { last });
         let store = Arc::new(self.store.clone());
-        let is_choosy = !selection.is_all();
         if let Some((executor, manner)) = &led {
             let journal = Arc::clone(&store) as Arc<dyn Journal>;
-            executor.meet(*manner, Some(Witness { journal, run: self.run, is_choosy }));
+            executor.meet(*manner, Some(Witness { journal, run: self.run, is_choosy: !selection.is_all() }));
         }
         let mut steps = self.plan().items.steps.iter();
         let served_by = if led.is_some() {
@@ -304,13 +258,7 @@ impl Case {
         let (queue, journal) = (store.clone(), store.clone());
         self.world.meet(world::Life { queue, inbox: Arc::new(mailbox), journal });
         let limits = Limits { window: self.rng.random_range(2..30), patience: Duration::from_millis(300) };
-        let ports = Ports {
-            journal: Arc::clone(&store) as Arc<dyn Journal>,
-            keys: Arc::clone(&store) as Arc<dyn milepost::ports::Keys>,
-            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
-            pins: store as Arc<dyn milepost::ports::Pins>,
-            compute: Arc::new(InPlace),
-        };
+        let ports = self.ports(store);
         let run = self.record();
         let seed = self.rng.random();
         let clock = Arc::clone(&self.clock);
@@ -349,37 +297,13 @@ impl Case {
         ended.is_some_and(|run| (run.status.is_ended() || leaves_open) && !self.is_let_down(&run))
     }
 
-    /// It failed for the sake of its executor: what is left is done in another life.
-    fn is_let_down(&self, run: &Run) -> bool {
-        let names = [name::EXECUTOR, name::EXECUTION];
-        let early = self.conducted.as_ref().is_some_and(|(_, executor)| executor.closed_early());
-        early || run.fault.as_ref().is_some_and(|fault| names.contains(&fault.name.as_str()))
-    }
-
-    /// What an executor saw of the life that has just ended.
-    fn check_conducted(&self, executor: &SimExecutor) {
-        if let Some(what) = executor.wrong().first() {
-            panic!("{what}");
-        }
-        let ordered = executor.ordered();
-        assert!(executor.under_way().len() <= executor.begun());
-        for (step, _) in executor.answers() {
-            let is_of_closing = step == "close" || step.starts_with("on_failure");
-            assert!(is_of_closing || ordered.contains(&step), "'{step}' was answered, and not ordered");
-        }
-        for (unit, step) in self.world.book().called() {
-            let name = &self.plan().track(unit).steps[step].name;
-            assert!(
-                matches!(unit, Unit::Closing(_)) || ordered.contains(name),
-                "'{name}' of {unit} was called, and nobody had ordered it"
-            );
-        }
-        let mut last = BTreeMap::new();
-        for (_, event) in self.store.events(self.run, 0, usize::MAX).unwrap() {
-            if let RunEvent::Mirrored { execution, entry } = event.what {
-                let before = last.insert(execution, entry.number).unwrap_or(0);
-                assert!(before < entry.number, "entry {} came after {before}", entry.number);
-            }
+    fn ports(&self, store: Arc<MemoryStore>) -> Ports {
+        Ports {
+            journal: Arc::clone(&store) as Arc<dyn Journal>,
+            keys: Arc::clone(&store) as Arc<dyn milepost::ports::Keys>,
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            pins: store as Arc<dyn milepost::ports::Pins>,
+            compute: Arc::new(InPlace),
         }
     }
 

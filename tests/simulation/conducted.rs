@@ -3,12 +3,101 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use milepost::core::cell::{SkipReason, State};
+use milepost::core::change::Change;
+use milepost::core::event::RunEvent;
+use milepost::core::fault::name;
 use milepost::core::id::Unit;
+use milepost::core::run::Run;
+use milepost::core::selection::Selection;
+use milepost::engine::assembly::{Assembly, FactsOf};
+use milepost::ports::Journal;
+use milepost::store::Fate as Write;
+use rand::Rng;
 
-use crate::case::{Case, Score};
+use crate::case::{Case, Fortune, Led, Score, new_run};
+use crate::executor::{Manner, SimExecutor};
 use crate::{number, words};
+
+/// Every answer carries all facts.
+pub(crate) fn all_facts() -> Arc<FactsOf> {
+    Arc::new(|_, facts| facts.clone().into_iter().collect())
+}
+
+impl Case {
+    /// Lives once, in a kind world. The run must have ended then.
+    pub(crate) fn run_kindly(&mut self) {
+        let changes = vec![Change::Run(Box::new(new_run(self.run)))];
+        let store = self.store.clone();
+        self.clock.runtime().block_on(async { store.commit(changes).await }).unwrap();
+        let fortune = Fortune {
+            kind: true,
+            cut: u64::MAX,
+            last: Write::Kept,
+            stop_after: None,
+            selection: Selection::All,
+        };
+        let (assembly, executor) = match &self.conducted {
+            Some((assembly, executor)) => {
+                (Arc::clone(assembly), Some((Arc::clone(executor), Manner::default())))
+            }
+            None => (Arc::clone(&self.assembly), None),
+        };
+        assert!(self.live(0, &fortune, None, assembly, executor.clone()), "{:?}", self.record());
+        self.check_end();
+        if let Some((executor, _)) = executor {
+            self.check_conducted(&executor);
+        }
+    }
+
+    /// Who drives the graph in the next life.
+    pub(crate) fn lead(&mut self, fortune: &Fortune) -> (Arc<Assembly>, Led) {
+        let Some((assembly, executor)) = self.conducted.clone() else {
+            return (Arc::clone(&self.assembly), None);
+        };
+        if self.leads.random_bool(0.12) {
+            return (Arc::clone(&self.assembly), None);
+        }
+        let is_away = !fortune.kind && self.leads.random_bool(0.02);
+        (assembly, Some((executor, Manner { is_rough: !fortune.kind, is_away })))
+    }
+
+    /// It failed for the sake of its executor: what is left is done in another life.
+    pub(crate) fn is_let_down(&self, run: &Run) -> bool {
+        let names = [name::EXECUTOR, name::EXECUTION];
+        let early = self.conducted.as_ref().is_some_and(|(_, executor)| executor.closed_early());
+        early || run.fault.as_ref().is_some_and(|fault| names.contains(&fault.name.as_str()))
+    }
+
+    /// What an executor saw of the life that has just ended.
+    pub(crate) fn check_conducted(&self, executor: &SimExecutor) {
+        if let Some(what) = executor.wrong().first() {
+            panic!("{what}");
+        }
+        let ordered = executor.ordered();
+        assert!(executor.under_way().len() <= executor.begun());
+        for (step, _) in executor.answers() {
+            let is_of_closing = step == "close" || step.starts_with("on_failure");
+            assert!(is_of_closing || ordered.contains(&step), "'{step}' was answered, and not ordered");
+        }
+        for (unit, step) in self.world.book().called() {
+            let name = &self.plan().track(unit).steps[step].name;
+            assert!(
+                matches!(unit, Unit::Closing(_)) || ordered.contains(name),
+                "'{name}' of {unit} was called, and nobody had ordered it"
+            );
+        }
+        let mut last = BTreeMap::new();
+        for (_, event) in self.store.events(self.run, 0, usize::MAX).unwrap() {
+            if let RunEvent::Mirrored { execution, entry } = event.what {
+                let before = last.insert(execution, entry.number).unwrap_or(0);
+                assert!(before < entry.number, "entry {} came after {before}", entry.number);
+            }
+        }
+    }
+}
 
 /// How each unit ended, step by step.
 fn ends(case: &Case) -> BTreeMap<Unit, Vec<&'static str>> {
