@@ -137,7 +137,7 @@ async fn an_execution_that_ends_with_our_answer_is_no_news() {
 #[tokio::test]
 async fn an_execution_that_nobody_knows_is_over() {
     let server = Server::start().await;
-    let (board, run) = (board(&server.url, Duration::from_secs(60)).await, RunId(1));
+    let (board, run) = (board(&server.url, Duration::from_mins(1)).await, RunId(1));
     let driver = driver(&board, run);
     server.refuse("GetExecutionHistory", &[(400, "ExecutionDoesNotExist")]);
     driver.begin(&execution(&driver, run)).await.unwrap();

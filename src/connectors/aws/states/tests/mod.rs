@@ -22,7 +22,7 @@ use crate::ports::{Executor, Heard};
 use server::Server;
 
 /// Longer than anything takes that works.
-const HANGS: Duration = Duration::from_secs(60);
+const HANGS: Duration = Duration::from_mins(1);
 const ROLE: &str = "arn:aws:iam::7:role/states";
 const MACHINE: &str = "milepost-e1.orders.0123456789abcdef";
 

@@ -69,7 +69,7 @@ async fn a_failure_says_whether_another_attempt_makes_sense() {
 #[tokio::test]
 async fn an_order_that_was_given_up_is_forgotten_and_ordered_anew() {
     let server = Server::start().await;
-    let (board, run) = (board(&server.url, Duration::from_secs(60)).await, RunId(1));
+    let (board, run) = (board(&server.url, Duration::from_mins(1)).await, RunId(1));
     let driver = driver(&board, run);
     driver.begin(&execution(&driver, run)).await.unwrap();
     for code in ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"] {
@@ -213,7 +213,7 @@ async fn being_asked_to_slow_down_is_waited_out() {
 async fn short_absences_are_outlived_and_long_ones_told() {
     let server = Server::start().await;
     let run = RunId(1);
-    let patient = driver(&board(&server.url, Duration::from_secs(60)).await, run);
+    let patient = driver(&board(&server.url, Duration::from_mins(1)).await, run);
     server.refuse("StartExecution", &[(500, "InternalFailure"), (503, "ServiceUnavailable")]);
     assert_eq!(patient.begin(&execution(&patient, run)).await, Ok(Begun::UnderWay));
     drop(patient);

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// Longer than anything takes that works.
-const HANGS: Duration = Duration::from_secs(60);
+const HANGS: Duration = Duration::from_mins(1);
 /// How long a poll is kept open. One that brought nothing is followed by the next.
 const POLL: Duration = Duration::from_secs(2);
 
