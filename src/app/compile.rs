@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::asl::{self, Machine, Naming, Note, Subject};
 use crate::connectors;
+use crate::core::execution::HEARTBEAT;
 use crate::core::workflow::Workflow;
 use crate::spec::{self, Report};
 
@@ -63,7 +64,7 @@ impl Engine {
         let partition = said.partition.as_deref().unwrap_or("aws");
         let arn = format!("arn:{partition}:states:{}:{}:activity:", or(region, REGION), or(account, ACCOUNT));
         let naming = Naming::new(&arn, to.engine.as_deref().unwrap_or(ENGINE));
-        let heartbeat = said.heartbeat.unwrap_or(asl::HEARTBEAT);
+        let heartbeat = said.heartbeat.unwrap_or(HEARTBEAT);
         let machine = asl::compile(workflow, &catalog, &naming, heartbeat).map_err(|refused| {
             let at = match &refused.subject {
                 Subject::Step { step, field, token } => Some((step.as_str(), field.as_str(), token.as_str())),

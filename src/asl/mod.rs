@@ -36,13 +36,6 @@ use shape::Shape;
 
 /// The longest definition that AWS takes, in bytes.
 const DEFINITION_BYTES_MAX: usize = 1024 * 1024;
-/// How long a task may be silent when nothing is said.
-pub const HEARTBEAT: Duration = Duration::from_mins(1);
-
-/// The error name of an attempt that failed and is to be repeated.
-pub const AGAIN: &str = "Milepost.Again";
-/// The error name by which an engine says that it does not drive this run at the moment.
-pub const AWAY: &str = "Milepost.Away";
 
 /// A state machine that drives one workflow.
 #[derive(Clone, Debug)]

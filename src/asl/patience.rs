@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{AGAIN, AWAY};
+use crate::core::execution::{AGAIN, AWAY};
 use crate::core::retry::{Jitter, Retry};
 use crate::core::workflow::Step;
 
@@ -16,8 +16,11 @@ const ANEW_MIN: usize = 5;
 const ANEW_EVENTS: usize = 20_000;
 /// Each of them: scheduled, started, failed.
 pub(super) const EVENTS_OF_ATTEMPT: usize = 3;
-/// The longest pause before a task is ordered anew.
-const ANEW_PAUSE_SECS: u32 = 300;
+/// How the pauses before a task is ordered anew grow, and the longest one. While an engine is gone the order only
+/// lies there and takes nothing of the history; when it is back, a pause is all that it waits for.
+const GONE_PAUSES: (f64, u32) = (1.5, 15);
+/// The same where an engine is there and says that it does not drive the run.
+const AWAY_PAUSES: (f64, u32) = (2.0, 300);
 /// AWS takes no longer pause, in seconds.
 const PAUSE_SECS_MAX: u64 = 31_622_399;
 
@@ -30,13 +33,13 @@ pub(super) fn anew(tasks: usize) -> usize {
 pub(super) fn retriers(own: Option<&Step>, tasks: usize) -> Value {
     let anew = anew(tasks);
     let again = own.filter(|step| step.retry.attempts > 1).map(|step| attempts(&step.retry));
-    let ordered_anew = |errors: &[&str]| {
+    let ordered_anew = |errors: &[&str], (rate, longest): (f64, u32)| {
         json!({
             "ErrorEquals": errors, "IntervalSeconds": 1, "MaxAttempts": anew,
-            "BackoffRate": 2.0, "MaxDelaySeconds": ANEW_PAUSE_SECS,
+            "BackoffRate": rate, "MaxDelaySeconds": longest,
         })
     };
-    let others = [ordered_anew(&GONE), ordered_anew(&[AWAY])];
+    let others = [ordered_anew(&GONE, GONE_PAUSES), ordered_anew(&[AWAY], AWAY_PAUSES)];
     Value::Array(again.into_iter().chain(others).collect())
 }
 

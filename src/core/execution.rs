@@ -4,6 +4,8 @@
 //! What is said between the two is by reference: run, epoch, step. So neither the size of an item nor their
 //! number reaches the executor.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -48,6 +50,8 @@ impl std::str::FromStr for DrivenBy {
     }
 }
 
+/// How long an order may go without a sign of life of the engine before it is given again, when nothing is said.
+pub const HEARTBEAT: Duration = Duration::from_mins(1);
 /// The error under which a failed attempt of a run step is answered when another one makes sense: the executor
 /// tries again, as the machine says.
 pub const AGAIN: &str = "Milepost.Again";

@@ -36,7 +36,9 @@ pub(super) fn prepare(common: &Common, plan: &Plan, works: Vec<Work>) -> Vec<Vec
             return works.into_iter().map(|work| work.results).collect();
         }
         together::make(common, &open);
-        open.iter_mut().for_each(|work| work.advance(common, plan));
+        for work in &mut open {
+            work.advance(common, plan);
+        }
     }
 }
 

@@ -186,8 +186,8 @@ mod tests {
         for text in [
             r#"input.name != """#,
             "input.count > 3 and input.count <= 10",
-            r#"steps.ask.status = 200 or $not($exists(steps.ask))"#,
-            r#"steps.`ask-me`.status in [200, 404]"#,
+            "steps.ask.status = 200 or $not($exists(steps.ask))",
+            "steps.`ask-me`.status in [200, 404]",
             r#"$contains($lowercase(input.name), "a") ? true : (input.count = -1)"#,
         ] {
             assert_eq!(seen(text), [], "{text}");

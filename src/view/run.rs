@@ -280,6 +280,10 @@ fn next_commands(run: &Run, status: Status, items: &ItemCounts, doubts: u64) -> 
         Status::Paused => next.push(format!("milepost unpause {id}")),
         Status::Failed | Status::Interrupted => {
             next.push(resume);
+            // The executor may stay away; the run need not wait for it.
+            if run.fault.as_ref().is_some_and(|fault| fault.name == name::EXECUTOR) {
+                next.push(format!("milepost resume {id} --executor embedded"));
+            }
             next.extend(in_doubt);
         }
         Status::Queued | Status::Running | Status::Waiting => {

@@ -25,26 +25,28 @@ impl Picture {
     /// Of the last run of a site.
     pub(crate) fn of(site: &Site) -> Self {
         let shown = site.json(&["show", "@latest", "--json"]).remove(0);
+        let run = text(&shown["run"]);
+        let said = |value: Value| serde_json::from_str(&value.to_string().replace(&run, "RUN")).unwrap();
         let steps = shown["steps"].as_array().unwrap().iter().map(|step| {
             let seen = json!({
                 "status": step["status"], "items": step["items"], "blocked": step["blocked"],
                 "attempts": step["attempts"], "accepted": step["accepted"], "refused": step["refused"],
             });
-            (text(&step["step"]), seen)
+            (text(&step["step"]), said(seen))
         });
         let items = lines(site, &["items", "@latest", "--json", "--limit", "100000"]).into_iter().map(|item| {
             let seen = json!({
                 "status": item["status"], "reason": item["reason"], "step": item["step"],
                 "attempts": item["attempts"], "error": item["error"]["name"], "facts": lasting(&item["facts"]),
             });
-            (text(&item["item"]), seen)
+            (text(&item["item"]), said(seen))
         });
         let effects = lines(site, &["effects", "@latest", "--json", "--limit", "100000"]).into_iter().map(|effect| {
             let seen = json!({
                 "effect": effect["effect"], "attempt": effect["attempt"], "error": effect["error"]["name"],
                 "facts": lasting(&effect["facts"]),
             });
-            ((text(&effect["step"]), text(&effect["item"])), seen)
+            ((text(&effect["step"]), text(&effect["item"])), said(seen))
         });
         Self {
             status: shown["status"].clone(),
@@ -109,13 +111,13 @@ fn lasting(facts: &Value) -> Value {
 pub(crate) fn contents(outside: &Outside) -> [BTreeMap<String, Value>; 2] {
     let (pim, shop) = outside.calls();
     [pim, shop].map(|calls| {
-        let put: Vec<Map<String, Value>> = calls.into_iter().flat_map(puts).collect();
+        let put: Vec<Map<String, Value>> = calls.iter().flat_map(puts).collect();
         let names: BTreeMap<String, String> = put.iter().filter_map(named).collect();
         put.iter().map(|object| (key(object), normal(&Value::Object(object.clone()), &names))).collect()
     })
 }
 
-fn puts(entry: Entry) -> Vec<Map<String, Value>> {
+fn puts(entry: &Entry) -> Vec<Map<String, Value>> {
     entry.changes.iter().filter_map(|change| change["put"].as_object().cloned()).collect()
 }
 

@@ -41,7 +41,8 @@ fn asl_validator_is_content_with_every_shipped_workflow_and_with_generated_graph
     let mut compiled = Vec::new();
     for entry in fs::read_dir(site.path("workflows")).unwrap().map(Result::unwrap) {
         let name = format!("workflows/{}", entry.file_name().to_string_lossy());
-        if name.ends_with(".yaml") && compile(&site, &name).is_some() {
+        if Path::new(&name).extension().is_some_and(|kind| kind == "yaml") && compile(&site, &name).is_some()
+        {
             compiled.push(name);
         }
     }

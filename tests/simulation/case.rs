@@ -144,8 +144,20 @@ impl Case {
             loses_mail: rng.random_bool(0.2),
             shuffles_mail: rng.random_bool(0.5),
         };
-        let score = Score::default();
-        Self { seed, rng, clock, store, world, assembly, conducted, leads, run, count, temper, score }
+        Self {
+            seed,
+            rng,
+            clock,
+            store,
+            world,
+            assembly,
+            conducted,
+            leads,
+            run,
+            count,
+            temper,
+            score: Score::default(),
+        }
     }
 
     pub(crate) fn plan(&self) -> &Plan {
@@ -232,7 +244,7 @@ impl Case {
         fortune: &Fortune,
         plan: Option<String>,
         assembly: Arc<Assembly>,
-        led: Led,
+        led: &Led,
     ) -> bool {
         trace(&format!("seed {} life {life}: {fortune:?}", self.seed));
         self.world.set_temper((!fortune.kind).then_some(self.temper));
@@ -240,7 +252,7 @@ impl Case {
         let selection = fortune.selection.clone();
         self.store = self.store.survivor(move |number| if number < cut { Write::Kept } else { last });
         let store = Arc::new(self.store.clone());
-        if let Some((executor, manner)) = &led {
+        if let Some((executor, manner)) = led {
             let journal = Arc::clone(&store) as Arc<dyn Journal>;
             executor.meet(*manner, Some(Witness { journal, run: self.run, is_choosy: !selection.is_all() }));
         }

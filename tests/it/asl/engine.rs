@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
-use milepost::asl::{AGAIN, AWAY, Machine};
+use milepost::asl::Machine;
 use milepost::core::cell::Facts;
+use milepost::core::execution::{AGAIN, AWAY};
 use milepost::core::id::{RunId, Unit};
 use milepost::core::scope::Scope;
 use milepost::core::time::Timestamp;

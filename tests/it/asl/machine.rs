@@ -113,7 +113,7 @@ impl Walker<'_, '_> {
             let fits = retriers.enumerate().find(|(_, retrier)| equals(&retrier["ErrorEquals"], error));
             match fits {
                 Some((at, retrier)) if retried[at] < retrier["MaxAttempts"].as_u64().unwrap() => {
-                    retried[at] += 1
+                    retried[at] += 1;
                 }
                 _ => break answer,
             }

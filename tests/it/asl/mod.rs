@@ -44,7 +44,7 @@ fn checked(yaml: &str, files: &[(String, String)]) -> Workflow {
 
 fn compiled(workflow: &Workflow) -> Machine {
     let naming = Naming::new("arn:aws:states:us-east-1:123456789012:activity:", "test");
-    asl::compile(workflow, &connectors::catalog(), &naming, asl::HEARTBEAT).unwrap()
+    asl::compile(workflow, &connectors::catalog(), &naming, milepost::core::execution::HEARTBEAT).unwrap()
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn closed_as_judged(workflow: &Workflow, engine: &Engine<'_>, walked: &Walk) {
     match (&walked.end, judged) {
         (Ok(_), None) => {}
         (Err((error, cause)), Some(name)) => {
-            assert_eq!((error, cause.as_str()), (&name, "judged"), "seed {seed}")
+            assert_eq!((error, cause.as_str()), (&name, "judged"), "seed {seed}");
         }
         (end, judged) => panic!("seed {seed}: judged as {judged:?} and ended as {end:?}"),
     }

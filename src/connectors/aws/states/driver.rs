@@ -18,13 +18,11 @@ use super::machine::{Machine, beside};
 use super::order;
 use super::route::{News, Pace, Route};
 use super::switchboard::Switchboard;
-use crate::core::execution::{Answer, Errand, Execution, Receipt};
+use crate::core::execution::{Answer, Errand, Execution, HEARTBEAT, Receipt};
 use crate::core::fault::{Fault, name};
 use crate::core::id::RunId;
 use crate::ports::{Begun, Executor, Heard};
 
-/// How long an order lives without a sign of life when its Task does not say.
-const HEARTBEAT: Duration = Duration::from_mins(1);
 /// How it is refused to begin an execution again that has ended, or has other input (StartExecution).
 const TAKEN: &str = "ExecutionAlreadyExists";
 /// How it is refused to make a state machine again that is there with another definition (CreateStateMachine).

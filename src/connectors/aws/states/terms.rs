@@ -5,9 +5,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::connectors::{BuildFault, settings};
+use crate::core::execution::HEARTBEAT;
 
-/// How long an order lives without a sign of life, when nothing is said.
-const HEARTBEAT: Duration = Duration::from_mins(1);
 /// The shortest: three signs of life fit in, each of which may take a moment on its way.
 const HEARTBEAT_LEAST: Duration = Duration::from_secs(3);
 /// The longest; beyond a day nobody would notice the death of an engine.
