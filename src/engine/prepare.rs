@@ -35,7 +35,9 @@ pub(super) fn prepare(common: &Common, works: Vec<Work>) -> Vec<Vec<(usize, Read
             return works.into_iter().map(|work| work.results).collect();
         }
         together::make(common, &open);
-        open.iter_mut().for_each(|work| work.advance(common));
+        for work in &mut open {
+            work.advance(common);
+        }
     }
 }
 

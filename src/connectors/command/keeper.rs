@@ -102,8 +102,12 @@ impl Keeper {
             Some(staff) if begun.is_empty() => staff.process.dismiss(&self.inbox),
             staff => drop(staff),
         }
-        begun.into_iter().for_each(|errand| errand.answer(Answer::Lost(fault())));
-        waiting.into_iter().for_each(|errand| errand.answer(Answer::Unsent(fault())));
+        for errand in begun {
+            errand.answer(Answer::Lost(fault()));
+        }
+        for errand in waiting {
+            errand.answer(Answer::Unsent(fault()));
+        }
     }
 
     /// When it has to look again by itself.
@@ -120,7 +124,9 @@ impl Keeper {
         if !late.is_empty() {
             let message = format!("no answer within {:?}; the process was ended", self.program.timeout);
             let fault = Fault::new(name::TIMEOUT, message);
-            late.into_iter().for_each(|errand| errand.answer(Answer::Late(fault.clone())));
+            for errand in late {
+                errand.answer(Answer::Late(fault.clone()));
+            }
             self.broke(|_| "the process was ended, because it hung at another item".to_owned(), now);
         }
         let is_over = |staff: &Staff| staff.is_leaving || now >= staff.idle_since + IDLE_MAX;

@@ -123,7 +123,9 @@ impl Shared {
     /// Gives back all that waits.
     pub(super) fn give_back(&self, fault: &Fault) {
         let errands = std::mem::take(&mut self.queue().errands);
-        errands.into_iter().for_each(|errand| errand.answer(Answer::Unsent(fault.clone())));
+        for errand in errands {
+            errand.answer(Answer::Unsent(fault.clone()));
+        }
     }
 }
 
@@ -173,6 +175,8 @@ impl Drop for Pool {
             let _ = notes.send(Note::Nudge);
         }
         // Short: an idle process leaves when it is asked, and any other is ended.
-        keepers.into_iter().for_each(|(_, keeper)| drop(keeper.join()));
+        for (_, keeper) in keepers {
+            let _ = keeper.join();
+        }
     }
 }

@@ -136,7 +136,9 @@ impl Drop for Process {
 /// Writes lines until there are no more, or nobody reads them: that is told by the other pipe.
 fn write(mut stdin: impl Write, lines: &Receiver<Vec<u8>>) {
     while let Ok(mut batch) = lines.recv() {
-        lines.try_iter().for_each(|line| batch.extend(line));
+        for line in lines.try_iter() {
+            batch.extend(line);
+        }
         if stdin.write_all(&batch).and_then(|()| stdin.flush()).is_err() {
             return;
         }
