@@ -189,7 +189,7 @@ impl Case {
             let fortune = self.fortune(life);
             let planned = Planned::of(self, fortune.selection.clone());
             let (assembly, executor) = self.lead(&fortune);
-            let complete = self.live(life, &fortune, planned.hash(), assembly, executor.clone());
+            let complete = self.live(life, &fortune, planned.hash(), assembly, &executor);
             if let Some((executor, _)) = executor {
                 self.check_conducted(&executor);
                 self.score.refused = executor.refused();

@@ -45,7 +45,7 @@ impl Case {
             }
             None => (Arc::clone(&self.assembly), None),
         };
-        assert!(self.live(0, &fortune, None, assembly, executor.clone()), "{:?}", self.record());
+        assert!(self.live(0, &fortune, None, assembly, &executor), "{:?}", self.record());
         self.check_end();
         if let Some((executor, _)) = executor {
             self.check_conducted(&executor);

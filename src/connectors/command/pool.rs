@@ -176,7 +176,7 @@ impl Drop for Pool {
         }
         // Short: an idle process leaves when it is asked, and any other is ended.
         for (_, keeper) in keepers {
-            drop(keeper.join());
+            let _ = keeper.join();
         }
     }
 }

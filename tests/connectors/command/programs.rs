@@ -21,9 +21,8 @@ fn a_program_in_any_language_speaks_lines() {
     // It answers in another order than it was asked, and says that it is at work.
     let script = r#"echo '{"type":"hello","version":1,"at_once":2}'; read one; read two
         echo '{"type":"heartbeat","id":1}'; echo '{"type":"result","id":2,"result":"two"}'
-        echo; echo '{"type":"error","id":1,"name":"Odd","message":"one"}'; echo '{"type":"bye"}'; read bye"#
-        .to_string();
-    let made = desk.transform(&shell(&script)).prepare_all(&scopes([1, 2].map(Value::from)));
+        echo; echo '{"type":"error","id":1,"name":"Odd","message":"one"}'; echo '{"type":"bye"}'; read bye"#;
+    let made = desk.transform(&shell(script)).prepare_all(&scopes([1, 2].map(Value::from)));
     assert_eq!(words(&made), ["Odd", r#""two""#]);
 }
 

@@ -1,5 +1,7 @@
 //! `milepost compile`, as it is typed.
 
+use std::fmt::Write as _;
+
 use std::fs;
 
 use serde_json::Value;
@@ -18,24 +20,27 @@ fn outline(program: &Value, indent: &str, lines: &mut Vec<String>) {
         let text = |key: &str| state[key].as_str().unwrap_or_default().to_owned();
         let mut line = format!("{indent}{name}: {}", text("Type"));
         if let Some(arguments) = state.get("Arguments") {
-            line += &format!(" do {}", arguments["do"].as_str().unwrap());
+            write!(line, " do {}", arguments["do"].as_str().unwrap()).unwrap();
         }
         for retrier in state["Retry"].as_array().into_iter().flatten() {
-            line += &format!(", {} x{}", retrier["ErrorEquals"][0].as_str().unwrap(), retrier["MaxAttempts"]);
+            write!(line, ", {} x{}", retrier["ErrorEquals"][0].as_str().unwrap(), retrier["MaxAttempts"])
+                .unwrap();
         }
         for choice in state["Choices"].as_array().into_iter().flatten() {
-            line += &format!(
+            write!(
+                line,
                 ", {} -> {}",
                 choice["Condition"].as_str().unwrap(),
                 choice["Next"].as_str().unwrap()
-            );
+            )
+            .unwrap();
         }
         for catcher in state["Catch"].as_array().into_iter().flatten() {
-            line += &format!(", caught -> {}", catcher["Next"].as_str().unwrap());
+            write!(line, ", caught -> {}", catcher["Next"].as_str().unwrap()).unwrap();
         }
         let next = text("Next") + &text("Default");
         if !next.is_empty() {
-            line += &format!(" -> {next}");
+            write!(line, " -> {next}").unwrap();
         }
         lines.push(line);
         for branch in state["Branches"].as_array().into_iter().flatten() {
@@ -56,7 +61,7 @@ fn every_shipped_workflow_compiles_or_says_in_which_line_it_does_not() {
     let mut refused = Vec::new();
     for entry in fs::read_dir(site.path("workflows")).unwrap().map(Result::unwrap) {
         let name = format!("workflows/{}", entry.file_name().to_string_lossy());
-        if !name.ends_with(".yaml") {
+        if entry.path().extension().is_none_or(|kind| kind != "yaml") {
             continue;
         }
         let told = site.milepost(&["compile", &name, "--target", "asl"]);

@@ -42,8 +42,17 @@ pub(super) struct Engine<'a> {
     facts: BTreeMap<String, Facts>,
     /// Attempts that failed so far, by step.
     attempts: BTreeMap<String, u32>,
-    /// The error name by which the run was judged.
-    pub(super) judged: Option<Option<String>>,
+    /// How the run was judged, once it was.
+    pub(super) judged: Option<Judged>,
+}
+
+/// How a run was judged.
+#[derive(Clone, Debug)]
+pub(super) enum Judged {
+    /// It succeeded.
+    Good,
+    /// It failed, with this error name.
+    Failed(String),
 }
 
 impl<'a> Engine<'a> {
@@ -80,7 +89,7 @@ impl<'a> Engine<'a> {
             Some("step") => self.step(&step),
             Some("skip") => {
                 assert_eq!(self.is_wanted(&step), Some(false), "{step}: seed {}", self.case.seed);
-                self.ends(&step, Fate::Skipped)
+                Ok(self.ends(&step, Fate::Skipped))
             }
             Some("close") => self.close(&order["fault"]),
             Some("closing") if self.rng.random_bool(0.3) => Err(failed("nobody listens")),
@@ -93,20 +102,21 @@ impl<'a> Engine<'a> {
         let outline = self.case.steps.iter().find(|known| known.name == step).unwrap();
         let needs: Vec<Fate> = self.needs(step).iter().map(|need| self.fates[need]).collect();
         if needs.iter().any(|fate| matches!(fate, Fate::Failed | Fate::Blocked)) {
-            return self.ends(step, Fate::Blocked);
+            return Ok(self.ends(step, Fate::Blocked));
         }
         if !needs.is_empty() && needs.iter().all(|fate| *fate == Fate::Skipped) {
-            return self.ends(step, Fate::Skipped);
+            return Ok(self.ends(step, Fate::Skipped));
         }
         let wanted = self.is_wanted(step);
         let when = self.step_of(step).when.is_some();
         if outline.on_items {
             // What fails for an item does not fail the step.
-            return self.ends(step, if when && wanted == Some(false) { Fate::Skipped } else { Fate::Done });
+            let fate = if when && wanted == Some(false) { Fate::Skipped } else { Fate::Done };
+            return Ok(self.ends(step, fate));
         }
         match wanted {
             Some(true) => {}
-            Some(false) => return self.ends(step, Fate::Skipped),
+            Some(false) => return Ok(self.ends(step, Fate::Skipped)),
             None => {
                 self.fates.insert(step.to_owned(), Fate::Failed);
                 return Err(("MappingError".to_owned(), "'when' must give true or false".to_owned()));
@@ -152,13 +162,13 @@ impl<'a> Engine<'a> {
             0 => Some("ToleranceExceeded".to_owned()),
             _ => None,
         };
-        self.judged = Some(error.clone());
+        self.judged = Some(error.clone().map_or(Judged::Good, Judged::Failed));
         error.map_or(Ok(json!({ "facts": {} })), |error| Err((error, "judged".to_owned())))
     }
 
-    fn ends(&mut self, step: &str, fate: Fate) -> Result<Value, Error> {
+    fn ends(&mut self, step: &str, fate: Fate) -> Value {
         self.fates.insert(step.to_owned(), fate);
-        Ok(json!({ "facts": {} }))
+        json!({ "facts": {} })
     }
 
     fn step_of(&self, step: &str) -> &milepost::core::workflow::Step {

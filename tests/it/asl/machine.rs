@@ -78,7 +78,7 @@ impl Walker<'_, '_> {
             self.largest = self.largest.max(data.to_string().len());
             let (next, output) = match state["Type"].as_str() {
                 Some("Task") => self.task(&at, state, &data, done)?,
-                Some("Choice") => self.choice(state, data)?,
+                Some("Choice") => self.choice(state, data),
                 Some("Parallel") => self.parallel(state, &data, done)?,
                 Some("Pass" | "Succeed") => {
                     self.events += 2;
@@ -103,7 +103,7 @@ impl Walker<'_, '_> {
     fn task(&mut self, name: &str, state: &Value, data: &Value, done: &mut BTreeSet<String>) -> Next {
         let arguments = evaluated(&state["Arguments"], &json!({ "input": data }));
         let (mut times, after) = (0, done.clone());
-        let mut retried = vec![0; state["Retry"].as_array().map_or(0, Vec::len)];
+        let mut spent = vec![0; state["Retry"].as_array().map_or(0, Vec::len)];
         let answer = loop {
             times += 1;
             self.events += 3;
@@ -112,8 +112,8 @@ impl Walker<'_, '_> {
             let retriers = state["Retry"].as_array().into_iter().flatten();
             let fits = retriers.enumerate().find(|(_, retrier)| equals(&retrier["ErrorEquals"], error));
             match fits {
-                Some((at, retrier)) if retried[at] < retrier["MaxAttempts"].as_u64().unwrap() => {
-                    retried[at] += 1;
+                Some((at, retrier)) if spent[at] < retrier["MaxAttempts"].as_u64().unwrap() => {
+                    spent[at] += 1;
                 }
                 _ => break answer,
             }
@@ -123,21 +123,21 @@ impl Walker<'_, '_> {
         let resource = state["Resource"].as_str().unwrap().to_owned();
         self.orders.push((name.to_owned(), Order { arguments, resource, after, times }));
         match answer {
-            Ok(result) => on(state, &json!({ "input": data, "result": result })),
+            Ok(result) => Ok(on(state, &json!({ "input": data, "result": result }))),
             Err(error) => caught(state, data, error),
         }
     }
 
-    fn choice(&mut self, state: &Value, data: Value) -> Next {
+    fn choice(&mut self, state: &Value, data: Value) -> (Option<String>, Value) {
         self.events += 2;
         for choice in state["Choices"].as_array().unwrap() {
             match evaluated(&choice["Condition"], &json!({ "input": data })) {
-                Value::Bool(true) => return Ok((choice["Next"].as_str().map(str::to_owned), data)),
+                Value::Bool(true) => return (choice["Next"].as_str().map(str::to_owned), data),
                 Value::Bool(false) => {}
                 other => panic!("a condition gives {other}"),
             }
         }
-        Ok((Some(state["Default"].as_str().unwrap().to_owned()), data))
+        (Some(state["Default"].as_str().unwrap().to_owned()), data)
     }
 
     fn parallel(&mut self, state: &Value, data: &Value, done: &mut BTreeSet<String>) -> Next {
@@ -154,12 +154,12 @@ impl Walker<'_, '_> {
         }
         let result = Value::Array(results);
         self.largest = self.largest.max(result.to_string().len());
-        on(state, &json!({ "input": data, "result": result }))
+        Ok(on(state, &json!({ "input": data, "result": result })))
     }
 }
 
-fn on(state: &Value, states: &Value) -> Next {
-    Ok((state["Next"].as_str().map(str::to_owned), evaluated(&state["Output"], states)))
+fn on(state: &Value, states: &Value) -> (Option<String>, Value) {
+    (state["Next"].as_str().map(str::to_owned), evaluated(&state["Output"], states))
 }
 
 fn caught(state: &Value, data: &Value, error: Error) -> Next {

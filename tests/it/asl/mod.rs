@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use crate::generated::{Case, generated};
 use crate::scripted::Server;
 use crate::site::Site;
-use engine::{Engine, Fate};
+use engine::{Engine, Fate, Judged};
 use machine::{Walk, walk};
 
 /// How many graphs are walked through.
@@ -118,13 +118,14 @@ fn closed_as_judged(workflow: &Workflow, engine: &Engine<'_>, walked: &Walk) {
         .map(|(_, order)| order.arguments["step"].as_str().unwrap_or("close").to_owned())
         .collect();
     let judged = engine.judged.clone().expect("it was judged");
+    let failed = matches!(judged, Judged::Failed(_));
     let closing = workflow.on_failure.iter().map(|step| step.name.clone());
     let expected: Vec<String> =
-        std::iter::once("close".to_owned()).chain(closing.filter(|_| judged.is_some())).collect();
+        std::iter::once("close".to_owned()).chain(closing.filter(|_| failed)).collect();
     assert_eq!(ends, expected, "seed {seed}");
     match (&walked.end, judged) {
-        (Ok(_), None) => {}
-        (Err((error, cause)), Some(name)) => {
+        (Ok(_), Judged::Good) => {}
+        (Err((error, cause)), Judged::Failed(name)) => {
             assert_eq!((error, cause.as_str()), (&name, "judged"), "seed {seed}");
         }
         (end, judged) => panic!("seed {seed}: judged as {judged:?} and ended as {end:?}"),
