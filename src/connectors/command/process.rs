@@ -3,7 +3,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -18,6 +18,8 @@ use super::protocol::{self, BYE, LINE_BYTES_MAX, Said};
 const GRACE: Duration = Duration::from_secs(2);
 /// How long we wait for the last words of a process that is gone.
 const LAST_WORDS: Duration = Duration::from_millis(300);
+/// How long after its last word the end of a process may come.
+const LEAVING: Duration = Duration::from_millis(100);
 /// Longest line for people, in bytes; longer ones come in parts.
 const WORDS_BYTES_MAX: usize = 4096;
 
@@ -101,10 +103,7 @@ impl Process {
 
     /// Ends it and all that it started; says how it ended, and its last words.
     pub(super) fn end(mut self) -> String {
-        let ended = match self.child.try_wait() {
-            Ok(Some(status)) => status.to_string(),
-            _ => String::new(),
-        };
+        let ended = self.left().map(|status| status.to_string()).unwrap_or_default();
         self.kill();
         let _ = self.silent.recv_timeout(LAST_WORDS);
         let words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
@@ -113,6 +112,18 @@ impl Process {
             (false, true) => format!(" ({ended})"),
             (true, false) => format!("; its last words: {words}"),
             (false, false) => format!(" ({ended}); its last words: {words}"),
+        }
+    }
+
+    /// How it ended by itself. Its pipes close a moment before the system knows of its end.
+    fn left(&mut self) -> Option<ExitStatus> {
+        let until = Instant::now() + LEAVING;
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return Some(status),
+                Ok(None) if Instant::now() < until => thread::sleep(LEAVING / 50),
+                Ok(None) | Err(_) => return None,
+            }
         }
     }
 

@@ -192,7 +192,8 @@ fn a_hook_that_is_changed_in_the_file_waits_for_a_restart_and_that_is_said() {
     site.env.push(("MILEPOST_LOG", "warn".to_owned()));
     let server = Server::start(&site, &[FILE]);
     let outdated = || server.read("/v1/workflows")[0]["outdated"].as_bool().unwrap();
-    assert!(!outdated() && server.read("/readyz").get("detail").is_none());
+    let ready = until(|| Some(server.ask("GET", "/readyz", None)).filter(|(status, _)| *status == 200));
+    assert!(!outdated() && ready.1.get("detail").is_none());
     fs::write(site.path(FILE), TOLD.replace("signal: go", "signal: gone")).unwrap();
     assert!(outdated());
     assert!(server.read("/readyz")["detail"].as_str().unwrap().contains("count after a restart"));
