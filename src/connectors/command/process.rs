@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::program::Program;
 use super::protocol::{self, BYE, LINE_BYTES_MAX, Said};
@@ -117,14 +117,15 @@ impl Process {
 
     /// How it ended by itself. Its pipes close a moment before the system knows of its end.
     fn left(&mut self) -> Option<ExitStatus> {
-        let until = Instant::now() + LEAVING;
-        loop {
-            match self.child.try_wait() {
-                Ok(Some(status)) => return Some(status),
-                Ok(None) if Instant::now() < until => thread::sleep(LEAVING / 50),
-                Ok(None) | Err(_) => return None,
-            }
-        }
+        let process = Pid::from_raw(i32::try_from(self.child.id()).ok()?)?;
+        let (tell, told) = mpsc::channel();
+        // One that does not end is waited for until its group is ended, which is soon.
+        thread::spawn(move || {
+            let _ = waitid(WaitId::Pid(process), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
+            let _ = tell.send(());
+        });
+        let _ = told.recv_timeout(LEAVING);
+        self.child.try_wait().ok().flatten()
     }
 
     /// The leader is not waited for before its group is ended: until then nobody else gets its number.
