@@ -71,11 +71,20 @@ impl Engine {
         if run.steer.cancelled_by.is_none() {
             events.push(RunEvent::Cancelling { by });
         }
-        // Its execution may have gone on without an engine.
-        events.extend(self.halt(&run, Fault::new(name::CANCELLED, "a person gave the run up")).await);
         events.push(RunEvent::Closed { status: Status::Cancelled, fault: run.fault.clone() });
+        let before = run.clone();
         self.happened(&mut run, events).await?;
+        self.halted(&before, &mut run, "a person gave the run up").await?;
         Ok(acted(&run, format!("{id} is cancelled")))
+    }
+
+    /// Ends the execution of a run that is let go: it may have gone on without an engine. Last, because its executor
+    /// may be out of reach.
+    async fn halted(&self, before: &Run, run: &mut Run, why: &str) -> Result<(), Problem> {
+        match self.halt(before, Fault::new(name::CANCELLED, why)).await {
+            Some(halted) => self.happened(run, vec![halted]).await,
+            None => Ok(()),
+        }
     }
 
     async fn pause(&self, id: RunId, by: String) -> Result<Acted, Problem> {
@@ -129,7 +138,9 @@ impl Engine {
             events.push(RunEvent::Interrupted);
         }
         events.push(RunEvent::Released { by });
+        let before = run.clone();
         self.happened(&mut run, events).await?;
+        self.halted(&before, &mut run, "a person let the run go").await?;
         Ok(acted(&run, format!("{id} is closed; it is not resumed any more")))
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -29,6 +30,9 @@ const SUBJECT: &str = "name";
 /// Letters in that name: enough that two state directories over one account never share it.
 const NAME_LETTERS: usize = 8;
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+/// Longest wait for the end of an execution that nobody listens to: a person waits, and its orders are refused in
+/// any case.
+const STOP_MAX: Duration = Duration::from_secs(5);
 /// Of the ARN of an activity only the name counts: where it lies, the connection says.
 const ARN: &str = "arn:aws:states:us-east-1:123456789012:activity:";
 
@@ -73,12 +77,20 @@ impl Engine {
     /// Ends the execution of a run that nobody drives; returns what the run is told. An executor that is
     /// out of reach keeps nothing from going on: its orders are refused.
     pub(super) async fn halt(&self, run: &Run, why: Fault) -> Option<RunEvent> {
-        let execution = run.execution.clone()?;
+        // One whose run was closed over it has ended with the run.
+        let was_lost = run.fault.as_ref().is_some_and(|fault| fault.name == name::EXECUTOR);
+        let execution = run.execution.clone().filter(|_| !run.status.is_ended() || was_lost)?;
         let unheard = |why: &dyn std::fmt::Display| Some(Fault::new(name::EXECUTOR, why.to_string()));
         let definition = Definition::from_pins(run, &self.store, &connectors::catalog());
         let fault = match definition {
             Ok(definition) => match self.executor(&definition, run, DrivenBy::StepFunctions).await {
-                Ok(Some(conducted)) => conducted.executor.stop(&execution, &why).await.err(),
+                Ok(Some(conducted)) => {
+                    let stopped = tokio::time::timeout(STOP_MAX, conducted.executor.stop(&execution, &why));
+                    match stopped.await {
+                        Ok(stopped) => stopped.err(),
+                        Err(_) => unheard(&format!("no answer within {} s", STOP_MAX.as_secs())),
+                    }
+                }
                 Ok(None) => None,
                 Err(problem) => unheard(&problem),
             },

@@ -185,8 +185,9 @@ fn of_step(step: &Step) -> Vec<Note> {
     let mut notes = newer_operators(step);
     if step.with.contains_key("delete_after") {
         let subject = Subject::field(&step.name, "delete_after", "");
-        let waits = "messages are held until all items have passed that step";
-        let hint = "let the queue hide messages for so long";
+        let waits =
+            "a message is deleted once its item is taken: none is kept hidden until all items have passed";
+        let hint = "an item that is given up later leaves no message to the queue's dead-letter queue";
         notes.push(note(Word::DeleteAfter, subject, waits, hint));
     }
     if step.uses == LAMBDA {

@@ -204,7 +204,8 @@ impl Lines {
         }
         #[expect(clippy::cast_precision_loss, reason = "a speed to be read needs no 53 bits")]
         let rate = (done - first.min(done)) as f64 / elapsed.as_secs_f64().max(0.001);
-        if rate > 0.0 {
+        // Where one step follows the other, items end all at once: their speed says nothing.
+        if rate > 0.0 && view.executor.is_embedded() {
             #[expect(clippy::cast_precision_loss, reason = "a time to be read needs no 53 bits")]
             let left = (view.items.total - done) as f64 / rate;
             let left = Duration::try_from_secs_f64(left).unwrap_or(Duration::MAX);

@@ -101,6 +101,12 @@ pub(super) async fn execute(args: Args, context: &Context, output: &mut Output) 
     let asked = Asked { expected: args.expect.as_deref(), by: Some(&somebody()) };
     let running = engine.resume(run, &terms, asked).await?;
     output.say(&summary(&plan));
+    if !plan.executor.is_embedded() {
+        let drives = plan.executor.word();
+        output.say(&format!(
+            "{drives} drives the graph: a step in which an engine died is ordered again once its heartbeat has run out"
+        ));
+    }
     attend::to_end(&engine, running, args.json, context, output).await
 }
 

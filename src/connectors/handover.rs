@@ -84,6 +84,18 @@ fn record(call: &Call) -> Value {
     })
 }
 
+/// What an error says about the calls of the event that it ended. About one: it was not done. About several it does
+/// not say how far the function had come, as AWS takes it for a batch.
+pub(crate) fn broken_off(calls: &[Call], outcome: Outcome) -> Vec<Outcome> {
+    match outcome {
+        Outcome::Refused { fault, .. } if calls.len() > 1 => {
+            let message = format!("it ended in the middle of a batch: {}", fault.message);
+            vec![Outcome::Unclear(Fault::new(fault.name, message)); calls.len()]
+        }
+        outcome => vec![outcome; calls.len()],
+    }
+}
+
 /// It is done; what it returned is kept.
 pub(crate) fn done(result: Value) -> Outcome {
     match facts(result) {

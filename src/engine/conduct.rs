@@ -30,8 +30,8 @@ pub(super) struct Conductor {
     executor: Arc<dyn Executor>,
     connection: String,
     pub(super) phase: Phase,
-    /// The execution is one that another engine had begun.
-    joins: bool,
+    /// The execution is one that another engine had begun, and it has ordered nothing yet.
+    pub(super) joins: bool,
     /// The execution that this one follows: it is ended first.
     former: Option<Execution>,
     /// Orders that are not answered, by step.
@@ -198,16 +198,24 @@ impl Drive {
                     self.tell(RunEvent::Mirrored { execution: execution.clone(), entry })
                 })
             }
-            Led::Heard(Heard::Over(fault)) => self.lose(named(name::EXECUTION, fault)),
-            Led::Gone if self.conductor.as_ref().is_some_and(|conductor| conductor.joins) => {
+            // It had ended while nobody listened, and is only told of it now.
+            Led::Heard(Heard::Over(_)) | Led::Gone
+                if self.steering.end.is_none() && self.has_joined_silence() =>
+            {
                 self.begin_execution()
             }
+            Led::Heard(Heard::Over(fault)) => self.lose(named(name::EXECUTION, fault)),
             Led::Gone => {
                 let message = "an execution of this name has ended before it was begun";
                 self.lose(Fault::new(name::EXECUTION, message))
             }
             Led::Lost(fault) => self.lose(named(name::EXECUTOR, fault)),
         }
+    }
+
+    /// Whether the execution that was joined has ordered nothing since.
+    fn has_joined_silence(&self) -> bool {
+        self.conductor.as_ref().is_some_and(|conductor| conductor.joins)
     }
 
     /// Nobody else drives the graph any more.

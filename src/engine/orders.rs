@@ -27,6 +27,7 @@ impl Drive {
             self.say(receipt, Answer::Failed(Fault::new(name::SUPERSEDED, message)));
             return Ok(());
         }
+        conductor.joins = false;
         match (errand, &conductor.phase) {
             (Errand::Step { step, skip }, Phase::Steps) => {
                 let asked = if skip { Asked::Skip } else { Asked::Open };

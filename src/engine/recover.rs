@@ -89,7 +89,7 @@ pub async fn revive(
         let events = resume::revival(plan.track(unit), &progress);
         if !events.is_empty() {
             for (step, kind) in events {
-                anew.note(&progress, step, &mut pending);
+                anew.note(unit, &progress, step, &mut pending);
                 progress.apply(plan.track(unit), step, kind, now)?;
             }
             pending.push(Change::Progress(run.id, unit, progress));
@@ -124,9 +124,11 @@ struct Anew {
 
 impl Anew {
     /// This step of a unit begins anew; what follows from that is in the same commit.
-    fn note(&mut self, progress: &Progress, step: usize, pending: &mut Vec<Change>) {
+    fn note(&mut self, unit: Unit, progress: &Progress, step: usize, pending: &mut Vec<Change>) {
         let state = progress.cells[step].state;
-        if state.is_final() || state == State::InDoubt(None) {
+        // The attempts of a step of the run are counted by its execution, too, and a new budget is not known there.
+        let counted = unit == Unit::Run && matches!(state, State::Backoff(_));
+        if state.is_final() || state == State::InDoubt(None) || counted {
             self.found = true;
             if self.run.leave_execution() {
                 pending.push(Change::Run(Box::new(self.run.clone())));
@@ -228,7 +230,7 @@ async fn revive_items(
                 lowered = true;
             }
             for (step, kind) in events {
-                anew.note(&progress, step, pending);
+                anew.note(Unit::Item(position), &progress, step, pending);
                 progress.apply(&plan.items, step, kind, now)?;
             }
             pending.push(Change::Progress(run, Unit::Item(position), progress));

@@ -50,7 +50,7 @@ impl Effect for Doer {
                         outcomes.extend(of.iter().map(|_| Outcome::Unclear(fault.clone())));
                     }
                 },
-                Answer::Refused(refusal) => outcomes.extend(of.iter().map(|_| refused(refusal.clone()))),
+                Answer::Refused(refusal) => outcomes.extend(handover::broken_off(of, refused(refusal))),
                 Answer::Late(fault) | Answer::Lost(fault) => {
                     outcomes.extend(of.iter().map(|_| Outcome::Unclear(fault.clone())));
                 }

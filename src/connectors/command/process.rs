@@ -20,8 +20,10 @@ const GRACE: Duration = Duration::from_secs(2);
 const LAST_WORDS: Duration = Duration::from_millis(300);
 /// How long after its last word the end of a process may come.
 const LEAVING: Duration = Duration::from_millis(100);
-/// Longest line for people, in bytes; longer ones come in parts.
+/// Longest line for people, in bytes; the rest of a longer one is left out.
 const WORDS_BYTES_MAX: usize = 4096;
+/// What is read of a line at most: enough that a secret is whole wherever a part of it could be shown.
+const LINE_READ_MAX: u64 = 64 * 1024;
 
 /// What the one who keeps a process hears.
 pub(super) enum Note {
@@ -186,12 +188,22 @@ fn relay(stderr: impl Read, program: &Program, last: &Mutex<String>) {
     let mut line = Vec::new();
     loop {
         line.clear();
-        match (&mut reader).take(WORDS_BYTES_MAX as u64).read_until(b'\n', &mut line) {
+        match (&mut reader).take(LINE_READ_MAX).read_until(b'\n', &mut line) {
             Ok(0) | Err(_) => return,
+            Ok(read) if read as u64 == LINE_READ_MAX && line.last() != Some(&b'\n') => {
+                if reader.skip_until(b'\n').is_err() {
+                    return;
+                }
+            }
             Ok(_) => {}
         }
         let text = String::from_utf8_lossy(&line);
-        let text = program.hushed(text.trim_end());
+        // Secrets go first: a cut must not leave a part of one.
+        let mut text = program.hushed(text.trim_end());
+        if text.len() > WORDS_BYTES_MAX {
+            text.truncate(text.floor_char_boundary(WORDS_BYTES_MAX));
+            text.push('…');
+        }
         if text.is_empty() {
             continue;
         }

@@ -171,10 +171,16 @@ def failure(error, number):
 def main():
     lines, answers = take_over()
 
-    def say(what, odd="strict"):
+    def spelled(what, odd="strict"):
         text = json.dumps(what, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        answers.write(text.encode("utf-8", odd) + b"\n")
+        return text.encode("utf-8", odd) + b"\n"
+
+    def write(line):
+        answers.write(line)
         answers.flush()
+
+    def say(what, odd="strict"):
+        write(spelled(what, odd))
 
     greeting = json.loads(lines.readline())
     leave_with(lines.fileno())
@@ -196,9 +202,19 @@ def main():
             return
         try:
             result = function(item["body"], Context(greeting, item))
-            say({"type": "result", "id": item["id"], "result": result})
         except BaseException as error:
             say(failure(error, item["id"]), "backslashreplace")
+            continue
+        try:
+            line = spelled({"type": "result", "id": item["id"], "result": result})
+        except BaseException as error:
+            if item["type"] == "item" and item.get("effect"):
+                # It was done, and nothing can be told of it: an error would say that it was not.
+                traceback.print_exc()
+                return
+            say(failure(error, item["id"]), "backslashreplace")
+            continue
+        write(line)
 
 
 main()

@@ -39,9 +39,11 @@ def handler(event, context):
     if what == "sold": raise Sold("gone")
     if what == "away": raise TimeoutError("no route")
     if what == "long": return "x" * 5000
+    if what == "odd": return {1, 2}
     custom = context.client_context.custom
     return [custom["key"], custom["attempt"], context.aws_request_id[-4:]]
 def batch(event, context):
+    if event["items"][-1]["name"] == "raises": raise Sold("gone")
     failed = [id for item, id in zip(event["items"], event["ids"]) if item["name"] == "bad"]
     return {"batchItemFailures": [{"itemIdentifier": id} for id in failed],
             "results": [item["name"].upper() for item in event["items"]]}
@@ -54,7 +56,7 @@ def find(event, context):
 async fn each_item_has_a_verdict_and_what_is_not_known_is_a_doubt() {
     let desk = Desk::with(HANDLER).within(Duration::from_millis(700));
     let effect = desk.effect(&json!({ "handler": "handler.py" }));
-    let items = ["a", "sold", "away", "long", "dies", "b", "hangs", "c"];
+    let items = ["a", "sold", "away", "long", "dies", "b", "hangs", "c", "odd"];
     let verdicts = effect.call(&calls(&*effect, &items)).await;
     assert_eq!(
         words(&verdicts.outcomes),
@@ -67,9 +69,11 @@ async fn each_item_has_a_verdict_and_what_is_not_known_is_a_doubt() {
             r#"done ["key-b",1,"0006"]"#,
             "unclear Timeout",
             r#"done ["key-c",1,"0008"]"#,
+            // It was done, and what it returned cannot be told.
+            "unclear NoAnswer",
         ]
     );
-    assert_eq!(verdicts.calls, 8);
+    assert_eq!(verdicts.calls, 9);
 }
 
 #[tokio::test]
@@ -116,6 +120,16 @@ async fn a_batch_is_one_event_and_says_which_of_its_items_failed() {
     let verdicts = effect.call(&calls(&*effect, &["a", "bad", "c"])).await;
     assert_eq!(words(&verdicts.outcomes), [r#"done "A""#, "later BatchItemFailure", r#"done "C""#]);
     assert_eq!(verdicts.calls, 1);
+}
+
+#[tokio::test]
+async fn an_error_in_the_middle_of_a_batch_leaves_a_doubt_about_all_of_it() {
+    let desk = Desk::with(HANDLER);
+    let effect = desk.effect(&json!({ "handler": "handler.py", "function": "batch", "event": "items" }));
+    let verdicts = effect.call(&calls(&*effect, &["a", "b", "raises"])).await;
+    assert_eq!(words(&verdicts.outcomes), ["unclear Sold"; 3]);
+    let alone = effect.call(&calls(&*effect, &["raises"])).await;
+    assert_eq!(words(&alone.outcomes), ["never Sold"], "an event about one item is about that item");
 }
 
 #[tokio::test]

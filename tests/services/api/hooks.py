@@ -13,9 +13,28 @@ def written(value):
     return value
 
 
+# The workflows that the test serves.
+SERVED = ("product-sync", "fails", "waits", "hello")
+
+
+def fitting(body):
+    """What a workflow takes its file says, and not the document: inputs, profiles, whether somebody else may drive it."""
+    if not isinstance(body, dict):
+        return body
+    body = {name: fitting(value) if name == "terms" else value for name, value in body.items()}
+    if body.get("executor") == "step_functions":
+        del body["executor"]
+    if body.get("workflow") in SERVED:
+        if isinstance(body.get("input"), dict):
+            body["input"] = {}
+        if isinstance(body.get("profile"), str):
+            del body["profile"]
+    return body
+
+
 @schemathesis.hook
 def map_body(context, body):
-    return written(body)
+    return fitting(written(body))
 
 
 @schemathesis.hook

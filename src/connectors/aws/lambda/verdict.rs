@@ -6,7 +6,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use serde_json::Value;
 
 use super::super::trouble::trouble;
-use crate::connectors::handover::Event;
+use crate::connectors::handover::{self, Event};
 use crate::core::fault::{Fault, name};
 use crate::core::retry::{Again, Outcome};
 use crate::ports::Call;
@@ -35,13 +35,21 @@ pub(super) fn of(
     // A function that returns nothing has an empty answer on some servers of the API.
     let said = if payload.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(payload) };
     match (answer.function_error(), said) {
-        (Some(_), said) => all(failed(&said.unwrap_or_default())),
+        (Some(_), said) => {
+            let error = said.unwrap_or_default();
+            if is_unbegun(&error) { all(failed(&error)) } else { handover::broken_off(calls, failed(&error)) }
+        }
         (None, Ok(said)) => event.verdicts(calls, said),
         (None, Err(error)) => {
             let message = format!("Invoke: the answer of the function is not JSON: {error}");
             all(Outcome::Unclear(Fault::new(name::NO_ANSWER, message)))
         }
     }
+}
+
+/// The function was not begun.
+fn is_unbegun(error: &Value) -> bool {
+    error["errorType"].as_str().is_some_and(|kind| UNBEGUN.contains(&kind))
 }
 
 /// The function ended with an error: its own, or one of the runtime that ended it.
@@ -53,7 +61,7 @@ fn failed(error: &Value) -> Outcome {
         return Outcome::Unclear(Fault::new(name::TIMEOUT, format!("the function's own timeout: {message}")));
     }
     let of_runtime = kind.is_empty() || ["Runtime.", "Sandbox."].iter().any(|begin| kind.starts_with(begin));
-    if of_runtime && !UNBEGUN.contains(&kind) {
+    if of_runtime && !is_unbegun(error) {
         return Outcome::Unclear(Fault::new(
             name::NO_ANSWER,
             format!("the function broke off: {kind} {message}"),

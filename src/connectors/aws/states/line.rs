@@ -22,6 +22,8 @@ const CALL_MAX: Duration = Duration::from_secs(15);
 /// Longest time of one poll: Step Functions keeps it open for 60 s when there is nothing to do, and asks clients to
 /// wait for 65 at least (GetActivityTask).
 const POLL_MAX: Duration = Duration::from_secs(75);
+/// A call that was open for so long was taken by somebody.
+const HELD: Duration = Duration::from_secs(1);
 /// The first pause before a call is tried again.
 const PAUSE: Duration = Duration::from_millis(200);
 /// The longest.
@@ -82,15 +84,19 @@ impl Line {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
-        let (mut since, mut pause) = (Instant::now(), PAUSE);
+        let (mut silent_since, mut pause) = (None, PAUSE);
         loop {
+            let begun = Instant::now();
             let trouble = match send().await {
                 Ok(told) => return Ok(told),
                 Err(error) => trouble(asked, error),
             };
-            if is_too_often(&trouble) {
-                since = Instant::now();
-            } else if stays(&trouble) || since.elapsed() >= self.patience {
+            // The silence begins with the first call that fails, not with the poll that was held before it.
+            if is_too_often(&trouble) || was_held(&trouble, begun.elapsed()) {
+                silent_since = None;
+            } else if stays(&trouble)
+                || silent_since.get_or_insert_with(Instant::now).elapsed() >= self.patience
+            {
                 return Err(trouble);
             }
             sleep(pause).await;
@@ -124,6 +130,12 @@ fn stays(trouble: &Trouble) -> bool {
     is_gone(trouble) || matches!(trouble, Trouble::Refused { again: Again::Never, .. })
 }
 
+/// Whether somebody kept the call open before it broke: a proxy that ends quiet connections, or a server that was
+/// there until then. Who never answers is given up on by our own clock.
+fn was_held(trouble: &Trouble, for_so_long: Duration) -> bool {
+    for_so_long >= HELD && matches!(trouble, Trouble::Silent(fault) if fault.name != name::TIMEOUT)
+}
+
 fn is_too_often(trouble: &Trouble) -> bool {
     trouble.code().contains("Throttl") || TOO_OFTEN.contains(&trouble.code())
 }
@@ -136,4 +148,45 @@ pub(super) fn is_gone(trouble: &Trouble) -> bool {
 /// Trouble in the name that the engine knows.
 pub(super) fn unreachable(trouble: Trouble) -> Fault {
     Fault::new(name::EXECUTOR, trouble.fault().message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use aws_sdk_sfn::operation::get_activity_task::GetActivityTaskError;
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+
+    use super::*;
+
+    type Broken = SdkError<GetActivityTaskError, HttpResponse>;
+
+    fn broken() -> Broken {
+        SdkError::dispatch_failure(ConnectorError::io(io::Error::from(io::ErrorKind::ConnectionReset).into()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn polls_that_a_proxy_cuts_are_no_absence_and_one_that_lasts_is() {
+        let line = Line::new().patient(Duration::from_secs(30));
+        let (polls, begun) = (AtomicU32::new(0), Instant::now());
+        let cut = || async {
+            sleep(Duration::from_secs(35)).await;
+            if polls.fetch_add(1, Ordering::Relaxed) < 5 { Err(broken()) } else { Ok(()) }
+        };
+        assert!(line.ask("GetActivityTask", cut).await.is_ok());
+        assert!(begun.elapsed() > Duration::from_secs(6 * 35));
+
+        // One that was held, and then nobody: the patience begins with the end of the first.
+        let (calls, begun) = (AtomicU32::new(0), Instant::now());
+        let gone = || async {
+            if calls.fetch_add(1, Ordering::Relaxed) == 0 {
+                sleep(Duration::from_secs(50)).await;
+            }
+            Err::<(), _>(broken())
+        };
+        assert!(line.ask("GetActivityTask", gone).await.is_err());
+        let lasted = begun.elapsed().as_secs();
+        assert!((80..90).contains(&lasted) && calls.load(Ordering::Relaxed) > 3, "{lasted} s");
+    }
 }

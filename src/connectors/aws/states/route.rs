@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::history::{End, Reader, over};
 use super::line::{Line, is_gone, unreachable};
@@ -148,14 +148,24 @@ impl Route {
 
     /// Hands over the history of the execution until it is over, or nobody answers.
     pub(super) async fn mirror(&self, mut reader: Reader, pace: Pace) {
+        let begun = Instant::now();
+        let mut is_known = false;
         loop {
             let (entries, end) = match reader.read(&self.line).await {
                 Ok(read) => read,
+                // What was begun just now may not be shown yet: reads are not of the same moment as writes.
+                Err(trouble)
+                    if trouble.code() == UNKNOWN && !is_known && begun.elapsed() < self.line.patience =>
+                {
+                    sleep(pace.least).await;
+                    continue;
+                }
                 Err(trouble) if trouble.code() == UNKNOWN => {
                     return drop(self.news.send(Ok(Heard::Over(over("is not known any more", "")))));
                 }
                 Err(trouble) => return self.fail(unreachable(trouble)),
             };
+            is_known = true;
             for entries in entries.chunks(CHUNK) {
                 let _ = self.news.send(Ok(Heard::History(entries.to_vec())));
             }

@@ -135,12 +135,26 @@ async fn an_execution_that_ends_with_our_answer_is_no_news() {
 }
 
 #[tokio::test]
-async fn an_execution_that_nobody_knows_is_over() {
+async fn an_execution_that_nobody_knows_is_over_unless_it_was_begun_just_now() {
     let server = Server::start().await;
-    let (board, run) = (board(&server.url, Duration::from_mins(1)).await, RunId(1));
-    let driver = driver(&board, run);
+    let (hasty, run) = (board(&server.url, Duration::ZERO).await, RunId(1));
+    let hasty = driver(&hasty, run);
     server.refuse("GetExecutionHistory", &[(400, "ExecutionDoesNotExist")]);
-    driver.begin(&execution(&driver, run)).await.unwrap();
-    let Ok(Heard::Over(fault)) = next(&driver).await else { panic!("not over") };
+    hasty.begin(&execution(&hasty, run)).await.unwrap();
+    let Ok(Heard::Over(fault)) = next(&hasty).await else { panic!("not over") };
     assert_eq!(fault.name, name::EXECUTION);
+    drop(hasty);
+
+    let (patient, asked) = (board(&server.url, Duration::from_mins(1)).await, "GetExecutionHistory");
+    let (patient, before) = (driver(&patient, run), server.asked(asked).len());
+    server.refuse(asked, &[(400, "ExecutionDoesNotExist")]);
+    patient.begin(&execution(&patient, run)).await.unwrap();
+    let again = async {
+        while server.asked(asked).len() < before + 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(HANGS, again).await.expect("it is not asked again");
+    server.order("m-pim", "t1", &step(run));
+    ordered(&patient).await;
 }
