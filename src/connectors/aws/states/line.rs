@@ -161,6 +161,7 @@ mod tests {
     use super::*;
 
     type Broken = SdkError<GetActivityTaskError, HttpResponse>;
+    const POLL: &str = "a poll";
 
     fn broken() -> Broken {
         SdkError::dispatch_failure(ConnectorError::io(io::Error::from(io::ErrorKind::ConnectionReset).into()))
@@ -174,7 +175,7 @@ mod tests {
             sleep(Duration::from_secs(35)).await;
             if polls.fetch_add(1, Ordering::Relaxed) < 5 { Err(broken()) } else { Ok(()) }
         };
-        assert!(line.ask("GetActivityTask", cut).await.is_ok());
+        assert!(line.ask(POLL, cut).await.is_ok());
         assert!(begun.elapsed() > Duration::from_secs(6 * 35));
 
         // One that was held, and then nobody: the patience begins with the end of the first.
@@ -185,7 +186,7 @@ mod tests {
             }
             Err::<(), _>(broken())
         };
-        assert!(line.ask("GetActivityTask", gone).await.is_err());
+        assert!(line.ask(POLL, gone).await.is_err());
         let lasted = begun.elapsed().as_secs();
         assert!((80..90).contains(&lasted) && calls.load(Ordering::Relaxed) > 3, "{lasted} s");
     }
