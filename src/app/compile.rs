@@ -17,9 +17,20 @@ use super::{Engine, definition_of};
 /// The kind of connection through which Step Functions is reached.
 const CONNECTION: &str = "step_functions";
 /// What stands for a region, an account and an engine as long as nobody says which.
+const PARTITION: &str = "aws";
 const REGION: &str = "us-east-1";
 const ACCOUNT: &str = "123456789012";
 const ENGINE: &str = "engine";
+
+/// Names of activities where nobody says where they lie: of what is given to an executor only the names count.
+pub(super) fn placeless(engine: &str) -> Naming {
+    Naming::new(&arn(PARTITION, REGION, ACCOUNT), engine)
+}
+
+/// The ARN of an activity up to its name.
+fn arn(partition: &str, region: &str, account: &str) -> String {
+    format!("arn:{partition}:states:{region}:{account}:activity:")
+}
 
 /// Where the activities of a state machine are, as far as somebody says.
 #[derive(Clone, Debug, Default)]
@@ -61,8 +72,8 @@ impl Engine {
         let account = to.account.clone().or(said.account);
         let is_placeheld = region.is_none() || account.is_none() || to.engine.is_none();
         let or = |said: Option<String>, place: &str| said.unwrap_or_else(|| place.to_owned());
-        let partition = said.partition.as_deref().unwrap_or("aws");
-        let arn = format!("arn:{partition}:states:{}:{}:activity:", or(region, REGION), or(account, ACCOUNT));
+        let partition = said.partition.as_deref().unwrap_or(PARTITION);
+        let arn = arn(partition, &or(region, REGION), &or(account, ACCOUNT));
         let naming = Naming::new(&arn, to.engine.as_deref().unwrap_or(ENGINE));
         let heartbeat = said.heartbeat.unwrap_or(HEARTBEAT);
         let machine = asl::compile(workflow, &catalog, &naming, heartbeat).map_err(|refused| {

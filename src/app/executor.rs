@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::asl::{self, Naming};
+use crate::asl;
 use crate::connectors::{self, BuildFault, Commission};
 use crate::core::catalog::Catalog;
 use crate::core::event::RunEvent;
@@ -20,6 +20,7 @@ use crate::ports::{Marks, StoreError};
 use crate::view::{Problem, ProblemKind, code};
 
 use super::Engine;
+use super::compile::placeless;
 use super::definition::Definition;
 use super::environment::{self, Environment};
 
@@ -33,8 +34,6 @@ const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// Longest wait for the end of an execution that nobody listens to: a person waits, and its orders are refused in
 /// any case.
 const STOP_MAX: Duration = Duration::from_secs(5);
-/// Of the ARN of an activity only the name counts: where it lies, the connection says.
-const ARN: &str = "arn:aws:states:us-east-1:123456789012:activity:";
 
 impl Engine {
     /// The executor of a run; `None` when the engine drives its graph itself.
@@ -57,7 +56,7 @@ impl Engine {
         let wrong = |faults: Vec<BuildFault>| unfit(&connection, &faults);
         let settings = environment::resolve(&known.fields, &Environment::Process).map_err(wrong)?;
         let heartbeat = connectors::heartbeat(&settings).map_err(wrong)?;
-        let naming = Naming::new(ARN, &self.own_name().await?);
+        let naming = placeless(&self.own_name().await?);
         let machine = asl::compile(workflow, &catalog, &naming, heartbeat)
             .map_err(|refusal| refused(refusal.message).candidates([refusal.hint]))?;
         let input = machine.input(run.id, run.epoch, &Value::Object(run.input.clone()));

@@ -99,12 +99,12 @@ impl Engine {
         if run.status == Status::Queued {
             return Ok(self.drive(run, None, assembly, taken));
         }
-        let mut redriven = engine::redrive(&self.store, &assembly, &run, &selection)
+        let mut told = engine::redrive(&self.store, &assembly, &run, &selection)
             .await
             .map_err(|error| broken(&error))?;
         if driven_by.is_embedded() {
             let why = Fault::new(name::SUPERSEDED, "the engine drives the run itself from here on");
-            redriven.extend(self.halt(&run, why).await);
+            told.extend(self.halt(&run, why).await);
         }
         let now = self.ports.clock.now();
         let revived = recover::revive(&self.store, &assembly.plan, &run, now, &selection)
@@ -114,7 +114,7 @@ impl Engine {
             plan: plan.hash,
             by: asked.by.map(str::to_owned),
             chosen: revived.chosen.map(Arc::new),
-            redriven,
+            told,
             anew: revived.anew || changed,
         };
         Ok(self.drive(run, Some(resumption), assembly, taken))

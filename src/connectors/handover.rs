@@ -11,6 +11,8 @@ use crate::core::catalog::Kind;
 use crate::core::cell::Facts;
 use crate::core::fault::{Fault, name};
 use crate::core::retry::{Again, Outcome};
+use crate::core::scope::Scope;
+use crate::expr::Template;
 use crate::ports::Call;
 
 /// The field of a step that says what its function gets.
@@ -82,6 +84,14 @@ fn record(call: &Call) -> Value {
         "messageAttributes": {},
         "eventSource": "aws:sqs",
     })
+}
+
+/// What is handed over for a unit: what the step says, else the item.
+///
+/// # Errors
+/// What the step says cannot be made of this item.
+pub(crate) fn body(said: Option<&Template>, scope: &Scope) -> Result<Value, Fault> {
+    said.map_or_else(|| Ok(Value::clone(&scope.item)), |body| body.render(scope))
 }
 
 /// What an error says about the calls of the event that it ended. About one: it was not done. About several it does

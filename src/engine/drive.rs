@@ -107,8 +107,9 @@ pub struct Resumption {
     pub by: Option<String>,
     /// The items that it works on; `None`: all.
     pub chosen: Option<Arc<Positions>>,
-    /// What became of the messages of the dead letters that begin anew.
-    pub redriven: Vec<RunEvent>,
+    /// What happened before it is driven, and is told with it: what became of the messages of dead letters that
+    /// begin anew, and of an execution that it leaves.
+    pub told: Vec<RunEvent>,
     /// Something begins anew that had ended, or stands on another ground: whoever drives the graph begins
     /// anew, too.
     pub anew: bool,
@@ -116,7 +117,7 @@ pub struct Resumption {
 
 impl From<&str> for Resumption {
     fn from(plan: &str) -> Self {
-        Self { plan: plan.to_owned(), by: None, chosen: None, redriven: Vec::new(), anew: false }
+        Self { plan: plan.to_owned(), by: None, chosen: None, told: Vec::new(), anew: false }
     }
 }
 
@@ -214,11 +215,13 @@ impl Drive {
         let mut goes_on = closing.is_none();
         match resumption {
             None => self.tell(RunEvent::Started)?,
-            Some(Resumption { plan, by, chosen, redriven, anew }) => {
+            Some(Resumption { plan, by, chosen, told, anew }) => {
                 goes_on &= !anew && chosen.is_none();
                 self.tell(RunEvent::Resumed { plan, by })?;
-                for what in redriven {
-                    self.mail.expect_more();
+                for what in told {
+                    if matches!(what, RunEvent::Redriven { .. }) {
+                        self.mail.expect_more();
+                    }
                     self.tell(what)?;
                 }
                 if let Some(chosen) = chosen {

@@ -18,13 +18,16 @@ use tokio::runtime::Runtime;
 use crate::aws::server::Server;
 use crate::aws::{Aws, HANGS, environment, unique};
 
-/// Seconds without a sign of life after which an order is given again.
-const HEARTBEAT: u64 = 3;
+/// Seconds without a sign of life after which an order is given again: so many that no busy machine is taken for a
+/// dead engine.
+const HEARTBEAT: u64 = 60;
+/// The same, where a story waits for the end of it.
+const SHORT_HEARTBEAT: u64 = 10;
 /// Set in the process that drives an execution whose server dies.
 const VICTIM: &str = "MILEPOST_TEST_STATES_VICTIM";
 
 /// A machine of the form that `milepost compile` gives: two steps beside each other, then one, then the close.
-fn definition(name: &str) -> Value {
+fn definition(name: &str, heartbeat: u64) -> Value {
     let fault = r#"{ "name": $states.errorOutput.Error & "", "message": $states.errorOutput.Cause & "" }"#;
     let caught = format!("{{% $merge([$states.input, {{ \"fault\": {fault} }}]) %}}");
     let task = |act: &str, step: &str, next: Value| {
@@ -34,7 +37,7 @@ fn definition(name: &str) -> Value {
             "Arguments": {
                 "run": "{% $states.input.run %}", "epoch": "{% $states.input.epoch %}", "do": act, "step": step,
             },
-            "HeartbeatSeconds": HEARTBEAT,
+            "HeartbeatSeconds": heartbeat,
             "Retry": [
                 { "ErrorEquals": ["Milepost.Again"], "IntervalSeconds": 1, "MaxAttempts": 2 },
                 {
@@ -82,7 +85,12 @@ struct Driven {
 }
 
 impl Driven {
-    fn new(machine: &str, run: RunId, patience: &str) -> Self {
+    fn new(machine: &str, run: RunId, heartbeat: u64) -> Self {
+        Self::patient(machine, run, heartbeat, "30s")
+    }
+
+    /// It bears this long that the server is not there.
+    fn patient(machine: &str, run: RunId, heartbeat: u64, patience: &str) -> Self {
         let settings = json!({ "role": "arn:aws:iam::000000000000:role/states", "patience": patience });
         let input = json!({ "run": run, "epoch": 0, "input": {}, "steps": {} });
         let commission = Commission {
@@ -90,7 +98,7 @@ impl Driven {
             settings: settings.as_object().unwrap(),
             run,
             machine: machine.to_owned(),
-            definition: definition(machine),
+            definition: definition(machine, heartbeat),
             input: input.as_object().unwrap().clone(),
         };
         let executor = Executors::default().of(commission).unwrap();
@@ -143,7 +151,7 @@ impl Driven {
 
     /// Works for longer than an order lives without a sign of life, and is given no other one.
     fn take_time(&mut self) {
-        let until = Instant::now() + Duration::from_secs(2 * HEARTBEAT);
+        let until = Instant::now() + Duration::from_secs(2 * SHORT_HEARTBEAT);
         while let Some(left) = until.checked_duration_since(Instant::now()) {
             let next = self.executor.next();
             match self.runtime.block_on(async { tokio::time::timeout(left, next).await }) {
@@ -217,7 +225,7 @@ fn run() -> RunId {
 #[ignore = "needs an AWS server; tests/services/run aws starts one"]
 fn an_execution_is_begun_once_and_driven_to_its_end() {
     Aws::shared();
-    let mut driven = Driven::new(&unique("machine"), run(), "30s");
+    let mut driven = Driven::new(&unique("machine"), run(), SHORT_HEARTBEAT);
     assert_eq!(driven.begin(), Begun::UnderWay);
     assert_eq!(driven.begin(), Begun::UnderWay, "the same once more");
     driven.do_both();
@@ -242,14 +250,14 @@ fn an_execution_is_begun_once_and_driven_to_its_end() {
 fn the_orders_of_an_engine_that_died_come_to_the_next_one() {
     Aws::shared();
     let (machine, run) = (unique("machine"), run());
-    let mut first = Driven::new(&machine, run, "30s");
+    let mut first = Driven::new(&machine, run, SHORT_HEARTBEAT);
     first.begin();
     first.do_both();
     let order = first.ordered();
     let mirrored = first.history.keys().next_back().copied().unwrap_or(0);
     first.die();
 
-    let mut second = Driven::new(&machine, run, "30s");
+    let mut second = Driven::new(&machine, run, SHORT_HEARTBEAT);
     second.execution.mirrored = mirrored;
     assert_eq!(second.begin(), Begun::UnderWay);
     let anew = second.ordered();
@@ -267,7 +275,7 @@ fn the_orders_of_an_engine_that_died_come_to_the_next_one() {
 #[ignore = "needs an AWS server; tests/services/run aws starts one"]
 fn a_failed_attempt_is_repeated_and_a_failure_leads_to_the_close() {
     Aws::shared();
-    let mut driven = Driven::new(&unique("machine"), run(), "30s");
+    let mut driven = Driven::new(&unique("machine"), run(), HEARTBEAT);
     driven.begin();
     driven.do_both();
     let fault = Fault::new("ShelfEmpty", "nothing \"there\"");
@@ -303,16 +311,16 @@ fn orders_of_a_run_that_is_not_driven_wait_until_it_is() {
     Aws::shared();
     let machine = unique("machine");
     let (here, away) = (run(), run());
-    let mut left = Driven::new(&machine, away, "30s");
+    let mut left = Driven::new(&machine, away, HEARTBEAT);
     left.begin();
     let taken = [left.ordered(), left.ordered()];
     // It is driven no longer, in an engine that lives: its orders are given back at once.
     let Driven { runtime, executor, .. } = left;
     runtime.block_on(async { drop(executor) });
-    let mut driven = Driven::new(&machine, here, "30s");
+    let mut driven = Driven::new(&machine, here, HEARTBEAT);
     driven.begin();
     driven.do_both();
-    let mut again = Driven::new(&machine, away, "30s");
+    let mut again = Driven::new(&machine, away, HEARTBEAT);
     again.begin();
     let anew = [again.ordered(), again.ordered()];
     assert!(anew.iter().all(|order| taken.iter().all(|before| before.receipt != order.receipt)));
@@ -330,7 +338,7 @@ fn orders_of_a_run_that_is_not_driven_wait_until_it_is() {
 #[ignore = "needs an AWS server; tests/services/run aws starts one"]
 fn a_stopped_execution_is_over_and_stopping_it_again_is_no_error() {
     Aws::shared();
-    let mut driven = Driven::new(&unique("machine"), run(), "30s");
+    let mut driven = Driven::new(&unique("machine"), run(), HEARTBEAT);
     let why = Fault::new("Cancelled", "a person said so");
     let stop = |driven: &Driven| driven.runtime.block_on(driven.executor.stop(&driven.execution, &why));
     assert_eq!(stop(&driven), Ok(()), "there is none yet");
@@ -372,7 +380,7 @@ fn a_server_that_dies_is_told_within_the_patience() {
 }
 
 fn lose_the_server() {
-    let mut driven = Driven::new(&unique("machine"), run(), "2s");
+    let mut driven = Driven::patient(&unique("machine"), run(), HEARTBEAT, "2s");
     driven.begin();
     let order = driven.ordered();
     println!("\nordered");

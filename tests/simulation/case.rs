@@ -282,7 +282,7 @@ impl Case {
                     let revived = recover::revive(journal, plan_of, &run, clock.now(), &selection).await;
                     let recover::Revived { chosen, anew } = revived.ok()?;
                     let chosen = chosen.map(Arc::new);
-                    Some(Resumption { plan, by: None, chosen, redriven: Vec::new(), anew })
+                    Some(Resumption { plan, by: None, chosen, told: Vec::new(), anew })
                 }
                 None => None,
             };

@@ -25,10 +25,7 @@ pub(super) struct Doer {
 impl Prepare for Doer {
     /// What is handed over.
     fn prepare(&self, scope: &Scope) -> Result<Value, Fault> {
-        match &self.body {
-            Some(body) => body.render(scope),
-            None => Ok(Value::clone(&scope.item)),
-        }
+        handover::body(self.body.as_ref(), scope)
     }
 }
 

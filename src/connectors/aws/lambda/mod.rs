@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use super::CONNECTION;
 use super::session::Session;
-use crate::connectors::handover::{EVENT, Event};
+use crate::connectors::handover::{self, EVENT, Event};
 use crate::connectors::{BuildFault, Site, settings};
 use crate::core::catalog::{Descriptor, Field, Kind, Place, Role, never};
 use crate::core::fault::{Fault, name};
@@ -88,10 +88,7 @@ impl Invoker {
 impl Prepare for Invoker {
     /// What is handed over for the unit.
     fn prepare(&self, scope: &Scope) -> Result<Value, Fault> {
-        match &self.payload {
-            Some(payload) => payload.render(scope),
-            None => Ok(Value::clone(&scope.item)),
-        }
+        handover::body(self.payload.as_ref(), scope)
     }
 }
 
