@@ -17,7 +17,6 @@ use crate::core::fault::Fault;
 use crate::core::id::Unit;
 use crate::core::plan::Plan;
 use crate::core::run::{Failure, Run};
-use crate::core::selection::Positions;
 use crate::core::tally::Calls;
 use crate::core::time::Timestamp;
 use crate::ports::{Clock, Compute, Journal, Keys, Pins, Records, StoreError};
@@ -32,6 +31,7 @@ use super::finish::{self, Ending};
 use super::inflow::Inflow;
 use super::mail::Mail;
 use super::note::Note;
+use super::resumption::Resumption;
 use super::steer::Steering;
 
 /// The outside of the engine.
@@ -96,29 +96,6 @@ pub(super) struct Drive {
     pub(super) inflow: Option<Inflow>,
     /// What is said to whoever else drives the graph.
     pub(super) conductor: Option<Conductor>,
-}
-
-/// A resume that was carried out on the store and is now to be driven.
-#[derive(Clone, Debug)]
-pub struct Resumption {
-    /// The hash of its plan.
-    pub plan: String,
-    /// Who asked for it; `None`: nobody did.
-    pub by: Option<String>,
-    /// The items that it works on; `None`: all.
-    pub chosen: Option<Arc<Positions>>,
-    /// What happened before it is driven, and is told with it: what became of the messages of dead letters that
-    /// begin anew, and of an execution that it leaves.
-    pub told: Vec<RunEvent>,
-    /// Something begins anew that had ended, or stands on another ground: whoever drives the graph begins
-    /// anew, too.
-    pub anew: bool,
-}
-
-impl From<&str> for Resumption {
-    fn from(plan: &str) -> Self {
-        Self { plan: plan.to_owned(), by: None, chosen: None, told: Vec::new(), anew: false }
-    }
 }
 
 /// Drives a run until it ends or is stopped, and returns its last record. A run that is queued is

@@ -29,6 +29,7 @@ pub mod prepare;
 mod record;
 pub mod recover;
 mod redrive;
+mod resumption;
 mod review;
 pub mod settle;
 mod steer;
@@ -36,5 +37,6 @@ mod together;
 
 pub use alerts::Delivery;
 pub use control::{Control, Declined, Handle, Request};
-pub use drive::{Error, Ports, Resumption, drive};
+pub use drive::{Error, Ports, drive};
 pub use redrive::redrive;
+pub use resumption::Resumption;
