@@ -57,7 +57,7 @@ pub struct PlanStep {
     pub needs: Vec<usize>,
     /// Every pure step before it: whatever is recorded here implies that those are done.
     pub implied: Vec<usize>,
-    /// A pure step that no step with a record follows, so it leaves one itself.
+    /// A pure step that no step with a record follows, or with which a message goes, so it leaves one itself.
     pub leaves_record: bool,
     /// For a step that waits for a signal: the nearest effects before it. The signal must be newer.
     pub follows: Vec<usize>,
@@ -228,7 +228,8 @@ impl Track {
         for at in 0..steps.len() {
             let pure = |position: &usize| steps[*position].role == Role::Pure;
             let implied = graph.ancestors(at).into_iter().filter(pure).collect();
-            let leaves_record = pure(&at) && graph.descendants(at).iter().all(pure);
+            let deletes = steps.iter().any(|step| step.delete_after == DeleteAfter::Step(at));
+            let leaves_record = pure(&at) && (deletes || graph.descendants(at).iter().all(pure));
             let waits = steps[at].messages == Messages::Signals;
             steps[at].follows = if waits { nearest_effects(&steps, at) } else { Vec::new() };
             steps[at].implied = implied;

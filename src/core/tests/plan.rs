@@ -9,7 +9,7 @@ use crate::core::catalog::{Catalog, Descriptor, Place, Role, always, never};
 use crate::core::cell::SettleBy;
 use crate::core::id::Unit;
 use crate::core::outlet::Terms;
-use crate::core::plan::{DeleteAfter, Plan, Track};
+use crate::core::plan::{DeleteAfter, Plan, PlanStep, Track};
 use crate::core::retry::Retry;
 use crate::core::workflow::{Batch, Connection, Step, Tolerance, Workflow};
 
@@ -191,6 +191,17 @@ fn the_message_that_brings_an_item_is_held_to_the_end_unless_a_step_is_named() {
     assert_eq!(of(json!({ "queue": "q" })), DeleteAfter::Last);
     assert_eq!(of(json!({ "queue": "q", "delete_after": "pim" })), DeleteAfter::Step(1));
     assert_eq!(of(json!("a.json")), DeleteAfter::Taken);
+}
+
+#[test]
+fn a_pure_step_with_which_a_message_goes_leaves_a_record() {
+    let left = |delete_after| {
+        let consume = PlanStep { delete_after, ..super::step("consume", Role::Receive, &[]) };
+        let steps = vec![consume, super::pure("kept", &[0]), super::effect("shop", &[1], SettleBy::Probe)];
+        Track::new(steps).steps[1].leaves_record
+    };
+    assert!(left(DeleteAfter::Step(1)), "or it would go before that is durable");
+    assert!(!left(DeleteAfter::Step(2)) && !left(DeleteAfter::Last) && !left(DeleteAfter::Taken));
 }
 
 #[test]
