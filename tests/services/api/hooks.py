@@ -18,7 +18,7 @@ SERVED = ("product-sync", "fails", "waits", "hello")
 
 
 def fitting(body):
-    """What a workflow takes its file says, and not the document: inputs, profiles, whether somebody else may drive it."""
+    """The file of a workflow says what it takes, and the document does not: inputs, profiles, who may drive it."""
     if not isinstance(body, dict):
         return body
     body = {name: fitting(value) if name == "terms" else value for name, value in body.items()}
