@@ -135,8 +135,8 @@ impl Desk {
         Ok(())
     }
 
-    /// A pure step is done. Only one that no recorded step follows leaves a record of its own; or one that
-    /// somebody else asked for, who is told that it is done.
+    /// A pure step is done. It leaves a record of its own only where [`PlanStep::leaves_record`] says so, or where
+    /// somebody else asked for it, who is told that it is done.
     fn computed(&mut self, unit: Unit, step: usize, now: Timestamp) -> Result<(), IllegalTransition> {
         let plan = Arc::clone(&self.plan);
         let track = plan.track(unit);
