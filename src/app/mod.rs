@@ -53,7 +53,7 @@ use crate::core::id::RunId;
 use crate::core::run::Run;
 use crate::core::workflow::Workflow;
 use crate::engine::assembly::Assembly;
-use crate::engine::{self, Control, Handle, Ports, Resumption};
+use crate::engine::{self, Beginning, Control, Handle, Ports};
 use crate::ports::Clock;
 use crate::spec::Report;
 use crate::store::{self, MemoryStore, Store, Tokens};
@@ -284,7 +284,7 @@ impl Engine {
     fn drive(
         &self,
         run: Run,
-        resumption: Option<Resumption>,
+        beginning: Beginning,
         assembly: Arc<Assembly>,
         (taken, control): (Taken, Control),
     ) -> Running {
@@ -294,8 +294,7 @@ impl Engine {
         let limits = Limits { window, patience: PATIENCE };
         let ports = self.ports.clone();
         let task = self.workshop.spawn(async move {
-            let ended =
-                engine::drive(run, resumption, assembly, ports, control, limits, rand::random()).await;
+            let ended = engine::drive(run, beginning, assembly, ports, control, limits, rand::random()).await;
             drop(taken);
             ended
         });

@@ -12,7 +12,7 @@ use crate::core::resume::ResumePlan;
 use crate::core::run::{Run, Status};
 use crate::core::selection::{Positions, Selection};
 use crate::engine::assembly::Assembly;
-use crate::engine::{self, Resumption, recover};
+use crate::engine::{self, Beginning, Resumption, recover};
 use crate::ports::Journal;
 use crate::view::{ITEMS_DEAD_LETTERED, ITEMS_FAILED, Problem, ProblemKind, ResumeTerms, code};
 
@@ -97,7 +97,7 @@ impl Engine {
         self.record(&run, events).await?;
         // A run that was recorded, but whose engine died before it began, simply begins.
         if run.status == Status::Queued {
-            return Ok(self.drive(run, None, assembly, taken));
+            return Ok(self.drive(run, Beginning::Anew(Vec::new()), assembly, taken));
         }
         let mut told = engine::redrive(&self.store, &assembly, &run, &selection)
             .await
@@ -117,7 +117,7 @@ impl Engine {
             told,
             anew: revived.anew || changed,
         };
-        Ok(self.drive(run, Some(resumption), assembly, taken))
+        Ok(self.drive(run, Beginning::Resumed(resumption), assembly, taken))
     }
 
     /// Makes durable, in one commit, that a run goes on under another definition or over other

@@ -14,6 +14,7 @@ use crate::core::id::RunId;
 use crate::core::run::Run;
 use crate::core::start::{Fingerprint, StartKey};
 use crate::core::version::Version;
+use crate::engine::Beginning;
 use crate::engine::assembly::Assembly;
 use crate::ports::{Journal, Pins, StoreError};
 use crate::view::{Problem, code};
@@ -153,7 +154,7 @@ impl Engine {
         Ok((run, Arc::new(assembly)))
     }
 
-    /// Records a run, with what belongs to its record, and drives it.
+    /// Drives a run. When it returns, the run and what belongs to its record are on disk.
     async fn begin(
         &self,
         run: Run,
@@ -162,10 +163,12 @@ impl Engine {
     ) -> Result<Running, StartError> {
         let busy = || StartError::Broken(format!("{} is taken", run.id));
         let taken = self.live.take(run.id).ok_or_else(busy)?;
-        let mut changes = vec![Change::Run(Box::new(run.clone()))];
-        changes.extend(more);
-        self.store.commit(changes).await.map_err(broken)?;
-        Ok(self.drive(run, None, assembly, taken))
+        let mut running = self.drive(run, Beginning::Anew(more), assembly, taken);
+        if running.handle.begun().await.is_ok() {
+            return Ok(running);
+        }
+        let why = running.finished().await.err().map_or_else(String::new, |error| error.to_string());
+        Err(StartError::Broken(why))
     }
 }
 

@@ -267,6 +267,17 @@ impl Desk {
             && self.wanted.is_empty()
     }
 
+    /// How the run itself stands, or a closing of it, when nothing is left to do but to record that: the run
+    /// has no items, and its last step has ended.
+    pub fn last_record(&self) -> Option<(Unit, &Progress)> {
+        let (unit, active) = self.units.first_key_value()?;
+        let asked = self.fetching.is_empty() && self.wanted.is_empty() && self.asleep.is_empty();
+        let is_last = self.units.len() == 1 && self.moving == 0 && asked && self.total == Some(0);
+        let is_over = is_last && !self.takes_in && !self.paused && !matches!(unit, Unit::Item(_));
+        let rests = is_over && active.progress.is_at_rest(self.plan.track(*unit));
+        rests.then_some((*unit, &active.progress))
+    }
+
     /// The progress of a unit in memory.
     pub fn progress(&self, unit: Unit) -> Option<&Progress> {
         self.units.get(&unit).map(|active| &active.progress)

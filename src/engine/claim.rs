@@ -17,7 +17,7 @@ use crate::core::retry::{Outcome, Probed};
 use crate::core::time::Timestamp;
 use crate::ports::{Answered, Clock, Keys, KeysError};
 
-use super::carry::effect_id;
+use super::call::effect_id;
 use super::drive::{Drive, Error};
 use super::note::Note;
 

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
+use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 use tokio::sync::mpsc;
 
 use crate::core::alert::Alert;
-use crate::core::arrival::Arrival;
 use crate::core::cell::IllegalTransition;
+use crate::core::change::Change;
 use crate::core::desk::{Desk, Limits};
 use crate::core::event::{Event, IllegalRunEvent, RunEvent};
 use crate::core::fault::Fault;
@@ -17,11 +17,10 @@ use crate::core::id::Unit;
 use crate::core::plan::Plan;
 use crate::core::run::{Failure, Run};
 use crate::core::tally::Calls;
-use crate::core::time::Timestamp;
 use crate::ports::{Clock, Compute, Journal, Keys, Pins, Records, StoreError};
 
 use super::assembly::Assembly;
-use super::astray::{Strays, at_hand};
+use super::astray::Strays;
 use super::claim::Keyring;
 use super::compute::Thinking;
 use super::conduct::{self, Conductor};
@@ -31,7 +30,7 @@ use super::finish::{self, Ending};
 use super::inflow::Inflow;
 use super::mail::Mail;
 use super::note::Note;
-use super::resumption::Resumption;
+use super::resumption::{Beginning, Resumption};
 use super::steer::Steering;
 
 /// The outside of the engine.
@@ -86,9 +85,11 @@ pub(super) struct Drive {
     pub(super) control: Control,
     pub(super) steering: Steering,
     pub(super) thinking: Thinking,
-    chance: StdRng,
+    pub(super) chance: StdRng,
     /// Recorded about the run as a whole, not yet committed.
     pub(super) events: Vec<Event>,
+    /// What else goes in the next commit.
+    pub(super) changes: Vec<Change>,
     /// What people are to be told of them.
     pub(super) alerts: Vec<Alert>,
     pub(super) calls: BTreeMap<(Unit, usize), Calls>,
@@ -100,13 +101,13 @@ pub(super) struct Drive {
 }
 
 /// Drives a run until it ends or is stopped, and returns its last record. A run that is queued is
-/// started; any other is resumed.
+/// started, and need not be recorded before; any other is resumed.
 ///
 /// # Errors
 /// See [`Error`]. The run can then be resumed.
 pub async fn drive(
     run: Run,
-    resumption: Option<Resumption>,
+    beginning: impl Into<Beginning>,
     assembly: Arc<Assembly>,
     ports: Ports,
     control: Control,
@@ -114,13 +115,15 @@ pub async fn drive(
     seed: u64,
 ) -> Result<Run, Error> {
     let mut drive = Drive::new(run, assembly, ports, control, limits, seed);
-    drive.begin(resumption)?;
+    drive.begin(beginning.into())?;
     drive.flow().await?;
     drive.leave_executor().await?;
     let mut ending = finish::judge(&drive)?;
     if let Ending::Failed(fault) = &ending
         && !drive.common.assembly.closing.is_empty()
     {
+        // The steps of `on_failure` have a desk of their own.
+        drive.commit().await?;
         if drive.finish_closing().await? {
             drive.begin_closing(fault.clone())?;
             drive.flow().await?;
@@ -180,6 +183,7 @@ impl Drive {
             steering: Steering::default(),
             chance: StdRng::seed_from_u64(seed),
             events: Vec::new(),
+            changes: Vec::new(),
             alerts: Vec::new(),
             calls: BTreeMap::new(),
             watermark: 0,
@@ -189,13 +193,16 @@ impl Drive {
         }
     }
 
-    fn begin(&mut self, resumption: Option<Resumption>) -> Result<(), Error> {
+    fn begin(&mut self, beginning: Beginning) -> Result<(), Error> {
         // Its steps are finished beside the resumed work: each closing is told of once (rule R11).
         let closing = self.run.open_closing();
         let mut goes_on = closing.is_none();
-        match resumption {
-            None => self.tell(RunEvent::Started)?,
-            Some(Resumption { plan, by, chosen, told, anew }) => {
+        match beginning {
+            Beginning::Anew(changes) => {
+                self.changes = changes;
+                self.tell(RunEvent::Started)?;
+            }
+            Beginning::Resumed(Resumption { plan, by, chosen, told, anew }) => {
                 goes_on &= !anew && chosen.is_none();
                 self.tell(RunEvent::Resumed { plan, by })?;
                 for what in told {
@@ -272,6 +279,10 @@ impl Drive {
             }
             self.tell_notices()?;
             self.watch_dead_letters()?;
+            // Its last record goes in the commit with which it ends.
+            if self.is_quiet() {
+                return Ok(());
+            }
             self.commit().await?;
             let heard = self.review_mail(now)?;
             let wake_at = decision.wake_at;
@@ -291,94 +302,9 @@ impl Drive {
         }
     }
 
-    /// Waits for the first note, or until it is time, and takes in all that is there.
-    async fn listen(&mut self, wake_at: Option<Timestamp>) -> Result<(), Error> {
-        let others = [self.mail.extend_at(), self.steering.deadline(), self.intake_wakes_at()];
-        let wake_at = others.into_iter().chain([wake_at]).flatten().min();
-        let clock = Arc::clone(&self.ports.clock);
-        let timer = async {
-            match wake_at {
-                Some(at) => clock.sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
-        let first = tokio::select! {
-            biased;
-            // First, or a busy run would never hear what it is asked for.
-            asked = self.control.next() => {
-                self.asked(asked, clock.now())?;
-                None
-            }
-            note = self.inbox.recv() => note,
-            () = timer => None,
-        };
-        let now = self.ports.clock.now();
-        if let Some(note) = first {
-            self.hear(note, now)?;
-        }
-        while let Ok(note) = self.inbox.try_recv() {
-            self.hear(note, now)?;
-        }
-        self.mail.extend(now, &self.sender);
-        self.watch_deadline(now);
-        self.watch_intake(now)
-    }
-
-    fn hear(&mut self, note: Note, now: Timestamp) -> Result<(), Error> {
-        match note {
-            Note::Arrivals(arrivals) => {
-                arrivals.into_iter().try_for_each(|arrival| self.arrived(arrival, now))
-            }
-            Note::Fetched { plan, fetched } => self.read_in(&plan, fetched, now),
-            Note::Claimed { step, units, claims, result } => self.claimed(step, units, claims, result, now),
-            Note::KeysDown(error) => self.keys_are_down(&error),
-            Note::Released(settlement) => {
-                self.released(settlement);
-                Ok(())
-            }
-            Note::Looked { step, unit, probed, keys } => {
-                self.settled(step, unit, keys)?;
-                self.arrived(Arrival::Looked { step, unit, probed }, now)
-            }
-            Note::Ended { step, outcomes, said, calls, keys } => {
-                self.count(step, &outcomes, calls);
-                if let Some((unit, _)) = outcomes.first() {
-                    self.settled(step, *unit, keys)?;
-                }
-                for message in said {
-                    self.tell(RunEvent::Alert { message, dead_letters: None })?;
-                }
-                self.arrived(Arrival::Ended { step, outcomes }, now)
-            }
-            Note::Pinned { step, result } => self.pinned(step, result, now),
-            Note::Delivered { step, received } => {
-                self.desk.queue_answered(step, now);
-                self.received(step, received, now)
-            }
-            Note::Read(items) => {
-                self.take_in(items, now);
-                Ok(())
-            }
-            Note::Dried { step } => {
-                self.mail.poller_dried(step);
-                Ok(())
-            }
-            Note::QueueAway { step, fault } => {
-                self.desk.queue_failed(step, &fault, now);
-                self.lost_touch(step);
-                Ok(())
-            }
-            Note::Led(led) => self.led(led),
-            Note::QueueDone(result) => {
-                self.mail.queue_done();
-                at_hand(result).map(drop)
-            }
-            Note::Failed(error) => Err(Error::Store(error)),
-        }
-    }
-
-    pub(super) fn arrived(&mut self, arrival: Arrival, now: Timestamp) -> Result<(), Error> {
-        let chance = self.chance.random::<f64>();
-        Ok(self.desk.hear(arrival, now, chance)?)
+    /// Nothing is left to do but to record how the run itself stands, and that it ended.
+    fn is_quiet(&self) -> bool {
+        let alone = self.mail.is_idle() && self.keyring.is_idle() && self.intake_is_idle();
+        alone && self.conductor.is_none() && self.desk.last_record().is_some()
     }
 }

@@ -49,8 +49,11 @@ pub(super) fn judge(drive: &Drive) -> Result<Ending, Error> {
     }
     let journal = &drive.ports.journal;
     let plan = &drive.common.assembly.plan;
-    let run = journal.progress(drive.run.id, Unit::Run)?.unwrap_or_else(|| Progress::new(&plan.run));
-    let run = run.fitted(&plan.run);
+    let run = match drive.desk.last_record() {
+        Some((Unit::Run, progress)) => Some(progress.clone()),
+        _ => journal.progress(drive.run.id, Unit::Run)?,
+    };
+    let run = run.unwrap_or_else(|| Progress::new(&plan.run)).fitted(&plan.run);
     let items = journal.tally(drive.run.id, Unit::Item(0))?;
     let total = drive.run.source.as_ref().map_or(0, |source| source.count);
     Ok(match closing::judge(plan, &run, &items, total) {

@@ -32,6 +32,7 @@ impl Drive {
         if !self.events.is_empty() {
             changes.push(Change::Run(Box::new(self.run.clone())));
         }
+        changes.append(&mut self.changes);
         changes.extend(alerts::put(self.alerts.drain(..)));
         changes.extend(self.events.drain(..).chain(setbacks).map(|event| Change::Event(id, event)));
         changes.extend(

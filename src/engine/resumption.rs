@@ -1,9 +1,26 @@
-//! What a drive is told when it does not begin a run, but goes on with it.
+//! What a drive is told of how its run begins, or goes on.
 
 use std::sync::Arc;
 
+use crate::core::change::Change;
 use crate::core::event::RunEvent;
 use crate::core::selection::Positions;
+
+/// How a drive begins.
+#[derive(Clone, Debug)]
+pub enum Beginning {
+    /// The run is new. What belongs to its record is in the same commit as the record itself: the first.
+    Anew(Vec<Change>),
+    /// It goes on.
+    Resumed(Resumption),
+}
+
+impl From<Option<Resumption>> for Beginning {
+    /// Without a resumption the run begins, and nothing is to be recorded with it.
+    fn from(resumption: Option<Resumption>) -> Self {
+        resumption.map_or_else(|| Self::Anew(Vec::new()), Self::Resumed)
+    }
+}
 
 /// A resume that was carried out on the store and is now to be driven.
 #[derive(Clone, Debug)]

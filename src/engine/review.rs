@@ -16,7 +16,7 @@ use crate::core::queue::{Delivery, Ticket};
 use crate::core::signal::{self, Signal};
 use crate::core::time::Timestamp;
 
-use super::carry::effect_id;
+use super::call::effect_id;
 use super::context::{Common, Context};
 use super::drive::{Drive, Error};
 use super::mail::Held;

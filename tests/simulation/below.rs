@@ -12,7 +12,7 @@ use milepost::core::plan::{DeleteAfter, Track};
 use milepost::core::progress::Progress;
 use milepost::core::run::{Run, Source, Status};
 use milepost::engine::assembly::Assembly;
-use milepost::engine::{Control, Ports, drive};
+use milepost::engine::{Control, Ports, Resumption, drive};
 use milepost::ports::{Clock, Journal};
 use milepost::store::{Fate, MemoryStore};
 
@@ -99,7 +99,7 @@ fn live(clock: &Arc<SimClock>, store: &MemoryStore, world: &Arc<World>) -> u64 {
     let runtime = clock.runtime();
     let _ended = runtime.block_on(async move {
         let (_stop, control) = Control::new();
-        drive(run, Some("plan".into()), assembly, ports, control, limits, 1).await
+        drive(run, Some(Resumption::from("plan")), assembly, ports, control, limits, 1).await
     });
     clock.keep(&runtime);
     store.writes()
