@@ -19,7 +19,7 @@ use crate::workflows::Flow;
 /// How often is looked whether the log has grown: what this adds to a time is at most that.
 const LOOKS: Duration = Duration::from_micros(100);
 /// After this long without an effect something is wrong.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How long a server has nothing to do before its memory is read.
 const QUIET: Duration = Duration::from_secs(3);
 
@@ -35,6 +35,11 @@ pub(crate) fn length(log: &Path) -> u64 {
     fs::metadata(log).map_or(0, |known| known.len())
 }
 
+#[expect(clippy::disallowed_methods, reason = "nothing tells of what another process does")]
+fn pause(time: Duration) {
+    thread::sleep(time);
+}
+
 /// Returns when the log has grown beyond so many bytes.
 ///
 /// # Errors
@@ -42,7 +47,7 @@ pub(crate) fn length(log: &Path) -> u64 {
 pub(crate) fn until_grown(log: &Path, bytes: u64, process: &mut Child) -> anyhow::Result<()> {
     let (mut since, mut before) = (Instant::now(), length(log));
     while before <= bytes {
-        thread::sleep(LOOKS);
+        pause(LOOKS);
         let now = length(log);
         if now > before {
             (since, before) = (Instant::now(), now);
@@ -81,7 +86,7 @@ pub(crate) fn idle(order: &Order, flow: &Flow) -> anyhow::Result<Readings> {
     let mut server = command.stderr(Stdio::piped()).spawn()?;
     let told = server.stderr.take().context("its stderr")?;
     let resident = serving(told).and_then(|()| {
-        thread::sleep(QUIET);
+        pause(QUIET);
         resident_mb(server.id())
     });
     server.kill()?;

@@ -152,7 +152,6 @@ pub(crate) const CASES: &[Case] = &[
         floor: Floor::Parse,
         rows: &[bounded(RATE, "products/s", Target::Nothing)],
         is_usual: false,
-        ..BASE
     },
     Case {
         name: "P2",
@@ -171,7 +170,6 @@ pub(crate) const CASES: &[Case] = &[
         floor: Floor::Parse,
         rows: &[bounded(RATE, "products/s", Target::Nothing)],
         is_usual: false,
-        ..BASE
     },
     Case {
         name: "S1",

@@ -85,12 +85,11 @@ impl Log {
     /// Appends all of it or fails. It is not synced: a log tells of a process that died, not of a
     /// machine that did.
     fn append(&self, lines: &str) -> io::Result<()> {
-        let mut file = match self.file.get() {
-            Some(file) => file,
-            None => {
-                let opened = File::options().create(true).append(true).open(&self.path)?;
-                self.file.get_or_init(|| opened)
-            }
+        let mut file = if let Some(file) = self.file.get() {
+            file
+        } else {
+            let opened = File::options().create(true).append(true).open(&self.path)?;
+            self.file.get_or_init(|| opened)
         };
         file.write_all(lines.as_bytes())
     }
@@ -143,7 +142,9 @@ impl Effect for Nothing {
     async fn call(&self, calls: &[Call]) -> Verdicts {
         if let Some(log) = &self.log {
             let mut lines = String::new();
-            calls.iter().for_each(|call| self.line(&mut lines, call));
+            for call in calls {
+                self.line(&mut lines, call);
+            }
             // A write to a file that is not synced ends in memory: not worth another thread.
             if let Err(error) = log.append(&lines) {
                 let why = format!("{} cannot be written: {error}", log.path.display());
