@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use milepost::connectors::catalog;
@@ -6,6 +8,7 @@ use milepost::core::retry::Again;
 use milepost::ports::{Effect, Worker};
 use serde_json::{Value, json};
 
+use crate::witness::Witness;
 use crate::world::{call, done, faults, once, refused, scope, worker};
 
 fn effect(uses: &str, with: &Value) -> Arc<dyn Effect> {
@@ -70,6 +73,33 @@ async fn nothing_leaves_a_line_for_each_unit_of_each_call_and_returns_as_many_by
     assert!(results.iter().all(|result| result.as_str().unwrap().len() == 200));
     assert_eq!(results[0], results[2], "it follows from the effect");
     assert_ne!(results[0], results[1]);
+}
+
+#[tokio::test]
+async fn the_bench_counts_what_nothing_has_logged_and_notices_what_is_lost_or_done_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    let nothing = effect("nothing", &json!({ "log": log.to_str().unwrap() }));
+    let mut calls = vec![call(&*nothing, Value::Null); 3];
+    for (call, position) in calls.iter_mut().zip([0, 1, 2]) {
+        call.unit = Unit::Item(position);
+    }
+    nothing.call(&calls).await;
+    let (none, told) = (BTreeMap::new(), |log: &Path| Witness::of(log).unwrap());
+    told(&log).holds(3, &none).unwrap();
+    let lost = told(&log).holds(4, &none).unwrap_err().to_string();
+    assert_eq!(lost, "3 effects in the log, not 4");
+    nothing.call(&calls[1..2]).await;
+    let twice = told(&log).holds(3, &none).unwrap_err().to_string();
+    assert!(twice.contains("\"it\", 1"), "{twice}");
+    let doubt = BTreeMap::from([((RunId(1).to_string(), "it".to_owned(), 1), 1)]);
+    told(&log).holds(3, &doubt).unwrap();
+    nothing.call(&calls[1..2]).await;
+    told(&log).holds(3, &doubt).unwrap_err();
+    assert_eq!((told(&log).effects(), told(&log).repeated().len()), (3, 1));
+    assert_eq!(told(&dir.path().join("absent")).effects(), 0);
+    std::fs::write(&log, "a line of somebody else\n").unwrap();
+    assert!(Witness::of(&log).is_err());
 }
 
 #[tokio::test]
