@@ -16,8 +16,10 @@ use crate::turns::at;
 use crate::witness::Witness;
 use crate::workflows::Flow;
 
-/// How often is looked whether the log has grown: what this adds to a time is at most that.
-const LOOKS: Duration = Duration::from_micros(100);
+/// How often is looked whether the log has grown, where that is what is measured: this adds at most that.
+pub(crate) const OFTEN: Duration = Duration::from_micros(100);
+/// How often elsewhere, so that looking takes nothing from who works.
+pub(crate) const SELDOM: Duration = Duration::from_millis(10);
 /// After this long without an effect something is wrong.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// How long a server has nothing to do before its memory is read.
@@ -40,14 +42,19 @@ fn pause(time: Duration) {
     thread::sleep(time);
 }
 
-/// Returns when the log has grown beyond so many bytes.
+/// Returns when the log has grown beyond so many bytes; looks that often.
 ///
 /// # Errors
 /// The process has ended, or nothing happened for long.
-pub(crate) fn until_grown(log: &Path, bytes: u64, process: &mut Child) -> anyhow::Result<()> {
+pub(crate) fn until_grown(
+    log: &Path,
+    bytes: u64,
+    process: &mut Child,
+    looks: Duration,
+) -> anyhow::Result<()> {
     let (mut since, mut before) = (Instant::now(), length(log));
     while before <= bytes {
-        pause(LOOKS);
+        pause(looks);
         let now = length(log);
         if now > before {
             (since, before) = (Instant::now(), now);
@@ -70,7 +77,7 @@ pub(crate) fn started(order: &Order, flow: &Flow) -> anyhow::Result<Readings> {
         let before = length(&order.log());
         let began = Instant::now();
         let mut run = milepost(&state).arg("run").arg(&file).spawn()?;
-        until_grown(&order.log(), before, &mut run)?;
+        until_grown(&order.log(), before, &mut run, OFTEN)?;
         times.push(began.elapsed());
         ensure!(run.wait()?.success(), "the run failed");
     }

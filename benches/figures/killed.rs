@@ -11,7 +11,7 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 use serde_json::Value;
 
-use crate::binary::{length, milepost, until_grown};
+use crate::binary::{OFTEN, SELDOM, length, milepost, until_grown};
 use crate::case::{COLD, FLOOR, FLOOR_COLD, Readings, WARM};
 use crate::child::Order;
 use crate::floor;
@@ -34,7 +34,7 @@ pub(crate) fn measure(order: &Order, flow: &Flow) -> anyhow::Result<Readings> {
     let mut readings = Readings::new();
     let effects = order.size * flow.effects;
     for (part, cache) in KILLS {
-        until_grown(&victim.log, effects * part / 100 * victim.line, &mut victim.process)?;
+        until_grown(&victim.log, effects * part / 100 * victim.line, &mut victim.process, SELDOM)?;
         victim.kill()?;
         let (figure, bound) = match cache {
             Cache::Warm => (WARM, FLOOR),
@@ -110,7 +110,7 @@ impl Victim {
         let before = length(&self.log);
         let began = Instant::now();
         self.process = milepost(&self.state).args(["resume", &self.run]).spawn()?;
-        until_grown(&self.log, before, &mut self.process)?;
+        until_grown(&self.log, before, &mut self.process, OFTEN)?;
         Ok(began.elapsed().as_secs_f64() * 1e3)
     }
 

@@ -92,13 +92,14 @@ fn suite() -> anyhow::Result<()> {
             turns.entry(case.name).or_default().push(readings);
         }
     }
-    let rows = chosen.iter().flat_map(|case| case.rows.iter().map(move |row| (*case, row)));
-    let mut lines: Vec<Line> =
-        rows.filter_map(|(case, row)| Line::of(case, row, turns.get(case.name)?)).collect();
+    let of = |case: &&Case| table::lines(case, turns.get(case.name).map_or(&[], Vec::as_slice));
+    let mut lines: Vec<Line> = chosen.iter().flat_map(of).collect();
     if number("MILEPOST_BENCH_GROWTH", 0)? > 0 {
         lines.extend(growth::lines(bench.divisor, |case, size| {
             say(&format!("growth: {} with {size}", case.name));
-            bench.measure(case, size)
+            let readings = bench.measure(case, size)?;
+            bench.forget(case, size)?;
+            Ok(readings)
         })?);
     }
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -135,6 +136,13 @@ struct Bench {
 impl Bench {
     fn size(&self, case: &Case) -> u64 {
         (case.size / self.divisor).max(1)
+    }
+
+    /// Removes the records of such a case: those of all sizes together would fill a disk.
+    fn forget(&self, case: &Case, size: u64) -> anyhow::Result<()> {
+        let records = case.flow().map(|flow| flow.records);
+        let source = records.map(|records| records.write(self.dir.path(), size)).transpose()?;
+        Ok(source.map(std::fs::remove_file).transpose().map(drop)?)
     }
 
     /// One turn of a case, with its floor. Every effect must have been carried out once.

@@ -46,9 +46,16 @@ pub(crate) struct Results {
     pub(crate) machine: Vec<Machine>,
 }
 
+/// The lines of a case. What it is stands in the first.
+pub(crate) fn lines(case: &Case, turns: &[Readings]) -> Vec<Line> {
+    let mut lines: Vec<Line> = case.rows.iter().filter_map(|row| Line::of(case, row, turns)).collect();
+    lines.iter_mut().skip(1).for_each(|line| line.what.clear());
+    lines
+}
+
 impl Line {
     /// The line of a row; `None` when no turn has the reading.
-    pub(crate) fn of(case: &Case, row: &Row, turns: &[Readings]) -> Option<Self> {
+    fn of(case: &Case, row: &Row, turns: &[Readings]) -> Option<Self> {
         let read = |name: &'static str| turns.iter().filter_map(move |turn| turn.get(name).copied());
         let figure = median(read(row.reading))?;
         let floor = row.floor.and_then(|floor| median(read(floor)));
