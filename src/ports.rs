@@ -90,7 +90,7 @@ pub trait Journal: Send + Sync {
     /// something does without.
     fn outlines(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Progress)>, StoreError> {
         let mut items = self.items(run, from, limit)?;
-        items.iter_mut().flat_map(|(_, progress)| &mut progress.cells).for_each(|cell| cell.facts.clear());
+        items.iter_mut().for_each(|(_, progress)| *progress = progress.outline());
         Ok(items)
     }
 

@@ -240,7 +240,7 @@ impl Engine {
             item: self.names.key(run, position),
             position,
             step: name.unwrap_or_else(|| format!("#{step}")),
-            fault: cell.fault,
+            fault: cell.fault.clone(),
             attempts: cell.attempts,
             at: cell.at,
             record: self.names.content(run, position).map_or(Value::Null, |bytes| record_of(&bytes)),

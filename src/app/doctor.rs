@@ -14,7 +14,7 @@ use crate::core::catalog::{Catalog, Role};
 use crate::core::graph::Graph;
 use crate::core::id::{RunId, Unit};
 use crate::core::plan::{DeleteAfter, Plan, Track};
-use crate::core::scope::Scope;
+use crate::core::scope::{Scope, Steps};
 use crate::core::workflow::{Connection, Hook, Step, Trigger, Workflow};
 use crate::expr::Template;
 use crate::ports::{OwnQueue, Signals};
@@ -209,7 +209,7 @@ impl<'a> Ward<'a> {
             input: Arc::clone(self.input.as_ref()?),
             item: Arc::default(),
             digest: Arc::default(),
-            steps: Arc::default(),
+            steps: Steps::default(),
             sent: None,
         };
         let source = template.render(&scope).ok()?;

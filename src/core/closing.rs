@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn a_step_that_failed_before_it_succeeded_is_no_reason() {
         let mut run = standing_at(&[S::Succeeded]);
-        run.cells[0].fault = Some(Fault::new("Timeout", "at first"));
+        run.cell_mut(0).fault = Some(Fault::new("Timeout", "at first"));
         let track = Track::new(vec![effect("report", &[], SettleBy::Person)]);
         let verdict = judge(&plan(track, Track::default()), &run, &Tally::default(), 0);
         assert_eq!((verdict.status(), verdict), (Status::Succeeded, Verdict::Succeeded));

@@ -21,15 +21,6 @@ const FEED_MAX: u64 = 128;
 pub enum Dispatch {
     /// Read these units: their records from the store, their content from the pinned source.
     Fetch(Vec<Unit>),
-    /// Prepare these steps of a unit that stands at this progress.
-    Prepare {
-        /// The unit.
-        unit: Unit,
-        /// How far it has come.
-        progress: Progress,
-        /// The steps.
-        steps: Vec<usize>,
-    },
     /// One call for these units, each with its attempt. Their intents are durable.
     Call {
         /// The step.
@@ -65,11 +56,24 @@ pub enum Dispatch {
     },
 }
 
+/// Steps to prepare: computed only, so it need not wait for the commit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preparation {
+    /// The unit.
+    pub unit: Unit,
+    /// How far it has come.
+    pub progress: Progress,
+    /// The steps.
+    pub steps: Vec<usize>,
+}
+
 /// What to do next.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decision {
     /// To carry out, in this order, after what was recorded is durable.
     pub dispatch: Vec<Dispatch>,
+    /// To prepare.
+    pub prepare: Vec<Preparation>,
     /// When to decide again if nothing arrives.
     pub wake_at: Option<Timestamp>,
     /// Units that gave up their place in memory.
@@ -77,6 +81,14 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// What was decided right after it, before any of it was carried out.
+    pub fn go_on_with(&mut self, later: Self) {
+        self.dispatch.extend(later.dispatch);
+        self.prepare.extend(later.prepare);
+        self.asleep.extend(later.asleep);
+        self.wake_at = later.wake_at;
+    }
+
     pub(super) fn wake_sooner(&mut self, at: Timestamp) {
         self.wake_at = Some(self.wake_at.map_or(at, |wake| wake.min(at)));
     }
@@ -97,7 +109,7 @@ pub fn decide(desk: &mut Desk, now: Timestamp) -> Result<Decision, IllegalTransi
     for (unit, steps) in std::mem::take(&mut desk.prepare) {
         if let Some(active) = desk.units.get(&unit) {
             let progress = active.progress.clone();
-            decision.dispatch.push(Dispatch::Prepare { unit, progress, steps });
+            decision.prepare.push(Preparation { unit, progress, steps });
         }
     }
     let first_timer = desk.timers.first().map(|(at, ..)| *at);

@@ -109,7 +109,7 @@ pub fn fate(track: &Track, progress: &Progress, step: usize) -> Fate {
 /// track: following the paths back from each step would visit some steps once per path.
 pub fn fates(track: &Track, progress: &Progress) -> Vec<Fate> {
     let mut fates: Vec<Fate> = Vec::with_capacity(track.steps.len());
-    for (step, (known, cell)) in track.steps.iter().zip(&progress.cells).enumerate() {
+    for (step, (known, cell)) in track.steps.iter().zip(progress.cells.iter()).enumerate() {
         let blocked = is_blocked(known, &fates);
         fates.push(match progress.state(track, step) {
             State::Succeeded | State::Skipped(_) => Fate::Reuse,

@@ -1,16 +1,19 @@
 //! How far one unit has come: a cell for every step of its track.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use super::cell::{Cell, IllegalTransition, Kind, SkipReason, State};
+use super::cell::{Cell, Facts, IllegalTransition, Kind, SkipReason, State};
 use super::plan::{PlanStep, Track};
 use super::time::Timestamp;
 
 /// All that is durable about one unit.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
-    /// One cell per step of the track, in its order.
-    pub cells: Vec<Cell>,
+    /// One cell per step of the track, in its order. Copies share them until one changes: a unit of a
+    /// thousand steps is copied several times whenever one of them moves.
+    pub cells: Arc<[Arc<Cell>]>,
 }
 
 /// Where a unit stands as a whole.
@@ -26,7 +29,17 @@ pub struct Standing {
 impl Progress {
     /// A unit that has not begun.
     pub fn new(track: &Track) -> Self {
-        Self { cells: vec![Cell::default(); track.steps.len()] }
+        Self { cells: std::iter::repeat_n(Arc::default(), track.steps.len()).collect() }
+    }
+
+    /// A unit that stands as these cells say.
+    pub fn of(cells: impl IntoIterator<Item = Cell>) -> Self {
+        Self { cells: cells.into_iter().map(Arc::new).collect() }
+    }
+
+    /// A cell that is about to change; copies of the unit keep theirs.
+    pub fn cell_mut(&mut self, step: usize) -> &mut Cell {
+        Arc::make_mut(&mut Arc::make_mut(&mut self.cells)[step])
     }
 
     /// Applies one event; whatever is recorded at a step implies that the pure steps before it
@@ -43,13 +56,14 @@ impl Progress {
     ) -> Result<(), IllegalTransition> {
         let before = self.cells[step].state;
         let begins = kind == Kind::Intended;
-        self.cells[step] = self.cells[step].clone().next(kind, at)?;
+        let next = Cell::clone(&self.cells[step]).next(kind, at)?;
+        Arc::make_mut(&mut self.cells)[step] = Arc::new(next);
         // Whatever begins now, begins under the definition of now.
         if matches!(before, State::Pending | State::Backoff(_)) {
-            self.cells[step].revision = track.steps[step].revision;
+            self.cell_mut(step).revision = track.steps[step].revision;
         }
         if begins && track.is_followed(step) {
-            self.cells[step].began = Some(at);
+            self.cell_mut(step).began = Some(at);
         }
         // What begins anew implies nothing.
         let implied = match self.cells[step].state {
@@ -57,8 +71,8 @@ impl Progress {
             _ => track.steps[step].implied.as_slice(),
         };
         for pure in implied {
-            let cell = &mut self.cells[*pure];
-            if cell.state == State::Pending {
+            if self.cells[*pure].state == State::Pending {
+                let cell = self.cell_mut(*pure);
                 cell.state = State::Succeeded;
                 cell.revision = track.steps[*pure].revision;
                 cell.at = at;
@@ -89,10 +103,24 @@ impl Progress {
         if self.is_outdated(track, step) { State::Pending } else { self.cells[step].state }
     }
 
+    /// The same without the facts.
+    #[must_use]
+    pub fn outline(&self) -> Self {
+        Self::of(self.cells.iter().map(|cell| Cell {
+            facts: Facts::new(),
+            fault: cell.fault.clone(),
+            ..**cell
+        }))
+    }
+
     /// Gives a unit that was recorded before steps were added to its track the cells of those.
     #[must_use]
     pub fn fitted(mut self, track: &Track) -> Self {
-        self.cells.resize(self.cells.len().max(track.steps.len()), Cell::default());
+        let added = track.steps.len().saturating_sub(self.cells.len());
+        if added > 0 {
+            let fresh = std::iter::repeat_n(Arc::default(), added);
+            self.cells = self.cells.iter().cloned().chain(fresh).collect();
+        }
         self
     }
 
@@ -152,7 +180,7 @@ impl Progress {
         };
         // Among steps of equal weight the first one is where work stands; but of those that
         // were passed the last one tells most.
-        let weigh = |(step, cell): &(usize, &Cell)| {
+        let weigh = |(step, cell): &(usize, &Arc<Cell>)| {
             let place = if cell.state.is_passed() { usize::MAX - step } else { *step };
             (rank(cell.state), place)
         };

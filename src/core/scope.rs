@@ -1,6 +1,6 @@
 //! What expressions and mappings may look at when a step is prepared for a unit.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use serde_json::Value;
 
@@ -29,9 +29,47 @@ pub struct Scope {
     pub digest: Arc<OnceLock<String>>,
     /// The facts that each effect before this step returned (`steps.NAME.FACT`). Outputs of pure
     /// steps are not in here: they reach a step as `item`, without a copy.
-    pub steps: Arc<Value>,
+    pub steps: Steps,
     /// What was sent to a hook; nothing in a run.
     pub sent: Option<Sent>,
+}
+
+/// What the effects before a step returned, as one value as soon as somebody looks at it: few steps do, and a
+/// unit of a thousand steps would have all of it joined at each of them.
+#[derive(Clone)]
+pub struct Steps(Arc<LazyLock<Arc<Value>, Join>>);
+
+/// Joins what was returned.
+type Join = Box<dyn FnOnce() -> Arc<Value> + Send + Sync>;
+
+impl std::fmt::Debug for Steps {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.value().fmt(formatter)
+    }
+}
+
+impl Steps {
+    /// What `join` will say, which is asked once at most.
+    pub fn joined_by(join: impl FnOnce() -> Value + Send + Sync + 'static) -> Self {
+        Self(Arc::new(LazyLock::new(Box::new(|| Arc::new(join())))))
+    }
+
+    /// The object of facts by step.
+    pub fn value(&self) -> &Arc<Value> {
+        &self.0
+    }
+}
+
+impl Default for Steps {
+    fn default() -> Self {
+        Self::from(Value::Null)
+    }
+}
+
+impl From<Value> for Steps {
+    fn from(value: Value) -> Self {
+        Self::joined_by(|| value)
+    }
 }
 
 /// What was sent to a hook.

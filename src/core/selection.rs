@@ -209,7 +209,7 @@ mod tests {
         let elsewhere = LetterFilter { step: Some("shop".to_owned()), ..LetterFilter::default() };
         assert!(!takes(&Selection::DeadLettered(elsewhere), State::DeadLettered));
         let mut got_over_it = standing_at(&[State::Succeeded]);
-        got_over_it.cells[0].fault = Some(Fault::new("Refused", "at first"));
+        got_over_it.cell_mut(0).fault = Some(Fault::new("Refused", "at first"));
         let track = Track::new(vec![effect("pim", &[], SettleBy::Probe)]);
         assert!(!any.takes(&track, Unit::Item(7), Some(&got_over_it)));
     }

@@ -140,7 +140,7 @@ mod tests {
 
     fn tried(state: State, attempts: u32) -> Progress {
         let mut progress = standing_at(&[S::Succeeded, state]);
-        progress.cells[1].attempts = attempts;
+        progress.cell_mut(1).attempts = attempts;
         progress
     }
 

@@ -1,58 +1,41 @@
 //! Carrying out what was decided. Every intent is durable before this is reached.
 
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::core::arrival::{Arrival, Request};
-use crate::core::decide::Dispatch;
+use crate::core::arrival::Request;
+use crate::core::decide::{Decision, Dispatch};
 use crate::core::fault::{Fault, name};
 use crate::core::id::Unit;
 use crate::core::progress::Progress;
 use crate::core::retry::{Outcome, Probed};
 use crate::core::survey::Survey;
 use crate::core::version::Version;
-use crate::ports::{Call, Clock, Record, Source, StoreError, SurveyOf, Unread, Verdicts, Waiting, Worker};
+use crate::ports::{Call, Clock, Record, Source, SurveyOf, Unread, Verdicts, Waiting, Worker};
 
 use super::claim::{self, Settlement, settle};
+use super::compute::JOB_UNITS;
 use super::context::{Common, Context};
 use super::drive::Drive;
 use super::fetch::content;
 use super::gate;
 use super::note::Note;
-use super::prepare::{Work, prepare};
-
-/// Units in one computing job: enough to outweigh the hand-over, few enough to spread.
-const JOB_UNITS: usize = 16;
 
 /// A connector bounds each of its requests by the step's timeout, and one call may need several
 /// (look up, write, read back, halve a batch). This is only the guard against one that hangs.
 const CALL_TIMEOUTS_MAX: u32 = 20;
 
-/// One unit's part of a computing job.
-struct Preparation {
-    unit: Unit,
-    context: Arc<Context>,
-    progress: Progress,
-    steps: Vec<usize>,
-}
-
 impl Drive {
-    pub(super) fn carry_out(&mut self, dispatches: Vec<Dispatch>) {
-        let mut preparations = Vec::new();
-        for dispatch in dispatches {
+    pub(super) fn carry_out(&mut self, decision: Decision) {
+        for dispatch in decision.dispatch {
             match dispatch {
                 Dispatch::Fetch(units) => {
                     for chunk in units.chunks(JOB_UNITS) {
                         self.fetch(chunk.to_vec());
                     }
-                }
-                Dispatch::Prepare { unit, progress, steps } => {
-                    let Some(context) = self.contexts.get(&unit).map(Arc::clone) else { continue };
-                    preparations.push(Preparation { unit, context, progress, steps });
                 }
                 Dispatch::Claim { step, units } => self.claim(step, &units),
                 Dispatch::Release { step, units } => self.release(step, &units),
@@ -61,37 +44,7 @@ impl Drive {
                 Dispatch::Look { step, unit } => self.look(step, unit),
             }
         }
-        while !preparations.is_empty() {
-            let rest = preparations.split_off(preparations.len().min(JOB_UNITS));
-            self.prepare(std::mem::replace(&mut preparations, rest));
-        }
-    }
-
-    /// Runs a job on a computing thread. One that panics is a defect that ends the run, not one
-    /// that leaves it waiting for ever.
-    pub(super) fn compute(&self, job: impl FnOnce() -> Note + Send + 'static) {
-        let sender = self.sender.clone();
-        self.ports.compute.submit(Box::new(move || {
-            let note = catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|_| {
-                Note::Failed(StoreError("a defect of Milepost: a computing job panicked".to_owned()))
-            });
-            // Nobody listens any more only when the engine itself has stopped.
-            let _ = sender.send(note);
-        }));
-    }
-
-    fn prepare(&self, preparations: Vec<Preparation>) {
-        let (common, plan) = (Arc::clone(&self.common), Arc::clone(self.desk.plan()));
-        self.compute(move || {
-            let (asked, works): (Vec<(Unit, Vec<usize>)>, Vec<Work>) = preparations
-                .into_iter()
-                .map(|Preparation { unit, context, progress, steps }| {
-                    ((unit, steps.clone()), Work::new(context, progress, steps))
-                })
-                .unzip();
-            let prepared = |((unit, steps), ready)| Arrival::Prepared { unit, steps, ready };
-            Note::Arrivals(asked.into_iter().zip(prepare(&common, &plan, works)).map(prepared).collect())
-        });
+        self.prepare_elsewhere(decision.prepare);
     }
 
     fn call(&mut self, step: usize, units: &[(Unit, u32)]) {

@@ -9,7 +9,7 @@ use crate::core::id::Unit;
 use crate::core::plan::Track;
 use crate::core::progress::Progress;
 use crate::core::run::Run;
-use crate::core::scope::Scope;
+use crate::core::scope::{Scope, Steps};
 use crate::ports::{Record, Worker};
 
 use super::assembly::Assembly;
@@ -25,7 +25,7 @@ pub struct Common {
     /// Its workflow.
     pub assembly: Arc<Assembly>,
     /// The facts of the run steps before the source, by step, once the gate is open.
-    pub run_facts: OnceLock<Map<String, Value>>,
+    pub run_facts: OnceLock<Arc<Map<String, Value>>>,
 }
 
 /// One unit's content.
@@ -62,11 +62,6 @@ impl Context {
             Some(before) => (self.output(common, before, progress)?, &self.digests[before]),
             None => (self.record.clone()?, &self.record_digest),
         };
-        let mut steps = match self.unit {
-            Unit::Item(_) => common.run_facts.get().cloned().unwrap_or_default(),
-            Unit::Run | Unit::Closing(_) => Map::new(),
-        };
-        steps.extend(facts(common.assembly.plan.track(self.unit), progress));
         Ok(Scope {
             run: common.run.id,
             started_at: common.run.started_at,
@@ -75,8 +70,21 @@ impl Context {
             input: Arc::clone(&common.input),
             item,
             digest: Arc::clone(digest),
-            steps: Arc::new(Value::Object(steps)),
+            steps: self.steps(common, progress),
             sent: None,
+        })
+    }
+
+    fn steps(&self, common: &Common, progress: &Progress) -> Steps {
+        let of_run = match self.unit {
+            Unit::Item(_) => common.run_facts.get().map(Arc::clone),
+            Unit::Run | Unit::Closing(_) => None,
+        };
+        let (assembly, unit, progress) = (Arc::clone(&common.assembly), self.unit, progress.clone());
+        Steps::joined_by(move || {
+            let mut steps = of_run.map_or_else(Map::new, |of_run| Map::clone(&of_run));
+            steps.extend(facts(assembly.plan.track(unit), &progress));
+            Value::Object(steps)
         })
     }
 
@@ -113,7 +121,7 @@ impl Context {
 
 /// The facts of every step that returned some.
 pub fn facts(track: &Track, progress: &Progress) -> Map<String, Value> {
-    let returned = track.steps.iter().zip(&progress.cells).filter(|(_, cell)| !cell.facts.is_empty());
+    let returned = track.steps.iter().zip(progress.cells.iter()).filter(|(_, cell)| !cell.facts.is_empty());
     returned
         .map(|(step, cell)| (step.name.clone(), Value::Object(cell.facts.clone().into_iter().collect())))
         .collect()

@@ -10,7 +10,6 @@ use tokio::sync::mpsc;
 use crate::core::alert::Alert;
 use crate::core::arrival::Arrival;
 use crate::core::cell::IllegalTransition;
-use crate::core::decide::decide;
 use crate::core::desk::{Desk, Limits};
 use crate::core::event::{Event, IllegalRunEvent, RunEvent};
 use crate::core::fault::Fault;
@@ -24,6 +23,7 @@ use crate::ports::{Clock, Compute, Journal, Keys, Pins, Records, StoreError};
 use super::assembly::Assembly;
 use super::astray::{Strays, at_hand};
 use super::claim::Keyring;
+use super::compute::Thinking;
 use super::conduct::{self, Conductor};
 use super::context::{Common, Context};
 use super::control::Control;
@@ -85,6 +85,7 @@ pub(super) struct Drive {
     pub(super) inbox: mpsc::UnboundedReceiver<Note>,
     pub(super) control: Control,
     pub(super) steering: Steering,
+    pub(super) thinking: Thinking,
     chance: StdRng,
     /// Recorded about the run as a whole, not yet committed.
     pub(super) events: Vec<Event>,
@@ -153,6 +154,7 @@ impl Drive {
         let (sender, inbox) = mpsc::unbounded_channel();
         let input = Arc::new(serde_json::Value::Object(run.input.clone()));
         let plan = conduct::plan(&assembly);
+        let thinking = Thinking::of(&assembly);
         let total = if plan.source().is_none() { Some(0) } else { None };
         Self {
             common: Arc::new(Common {
@@ -164,6 +166,7 @@ impl Drive {
             }),
             failure: run.failure(),
             run,
+            thinking,
             desk: Desk::new(plan, limits, total, 0),
             limits,
             contexts: HashMap::new(),
@@ -263,7 +266,7 @@ impl Drive {
         loop {
             self.mail.tend(|step| self.desk.is_queue_held(step));
             let now = self.ports.clock.now();
-            let decision = decide(&mut self.desk, now)?;
+            let decision = self.think(now)?;
             for unit in &decision.asleep {
                 self.contexts.remove(unit);
             }
@@ -271,7 +274,8 @@ impl Drive {
             self.watch_dead_letters()?;
             self.commit().await?;
             let heard = self.review_mail(now)?;
-            self.carry_out(decision.dispatch);
+            let wake_at = decision.wake_at;
+            self.carry_out(decision);
             if heard {
                 continue;
             }
@@ -283,7 +287,7 @@ impl Drive {
                 self.commit().await?;
                 return Ok(());
             }
-            self.listen(decision.wake_at).await?;
+            self.listen(wake_at).await?;
         }
     }
 

@@ -69,7 +69,7 @@ impl Drive {
     /// Items can be asked for.
     pub(super) fn open_gate(&mut self, total: u64, run: &Progress) -> Result<(), Error> {
         // Set once: a run has one source.
-        let _ = self.common.run_facts.set(context::facts(&self.common.assembly.plan.run, run));
+        let _ = self.common.run_facts.set(context::facts(&self.common.assembly.plan.run, run).into());
         self.desk.open_gate(total);
         self.open_mail();
         self.open_intake(self.ports.clock.now())

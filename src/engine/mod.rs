@@ -11,6 +11,7 @@ mod astray;
 pub mod bodies;
 mod carry;
 mod claim;
+mod compute;
 mod conduct;
 pub mod context;
 mod control;

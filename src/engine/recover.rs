@@ -155,7 +155,7 @@ pub fn records(journal: &dyn Journal, plan: &Plan, run: &Run) -> Result<Records,
 }
 
 fn note_cells(track: &Track, progress: &Progress, records: &mut Records) {
-    for (step, cell) in track.steps.iter().zip(&progress.cells) {
+    for (step, cell) in track.steps.iter().zip(progress.cells.iter()) {
         let begun = cell.state != State::Pending || cell.attempts > 0;
         let doubtful = cell.state == State::Running || cell.is_doubtful() && !cell.state.is_passed();
         if begun && !records.steps.contains(&step.name) {

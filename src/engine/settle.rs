@@ -211,7 +211,7 @@ enum Named {
 impl Ruling {
     /// The steps of a unit that it is about.
     fn steps(&self, plan: &Plan, unit: Unit, progress: &Progress, named: Named) -> Vec<usize> {
-        let cells = plan.track(unit).steps.iter().zip(&progress.cells).enumerate();
+        let cells = plan.track(unit).steps.iter().zip(progress.cells.iter()).enumerate();
         cells.filter(|(_, (step, cell))| self.concerns(step, cell, unit, named)).map(|(at, _)| at).collect()
     }
 

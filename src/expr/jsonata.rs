@@ -158,7 +158,7 @@ fn data(roots: &Roots, scope: &Scope) -> JValue {
     let parts = [
         ("input", &roots.input, Some(&scope.input)),
         ("item", &roots.item, Some(&scope.item)),
-        ("steps", &roots.steps, Some(&scope.steps)),
+        ("steps", &roots.steps, (roots.steps != Part::Nothing).then(|| scope.steps.value())),
         ("body", &roots.body, sent.map(|sent| &sent.body)),
         ("headers", &roots.headers, sent.map(|sent| &sent.headers)),
     ];

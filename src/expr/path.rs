@@ -64,7 +64,7 @@ impl PlainPath {
         let mut value = match self.root {
             Root::Input => &*scope.input,
             Root::Item => &*scope.item,
-            Root::Steps => &*scope.steps,
+            Root::Steps => scope.steps.value(),
             Root::Body | Root::Headers => match scope.sent.as_ref() {
                 Some(sent) if self.root == Root::Body => &*sent.body,
                 Some(sent) => &*sent.headers,

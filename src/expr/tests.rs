@@ -17,7 +17,7 @@ fn scope(item: Value) -> Scope {
         input: Arc::new(json!({ "source": "a.json", "limit": 5 })),
         item: Arc::new(item),
         digest: Arc::default(),
-        steps: Arc::new(json!({ "pim": { "id": "p-1" } })),
+        steps: json!({ "pim": { "id": "p-1" } }).into(),
         sent: None,
     }
 }

@@ -107,7 +107,7 @@ impl Path {
             Root::Here => frame.here,
             Root::Item => &frame.scope.item,
             Root::Input => &frame.scope.input,
-            Root::Steps => &frame.scope.steps,
+            Root::Steps => frame.scope.steps.value(),
         }
     }
 }

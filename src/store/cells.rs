@@ -1,5 +1,7 @@
 //! Records of units, spelled for the store: progress, single cells with their calls, counts.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -39,7 +41,7 @@ impl Record for Progress {
     fn write(&self, out: &mut Vec<u8>, words: &mut Words, base: u64) {
         put_number(out, self.cells.len() as u64);
         let mut before = base;
-        for cell in &self.cells {
+        for cell in self.cells.iter() {
             put_cell(out, words, cell, &mut before);
         }
     }
@@ -69,7 +71,8 @@ impl Record for Outline {
 fn progress(input: &mut Input<'_>, words: &Words, base: u64, facts: ReadFacts) -> Result<Progress, Damage> {
     let count = input.length()?;
     let mut before = base;
-    let cells = (0..count).map(|_| cell(input, words, &mut before, facts)).collect::<Result<_, _>>()?;
+    let cell = |_| cell(input, words, &mut before, facts).map(Arc::new);
+    let cells = (0..count).map(cell).collect::<Result<_, _>>()?;
     Ok(Progress { cells })
 }
 

@@ -5,6 +5,7 @@
 //! fails, the store stops and reads fail too.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::core::claims::{KeyId, KeyRow};
 use crate::core::event::Event;
@@ -219,7 +220,7 @@ impl Pages {
 
     fn into_progress(mut self) -> Option<Progress> {
         let count = self.count?;
-        let cell = |position| self.cells.remove(&position).unwrap_or_default().cell;
+        let cell = |position| Arc::new(self.cells.remove(&position).unwrap_or_default().cell);
         Some(Progress { cells: (0..count).map(cell).collect() })
     }
 }

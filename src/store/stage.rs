@@ -2,8 +2,9 @@
 //! many changes touch is written once; what was touched lately stays in memory.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::core::cell::State;
+use crate::core::cell::{Cell, State};
 use crate::core::change::Change;
 use crate::core::event::Event;
 use crate::core::id::{RunId, Unit};
@@ -301,13 +302,14 @@ impl Stage {
         let old = self.unit_before(run, unit)?;
         for (step, cell) in progress.cells.iter().enumerate() {
             let before = old.as_ref().and_then(|old| old.cells.get(step));
-            if before == Some(cell) {
+            // Most are the very same: a change of one step leaves the others shared.
+            if before.is_some_and(|before| Arc::ptr_eq(before, cell) || before == cell) {
                 continue;
             }
             let (page, slot) = CELLS.place(step as u64);
             let key = keys::unit_page(run, unit, page);
             let calls = self.record::<Paged>(&key, slot)?.unwrap_or_default().calls;
-            self.put_record(&key, CELLS, slot, &Paged { cell: cell.clone(), calls })?;
+            self.put_record(&key, CELLS, slot, &Paged { cell: Cell::clone(cell), calls })?;
         }
         let count = progress.cells.len();
         if old.is_none_or(|old| old.cells.len() != count) {
@@ -324,13 +326,13 @@ impl Stage {
         }
         let first = keys::unit_page(run, unit, 0);
         let Some(Count(count)) = self.record(&first, CELLS.extra())? else { return Ok(None) };
-        let mut progress = Progress::default();
+        let mut cells = Vec::new();
         for step in 0..count {
             let (page, slot) = CELLS.place(step);
             let paged: Option<Paged> = self.record(&keys::unit_page(run, unit, page), slot)?;
-            progress.cells.push(paged.unwrap_or_default().cell);
+            cells.push(paged.unwrap_or_default().cell);
         }
-        Ok(Some(progress))
+        Ok(Some(Progress::of(cells)))
     }
 
     fn calls(&mut self, run: RunId, unit: Unit, step: usize, calls: Calls) -> Result<(), Error> {

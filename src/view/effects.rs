@@ -192,7 +192,7 @@ impl Archive {
         let live = self.regard(&run) == Regard::AsRecorded;
         let mut counts = EffectCounts::default();
         let mut add = |track: &Track, progress: &Progress| {
-            for (step, cell) in track.steps.iter().zip(&progress.cells) {
+            for (step, cell) in track.steps.iter().zip(progress.cells.iter()) {
                 if let Some(entry) = entry(step, cell, live) {
                     counts.add(&entry);
                     counts.person += u64::from(is_left_to_a_person(step, cell, live));
@@ -288,7 +288,7 @@ impl Search<'_> {
 
     fn look(&mut self, unit: Unit, progress: &Progress) {
         let track = self.plan.track(unit);
-        let steps = track.steps.iter().zip(&progress.cells).enumerate();
+        let steps = track.steps.iter().zip(progress.cells.iter()).enumerate();
         let found: Vec<(usize, Entry)> = steps
             .filter(|(_, (step, _))| self.is_wanted(step))
             .filter_map(|(at, (step, cell))| Some((at, entry(step, cell, self.live)?)))

@@ -286,9 +286,9 @@ pub(crate) fn fill(journal: &FakeJournal, run: &Run) {
         vec![done(), cell(State::Running, 0, None, &[]), pending()],
         vec![cell(State::DeadLettered, 0, Some(invalid), &[]), pending(), pending()],
     ];
-    journal.put(Change::Progress(run.id, Unit::Run, Progress { cells: vec![done()] }));
+    journal.put(Change::Progress(run.id, Unit::Run, Progress::of([done()])));
     for (position, cells) in (0u64..).zip(items) {
-        journal.put(Change::Progress(run.id, Unit::Item(position), Progress { cells }));
+        journal.put(Change::Progress(run.id, Unit::Item(position), Progress::of(cells)));
     }
     let calls = Calls { batches: 1, calls: 1, accepted: 3, refused: 0 };
     journal.put(Change::Calls(run.id, Unit::Item(0), 1, calls));
@@ -342,11 +342,11 @@ pub(crate) fn doubtful() -> Archive {
         Cell::default(),
     ];
     for (position, pim) in (0u64..).zip(pim) {
-        let progress = Progress { cells: vec![done(), sent(), pim] };
+        let progress = Progress::of([done(), sent(), pim]);
         journal.put(Change::Progress(run.id, Unit::Item(position), progress));
     }
     let told = cell(State::Succeeded, 1, None, &[]);
-    journal.put(Change::Progress(run.id, Unit::Closing(1), Progress { cells: vec![told] }));
+    journal.put(Change::Progress(run.id, Unit::Closing(1), Progress::of([told])));
     Archive::new(journal, Arc::new(FakeNames))
 }
 
@@ -377,7 +377,7 @@ pub(crate) fn large(count: u64) -> (Archive, Arc<FakeJournal>) {
     journal.put(Change::Run(Box::new(run.clone())));
     let cells = [0, 1, 1].map(|attempts| cell(State::Succeeded, attempts, None, &[]));
     for position in 0..count {
-        let progress = Progress { cells: cells.to_vec() };
+        let progress = Progress::of(cells.clone());
         journal.put(Change::Progress(run.id, Unit::Item(position), progress));
     }
     (Archive::new(Arc::clone(&journal) as _, Arc::new(FakeNames)), journal)

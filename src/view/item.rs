@@ -304,7 +304,7 @@ impl Archive {
             until: until(cell.state),
             message_left: left_to_queue(&plan.items, progress).map(|step| step_name(plan, step)),
             facts: facts(plan, progress),
-            error: cell.fault,
+            error: cell.fault.clone(),
         }
     }
 }

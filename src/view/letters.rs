@@ -241,7 +241,7 @@ impl Archive {
                 if page.letters.len() >= page.limit {
                     return Ok(Some(*position));
                 }
-                let cells = plan.items.steps.iter().zip(&progress.cells).enumerate();
+                let cells = plan.items.steps.iter().zip(progress.cells.iter()).enumerate();
                 let picked = cells.filter(|(_, (step, cell))| page.filter.picks(step, cell));
                 let letters = picked.map(|(at, (_, cell))| LetterView {
                     run: run.id,

@@ -8,7 +8,7 @@ use super::headers::Headers;
 use super::verify::Source;
 use crate::core::fault::{Fault, name};
 use crate::core::id::{RunId, Unit};
-use crate::core::scope::{Scope, Sent};
+use crate::core::scope::{Scope, Sent, Steps};
 use crate::core::time::Timestamp;
 use crate::core::workflow::Hook;
 use crate::expr::{ExprFault, Expression, Template};
@@ -119,7 +119,7 @@ fn scope(sent: Sent, now: Timestamp) -> Scope {
         input: Arc::default(),
         item: Arc::default(),
         digest: Arc::new(OnceLock::new()),
-        steps: Arc::default(),
+        steps: Steps::default(),
         sent: Some(sent),
     }
 }

@@ -146,7 +146,7 @@ impl Wait {
             let (queue, workflow) = (queue("it"), "w".to_owned());
             let (since, at) = (BEGIN, BEGIN);
             let awaiting = Awaiting { run: RUN, item, step: 0, queue, workflow, subject, since, at, until };
-            let progress = Progress { cells: vec![cell] };
+            let progress = Progress::of([cell]);
             [Change::Progress(RUN, Unit::Item(item), progress), Change::Await(Box::new(awaiting))]
         });
         self.store.commit(changes.collect()).await.unwrap();

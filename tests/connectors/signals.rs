@@ -58,7 +58,7 @@ impl Wait {
         let subject = Subject { signal: "product.published".to_owned(), key: key.to_owned(), after };
         let (until, since, at) = (Timestamp(3_600_000), Timestamp(0), Timestamp(0));
         let cell = Cell { state: State::Waiting(until), facts: subject.facts(), ..Cell::default() };
-        let progress = Progress { cells: vec![cell] };
+        let progress = Progress::of([cell]);
         let (queue, workflow) = (queue("it"), "w".to_owned());
         let awaiting = Awaiting { run: RUN, item, step: 0, queue, workflow, subject, since, at, until };
         let changes =

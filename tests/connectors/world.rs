@@ -241,7 +241,7 @@ pub(crate) fn scope(item: Value) -> Scope {
         input: Arc::new(json!({})),
         item: Arc::new(item),
         digest: Arc::default(),
-        steps: Arc::new(json!({})),
+        steps: json!({}).into(),
         sent: None,
     }
 }

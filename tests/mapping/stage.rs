@@ -15,7 +15,7 @@ use milepost::core::fault::Fault;
 use milepost::core::id::{RunId, Unit};
 use milepost::core::queue::{Carried, Receive, Received, Ticket};
 use milepost::core::retry::Retry;
-use milepost::core::scope::Scope;
+use milepost::core::scope::{Scope, Steps};
 use milepost::core::survey::Survey;
 use milepost::core::time::Timestamp;
 use milepost::core::workflow::{Batch, Step};
@@ -41,7 +41,7 @@ pub(crate) fn scope_of(item: Arc<Value>) -> Scope {
         input: Arc::new(Value::Null),
         item,
         digest: Arc::default(),
-        steps: Arc::new(Value::Null),
+        steps: Steps::default(),
         sent: None,
     }
 }

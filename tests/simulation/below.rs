@@ -46,7 +46,7 @@ fn workflow(world: &Arc<World>) -> Assembly {
 }
 
 fn progress(states: &[State]) -> Progress {
-    Progress { cells: states.iter().map(|state| Cell { state: *state, ..Cell::default() }).collect() }
+    Progress::of(states.iter().map(|state| Cell { state: *state, ..Cell::default() }))
 }
 
 /// All items are done but one, whose publish only a person could settle, and whose message comes

@@ -181,7 +181,7 @@ impl Story {
 
     fn state(&self, unit: Unit, step: usize) -> (State, Option<String>) {
         let cell = self.store.progress(RUN, unit).unwrap().unwrap().cells[step].clone();
-        (cell.state, cell.fault.map(|fault| fault.name))
+        (cell.state, cell.fault.clone().map(|fault| fault.name))
     }
 }
 

@@ -41,7 +41,7 @@ async fn extend() {
         *progress = done.clone();
         if let Some(length) = [0, 300, 2_000, 5_000].get((item % 7) as usize) {
             let facts = Facts::from([("answer".to_owned(), json!("long ".repeat(length / 5)))]);
-            progress.cells[1].facts.extend(facts);
+            progress.cell_mut(1).facts.extend(facts);
         }
         store.commit(changes).await.unwrap();
     }

@@ -72,7 +72,7 @@ pub(crate) fn commit_of(run: RunId, writer: u64, number: u64) -> Vec<Change> {
                 what: RunEvent::Alert { message: item.to_string(), dead_letters: None },
             },
         ),
-        Change::Progress(run, Unit::Item(item), Progress { cells: vec![cell(facts), cell(Facts::new())] }),
+        Change::Progress(run, Unit::Item(item), Progress::of([cell(facts), cell(Facts::new())])),
         Change::Enqueue(vec![message]),
     ]
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 use super::*;
 use crate::core::id::RunId;
 use crate::core::queue::{Received, Ticket};
+use crate::core::scope::Steps;
 use crate::core::time::Timestamp;
 use crate::core::version::Version;
 use crate::ports::{QueueError, StoreError};
@@ -68,7 +69,7 @@ fn scope(item: Value) -> Scope {
         input: Arc::new(Value::Null),
         item: Arc::new(item),
         digest: Arc::default(),
-        steps: Arc::new(Value::Null),
+        steps: Steps::default(),
         sent: None,
     }
 }

@@ -79,7 +79,7 @@ fn progress(rng: &mut StdRng, track: &Track) -> Progress {
             .then(|| Fault::new(if lost { name::MESSAGE_LOST } else { "Refused" }, "no"));
         let revision = if rng.random_bool(0.5) { known.revision } else { 0 };
         let attempts = u32::from(rng.random_bool(0.8));
-        progress.cells[at] = Cell { state, fault, revision, attempts, at: AT, ..Cell::default() };
+        *progress.cell_mut(at) = Cell { state, fault, revision, attempts, at: AT, ..Cell::default() };
     }
     progress
 }

@@ -67,7 +67,7 @@ fn leaving(decision: &Decision) -> Vec<String> {
 }
 
 fn cell(desk: &Desk, item: u64) -> Cell {
-    desk.progress(Unit::Item(item)).unwrap().cells[0].clone()
+    desk.progress(Unit::Item(item)).unwrap().cells[0].as_ref().clone()
 }
 
 fn applied() -> Claimed {

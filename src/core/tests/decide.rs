@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::core::arrival::{Arrival, Ready, Request};
 use crate::core::catalog::Role;
 use crate::core::cell::{Facts, SettleBy, State as S};
-use crate::core::decide::{Decision, Dispatch, decide};
+use crate::core::decide::{Decision, Dispatch, Preparation, decide};
 use crate::core::desk::{Desk, Limits};
 use crate::core::fault::Fault;
 use crate::core::id::Unit;
@@ -141,13 +141,13 @@ fn a_later_step_goes_first() {
     arrive(&mut desk, 0..2, 0);
     assert_eq!(calls(&at(&mut desk, 0)), [(0, vec![0])]);
     end(&mut desk, 0, &[0], &done(), 1);
-    let prepare = Dispatch::Prepare {
+    let prepare = Preparation {
         unit: Unit::Item(0),
         progress: desk.progress(Unit::Item(0)).unwrap().clone(),
         steps: vec![1],
     };
     let decision = at(&mut desk, 1);
-    assert!(decision.dispatch.contains(&prepare), "{decision:?}");
+    assert!(decision.prepare.contains(&prepare), "{decision:?}");
     assert_eq!(calls(&decision), [(0, vec![1])]);
     let ready = vec![(1, request())];
     hear(&mut desk, Arrival::Prepared { unit: Unit::Item(0), steps: vec![1], ready }, 2);

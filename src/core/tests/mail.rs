@@ -77,7 +77,7 @@ fn an_item_that_was_given_up_left_its_message_behind_only_if_it_had_come() {
     assert_eq!(left([S::Succeeded, S::DeadLettered, S::Pending]), None, "none had come");
     assert_eq!(left([S::DeadLettered, S::Pending, S::Pending]), None, "none was sent");
     let mut other = standing_at(&[S::Succeeded, S::DeadLettered, S::Pending]);
-    other.cells[1].fault = Some(Fault::new(name::PAYLOAD_MISMATCH, "another content"));
+    other.cell_mut(1).fault = Some(Fault::new(name::PAYLOAD_MISMATCH, "another content"));
     assert_eq!(left_to_queue(&track(Some(2)), &other), Some(1));
 }
 

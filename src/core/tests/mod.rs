@@ -75,5 +75,5 @@ pub(super) fn cell(state: State) -> Cell {
 
 /// A unit with one cell per state.
 pub(super) fn standing_at(states: &[State]) -> Progress {
-    Progress { cells: states.iter().copied().map(cell).collect() }
+    Progress::of(states.iter().copied().map(cell))
 }

@@ -58,7 +58,6 @@ fn leaving(decision: &Decision) -> (Vec<Unit>, Vec<Unit>) {
             Dispatch::Call { units, .. } => calls.extend(units.iter().map(|(unit, _)| *unit)),
             Dispatch::Look { unit, .. } => looks.push(*unit),
             Dispatch::Fetch(_)
-            | Dispatch::Prepare { .. }
             | Dispatch::Receive { .. }
             | Dispatch::Claim { .. }
             | Dispatch::Release { .. } => {}

@@ -17,7 +17,7 @@ fn alone(known: PlanStep) -> Track {
 /// A unit whose only step stands here after one attempt.
 fn tried(state: S) -> Progress {
     let mut progress = standing_at(&[state]);
-    progress.cells[0].attempts = 1;
+    progress.cell_mut(0).attempts = 1;
     progress
 }
 
@@ -87,7 +87,7 @@ fn a_graph_with_many_paths_is_walked_once() {
     assert_eq!(fate(&track, &progress, track.steps.len() - 1), Fate::NeverRan);
     assert!(!progress.is_at_rest(&track));
     let mut dead = progress;
-    dead.cells[0] = super::cell(S::DeadLettered);
+    *dead.cell_mut(0) = super::cell(S::DeadLettered);
     assert_eq!(fate(&track, &dead, track.steps.len() - 1), Fate::Blocked);
     assert!(dead.is_at_rest(&track));
 }
@@ -121,11 +121,11 @@ fn a_wait_for_a_message_begins_anew_and_a_lost_message_is_sent_again() {
         [(1, Kind::Revived)],
         "nobody received; time has passed all the same"
     );
-    progress.cells[1].state = S::DeadLettered;
-    progress.cells[1].fault = Some(Fault::new(name::MESSAGE_LOST, "it did not come"));
+    progress.cell_mut(1).state = S::DeadLettered;
+    progress.cell_mut(1).fault = Some(Fault::new(name::MESSAGE_LOST, "it did not come"));
     assert_eq!(fate(&track, &progress, 0), Fate::SentAgain);
     assert_eq!(revival(&track, &progress), [(0, Kind::Resent), (1, Kind::Revived)]);
-    progress.cells[1].fault = Some(Fault::new(name::PAYLOAD_MISMATCH, "another product"));
+    progress.cell_mut(1).fault = Some(Fault::new(name::PAYLOAD_MISMATCH, "another product"));
     assert_eq!(fate(&track, &progress, 0), Fate::Reuse);
 }
 

@@ -110,7 +110,7 @@ fn hostile() -> Archive {
         Cell { state: State::Succeeded, attempts: 1, facts, ..Cell::default() },
         Cell { state: State::DeadLettered, attempts: 1, fault, ..Cell::default() },
     ];
-    journal.put(crate::core::change::Change::Progress(run.id, Unit::Item(2), Progress { cells }));
+    journal.put(crate::core::change::Change::Progress(run.id, Unit::Item(2), Progress::of(cells)));
     journal.put(alerts::put(&run, 0, Some(START)));
     Archive::new(journal, Arc::new(FakeNames))
 }

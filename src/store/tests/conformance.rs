@@ -149,19 +149,19 @@ async fn items_come_back_as_they_were(store: Subject, _: Arc<HandClock>) {
         S::Cancelled,
     ];
     let mut progress = item(&states);
-    progress.cells[1] = crate::core::cell::Cell::default();
-    progress.cells[2].looks = 900;
-    progress.cells[6] = cell(
+    *progress.cell_mut(1) = crate::core::cell::Cell::default();
+    progress.cell_mut(2).looks = 900;
+    *progress.cell_mut(6) = cell(
         S::Succeeded,
         &[("pim_id", json!(4711)), ("ids", json!(["prod_01JD3ZK5V8N7Q2R4S6T8W0XYZA", null, -3, 2.5]))],
     );
-    progress.cells[10] = failed_cell();
+    *progress.cell_mut(10) = failed_cell();
     for position in [0, 15, 16, u64::from(u32::MAX)] {
         let unit = Unit::Item(position);
         store.commit(vec![Change::Progress(RUN, unit, progress.clone())]).await.unwrap();
         assert_eq!(store.progress(RUN, unit).unwrap(), Some(progress.clone()));
     }
-    let empty = Progress { cells: Vec::new() };
+    let empty = Progress::default();
     store.commit(vec![Change::Progress(RUN, Unit::Item(1), empty.clone())]).await.unwrap();
     assert_eq!(store.progress(RUN, Unit::Item(1)).unwrap(), Some(empty), "a record without cells is one");
 }
@@ -248,7 +248,8 @@ async fn a_run_of_many_steps_keeps_each(store: Subject, _: Arc<HandClock>) {
     let mut progress = item(&[S::Pending; 50]);
     for step in 0..50 {
         let state = if step % 7 == 0 { S::DeadLettered } else { S::Succeeded };
-        progress.cells[step] = cell(state, &[("answer", json!(format!("{step} {}", "y".repeat(step * 20))))]);
+        *progress.cell_mut(step) =
+            cell(state, &[("answer", json!(format!("{step} {}", "y".repeat(step * 20))))]);
         let calls = Calls { batches: 1, calls: 1, accepted: 1, refused: 0 };
         let changes = vec![
             Change::Progress(RUN, Unit::Run, progress.clone()),

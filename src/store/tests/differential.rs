@@ -171,11 +171,11 @@ fn full(
                 None => model
                     .progress(run, unit)
                     .unwrap()
-                    .unwrap_or_else(|| Progress { cells: vec![Cell::default(); steps(run, unit)] }),
+                    .unwrap_or_else(|| Progress::of(vec![Cell::default(); steps(run, unit)])),
             };
             let step = step % progress.cells.len();
             cell.attempts += progress.cells[step].attempts;
-            progress.cells[step] = cell;
+            *progress.cell_mut(step) = cell;
             ahead.push((run, unit, progress.clone()));
             Change::Progress(run, unit, progress)
         }

@@ -31,14 +31,14 @@ fn finished() -> Progress {
         pure(950),
         effect(990, "shop_id", "prod_01JD3ZK5V8N7Q2R4S6T8W0XYZA"),
     ];
-    Progress { cells }
+    Progress::of(cells)
 }
 
 #[test]
 fn a_block_of_items_is_spelled_like_this() {
     let mut block = Block::default();
     block.put(ITEMS, 0, &finished());
-    block.put(ITEMS, 2, &Progress { cells: vec![failed_cell(), Cell::default()] });
+    block.put(ITEMS, 2, &Progress::of([failed_cell(), Cell::default()]));
     insta::assert_snapshot!(hex(&block.encode()));
     assert_eq!(Block::decode(&block.encode()), Ok(block.clone()));
     assert_eq!(block.get(0), Ok(Found::Here(finished())));
@@ -60,10 +60,10 @@ fn a_full_block_fits_into_a_row() {
     let mut block = Block::default();
     for slot in 0..16u32 {
         let texts = |length| cell(State::Succeeded, &[(&*format!("{slot:020}"), json!("z".repeat(length)))]);
-        let longest = (0..400).rev().map(|length| Progress { cells: vec![texts(length)] });
+        let longest = (0..400).rev().map(|length| Progress::of([texts(length)]));
         let fits = longest.map(|item| block.clone().put(ITEMS, slot as usize, &item).spill.is_none());
         let length = 399 - fits.take_while(|fits| !fits).count();
-        block.put(ITEMS, slot as usize, &Progress { cells: vec![texts(length)] });
+        block.put(ITEMS, slot as usize, &Progress::of([texts(length)]));
     }
     let length = 6 + block.encode().len();
     assert!((3_500..=ROW_BYTES_MAX).contains(&length), "{length} bytes");

@@ -120,13 +120,13 @@ pub(super) fn cell(state: State, facts: &[(&str, Value)]) -> Cell {
 }
 
 pub(super) fn item(states: &[State]) -> Progress {
-    Progress { cells: states.iter().map(|state| cell(*state, &[])).collect() }
+    Progress::of(states.iter().map(|state| cell(*state, &[])))
 }
 
 /// An item that is far too long for a block, or even for a row.
 pub(super) fn long_item(bytes: usize) -> Progress {
     let text = "ä".repeat(bytes / 2);
-    Progress { cells: vec![cell(State::Succeeded, &[("answer", json!(text))])] }
+    Progress::of([cell(State::Succeeded, &[("answer", json!(text))])])
 }
 
 pub(super) fn event(message: &str) -> Event {

@@ -61,7 +61,7 @@ fn awaiting(run: RunId, number: u64, key: &str, since: u64) -> Awaiting {
 /// As the engine commits it: the record says that the item waits, and the wait says where it is.
 async fn waits(store: &Store, awaiting: Awaiting) {
     let mut waiting = item(&[S::Succeeded, S::Waiting(awaiting.until)]);
-    waiting.cells[1].facts = awaiting.subject.facts();
+    waiting.cell_mut(1).facts = awaiting.subject.facts();
     let record = Change::Progress(awaiting.run, Unit::Item(awaiting.item), waiting);
     store.commit(vec![record, Change::Await(Box::new(awaiting))]).await.unwrap();
 }

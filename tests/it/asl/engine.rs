@@ -226,7 +226,7 @@ impl<'a> Engine<'a> {
             input: Arc::new(self.input()),
             item: Arc::new(Value::Null),
             digest: Arc::new(OnceLock::new()),
-            steps: Arc::new(steps),
+            steps: steps.into(),
             sent: None,
         };
         when.evaluate(&scope).ok().flatten().and_then(|value| value.as_bool())

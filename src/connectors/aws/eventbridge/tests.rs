@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::connectors::aws::envelope::Envelope;
 use crate::core::id::{RunId, Unit};
+use crate::core::scope::Steps;
 use crate::core::time::Timestamp;
 use crate::core::version::Version;
 use server::{Asked, Reply, Server, accept, answer, detail, entries};
@@ -38,7 +39,7 @@ fn scope(unit: Unit, item: Value) -> Scope {
         input: Arc::new(Value::Null),
         item: Arc::new(item),
         digest: Arc::default(),
-        steps: Arc::new(Value::Null),
+        steps: Steps::default(),
         sent: None,
     }
 }

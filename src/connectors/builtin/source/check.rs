@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::core::fault::Fault;
 use crate::core::id::{RunId, Unit};
-use crate::core::scope::Scope;
+use crate::core::scope::{Scope, Steps};
 use crate::core::time::Timestamp;
 use crate::expr::Expression;
 
@@ -145,7 +145,7 @@ fn scope(item: &Arc<Value>) -> Scope {
         input: Arc::clone(&nothing),
         item: Arc::clone(item),
         digest: Arc::default(),
-        steps: nothing,
+        steps: Steps::default(),
         sent: None,
     }
 }

@@ -93,7 +93,7 @@ fn plan(_: &Run) -> Result<Arc<Plan>, String> {
 
 fn long(bytes: usize) -> Progress {
     let answer = [("answer", json!("long ".repeat(bytes / 5)))];
-    Progress { cells: vec![cell(S::Succeeded, &[]), cell(S::Succeeded, &answer)] }
+    Progress::of([cell(S::Succeeded, &[]), cell(S::Succeeded, &answer)])
 }
 
 /// A failed run with every kind of record. Its definition is shared with all others; its source is
@@ -127,7 +127,7 @@ async fn fill(store: &Store, id: RunId, ended_at: u64) -> Run {
     changes.extend((0..5).map(|number| Change::Event(id, event(&format!("event {number}")))));
     for position in 0..ITEMS {
         let progress = match position {
-            DEAD => Progress { cells: vec![cell(S::Succeeded, &[]), failed_cell()] },
+            DEAD => Progress::of([cell(S::Succeeded, &[]), failed_cell()]),
             9 => long(600),
             17 => long(6_000),
             OPEN => item(&[S::Succeeded, S::Running]),

@@ -18,7 +18,7 @@ use crate::connectors::builtin::source::{Paths, build};
 use crate::connectors::{BuildFault, Site};
 use crate::core::id::{RunId, Unit};
 use crate::core::retry::{Again, Retry};
-use crate::core::scope::Scope;
+use crate::core::scope::{Scope, Steps};
 use crate::core::survey::Survey;
 use crate::core::time::Timestamp;
 use crate::core::workflow::{Batch, Connection, Step};
@@ -51,7 +51,7 @@ fn scope() -> Scope {
         input: Arc::clone(&nothing),
         item: Arc::clone(&nothing),
         digest: Arc::default(),
-        steps: nothing,
+        steps: Steps::default(),
         sent: None,
     }
 }
