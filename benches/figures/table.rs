@@ -49,7 +49,9 @@ pub(crate) struct Results {
 /// The lines of a case. What it is stands in the first.
 pub(crate) fn lines(case: &Case, turns: &[Readings]) -> Vec<Line> {
     let mut lines: Vec<Line> = case.rows.iter().filter_map(|row| Line::of(case, row, turns)).collect();
-    lines.iter_mut().skip(1).for_each(|line| line.what.clear());
+    for line in lines.iter_mut().skip(1) {
+        line.what.clear();
+    }
     lines
 }
 
