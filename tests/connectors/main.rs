@@ -38,4 +38,7 @@ mod upsert;
 #[cfg(test)]
 mod webhooks;
 #[cfg(test)]
+#[path = "../../benches/figures/witness.rs"]
+mod witness;
+#[cfg(test)]
 mod world;
