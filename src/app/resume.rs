@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::connectors;
 use crate::core::change::Change;
-use crate::core::event::Event;
+use crate::core::event::{Event, RunEvent};
 use crate::core::fault::{Fault, name};
 use crate::core::id::{RunId, Unit};
 use crate::core::resume::ResumePlan;
@@ -92,7 +92,10 @@ impl Engine {
         if !selection.is_all() && plan.execute.is_empty() {
             return Err(nothing_to_do(run.id, terms));
         }
-        self.keep(&definition)?;
+        // The one it had is named by its record already, and was durable before that.
+        if events.iter().any(|event| matches!(event.what, RunEvent::Redefined { .. })) {
+            self.keep(&definition)?;
+        }
         let changed = !events.is_empty();
         self.record(&run, events).await?;
         // A run that was recorded, but whose engine died before it began, simply begins.

@@ -42,7 +42,7 @@ pub struct Doing {
 }
 
 /// What a run has recorded.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Records {
     /// The source is pinned.
     pub gate: bool,

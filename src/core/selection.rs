@@ -70,6 +70,15 @@ impl Selection {
         }
     }
 
+    /// How many of the items before `end` it takes, all of which are finished at every step.
+    pub fn finished(&self, end: u64) -> u64 {
+        match self {
+            Self::All => end,
+            Self::Items(positions) => positions.count() - positions.count_from(end),
+            Self::Failed | Self::DeadLettered(_) => 0,
+        }
+    }
+
     /// Adds what it says to a digest.
     pub fn write_to(&self, digest: &mut Sha256) {
         match self {

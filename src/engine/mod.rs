@@ -19,6 +19,7 @@ mod control;
 pub mod drive;
 mod fetch;
 mod finish;
+mod finished;
 mod gate;
 mod inflow;
 pub mod key;

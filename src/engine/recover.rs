@@ -13,8 +13,7 @@ use crate::core::tally::Counts;
 use crate::core::time::Timestamp;
 use crate::ports::{Journal, StoreError};
 
-/// Items read from the store in one go: a few blocks, so that memory stays flat.
-const SCAN: usize = 400;
+use super::finished::{SCAN, each_item_from, finished_before};
 
 /// A resume cannot be prepared.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -43,7 +42,9 @@ pub fn plan(
     }
     let mut of_items =
         Planner::new(&plan.items, run.id, run.epoch).selecting(selection).revised(&run.revisions);
-    each_item(journal, run, |position, progress| {
+    let finished = finished_before(journal, &plan.items, run)?;
+    of_items.add_finished(finished);
+    each_item_from(journal, run, finished, |position, progress| {
         of_items.add(Unit::Item(position), &progress.fitted(&plan.items));
     })?;
     let total = run.source.as_ref().map_or(0, |source| source.count);
@@ -147,7 +148,13 @@ pub fn records(journal: &dyn Journal, plan: &Plan, run: &Run) -> Result<Records,
         records.run = true;
         note_cells(&plan.run, &progress, &mut records);
     }
-    each_item(journal, run, |_, progress| {
+    let finished = finished_before(journal, &plan.items, run)?;
+    if finished > 0 {
+        // Each of them is as the first, as far as is asked here.
+        records.items = true;
+        records.steps.extend(plan.items.steps.iter().map(|step| step.name.clone()));
+    }
+    each_item_from(journal, run, finished, |_, progress| {
         records.items = true;
         note_cells(&plan.items, &progress, &mut records);
     })?;
@@ -179,7 +186,7 @@ pub fn is_unfinished(journal: &dyn Journal, plan: &Plan, run: &Run) -> Result<bo
     let total = run.source.as_ref().map_or(0, |source| source.count);
     let mut next = journal.watermark(run.id)?;
     while next < total {
-        let items = journal.items(run.id, next, SCAN)?;
+        let items = journal.outlines(run.id, next, SCAN)?;
         if items.is_empty() {
             return Ok(true);
         }
@@ -206,7 +213,8 @@ async fn revive_items(
     let run = anew.run.id;
     let mut chosen = Positions::default();
     let mut lowered = false;
-    let mut from = 0;
+    // What is finished is not revived, and no selection by how items ended takes it.
+    let mut from = finished_before(journal, &plan.items, &anew.run)?;
     loop {
         let items = journal.items(run, from, SCAN)?;
         let Some((last, _)) = items.last() else { return Ok(chosen) };
@@ -246,21 +254,5 @@ pub fn position(unit: Unit) -> Option<u64> {
     match unit {
         Unit::Item(position) => Some(position),
         Unit::Run | Unit::Closing(_) => None,
-    }
-}
-
-pub(super) fn each_item(
-    journal: &dyn Journal,
-    run: &Run,
-    mut visit: impl FnMut(u64, Progress),
-) -> Result<(), StoreError> {
-    let mut from = 0;
-    loop {
-        let items = journal.items(run.id, from, SCAN)?;
-        let Some((last, _)) = items.last() else { return Ok(()) };
-        from = last + 1;
-        for (position, progress) in items {
-            visit(position, progress);
-        }
     }
 }

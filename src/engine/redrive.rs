@@ -16,7 +16,7 @@ use crate::core::selection::{Positions, Selection};
 use crate::ports::{Journal, QueueError, StoreError, Worker};
 
 use super::assembly::Assembly;
-use super::recover::each_item;
+use super::finished::{each_item_from, finished_before};
 
 /// Puts back the messages of the selected items that begin anew and had left theirs behind: all that is
 /// in the dead-letter queue when no dead letter is left out, else theirs only. To be called before
@@ -83,7 +83,9 @@ fn left_behind(
     if !receives || tally.steps.iter().all(|step| step.units.dead_lettered + step.units.in_doubt == 0) {
         return Ok(left);
     }
-    each_item(journal, run, |position, progress| {
+    // What is finished left nothing that begins anew.
+    let finished = finished_before(journal, track, run)?;
+    each_item_from(journal, run, finished, |position, progress| {
         let progress = progress.fitted(track);
         let chosen = selection.takes(track, Unit::Item(position), Some(&progress));
         if chosen

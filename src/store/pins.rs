@@ -2,12 +2,17 @@
 //!
 //! A file is written under a passing name, hashed on the way, synced, renamed to its address, and
 //! its directory synced: an address that exists is whole.
+//!
+//! Whether it is durable as well is another question. A life that ended between the rename and the
+//! sync of the directory leaves a name that a power cut may still take, and whoever copied a state
+//! directory synced nothing at all. So bytes that lie there already are not written again, but before
+//! anybody relies on them, both the file and its directory are synced, once in the life of a store.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
@@ -15,6 +20,7 @@ use sha2::{Digest, Sha256};
 use crate::core::digest::hex;
 use crate::ports::{PinWriter, StoreError};
 
+use super::cache::Cache;
 use super::error::Error;
 
 /// Bytes of a digest; an address has two characters for each.
@@ -23,13 +29,37 @@ pub(super) const DIGEST_LENGTH: usize = 32;
 pub(super) const UNFINISHED: &str = "unfinished";
 /// Source files are read in large pieces, so they are written in such.
 const BUFFER_BYTES: usize = 64 << 10;
+/// Addresses that are remembered as durable. One that was forgotten costs two syncs, no more.
+const DURABLE_KEPT: usize = 1024;
 
 /// The directory of content-addressed files.
-#[derive(Debug)]
 pub(super) struct Files {
     dir: PathBuf,
     next: AtomicU64,
-    shelves: Arc<Mutex<()>>,
+    shelves: Arc<Mutex<Shelves>>,
+}
+
+/// What is known of the files; whoever renames or removes one holds this meanwhile.
+struct Shelves {
+    /// Addresses that this life has made durable, or found so.
+    durable: Cache<String, ()>,
+    /// How many files were removed.
+    removed: u64,
+}
+
+impl Shelves {
+    /// Remembers an address as durable, unless the file that was synced may be gone since.
+    fn remember(&mut self, address: &str, removed: u64) {
+        if self.removed == removed {
+            self.durable.insert(address.to_owned(), ());
+            self.durable.settle();
+        }
+    }
+
+    fn forget(&mut self, address: &str) {
+        self.removed += 1;
+        self.durable.remove(address);
+    }
 }
 
 impl Files {
@@ -44,14 +74,46 @@ impl Files {
             fs::remove_file(&path).map_err(Error::io(format!("remove {}", path.display())))?;
         }
         sync_dir(dir)?;
-        Ok(Self { dir: dir.to_owned(), next: AtomicU64::new(0), shelves: Arc::default() })
+        let shelves = Shelves { durable: Cache::new(DURABLE_KEPT), removed: 0 };
+        let shelves = Arc::new(Mutex::new(shelves));
+        Ok(Self { dir: dir.to_owned(), next: AtomicU64::new(0), shelves })
     }
 
-    /// Keeps bytes durably.
+    /// Keeps bytes durably. Those that lie at their address already count as new from then on, and are
+    /// not written again.
     pub(super) fn put(&self, bytes: &[u8]) -> Result<String, Error> {
+        let address = hex(&Sha256::digest(bytes));
+        if self.is_there(&address, bytes)? {
+            return Ok(address);
+        }
         let mut writer = self.create()?;
         writer.write_all(bytes).map_err(Error::io("write a content-addressed file"))?;
         writer.end()
+    }
+
+    /// Whether these very bytes lie at their address, durably. Whatever is wrong with what lies there,
+    /// it is not trusted: it is then to be written anew.
+    fn is_there(&self, address: &str, bytes: &[u8]) -> Result<bool, Error> {
+        let path = path_of(&self.dir, address).expect("a digest is a good address");
+        let (file, removed, is_durable) = {
+            let mut shelves = lock(&self.shelves);
+            let Ok(file) = File::open(&path) else { return Ok(false) };
+            // Before a collection looks: what is put now must not go as something old.
+            if file.set_modified(SystemTime::now()).is_err() {
+                return Ok(false);
+            }
+            (file, shelves.removed, shelves.durable.get(address).is_some())
+        };
+        if !holds(&file, bytes) {
+            return Ok(false);
+        }
+        if !is_durable {
+            file.sync_all().map_err(Error::io(format!("sync {}", path.display())))?;
+            // The name of the directory itself is: it was synced when it was made, or at the opening.
+            sync_dir(path.parent().expect("an address has a directory"))?;
+            lock(&self.shelves).remember(address, removed);
+        }
+        Ok(true)
     }
 
     /// Begins a file.
@@ -130,7 +192,7 @@ impl Files {
         let path = path_of(&self.dir, address).ok_or_else(|| Error::NotKept(address.to_owned()))?;
         let failed = |what: &str| Error::io(format!("{what} {}", path.display()));
         // What is put in its place meanwhile would go instead.
-        let _alone = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shelves = lock(&self.shelves);
         if let Some(before) = before {
             match fs::metadata(&path).and_then(|found| found.modified()) {
                 Ok(written) if written < before => {}
@@ -140,6 +202,7 @@ impl Files {
                 Ok(_) | Err(_) => return Ok(false),
             }
         }
+        shelves.forget(address);
         match fs::remove_file(&path) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -162,6 +225,17 @@ pub(super) struct Listing {
     pub(super) others: Vec<String>,
 }
 
+fn lock(shelves: &Mutex<Shelves>) -> MutexGuard<'_, Shelves> {
+    shelves.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether a file holds these bytes and no others.
+fn holds(mut file: &File, bytes: &[u8]) -> bool {
+    let is_as_long = file.metadata().is_ok_and(|found| usize::try_from(found.len()) == Ok(bytes.len()));
+    let mut found = Vec::with_capacity(if is_as_long { bytes.len() } else { 0 });
+    is_as_long && file.read_to_end(&mut found).is_ok() && found == bytes
+}
+
 fn entries(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     let io = || Error::io(format!("read {}", dir.display()));
     fs::read_dir(dir).map_err(io())?.map(|entry| Ok(entry.map_err(io())?.path())).collect()
@@ -174,7 +248,7 @@ fn name_of(path: &Path) -> String {
 /// A file that has no address yet.
 pub(super) struct Unfinished {
     dir: PathBuf,
-    shelves: Arc<Mutex<()>>,
+    shelves: Arc<Mutex<Shelves>>,
     path: PathBuf,
     file: BufWriter<File>,
     hash: Sha256,
@@ -189,17 +263,19 @@ impl Unfinished {
         let address = hex(&self.hash.finalize_reset());
         let target = path_of(&self.dir, &address).expect("a digest is a good address");
         let parent = target.parent().expect("an address has a directory");
-        {
+        let removed = {
             // One at a time: a directory that another thread has only just made is not durable yet.
-            let _alone = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
+            let shelves = lock(&self.shelves);
             if !parent.is_dir() {
                 fs::create_dir(parent).map_err(Error::io(format!("create {}", parent.display())))?;
                 sync_dir(&self.dir)?;
             }
             // The same bytes may lie there already; then this replaces them by the same, which are newer.
             fs::rename(&self.path, &target).map_err(io("rename"))?;
-        }
+            shelves.removed
+        };
         sync_dir(parent)?;
+        lock(&self.shelves).remember(&address, removed);
         Ok(address)
     }
 }
@@ -272,6 +348,56 @@ mod tests {
         assert!(!files.remove(&address, limit).unwrap(), "it was put again");
         old(&address);
         assert!(files.remove(&address, limit).unwrap() && !files.remove(&address, limit).unwrap());
+    }
+
+    /// Which file lies there: another one has another number, or came later.
+    fn identity(dir: &Path, address: &str) -> (u64, i64, i64) {
+        use std::os::unix::fs::MetadataExt;
+        let found = fs::metadata(path_of(dir, address).unwrap()).unwrap();
+        let written = fs::metadata(dir.join(UNFINISHED)).unwrap();
+        (found.ino(), written.mtime(), written.mtime_nsec())
+    }
+
+    #[test]
+    fn what_lies_there_is_not_written_again_in_this_life_or_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::open(dir.path()).unwrap();
+        let address = files.put(b"the definition").unwrap();
+        let first = identity(dir.path(), &address);
+        assert_eq!(files.put(b"the definition").unwrap(), address);
+        assert_eq!(identity(dir.path(), &address), first, "in this life");
+        drop(files);
+        let files = Files::open(dir.path()).unwrap();
+        assert!(lock(&files.shelves).durable.get(&address).is_none(), "an earlier life is not believed");
+        assert_eq!(files.put(b"the definition").unwrap(), address);
+        assert_eq!(identity(dir.path(), &address), first, "in the next");
+        assert!(lock(&files.shelves).durable.get(&address).is_some(), "it was synced again");
+    }
+
+    #[test]
+    fn what_is_not_whole_is_written_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::open(dir.path()).unwrap();
+        let address = files.put(b"the definition").unwrap();
+        for damaged in [b"the d".as_slice(), b"", b"THE definition", b"the definition and more"] {
+            fs::write(path_of(dir.path(), &address).unwrap(), damaged).unwrap();
+            assert_eq!(files.put(b"the definition").unwrap(), address);
+            assert_eq!(files.get(&address).unwrap(), b"the definition");
+        }
+    }
+
+    #[test]
+    fn what_was_removed_is_written_again_and_a_removal_meanwhile_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::open(dir.path()).unwrap();
+        let address = files.put(b"one").unwrap();
+        assert!(files.remove(&address, None).unwrap());
+        assert!(lock(&files.shelves).durable.get(&address).is_none());
+        // Synced before the removal, and told after it: that says nothing of what lies there by then.
+        lock(&files.shelves).remember(&address, 0);
+        assert!(lock(&files.shelves).durable.get(&address).is_none());
+        assert_eq!(files.put(b"one").unwrap(), address);
+        assert_eq!(files.get(&address).unwrap(), b"one");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 #[path = "../simulation/clock.rs"]
 mod clock;
 mod conducted;
+mod counted;
 #[path = "../simulation/executor.rs"]
 mod executor;
 mod limits;

@@ -9,11 +9,11 @@ use rand::{Rng, SeedableRng};
 use crate::core::catalog::Role;
 use crate::core::cell::{Cell, Facts, Kind, SettleBy, SkipReason, State as S};
 use crate::core::fault::{Fault, name};
-use crate::core::id::Unit;
+use crate::core::id::{RunId, Unit};
 use crate::core::letter::LetterFilter;
 use crate::core::plan::{PlanStep, Track};
 use crate::core::progress::Progress;
-use crate::core::resume::{Fate, at_admission, fates, fates_left_out, revival};
+use crate::core::resume::{Fate, Planner, at_admission, fates, fates_left_out, join, revival};
 use crate::core::selection::{Positions, Selection};
 
 use super::{AT, effect, step};
@@ -196,5 +196,46 @@ fn a_unit_at_rest_has_nothing_planned_that_would_go_on_by_itself() {
         };
         let moves = (0..track.steps.len()).any(|at| by_itself(at) && !waits_for_revived(at));
         assert!(!moves || !progress.is_at_rest(&track), "seed {seed}: {planned:?}\n{progress:#?}");
+    }
+}
+
+#[test]
+fn finished_items_are_planned_as_if_each_of_them_had_been_added() {
+    for seed in 0..500 {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut track = track(&mut rng);
+        for known in &mut track.steps {
+            known.revision = 0;
+        }
+        let end = rng.random_range(0..2_500_u64);
+        let passed = [S::Succeeded, S::Skipped(SkipReason::Condition), S::Skipped(SkipReason::Stale)];
+        let finished = || Progress { cells: vec![Cell::default(); track.steps.len()] };
+        let behind: Vec<Progress> = (0..5).map(|_| progress(&mut rng, &track)).collect();
+        let chosen: Positions = (0..40).map(|_| rng.random_range(0..3_000)).collect();
+        let selections = [
+            Selection::All,
+            Selection::Failed,
+            Selection::DeadLettered(LetterFilter::default()),
+            Selection::Items(chosen),
+        ];
+        for selection in &selections {
+            let planner = || Planner::new(&track, RunId(7), 3).selecting(selection);
+            let (mut counted, mut read) = (planner(), planner());
+            counted.add_finished(end);
+            for position in 0..end {
+                let mut progress = finished();
+                for cell in &mut progress.cells {
+                    cell.state = passed[rng.random_range(0..passed.len())];
+                    cell.attempts = rng.random_range(0..3);
+                }
+                read.add(Unit::Item(position), &progress);
+            }
+            for (progress, position) in behind.iter().zip(end..) {
+                counted.add(Unit::Item(position), progress);
+                read.add(Unit::Item(position), progress);
+            }
+            let told = |planner: Planner<'_>| join(RunId(7), vec![planner.finish(3_000)]);
+            assert_eq!(told(counted), told(read), "seed {seed}, {selection:?}");
+        }
     }
 }

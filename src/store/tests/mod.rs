@@ -1,6 +1,7 @@
 //! What the tests of the store share.
 
 mod alerts;
+mod broom;
 mod conformance;
 mod differential;
 mod directory;
