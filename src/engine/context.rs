@@ -24,8 +24,8 @@ pub struct Common {
     pub version: Arc<str>,
     /// Its workflow.
     pub assembly: Arc<Assembly>,
-    /// The facts of the run steps before the source, by step, once the gate is open.
-    pub run_facts: OnceLock<Map<String, Value>>,
+    /// The facts of the run steps before the source, by step, once the gate is open: an object.
+    pub run_facts: OnceLock<Arc<Value>>,
 }
 
 /// One unit's content.
@@ -62,11 +62,20 @@ impl Context {
             Some(before) => (self.output(common, before, progress)?, &self.digests[before]),
             None => (self.record.clone()?, &self.record_digest),
         };
-        let mut steps = match self.unit {
-            Unit::Item(_) => common.run_facts.get().cloned().unwrap_or_default(),
-            Unit::Run | Unit::Closing(_) => Map::new(),
+        let before = match self.unit {
+            Unit::Item(_) => common.run_facts.get(),
+            Unit::Run | Unit::Closing(_) => None,
         };
-        steps.extend(facts(common.assembly.plan.track(self.unit), progress));
+        let own = facts(common.assembly.plan.track(self.unit), progress);
+        let steps = match (before, own.is_empty()) {
+            // Nearly every item begins so: all of them look at the same.
+            (Some(before), true) => Arc::clone(before),
+            (before, _) => {
+                let mut steps = before.and_then(|before| before.as_object()).cloned().unwrap_or_default();
+                steps.extend(own);
+                Arc::new(Value::Object(steps))
+            }
+        };
         Ok(Scope {
             run: common.run.id,
             started_at: common.run.started_at,
@@ -75,7 +84,7 @@ impl Context {
             input: Arc::clone(&common.input),
             item,
             digest: Arc::clone(digest),
-            steps: Arc::new(Value::Object(steps)),
+            steps,
             sent: None,
         })
     }
