@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use milepost::spec::{CODES, Checked, Complaint, Files, Report, Text, check, item_source};
+use milepost::spec::{CODES, Checked, Complaint, Files, Report, Text, check, item_sources};
 use proptest::prelude::*;
 
 /// What lies beside every fixture: one mapping that names a file that is there, one that does not.
@@ -147,8 +147,8 @@ fn the_product_workflow_passes_in_both_profiles() {
     let workflow = &embedded.workflow;
     assert_eq!(workflow.connections["pim"].kind, "sandbox");
     assert_eq!(workflow.on_failure[1].name, "on_failure[1]");
-    assert_eq!(item_source(workflow, &catalog::catalog(), "transform"), None);
-    assert_eq!(item_source(workflow, &catalog::catalog(), "medusa"), Some("transform"));
+    let sources = item_sources(workflow, &catalog::catalog());
+    assert_eq!((sources.get("transform"), sources.get("medusa")), (None, Some(&"transform")));
     assert!(embedded.files.contains_key("rates.csv"), "files named by files are read too");
     let production =
         checked(&text, Some("production")).unwrap_or_else(|report| panic!("{}", report.render(false)));

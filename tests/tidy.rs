@@ -36,6 +36,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("serde_saphyr", &["spec/", "mapping/"]),
     ("jsonata_core", &["expr/"]),
     ("jsonschema", &["connectors/builtin/source/"]),
+    ("memchr", &["connectors/builtin/source/"]),
     ("reqwest", &["connectors/", "client.rs"]),
     ("aws_config", &["connectors/aws/"]),
     ("aws_sdk_cloudwatch", &["connectors/aws/"]),

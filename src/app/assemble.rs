@@ -1,6 +1,6 @@
 //! From a checked definition to workers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -77,15 +77,18 @@ pub(super) fn assemble(
         None
     });
     mistakes.none(definition)?;
+    let all = workflow.steps.iter().chain(&workflow.on_failure);
+    // Of two with one name the first counts.
+    let steps: HashMap<&str, &Step> = all.rev().map(|step| (step.name.as_str(), step)).collect();
+    let item_sources = spec::item_sources(workflow, catalog);
     let stations = |unit: Unit| -> Vec<Station> {
         let track = plan.track(unit);
         track
             .steps
             .iter()
             .filter_map(|known| {
-                let step =
-                    workflow.steps.iter().chain(&workflow.on_failure).find(|step| step.name == known.name)?;
-                let from = spec::item_source(workflow, catalog, &step.name);
+                let step = *steps.get(known.name.as_str())?;
+                let from = item_sources.get(step.name.as_str()).copied();
                 let key = keys::keyed(definition, step, catalog, surroundings, key_store.as_ref());
                 station(step, workers.get(&step.name)?.clone(), track, from, key)
             })

@@ -25,6 +25,22 @@ pub(super) struct Definition {
     pub(super) revisions: BTreeMap<String, Revision>,
 }
 
+/// A workflow file as it lies on disk.
+pub(super) struct Written {
+    bytes: Vec<u8>,
+    base: PathBuf,
+}
+
+impl Written {
+    /// Reads a workflow file.
+    pub(super) fn read(file: &Path) -> Result<Self, DefinitionError> {
+        let unreadable = |error: std::io::Error| DefinitionError::Unreadable(file.to_owned(), why(&error));
+        let bytes = fs::read(file).map_err(unreadable)?;
+        let absolute = std::path::absolute(file).map_err(unreadable)?;
+        Ok(Self { bytes, base: absolute.parent().unwrap_or(Path::new("/")).to_owned() })
+    }
+}
+
 /// A definition cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DefinitionError {
@@ -46,15 +62,35 @@ impl Definition {
         profile: Option<&str>,
         catalog: &Catalog,
     ) -> Result<Self, DefinitionError> {
-        let unreadable = |why: String| DefinitionError::Unreadable(file.to_owned(), why);
-        let bytes = fs::read(file).map_err(|error| unreadable(why(&error)))?;
-        let absolute = std::path::absolute(file).map_err(|error| unreadable(why(&error)))?;
-        let base = absolute.parent().unwrap_or(Path::new("/")).to_owned();
+        Self::of(Written::read(file)?, file, profile, catalog)
+    }
+
+    /// Checks a workflow file that was read.
+    pub(super) fn of(
+        written: Written,
+        file: &Path,
+        profile: Option<&str>,
+        catalog: &Catalog,
+    ) -> Result<Self, DefinitionError> {
+        let Written { bytes, base } = written;
         let name = file.display().to_string();
         let files = OnDisk { base: base.clone() };
         let checked = spec::check(Text { name: &name, bytes: &bytes }, profile, catalog, &files)
             .map_err(|report| DefinitionError::Mistakes(Box::new(report)))?;
         Ok(Self { bytes, base, checked, revisions: BTreeMap::new() })
+    }
+
+    /// Whether the file and every file that it names, directly or through another, still say the same.
+    /// `written` is the file as it is now.
+    pub(super) fn is_unchanged(&self, written: &Written) -> bool {
+        let files = OnDisk { base: self.base.clone() };
+        let same = |(name, bytes): (&String, &Vec<u8>)| files.read(name).is_ok_and(|read| read == *bytes);
+        self.base == written.base && self.bytes == written.bytes && self.checked.files.iter().all(same)
+    }
+
+    /// Bytes of the file and of every file that it names.
+    pub(super) fn size(&self) -> usize {
+        self.bytes.len() + self.checked.files.values().map(Vec::len).sum::<usize>()
     }
 
     /// What the engine decides on.

@@ -16,11 +16,16 @@ use super::definition::{Definition, named_in};
 
 /// What each step does, by name.
 pub(super) fn doings(definition: &Definition, catalog: &Catalog) -> BTreeMap<String, Doing> {
-    let steps = definition.checked.workflow.steps.iter();
-    steps.map(|step| (step.name.clone(), doing(definition, step, catalog))).collect()
+    let workflow = &definition.checked.workflow;
+    let sources = spec::item_sources(workflow, catalog);
+    let doing = |step: &Step| {
+        let item_from = sources.get(step.name.as_str()).map(|name| (*name).to_owned());
+        doing(definition, step, item_from, catalog)
+    };
+    workflow.steps.iter().map(|step| (step.name.clone(), doing(step))).collect()
 }
 
-fn doing(definition: &Definition, step: &Step, catalog: &Catalog) -> Doing {
+fn doing(definition: &Definition, step: &Step, item_from: Option<String>, catalog: &Catalog) -> Doing {
     let descriptor = catalog.step(&step.uses);
     let role = descriptor.map_or(Role::Pure, |known| known.role);
     let fields = descriptor.map_or(&[][..], |known| known.fields);
@@ -58,7 +63,7 @@ fn doing(definition: &Definition, step: &Step, catalog: &Catalog) -> Doing {
     };
     Doing {
         digest: hex(&digest::of(&written).finalize()),
-        item_from: spec::item_source(&definition.checked.workflow, catalog, &step.name).map(str::to_owned),
+        item_from,
         sees_item: role != Role::Timer || mentions("item"),
         sees_facts: mentions("steps"),
     }

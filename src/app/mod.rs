@@ -22,6 +22,7 @@ mod input;
 mod item_keys;
 mod keys;
 mod live;
+mod memory;
 mod names;
 mod rehearsal;
 mod resume;
@@ -67,6 +68,7 @@ use definition::{Definition, DefinitionError};
 use environment::Environment;
 use error::AssembleError;
 use live::{Live, Taken};
+use memory::Memory;
 use names::PinnedNames;
 use scribe::Scribe;
 use workshop::Workshop;
@@ -105,6 +107,7 @@ pub struct Engine {
     ports: Ports,
     names: Arc<PinnedNames>,
     live: Live,
+    memory: Memory,
     stuck: Stuck,
     workshop: Workshop,
     tokens: Tokens,
@@ -203,6 +206,7 @@ impl Engine {
             ports,
             names,
             live: Live::default(),
+            memory: Memory::default(),
             stuck: Stuck::default(),
             workshop: Workshop::open(threads)
                 .map_err(|error| OpenError::Broken(format!("no threads for runs: {error}")))?,

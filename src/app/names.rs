@@ -133,7 +133,8 @@ impl PinnedNames {
         let definition = Definition::from_pins(run, &self.store, &catalog).ok()?;
         let assembly = assemble::assemble(&definition, &catalog, &self.surroundings()).ok()?;
         let of_run = self.store.progress(run.id, Unit::Run).ok()?.unwrap_or_default();
-        let run_facts = OnceLock::from(Arc::new(context::facts(&assembly.plan.run, &of_run)));
+        let facts = Value::Object(context::facts(&assembly.plan.run, &of_run));
+        let run_facts = OnceLock::from(Arc::new(facts));
         let input = Arc::new(Value::Object(run.input.clone()));
         Some(Common {
             run: run.clone(),

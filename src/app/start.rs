@@ -19,7 +19,6 @@ use crate::engine::assembly::Assembly;
 use crate::ports::{Journal, Pins, StoreError};
 use crate::view::{Problem, code};
 
-use super::definition::Definition;
 use super::error::StartError;
 use super::ground;
 use super::resume::refused;
@@ -129,7 +128,7 @@ impl Engine {
     /// A run that is not recorded yet, with its definition kept.
     async fn pinned(&self, request: Start) -> Result<(Run, Arc<Assembly>), StartError> {
         let catalog = connectors::catalog();
-        let definition = Definition::from_disk(&request.file, request.profile.as_deref(), &catalog)?;
+        let definition = self.memory.definition(&request.file, request.profile.as_deref(), &catalog)?;
         let input = input::join(&definition.checked.workflow, &request.input, &definition.base)
             .map_err(StartError::Input)?;
         let mut assembly = self.assemble(&definition).await?;

@@ -41,6 +41,7 @@ pub mod number;
 pub mod origin;
 pub mod outlet;
 pub mod plan;
+mod planned;
 pub mod progress;
 pub mod queue;
 mod receiving;

@@ -5,20 +5,19 @@
 //! stands in two tracks: on the run track it pins the source (the gate, rule R1); on the item
 //! track it is a pure step that gives the item its record, or its dead letter.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
-
-use serde_json::{Map, Value};
 
 use super::alert::Subscription;
 pub use super::asking::Asked;
-use super::catalog::{Catalog, Descriptor, Role};
+use super::catalog::{Catalog, Role};
 use super::cell::SettleBy;
 use super::graph::Graph;
 use super::id::Unit;
+use super::planned::steps_of;
 use super::retry::Retry;
 use super::run::Revision;
-use super::workflow::{Bounds, Step, Tolerance, Workflow};
+use super::workflow::{Bounds, Tolerance, Workflow};
 
 /// A workflow as the engine decides on it.
 #[derive(Clone, Debug)]
@@ -119,18 +118,23 @@ pub enum DeleteAfter {
 impl Plan {
     /// The plan of a checked workflow.
     pub fn of(workflow: &Workflow, catalog: &Catalog) -> Self {
+        let named: HashMap<&str, usize> =
+            workflow.steps.iter().enumerate().map(|(at, step)| (step.name.as_str(), at)).collect();
         let mut positions: Vec<Vec<usize>> = workflow
             .steps
             .iter()
-            .map(|step| step.needs.iter().filter_map(|need| position(&workflow.steps, need)).collect())
+            .map(|step| step.needs.iter().filter_map(|need| named.get(need.as_str()).copied()).collect())
             .collect();
-        let source = workflow.steps.iter().position(|step| role(step, catalog) == Some(Role::Source));
-        let behind_source =
-            source.map(|source| Graph::new(&positions).descendants(source)).unwrap_or_default();
-        let on_items = |at: &usize| behind_source.contains(at);
+        let source = workflow
+            .steps
+            .iter()
+            .position(|step| catalog.step(&step.uses).is_some_and(|known| known.role == Role::Source));
+        let behind_source = Graph::new(&positions).behind(source);
+        let on_items = |at: &usize| behind_source[*at];
         // Items do not wait for run steps: what one of them needs is done before there are items.
         if let Some(source) = source {
-            let needed: Vec<usize> = behind_source.iter().flat_map(|at| positions[*at].clone()).collect();
+            let items = (0..positions.len()).filter(on_items);
+            let needed: Vec<usize> = items.flat_map(|at| positions[at].clone()).collect();
             positions[source].extend(needed.into_iter().filter(|at| *at != source && !on_items(at)));
         }
         let graph = Graph::new(&positions);
@@ -224,16 +228,26 @@ impl Track {
     /// A track of steps that stand in topological order; fills in what follows from which of them
     /// are pure, and which wait for signals.
     pub fn new(mut steps: Vec<PlanStep>) -> Self {
-        let graph = Graph::new(&steps.iter().map(|step| step.needs.clone()).collect::<Vec<_>>());
+        let deletes: BTreeSet<usize> = steps
+            .iter()
+            .filter_map(|step| match step.delete_after {
+                DeleteAfter::Step(at) => Some(at),
+                DeleteAfter::Taken | DeleteAfter::Last => None,
+            })
+            .collect();
+        let mut is_followed_by_pure_alone = vec![true; steps.len()];
+        for at in (0..steps.len()).rev() {
+            let passes = steps[at].role == Role::Pure && is_followed_by_pure_alone[at];
+            for need in &steps[at].needs {
+                is_followed_by_pure_alone[*need] &= passes;
+            }
+        }
         for at in 0..steps.len() {
-            let pure = |position: &usize| steps[*position].role == Role::Pure;
-            let implied = graph.ancestors(at).into_iter().filter(pure).collect();
-            let deletes = steps.iter().any(|step| step.delete_after == DeleteAfter::Step(at));
-            let leaves_record = pure(&at) && (deletes || graph.descendants(at).iter().all(pure));
+            let is_pure = steps[at].role == Role::Pure;
             let waits = steps[at].messages == Messages::Signals;
+            steps[at].implied = implied(&steps, at);
             steps[at].follows = if waits { nearest_effects(&steps, at) } else { Vec::new() };
-            steps[at].implied = implied;
-            steps[at].leaves_record = leaves_record;
+            steps[at].leaves_record = is_pure && (deletes.contains(&at) || is_followed_by_pure_alone[at]);
         }
         Self { steps }
     }
@@ -286,6 +300,16 @@ impl Track {
     }
 }
 
+/// The pure steps before a step, when those of the steps that it needs are known.
+fn implied(steps: &[PlanStep], at: usize) -> Vec<usize> {
+    let mut implied = BTreeSet::new();
+    for need in &steps[at].needs {
+        implied.extend(&steps[*need].implied);
+        implied.extend((steps[*need].role == Role::Pure).then_some(*need));
+    }
+    implied.into_iter().collect()
+}
+
 /// The effects before a step: the nearest one on each way back.
 fn nearest_effects(steps: &[PlanStep], at: usize) -> Vec<usize> {
     let mut found = BTreeSet::new();
@@ -297,98 +321,4 @@ fn nearest_effects(steps: &[PlanStep], at: usize) -> Vec<usize> {
         }
     }
     found.into_iter().collect()
-}
-
-/// The chosen steps as a track sees them, in the order of `chosen`.
-fn steps_of(
-    workflow: &Workflow,
-    steps: &[Step],
-    chosen: &[usize],
-    graph: &Graph,
-    catalog: &Catalog,
-) -> Vec<PlanStep> {
-    let local = |at: &usize| chosen.iter().position(|other| other == at);
-    let named = |name: &str| chosen.iter().position(|other| steps[*other].name == name);
-    chosen
-        .iter()
-        .map(|at| {
-            let step = &steps[*at];
-            let descriptor = catalog.step(&step.uses);
-            PlanStep {
-                name: step.name.clone(),
-                role: descriptor.map_or(Role::Pure, |known| known.role),
-                needs: graph.needs(*at).iter().filter_map(local).collect(),
-                implied: Vec::new(),
-                leaves_record: false,
-                follows: Vec::new(),
-                retry: step.retry,
-                timeout: step.timeout,
-                batch_max: step.batch.max.max(1) as usize,
-                linger: step.batch.linger,
-                concurrency: concurrency(workflow, step, descriptor),
-                connection: step.connection.clone(),
-                settle: settle(step, descriptor),
-                keyed: step.idempotency.is_some(),
-                tolerant: false,
-                messages: messages(step, descriptor),
-                delete_after: delete_after(step, named),
-                revision: 0,
-                asked: Asked::Open,
-            }
-        })
-        .collect()
-}
-
-/// A queue that is the source stands in the source's parameters.
-fn queue_of(step: &Step) -> Option<&Map<String, Value>> {
-    step.with.get("source").and_then(|source| source.as_object())
-}
-
-fn messages(step: &Step, descriptor: Option<&Descriptor>) -> Messages {
-    match descriptor.map(|known| known.role) {
-        Some(Role::Receive) => Messages::About,
-        Some(Role::Listen) => Messages::Signals,
-        Some(Role::Source) if queue_of(step).is_some() => Messages::Bringing,
-        Some(_) | None => Messages::None,
-    }
-}
-
-/// A queue that is the source says it beside its name; its message is the only copy that others can
-/// go on with, so it stays to the end when nothing is said.
-fn delete_after(step: &Step, named: impl Fn(&str) -> Option<usize>) -> DeleteAfter {
-    let queue = queue_of(step);
-    let said = queue.unwrap_or(&step.with).get("delete_after").and_then(|name| named(name.as_str()?));
-    match (said, queue) {
-        (Some(step), _) => DeleteAfter::Step(step),
-        (None, Some(_)) => DeleteAfter::Last,
-        (None, None) => DeleteAfter::Taken,
-    }
-}
-
-fn position(steps: &[Step], name: &str) -> Option<usize> {
-    steps.iter().position(|step| step.name == name)
-}
-
-fn role(step: &Step, catalog: &Catalog) -> Option<Role> {
-    catalog.step(&step.uses).map(|known| known.role)
-}
-
-fn concurrency(workflow: &Workflow, step: &Step, descriptor: Option<&Descriptor>) -> usize {
-    let configured = step
-        .connection
-        .as_ref()
-        .and_then(|name| workflow.connections.get(name))
-        .and_then(|connection| connection.terms.concurrency);
-    configured.or(descriptor.map(|known| known.concurrency)).unwrap_or(1).max(1) as usize
-}
-
-fn settle(step: &Step, descriptor: Option<&Descriptor>) -> SettleBy {
-    match descriptor {
-        Some(known) if known.probes(&step.with) => SettleBy::Probe,
-        Some(known @ Descriptor { role: Role::Effect { .. }, .. }) => {
-            if step.repeat_safe || (known.harmless)(&step.with) { SettleBy::Repeat } else { SettleBy::Person }
-        }
-        // Nothing outside changes: pinning again, computing again, waiting again is harmless.
-        Some(_) | None => SettleBy::Repeat,
-    }
 }

@@ -50,8 +50,8 @@ impl std::fmt::Debug for Steps {
 
 impl Steps {
     /// What `join` will say, which is asked once at most.
-    pub fn joined_by(join: impl FnOnce() -> Value + Send + Sync + 'static) -> Self {
-        Self(Arc::new(LazyLock::new(Box::new(|| Arc::new(join())))))
+    pub fn joined_by(join: impl FnOnce() -> Arc<Value> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(LazyLock::new(Box::new(join))))
     }
 
     /// The object of facts by step.
@@ -68,7 +68,7 @@ impl Default for Steps {
 
 impl From<Value> for Steps {
     fn from(value: Value) -> Self {
-        Self::joined_by(|| value)
+        Self::joined_by(|| Arc::new(value))
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::core::decide::{Decision, Dispatch};
 use crate::core::id::Unit;
 use crate::core::progress::Progress;
+use crate::core::scope::Scope;
 use crate::core::survey::Survey;
 use crate::ports::{Record, Source, SurveyOf, Unread, Waiting, Worker};
 
@@ -45,7 +46,7 @@ impl Drive {
             let context = Context::new(&common, Unit::Run, content(&common, Unit::Run, None, None));
             let progress = Progress::new(&common.assembly.plan.run);
             let result = context.scope(&common, step, &progress).map_err(Unread::from).and_then(|scope| {
-                let survey = |position: u64, record: &Arc<Value>| survey(&common, position, record);
+                let survey = surveying(&common);
                 let survey: &SurveyOf<'_> = &survey;
                 source.pin(&scope, pins.as_ref(), survey, &interest)
             });
@@ -54,21 +55,25 @@ impl Drive {
     }
 }
 
-/// What is known of a record: what the pure steps say that see it first.
-fn survey(common: &Common, position: u64, record: &Arc<Value>) -> Survey {
-    let context = Context::new(
-        common,
-        Unit::Item(position),
-        Record { key: None, value: Ok(Arc::clone(record)), version: None },
-    );
+/// What is known of a record: what the pure steps say that see it first. What they see beside it is the same
+/// for all records.
+fn surveying(common: &Common) -> impl Fn(u64, &Arc<Value>) -> Survey + '_ {
+    let record = Record { key: None, value: Ok(Arc::default()), version: None };
+    let context = Context::new(common, Unit::Item(0), record);
     let progress = Progress::new(&common.assembly.plan.items);
-    let mut survey = Survey::default();
-    for (step, station) in common.assembly.items.iter().enumerate() {
-        if let (Worker::Pure(pure), None) = (&station.worker, station.item_from)
-            && let Ok(scope) = context.scope(common, step, &progress)
-        {
+    let stations = common.assembly.items.iter().enumerate();
+    let firsts = stations.filter_map(|(step, station)| match (&station.worker, station.item_from) {
+        (Worker::Pure(pure), None) => Some((pure, context.scope(common, step, &progress).ok()?)),
+        _ => None,
+    });
+    let firsts: Vec<_> = firsts.collect();
+    move |position, record| {
+        let mut survey = Survey::default();
+        for (pure, beside) in &firsts {
+            let (unit, item) = (Unit::Item(position), Arc::clone(record));
+            let scope = Scope { unit, item, digest: Arc::default(), ..beside.clone() };
             survey.extend(pure.survey(&scope));
         }
+        survey
     }
-    survey
 }

@@ -24,8 +24,8 @@ pub struct Common {
     pub version: Arc<str>,
     /// Its workflow.
     pub assembly: Arc<Assembly>,
-    /// The facts of the run steps before the source, by step, once the gate is open.
-    pub run_facts: OnceLock<Arc<Map<String, Value>>>,
+    /// The facts of the run steps before the source, by step, once the gate is open: an object.
+    pub run_facts: OnceLock<Arc<Value>>,
 }
 
 /// One unit's content.
@@ -82,9 +82,17 @@ impl Context {
         };
         let (assembly, unit, progress) = (Arc::clone(&common.assembly), self.unit, progress.clone());
         Steps::joined_by(move || {
-            let mut steps = of_run.map_or_else(Map::new, |of_run| Map::clone(&of_run));
-            steps.extend(facts(assembly.plan.track(unit), &progress));
-            Value::Object(steps)
+            let own = facts(assembly.plan.track(unit), &progress);
+            match of_run {
+                // Nearly every item begins so: all of them look at the same.
+                Some(of_run) if own.is_empty() => of_run,
+                of_run => {
+                    let before = of_run.as_ref().and_then(|of_run| of_run.as_object());
+                    let mut steps = before.cloned().unwrap_or_default();
+                    steps.extend(own);
+                    Arc::new(Value::Object(steps))
+                }
+            }
         })
     }
 

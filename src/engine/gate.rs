@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use crate::core::arrival::Arrival;
 use crate::core::event::RunEvent;
 use crate::core::fault::{Fault, name};
@@ -69,7 +71,8 @@ impl Drive {
     /// Items can be asked for.
     pub(super) fn open_gate(&mut self, total: u64, run: &Progress) -> Result<(), Error> {
         // Set once: a run has one source.
-        let _ = self.common.run_facts.set(context::facts(&self.common.assembly.plan.run, run).into());
+        let facts = context::facts(&self.common.assembly.plan.run, run);
+        let _ = self.common.run_facts.set(Arc::new(Value::Object(facts)));
         self.desk.open_gate(total);
         self.open_mail();
         self.open_intake(self.ports.clock.now())

@@ -17,13 +17,26 @@ fn is_control(character: char) -> bool {
     character.is_control() && !matches!(character, '\t' | '\n' | '\r')
 }
 
+/// Bytes that are looked at together, without a branch between them.
+const CHUNK_BYTES: usize = 32;
+
 /// The first control character of a text. Bytes decide nearly always.
 fn first_in(text: &str) -> Option<char> {
-    let suspicious = |byte: u8| matches!(byte, 0..=8 | 0x0b | 0x0c | 0x0e..=0x1f | 0x7f | 0xc2);
-    if !text.bytes().any(suspicious) {
+    let (chunks, rest) = text.as_bytes().as_chunks::<CHUNK_BYTES>();
+    if !chunks.iter().any(|chunk| is_suspicious(chunk)) && !is_suspicious(rest) {
         return None;
     }
     text.chars().find(|character| is_control(*character))
+}
+
+/// Whether a control character may be among these bytes.
+fn is_suspicious(bytes: &[u8]) -> bool {
+    let suspicious = |byte: u8| {
+        let low = (byte < 0x20) & (byte != b'\t') & (byte != b'\n') & (byte != b'\r');
+        // Behind 0xc2 come the controls beyond ASCII, and some more.
+        low | (byte == 0x7f) | (byte == 0xc2)
+    };
+    bytes.iter().fold(false, |found, byte| found | suspicious(*byte))
 }
 
 /// Where a record has its first control character: the field at its top, and the character.
@@ -99,5 +112,16 @@ mod tests {
         let clean = json!({ "a": "tab\tline\r\nümlaut\u{a0}", "list": [{ "d": "xy[0m" }] });
         assert_eq!(record, clean);
         assert_eq!(find(&record), None);
+    }
+
+    #[test]
+    fn none_is_overlooked_wherever_it_stands_in_a_long_text() {
+        for at in 0..100 {
+            for character in ('\0'..='\u{ff}').filter(|character| is_control(*character)) {
+                let text = format!("{}{character}{}", "ä\t".repeat(at), "z".repeat(100 - at));
+                assert_eq!(first_in(&text), Some(character), "U+{:04X} at {at}", u32::from(character));
+            }
+            assert_eq!(first_in(&"\u{a0}\n".repeat(at)), None);
+        }
     }
 }

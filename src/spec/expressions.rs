@@ -1,5 +1,6 @@
 //! What expressions look at: only what will be there when they are evaluated.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use super::codes;
@@ -25,12 +26,13 @@ pub(super) struct View<'a> {
 pub(super) fn check(view: &View<'_>, closing: &[Draft<'_>], notes: &mut Notes<'_>) {
     for (at, draft) in view.steps.iter().enumerate() {
         let (track, uncertain) = (view.shape.tracks[at], view.shape.uncertain[at]);
-        let reader = Reader { view, draft, track, uncertain, before: view.shape.graph.ancestors(at) };
+        let reader = Reader { view, draft, track, uncertain, at: Some(at), before: OnceCell::new() };
         draft.sites.iter().for_each(|site| reader.site(site, notes));
         same_key(draft, view.shape.tracks[at], notes);
     }
     for draft in closing {
-        let reader = Reader { view, draft, track: Track::Closing, uncertain: false, before: Vec::new() };
+        let (at, before) = (None, OnceCell::new());
+        let reader = Reader { view, draft, track: Track::Closing, uncertain: false, at, before };
         draft.sites.iter().for_each(|site| reader.site(site, notes));
     }
 }
@@ -41,10 +43,18 @@ struct Reader<'a> {
     track: Track,
     /// What is before the step is not known, because of mistakes reported already.
     uncertain: bool,
-    before: Vec<usize>,
+    /// The step's position; those of `on_failure` have none.
+    at: Option<usize>,
+    /// The steps before it, once an expression names one.
+    before: OnceCell<Vec<usize>>,
 }
 
 impl Reader<'_> {
+    fn before(&self) -> &[usize] {
+        let before = || self.at.map(|at| self.view.shape.graph.ancestors(at)).unwrap_or_default();
+        self.before.get_or_init(before)
+    }
+
     fn site(&self, site: &Site, notes: &mut Notes<'_>) {
         for reference in site.template.references() {
             let Some(root) = reference.names.first() else { continue };
@@ -123,7 +133,7 @@ impl Reader<'_> {
         let steps = self.view.steps;
         let Some(at) = steps.iter().position(|draft| draft.step.name == *name) else {
             let message = format!("there is no step '{name}'");
-            let visible: Vec<&str> = self.before.iter().map(|at| steps[*at].step.name.as_str()).collect();
+            let visible: Vec<&str> = self.before().iter().map(|at| steps[*at].step.name.as_str()).collect();
             let hint = suggest(name, visible.iter().copied(), "steps before this one");
             let dashed = self.dashed(name);
             let hint =
@@ -134,7 +144,7 @@ impl Reader<'_> {
         if self.track == Track::Closing || site.sees == Sees::Input {
             let message = format!("results of steps cannot be seen here, so '{name}' has no value");
             notes.push(Mistake::new(codes::NOT_BEFORE, span, message).hint("use 'input' or 'run' here"));
-        } else if self.before.contains(&at) {
+        } else if self.before().contains(&at) {
             fact(&steps[at], self.view.shape.tracks[at], reference, span, notes);
         } else if self.uncertain {
             // Whether it is before this step is not known.

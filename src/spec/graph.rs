@@ -1,6 +1,9 @@
 //! Steps together: who needs whom, which track each is on, which item each sees.
 
+use std::collections::{BTreeMap, HashMap};
+
 use super::codes;
+use super::place::Span;
 use super::report::{Mistake, Notes};
 use super::steps::Draft;
 use super::words::{either, suggest};
@@ -28,7 +31,8 @@ pub(super) struct Shape {
 
 /// Builds the graph and reports what is wrong with it.
 pub(super) fn shape(steps: &[Draft<'_>], notes: &mut Notes<'_>) -> Shape {
-    let position = |name: &str| steps.iter().position(|draft| draft.step.name == name);
+    let positions = positions(steps.iter().map(|draft| draft.step.name.as_str()));
+    let position = |name: &str| positions.get(name).copied();
     for draft in steps {
         for (need, span) in draft.needs.iter().filter(|(need, _)| position(need).is_none()) {
             let message =
@@ -45,14 +49,15 @@ pub(super) fn shape(steps: &[Draft<'_>], notes: &mut Notes<'_>) -> Shape {
     let graph = Graph::new(&needs);
     cycles(steps, &graph, notes);
     let source = source(steps, notes);
+    let behind_source = graph.behind(source);
     let tracks = (0..steps.len())
         .map(|at| match source {
             Some(source) if source == at => Track::Source,
-            Some(source) if graph.ancestors(at).contains(&source) => Track::Item,
+            Some(_) if behind_source[at] => Track::Item,
             Some(_) | None => Track::Run,
         })
         .collect();
-    let uncertain = uncertain(steps, &graph);
+    let uncertain = uncertain(steps, &graph, &positions);
     let shape = Shape { graph, tracks, uncertain };
     places(steps, &shape, source, notes);
     ambiguous(steps, &shape, notes);
@@ -97,19 +102,18 @@ fn cycles(steps: &[Draft<'_>], graph: &Graph, notes: &mut Notes<'_>) {
 
 /// In a circle, after an unknown connector, or where `needs` is wrong, nobody knows where a step
 /// stands, nor those after it.
-fn uncertain(steps: &[Draft<'_>], graph: &Graph) -> Vec<bool> {
-    let cyclic: Vec<usize> = graph.cycles().concat();
-    let unknown = |at: &usize| {
-        let draft = &steps[*at];
-        let lost = |need: &str| !steps.iter().any(|other| other.step.name == need);
-        draft.needs_unknown || cyclic.contains(at) || draft.needs.iter().any(|(need, _)| lost(need))
-    };
-    (0..steps.len())
-        .map(|at| {
-            let before = graph.ancestors(at);
-            unknown(&at) || before.iter().any(|other| unknown(other) || steps[*other].descriptor.is_none())
-        })
-        .collect()
+fn uncertain(steps: &[Draft<'_>], graph: &Graph, positions: &HashMap<&str, usize>) -> Vec<bool> {
+    let mut unknown = vec![false; steps.len()];
+    for at in graph.cycles().concat() {
+        unknown[at] = true;
+    }
+    for (at, draft) in steps.iter().enumerate() {
+        let lost = |(need, _): &(String, Span)| !positions.contains_key(need.as_str());
+        unknown[at] |= draft.needs_unknown || draft.needs.iter().any(lost);
+    }
+    let lost = (0..steps.len()).filter(|at| unknown[*at] || steps[*at].descriptor.is_none());
+    let behind_lost = graph.behind(lost);
+    unknown.into_iter().zip(behind_lost).map(|(unknown, behind)| unknown || behind).collect()
 }
 
 fn role(draft: &Draft<'_>) -> Option<Role> {
@@ -158,8 +162,7 @@ fn places(steps: &[Draft<'_>], shape: &Shape, source: Option<usize>, notes: &mut
 /// Reports steps that work on the item when it is not clear which one.
 fn ambiguous(steps: &[Draft<'_>], shape: &Shape, notes: &mut Notes<'_>) {
     let maps: Vec<bool> = steps.iter().map(|draft| draft.descriptor.is_some_and(is_map)).collect();
-    for (at, draft) in steps.iter().enumerate() {
-        let nearest = nearest(&shape.graph, &maps, at);
+    for (draft, nearest) in steps.iter().zip(shape.graph.nearest(&maps)) {
         let [first, second, ..] = nearest.as_slice() else { continue };
         let site = draft.sites.iter().find(|site| {
             let references = site.template.references();
@@ -184,13 +187,13 @@ fn is_map(known: &Descriptor) -> bool {
     known.role == Role::Pure
 }
 
-/// The maps before `at` that no other map before `at` follows.
-fn nearest(graph: &Graph, maps: &[bool], at: usize) -> Vec<usize> {
-    let mut before = graph.ancestors(at);
-    before.retain(|other| maps[*other]);
-    let followed: Vec<usize> = before.iter().flat_map(|map| graph.ancestors(*map)).collect();
-    before.retain(|map| !followed.contains(map));
-    before
+/// Where each name stands first.
+fn positions<'a>(names: impl Iterator<Item = &'a str>) -> HashMap<&'a str, usize> {
+    let mut positions = HashMap::new();
+    for (at, name) in names.enumerate() {
+        positions.entry(name).or_insert(at);
+    }
+    positions
 }
 
 /// Reports steps of `on_failure` that work on items.
@@ -208,17 +211,20 @@ pub(super) fn closing(steps: &[Draft<'_>], notes: &mut Notes<'_>) {
     }
 }
 
-/// The step whose output is `item` for the step called `name`: the nearest step before it that makes one.
-/// `None`: the record of the source itself. `check` has refused files in which two are nearest.
-pub fn item_source<'a>(workflow: &'a Workflow, catalog: &Catalog, name: &str) -> Option<&'a str> {
-    let position = |name: &str| workflow.steps.iter().position(|step| step.name == name);
-    let needs: Vec<Vec<usize>> = workflow
-        .steps
+/// For each step that has one, the step whose output is its `item`: the nearest step before it that makes one.
+/// For the others it is the record of the source itself. `check` has refused files in which two are nearest.
+pub fn item_sources<'a>(workflow: &'a Workflow, catalog: &Catalog) -> BTreeMap<&'a str, &'a str> {
+    let steps = &workflow.steps;
+    let positions = positions(steps.iter().map(|step| step.name.as_str()));
+    let needs: Vec<Vec<usize>> = steps
         .iter()
-        .map(|step| step.needs.iter().filter_map(|need| position(need)).collect())
+        .map(|step| step.needs.iter().filter_map(|need| positions.get(need.as_str()).copied()).collect())
         .collect();
     let is_map = |step: &Step| catalog.step(&step.uses).is_some_and(is_map);
-    let maps: Vec<bool> = workflow.steps.iter().map(is_map).collect();
-    let nearest = nearest(&Graph::new(&needs), &maps, position(name)?);
-    nearest.last().map(|at| workflow.steps[*at].name.as_str())
+    let maps: Vec<bool> = steps.iter().map(is_map).collect();
+    let nearest = Graph::new(&needs).nearest(&maps);
+    let sources = steps.iter().zip(nearest);
+    sources
+        .filter_map(|(step, nearest)| Some((step.name.as_str(), steps[*nearest.last()?].name.as_str())))
+        .collect()
 }

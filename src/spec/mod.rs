@@ -41,7 +41,7 @@ use crate::core::workflow::{Connection, Workflow};
 
 pub use codes::{CODES, Code};
 pub use files::Files;
-pub use graph::item_source;
+pub use graph::item_sources;
 pub use place::{ConnectionPlaces, Places, Span, StepPlaces};
 pub use report::{Finding, Related, Report, Severity};
 pub use units::duration;

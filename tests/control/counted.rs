@@ -93,7 +93,7 @@ fn plan_of(revision: u32) -> Plan {
 
 fn at(states: [State; 3]) -> Progress {
     let cell = |state| Cell { state, attempts: 1, spent: 1, at: AT, ..Cell::default() };
-    Progress { cells: states.map(cell).to_vec() }
+    Progress::of(states.map(cell))
 }
 
 fn passed(rng: &mut StdRng) -> Progress {
@@ -180,7 +180,7 @@ async fn where_the_counts_do_not_prove_it_every_item_is_read() {
             0 => at([State::Succeeded, State::DeadLettered, State::Pending]),
             1 => at([State::Succeeded, State::Cancelled, State::Pending]),
             // Recorded before the last step was added to the workflow.
-            _ => Progress { cells: at([State::Succeeded; 3]).cells[..2].to_vec() },
+            _ => Progress { cells: at([State::Succeeded; 3]).cells[..2].into() },
         };
         if seed % 3 == 2 {
             // A record never gets shorter, so these are of a run of its own.

@@ -64,7 +64,7 @@ fn state(rng: &mut StdRng, role: Role) -> S {
 
 /// A record as an engine could have left it, under revisions of then.
 fn progress(rng: &mut StdRng, track: &Track) -> Progress {
-    let mut progress = Progress::new(track);
+    let mut progress = Progress::new(&track);
     for (at, known) in track.steps.iter().enumerate() {
         if !known.needs.iter().all(|need| progress.cells[*need].state.is_passed()) {
             continue;
@@ -209,7 +209,7 @@ fn finished_items_are_planned_as_if_each_of_them_had_been_added() {
         }
         let end = rng.random_range(0..2_500_u64);
         let passed = [S::Succeeded, S::Skipped(SkipReason::Condition), S::Skipped(SkipReason::Stale)];
-        let finished = || Progress { cells: vec![Cell::default(); track.steps.len()] };
+        let finished = || Progress::new(&track);
         let behind: Vec<Progress> = (0..5).map(|_| progress(&mut rng, &track)).collect();
         let chosen: Positions = (0..40).map(|_| rng.random_range(0..3_000)).collect();
         let selections = [
@@ -224,7 +224,8 @@ fn finished_items_are_planned_as_if_each_of_them_had_been_added() {
             counted.add_finished(end);
             for position in 0..end {
                 let mut progress = finished();
-                for cell in &mut progress.cells {
+                for step in 0..progress.cells.len() {
+                    let cell = progress.cell_mut(step);
                     cell.state = passed[rng.random_range(0..passed.len())];
                     cell.attempts = rng.random_range(0..3);
                 }

@@ -25,16 +25,16 @@ const AGES: u64 = 11;
 
 fn finished(position: u64) -> Progress {
     let id = uuid::Uuid::from_u128(u128::from(position) * 0x9E37_79B9_7F4A_7C15_F39C_0C4B);
-    Progress { cells: vec![cell(S::Succeeded, &[("id", id.to_string().into())]); 2] }
+    Progress::of(vec![cell(S::Succeeded, &[("id", id.to_string().into())]); 2])
 }
 
 /// What is written of an item this many commits after its first.
 fn later(position: u64, age: u64) -> Option<Progress> {
-    let half = || Progress { cells: vec![finished(position).cells.remove(0), cell(S::Running, &[])] };
+    let half = || Progress::of([finished(position).cells[0].as_ref().clone(), cell(S::Running, &[])]);
     // As good as chance: how long each step takes.
     let (first, second) = (1 + position * 7 % 5, 6 + position * 11 % 5);
     match age {
-        0 => Some(Progress { cells: vec![cell(S::Running, &[]), cell(S::Pending, &[])] }),
+        0 => Some(Progress::of([cell(S::Running, &[]), cell(S::Pending, &[])])),
         age if age == first => Some(half()),
         age if age == second => Some(finished(position)),
         _ => None,

@@ -14,6 +14,7 @@ mod index;
 mod paths;
 mod pin;
 mod records;
+mod scan;
 mod split;
 mod stream;
 mod table;

@@ -2,7 +2,10 @@
 
 use std::io::{BufRead, Read};
 
+use memchr::{memchr, memchr_iter};
+
 use super::Unusable;
+use super::scan::Scan;
 use super::table::Table;
 use super::text::Text;
 
@@ -217,8 +220,7 @@ impl Window {
 
     fn consume(&mut self, length: usize) {
         let taken = &self.buffer[self.start..self.start + length];
-        let lines = taken.iter().fold(0u64, |lines, byte| lines + u64::from(*byte == b'\n'));
-        self.line += lines;
+        self.line += memchr_iter(b'\n', taken).count() as u64;
         self.byte += length as u64;
         self.start += length;
     }
@@ -265,7 +267,7 @@ impl Window {
     fn line_length(&mut self) -> Result<usize, Unusable> {
         let mut from = 0;
         loop {
-            if let Some(length) = self.rest()[from..].iter().position(|byte| *byte == b'\n') {
+            if let Some(length) = memchr(b'\n', &self.rest()[from..]) {
                 return Ok(from + length);
             }
             from = self.rest().len();
@@ -277,8 +279,7 @@ impl Window {
 
     /// The length of the JSON value that begins here, by its brackets and quotes alone.
     fn value_length(&mut self, first: u8) -> Result<usize, Unusable> {
-        let mut scan =
-            Scan { depth: 0, in_text: false, escaped: false, bare: !matches!(first, b'{' | b'[' | b'"') };
+        let mut scan = Scan::new(first);
         let mut from = 0;
         loop {
             if let Some(length) = scan.end(&self.rest()[from..]) {
@@ -290,50 +291,5 @@ impl Window {
                 return Err(Unusable::at(self.at(), message));
             }
         }
-    }
-}
-
-/// Where a scan over a JSON value stands.
-struct Scan {
-    depth: usize,
-    in_text: bool,
-    escaped: bool,
-    /// A number or word: it ends before the next delimiter.
-    bare: bool,
-}
-
-impl Scan {
-    /// The length up to the end of the value, if it ends in these bytes.
-    fn end(&mut self, bytes: &[u8]) -> Option<usize> {
-        let mut position = 0;
-        while let Some(byte) = bytes.get(position) {
-            position += 1;
-            if self.in_text {
-                if self.escaped {
-                    self.escaped = false;
-                } else if *byte == b'\\' {
-                    self.escaped = true;
-                } else if *byte == b'"' {
-                    self.in_text = false;
-                    if self.depth == 0 {
-                        return Some(position);
-                    }
-                }
-                continue;
-            }
-            match byte {
-                b'"' => self.in_text = true,
-                b'{' | b'[' => self.depth += 1,
-                b'}' | b']' if self.depth > 0 => {
-                    self.depth -= 1;
-                    if self.depth == 0 {
-                        return Some(position);
-                    }
-                }
-                b',' | b']' | b'}' | b' ' | b'\n' | b'\r' | b'\t' if self.bare => return Some(position - 1),
-                _ => {}
-            }
-        }
-        None
     }
 }
