@@ -41,9 +41,9 @@ fn is_suspicious(bytes: &[u8]) -> bool {
 
 fn has_suspicious<const LENGTH: usize>(bytes: &[u8; LENGTH]) -> bool {
     let suspicious = |byte: u8| {
-        let low = (byte < 0x20) & (byte != b'\t') & (byte != b'\n') & (byte != b'\r');
+        let low = byte < 0x20 && byte != b'\t' && byte != b'\n' && byte != b'\r';
         // Behind 0xc2 come the controls beyond ASCII, and some more.
-        low | (byte == 0x7f) | (byte == 0xc2)
+        low || byte == 0x7f || byte == 0xc2
     };
     bytes.iter().fold(false, |found, byte| found | suspicious(*byte))
 }
