@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use milepost::core::plan::Plan;
 use milepost::spec::{CODES, Checked, Complaint, Files, Report, Text, check, item_sources};
 use proptest::prelude::*;
 
@@ -148,6 +149,8 @@ fn the_product_workflow_passes_in_both_profiles() {
     assert_eq!(workflow.connections["pim"].kind, "sandbox");
     assert_eq!(workflow.on_failure[1].name, "on_failure[1]");
     let sources = item_sources(workflow, &catalog::catalog());
+    let catalog = catalog::catalog();
+    let sources = item_sources(workflow, &catalog);
     assert_eq!((sources.get("transform"), sources.get("medusa")), (None, Some(&"transform")));
     assert!(embedded.files.contains_key("rates.csv"), "files named by files are read too");
     let production =
@@ -155,6 +158,23 @@ fn the_product_workflow_passes_in_both_profiles() {
     let pim = &production.workflow.connections["pim"];
     assert_eq!((pim.kind.as_str(), &pim.fields["api_key"]), ("pimcore", &"${env:PIMCORE_API_KEY}".into()));
     insta::assert_debug_snapshot!("product_sync", production.workflow);
+}
+
+#[test]
+fn a_file_of_some_thousand_steps_is_checked_and_planned() {
+    // A question about the graph that is asked anew for each step makes this last for minutes.
+    const STEPS: usize = 3_000;
+    let step = |at: usize| {
+        let needs = at.checked_sub(1).map_or(String::new(), |before| format!("needs: [wait{before}], "));
+        format!("  wait{at}: {{ {needs}uses: delay, with: {{ duration: 1s }} }}\n")
+    };
+    let text: String =
+        std::iter::once("workflow: long\nsteps:\n".to_owned()).chain((0..STEPS).map(step)).collect();
+    let long = checked(text.as_bytes(), None).unwrap_or_else(|report| panic!("{}", report.render(false)));
+    let plan = Plan::of(&long.workflow, &catalog::catalog());
+    assert_eq!(plan.run.steps.len(), STEPS);
+    assert_eq!(plan.run.steps[STEPS - 1].needs, [STEPS - 2]);
+    assert!(item_sources(&long.workflow, &catalog::catalog()).is_empty());
 }
 
 #[test]

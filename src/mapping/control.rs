@@ -17,24 +17,33 @@ fn is_control(character: char) -> bool {
     character.is_control() && !matches!(character, '\t' | '\n' | '\r')
 }
 
-/// Bytes that are looked at together, without a branch between them.
-const CHUNK_BYTES: usize = 32;
-
 /// The first control character of a text. Bytes decide nearly always.
 fn first_in(text: &str) -> Option<char> {
-    let (chunks, rest) = text.as_bytes().as_chunks::<CHUNK_BYTES>();
-    if !chunks.iter().any(|chunk| is_suspicious(chunk)) && !is_suspicious(rest) {
+    if !is_suspicious(text.as_bytes()) {
         return None;
     }
     text.chars().find(|character| is_control(*character))
 }
 
-/// Whether a control character may be among these bytes.
+/// Whether a control character may be among these bytes. They are looked at in pieces of a fixed length, without
+/// a branch between them; the last piece may overlap the one before.
 fn is_suspicious(bytes: &[u8]) -> bool {
+    if let Some(last) = bytes.last_chunk::<32>() {
+        bytes.as_chunks::<32>().0.iter().any(has_suspicious) || has_suspicious(last)
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<16>(), bytes.last_chunk::<16>()) {
+        has_suspicious(first) || has_suspicious(last)
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        has_suspicious(first) || has_suspicious(last)
+    } else {
+        bytes.iter().any(|byte| has_suspicious(&[*byte]))
+    }
+}
+
+fn has_suspicious<const LENGTH: usize>(bytes: &[u8; LENGTH]) -> bool {
     let suspicious = |byte: u8| {
-        let low = (byte < 0x20) & (byte != b'\t') & (byte != b'\n') & (byte != b'\r');
+        let low = byte < 0x20 && byte != b'\t' && byte != b'\n' && byte != b'\r';
         // Behind 0xc2 come the controls beyond ASCII, and some more.
-        low | (byte == 0x7f) | (byte == 0xc2)
+        low || byte == 0x7f || byte == 0xc2
     };
     bytes.iter().fold(false, |found, byte| found | suspicious(*byte))
 }

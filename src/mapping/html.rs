@@ -22,14 +22,23 @@ pub(super) enum Html {
 impl Html {
     /// The text by this choice.
     pub(super) fn apply(self, text: &str) -> Option<String> {
-        // Without these there is no HTML in a text. Sanitising writes both as entities.
-        let has = text.contains(['<', '&']) || self == Self::Sanitise && text.contains('>');
         match self {
-            Self::Sanitise if has => Some(ammonia::clean(text)),
-            Self::Strip if has => Some(stripped(text)),
+            // Sanitising writes these as entities.
+            Self::Sanitise if text.contains(['<', '&', '>']) => Some(ammonia::clean(text)),
+            Self::Strip if may_read_otherwise(text) => Some(stripped(text)),
             Self::Keep | Self::Sanitise | Self::Strip => None,
         }
     }
+}
+
+/// Whether a reader of HTML may see something else than the text as it stands: a tag begins, or the name of
+/// a character. An `&` between words is only itself. Where there is one, single carriage returns are left to
+/// the parser.
+fn may_read_otherwise(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let begins_name = |pair: &[u8]| pair[0] == b'&' && (pair[1].is_ascii_alphanumeric() || pair[1] == b'#');
+    bytes.contains(&b'<')
+        || bytes.contains(&b'&') && (bytes.contains(&b'\r') || bytes.windows(2).any(begins_name))
 }
 
 /// Elements that begin and end a line.
@@ -133,6 +142,17 @@ mod tests {
             assert_eq!(stripped(html), text, "{html}");
         }
         assert_eq!(Html::Strip.apply("plain"), None);
+    }
+
+    #[test]
+    fn what_is_not_parsed_would_have_come_out_as_it_is() {
+        for same in ["Cups & more", "&", "a &", "a && b", "& ;", "a &, b", "Größe & Farbe\n&\tmehr", "x >y"]
+        {
+            assert_eq!((Html::Strip.apply(same), stripped(same)), (None, same.to_owned()), "{same}");
+        }
+        for other in ["a<b>c</b>", "R&amp;D", "R&D", "&#65;", "a & b\rc", "a &lt b"] {
+            assert_eq!(Html::Strip.apply(other), Some(stripped(other)), "{other}");
+        }
     }
 
     #[test]

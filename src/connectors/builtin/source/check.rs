@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jsonschema::Validator;
 use serde_json::Value;
 
+use super::reading;
 use crate::core::fault::Fault;
 use crate::core::id::{RunId, Unit};
 use crate::core::scope::{Scope, Steps};
@@ -104,7 +105,7 @@ impl Checker {
 
 /// The value of a JSON text.
 pub(super) fn parse(bytes: &[u8]) -> Result<Value, NotJson> {
-    serde_json::from_slice(bytes).map_err(|error| {
+    reading::read(bytes).map_err(|error| {
         let message = error.to_string();
         let what = message.rsplit_once(" at line").map_or(message.as_str(), |(what, _)| what);
         let (line, column) = (error.line(), error.column());

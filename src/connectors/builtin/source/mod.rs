@@ -13,6 +13,7 @@ mod check;
 mod index;
 mod paths;
 mod pin;
+mod reading;
 mod records;
 mod scan;
 mod split;
