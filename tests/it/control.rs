@@ -1,5 +1,10 @@
 //! Two engines, Ctrl-C, a kill: what a person reads, and what goes on.
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
 use serde_json::Value;
 
 use super::site::outside::Outside;
@@ -74,6 +79,13 @@ stopped; nothing is lost. Go on with: milepost resume RUN
     assert_eq!((wrote(&pim), wrote(&shop)), (SAMPLE[1], SAMPLE[1]), "a clean stop repeats nothing");
 }
 
+/// The pinned files, with the numbers that say which file each is.
+fn pinned(site: &Site) -> BTreeSet<(PathBuf, u64)> {
+    let shelves = fs::read_dir(site.path("state/pins")).unwrap().flatten();
+    let files = shelves.flat_map(|shelf| fs::read_dir(shelf.path()).unwrap().flatten());
+    files.map(|file| (file.path(), file.metadata().unwrap().ino())).collect()
+}
+
 #[test]
 fn after_a_kill_the_plan_says_what_is_kept_done_and_in_doubt_and_the_resume_does_that() {
     let outside = Outside::start();
@@ -107,8 +119,11 @@ fn after_a_kill_the_plan_says_what_is_kept_done_and_in_doubt_and_the_resume_does
     let again: Value = site.json(&["resume", "@failed", "--plan", "--json"]).remove(0);
     assert_eq!(again, plan, "looking changes nothing");
 
+    let before = pinned(&site);
+    assert!(before.len() > 2, "{before:?}");
     let told = site.milepost(&["resume", "@failed"]);
     assert_eq!(told.code, Some(0), "{told:?}");
+    assert_eq!(pinned(&site), before, "nothing that was pinned is written again");
     let events = site.json(&["events", &run, "--json"]);
     let resumed = events.iter().find(|event| event["kind"] == "resumed").unwrap();
     assert_eq!(resumed["plan"], plan["plan"], "the plan that was shown is the one that was carried out");
