@@ -28,7 +28,7 @@ fn at(position: u64, is_finished: bool) -> Progress {
     let id = json!(format!("{:032x}", u128::from(position) * 0x9E37_79B9_7F4A_7C15_F39C_0C4B));
     let facts = if is_finished { Facts::from([("id".to_owned(), id)]) } else { Facts::new() };
     let cell = Cell { state, attempts: u32::from(is_finished), at: Still.now(), facts, ..Cell::default() };
-    Progress { cells: vec![cell.clone(), cell] }
+    Progress::of([cell.clone(), cell])
 }
 
 fn key(run: RunId, number: u64) -> Change {
