@@ -90,7 +90,9 @@ pub trait Journal: Send + Sync {
     /// something does without.
     fn outlines(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<(u64, Progress)>, StoreError> {
         let mut items = self.items(run, from, limit)?;
-        items.iter_mut().for_each(|(_, progress)| *progress = progress.outline());
+        for (_, progress) in &mut items {
+            *progress = progress.outline();
+        }
         Ok(items)
     }
 

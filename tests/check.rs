@@ -148,7 +148,6 @@ fn the_product_workflow_passes_in_both_profiles() {
     let workflow = &embedded.workflow;
     assert_eq!(workflow.connections["pim"].kind, "sandbox");
     assert_eq!(workflow.on_failure[1].name, "on_failure[1]");
-    let sources = item_sources(workflow, &catalog::catalog());
     let catalog = catalog::catalog();
     let sources = item_sources(workflow, &catalog);
     assert_eq!((sources.get("transform"), sources.get("medusa")), (None, Some(&"transform")));

@@ -89,7 +89,7 @@ impl Drive {
         let until = self.ports.clock.now().after(PATIENCE);
         let (common, plan) = (Arc::clone(&self.common), Arc::clone(self.desk.plan()));
         let mut left = preparations.into_iter();
-        while let Some(Preparation { unit, progress, steps }) = left.next() {
+        for Preparation { unit, progress, steps } in left.by_ref() {
             let Some(context) = self.contexts.get(&unit).map(Arc::clone) else { continue };
             let work = Work::new(context, progress, steps.clone());
             let ready = prepare(&common, &plan, vec![work]).pop().unwrap_or_default();

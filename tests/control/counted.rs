@@ -142,16 +142,16 @@ fn selections(rng: &mut StdRng) -> [Selection; 4] {
 }
 
 /// Plans by counting and by reading everything; they say the same. Returns how many items the first one read.
-fn read_for_a_plan(store: &MemoryStore, run: &Run, plan: &Plan, selection: &Selection, story: &str) -> u64 {
+fn read_for_a_plan(store: &MemoryStore, run: &Run, plan: &Plan, selection: &Selection, of: &str) -> u64 {
     let journal = |forgetful| Reading { kept: store.clone(), forgetful, items: AtomicU64::new(0) };
     let (counting, reading) = (journal(false), journal(true));
     let counted = recover::plan(&counting, plan, run, selection).unwrap();
     let read = recover::plan(&reading, plan, run, selection).unwrap();
-    assert_eq!(counted, read, "{story}, {selection:?}");
+    assert_eq!(counted, read, "{of}, {selection:?}");
     assert_eq!(
         recover::records(&counting, plan, run).unwrap(),
         recover::records(&reading, plan, run).unwrap(),
-        "{story}"
+        "{of}"
     );
     counting.items.load(Ordering::Relaxed)
 }

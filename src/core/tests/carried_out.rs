@@ -64,7 +64,7 @@ fn state(rng: &mut StdRng, role: Role) -> S {
 
 /// A record as an engine could have left it, under revisions of then.
 fn progress(rng: &mut StdRng, track: &Track) -> Progress {
-    let mut progress = Progress::new(&track);
+    let mut progress = Progress::new(track);
     for (at, known) in track.steps.iter().enumerate() {
         if !known.needs.iter().all(|need| progress.cells[*need].state.is_passed()) {
             continue;
