@@ -57,8 +57,6 @@
 //! carry their content. Format 4 added signals, who waits for them, when an attempt began, and what
 //! triggers remember. Format 5 added alerts that are to be delivered.
 //!
-//! Beside these rows there is a tree `broom`, in which nothing ever is (`broom.rs`).
-//!
 //! All numbers in keys are big endian. A change to any of this takes a new version and a reader
 //! for the old one; the tests below hold stored bytes.
 

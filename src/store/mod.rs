@@ -9,7 +9,6 @@
 //! ```
 //!
 //! - `codec` says the format, `keys` where each record lies.
-//! - `broom` lays finished blocks side by side, so that sled's file stays small.
 //! - `claims` is about idempotency keys: which are rows, and which claims are in memory alone.
 //! - `racks` is what the queues know in memory; `queue` waits for messages; `messages` stores them.
 //! - `alerts` is what people are to be told.
@@ -25,7 +24,6 @@ mod alerts;
 mod before;
 mod bells;
 mod block;
-mod broom;
 mod cache;
 mod care;
 mod cells;

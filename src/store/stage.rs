@@ -12,7 +12,6 @@ use crate::core::progress::Progress;
 use crate::core::tally::{Calls, Tally};
 
 use super::block::{Block, CELLS, Found, ITEMS, Record, Shape};
-use super::broom::Broom;
 use super::cache::Cache;
 use super::cells::{self, Count, Paged};
 use super::claims;
@@ -21,6 +20,7 @@ use super::error::Error;
 use super::keys;
 use super::racks::{RackKey, Racks};
 use super::rows::{self, Rows};
+use super::wire::put_number;
 
 /// Blocks kept in memory, a few kilobytes each: enough for a thousand items in flight that lie far
 /// apart. Up to twice as many are held.
@@ -40,7 +40,6 @@ pub(super) struct Stage {
     touched_runs: Vec<RunId>,
     pub(super) plain: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     pub(super) racks: Racks,
-    pub(super) broom: Broom,
     /// Queues in which something may have become visible.
     pub(super) stirred: Vec<RackKey>,
 }
@@ -82,7 +81,6 @@ impl Stage {
             touched_runs: Vec::new(),
             plain: BTreeMap::new(),
             racks: Racks::default(),
-            broom: Broom::new(),
             stirred: Vec::new(),
         }
     }
@@ -113,13 +111,14 @@ impl Stage {
             Change::Progress(run, Unit::Item(position), progress) => self.item(run, position, progress),
             Change::Progress(run, unit, progress) => self.unit(run, unit, progress),
             Change::Calls(run, unit, step, calls) => self.calls(run, unit, step, calls),
-            Change::Watermark(run, position) => self.watermark(run, position),
+            Change::Watermark(run, position) => {
+                let mut payload = Vec::new();
+                put_number(&mut payload, position);
+                self.put(keys::watermark(run), &payload)
+            }
             Change::Entrant(run, position, entrant) => self.entrant(run, position, &entrant),
             Change::Body(run, position, body) => self.body(run, position, body.as_deref()),
-            Change::Key(id, Some(row)) => {
-                self.broom.key();
-                self.put(keys::key(id), &claims::put_row(&row))
-            }
+            Change::Key(id, Some(row)) => self.put(keys::key(id), &claims::put_row(&row)),
             Change::Key(id, None) => {
                 self.remove(keys::key(id));
                 Ok(())
@@ -154,7 +153,6 @@ impl Stage {
             self.units.retain(|(of, _)| *of != run);
             self.runs.retain(|of| *of != run);
             self.racks.forget(run);
-            self.broom.forget(run);
         }
         self.plain.extend(sweep.remove.into_iter().map(|key| (key, None)));
         for (key, row) in sweep.unchanged {

@@ -165,7 +165,13 @@ impl Desk {
     fn work(mut self) {
         while let Some(job) = self.later.take().or_else(|| self.jobs.blocking_recv()) {
             let mut answers = Vec::new();
-            if let Err(cause) = caught(|| self.batch(job, &mut answers)) {
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.batch(job, &mut answers)));
+            let failed = match outcome {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(error.to_string()),
+                Err(panic) => Some(super::open::panic_text(panic.as_ref())),
+            };
+            if let Some(cause) = failed {
                 let error = self.health.stop(cause);
                 // What was applied may or may not be durable, so nobody hears that it is.
                 answers.drain(..).for_each(|answer| answer.refuse(&error));
@@ -175,12 +181,6 @@ impl Desk {
             answers.drain(..).for_each(Answer::give);
             for rack in std::mem::take(&mut self.stage.stirred) {
                 self.bells.ring(&rack);
-            }
-            // Whoever waited was answered, and what was answered is durable whatever becomes of this.
-            if let Err(cause) = caught(|| self.stage.lay(&mut self.sync)) {
-                let error = self.health.stop(cause);
-                self.refuse_all(&error);
-                return;
             }
         }
     }
@@ -248,14 +248,6 @@ impl Desk {
                 Job::Receive(_, _, answer) => Answer::Received(Taken::default(), answer).refuse(error),
             }
         }
-    }
-}
-
-/// Does some work of the thread; the error is why it failed, or panicked.
-fn caught(work: impl FnOnce() -> Result<(), Error>) -> Result<(), String> {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(done) => done.map_err(|error| error.to_string()),
-        Err(panic) => Err(super::open::panic_text(panic.as_ref())),
     }
 }
 

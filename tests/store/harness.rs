@@ -119,11 +119,11 @@ pub(crate) fn spawn(child: &str, task: &str, dir: &Path) -> Child {
 pub(crate) fn write_and_end(
     child: &str,
     dir: &Path,
-    task: &str,
+    round: u64,
     lines: usize,
     end: impl FnOnce(&mut Child),
 ) -> Vec<u64> {
-    let mut child = spawn(child, task, dir);
+    let mut child = spawn(child, &round.to_string(), dir);
     let output = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
     let mut acknowledged =
         output.filter_map(|line| line.strip_prefix("acknowledged ")?.strip_suffix('.')?.parse().ok());
@@ -138,7 +138,7 @@ pub(crate) fn write_and_end(
 
 /// Cuts the power under a child that writes; returns what was acknowledged.
 pub(crate) fn write_and_cut(child: &str, disk: &Disk, state: &Path, round: u64, lines: usize) -> Vec<u64> {
-    let acknowledged = write_and_end(child, state, &round.to_string(), lines, |child| {
+    let acknowledged = write_and_end(child, state, round, lines, |child| {
         cut_power(&disk.path());
         // Its writes fail from now on; it may or may not have noticed.
         child.kill().unwrap();

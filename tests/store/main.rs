@@ -11,7 +11,6 @@ mod disk;
 mod fixtures;
 mod full;
 mod harness;
-mod laid;
 mod power_cut;
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -41,9 +40,6 @@ fn child() {
         std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
         return;
     }
-    if let Some(round) = task.strip_prefix(laid::TASK) {
-        return laid::write_on(&store, run_of(round.parse().unwrap()));
-    }
     write_on(&store, run_of(task.parse().unwrap()));
 }
 
@@ -53,8 +49,7 @@ async fn what_was_acknowledged_survives_a_kill() {
     let mut rounds = Vec::new();
     for round in 0..ROUNDS {
         let lines = rand::random_range(1..1_500);
-        let acknowledged =
-            write_and_end(CHILD, dir.path(), &round.to_string(), lines, |child| child.kill().unwrap());
+        let acknowledged = write_and_end(CHILD, dir.path(), round, lines, |child| child.kill().unwrap());
         let store = open(dir.path()).unwrap();
         check(&store, run_of(round), &acknowledged).await;
         rounds.push((round, acknowledged));

@@ -1,7 +1,6 @@
 //! What the tests of the store share.
 
 mod alerts;
-mod broom;
 mod conformance;
 mod differential;
 mod directory;
