@@ -107,7 +107,7 @@ fn ends(case: &Case) -> BTreeMap<Unit, Vec<&'static str>> {
         state => state.word(),
     };
     let cells = |progress: milepost::core::progress::Progress| {
-        progress.cells.into_iter().map(|cell| word(cell.state)).collect()
+        progress.cells.iter().map(|cell| word(cell.state)).collect()
     };
     case.units().into_iter().map(|(unit, progress)| (unit, cells(progress))).collect()
 }
