@@ -122,10 +122,8 @@ pub async fn drive(
     if let Ending::Failed(fault) = &ending
         && !drive.common.assembly.closing.is_empty()
     {
-        // The steps of `on_failure` have a desk of their own.
-        drive.commit().await?;
         if drive.finish_closing().await? {
-            drive.begin_closing(fault.clone())?;
+            drive.begin_closing(fault.clone()).await?;
             drive.flow().await?;
         }
     } else if drive.conclude(&ending) {
@@ -238,25 +236,26 @@ impl Drive {
         let Some(number) = self.run.open_closing().filter(|_| self.steering.end.is_some()) else {
             return Ok(true);
         };
-        self.turn_to(Unit::Closing(number), Arc::clone(&self.common.assembly.plan));
+        self.turn_to(Unit::Closing(number), Arc::clone(&self.common.assembly.plan)).await?;
         self.flow().await?;
         Ok(self.steering.end.is_none())
     }
 
     /// The steps of `on_failure` are next.
-    fn begin_closing(&mut self, fault: Fault) -> Result<(), Error> {
+    async fn begin_closing(&mut self, fault: Fault) -> Result<(), Error> {
         let total = self.run.source.as_ref().map_or(0, |source| source.count);
         let items = self.ports.journal.tally(self.run.id, Unit::Item(0))?.units.over(total);
         let plan = self.closing_plan(&fault);
         self.tell(RunEvent::Closing { fault, items: Some(items) })?;
         self.failure = self.run.failure();
-        self.turn_to(Unit::Closing(self.run.closings), plan);
-        Ok(())
+        self.turn_to(Unit::Closing(self.run.closings), plan).await
     }
 
     /// Nothing else is worked on: after a timeout the items that were not done stay as they are, and
     /// connections are no longer waited for.
-    fn turn_to(&mut self, closing: Unit, plan: Arc<Plan>) {
+    async fn turn_to(&mut self, closing: Unit, plan: Arc<Plan>) -> Result<(), Error> {
+        // What the desk knows and has not said yet goes with it.
+        self.commit().await?;
         self.desk = Desk::new(plan, self.limits, Some(0), 0);
         // What comes late belongs to the next run.
         self.inflow = None;
@@ -266,6 +265,7 @@ impl Drive {
         }
         self.steering.no_deadline();
         self.desk.want(closing);
+        Ok(())
     }
 
     /// Runs until nothing is under way and nothing will come by itself.
