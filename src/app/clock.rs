@@ -22,7 +22,7 @@ pub fn now() -> Timestamp {
 
 #[async_trait]
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the time of day")]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the time of day for the engine")]
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
         Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))

@@ -1,5 +1,7 @@
 //! Why an attempt, an item or a run did not succeed, in words a person can act on.
 
+use std::any::Any;
+
 use serde::{Deserialize, Serialize};
 
 /// Longest message kept with an item, in bytes. Longer ones are cut, so that one talkative
@@ -14,6 +16,12 @@ pub struct Fault {
     pub name: String,
     /// What happened, one line, without secrets.
     pub message: String,
+}
+
+/// The words of whatever panicked.
+pub fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("it panicked")
 }
 
 impl Fault {

@@ -1,6 +1,5 @@
 //! Calls: to effects, and looks at what became of them. Every intent is durable before this is reached.
 
-use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -11,7 +10,7 @@ use futures_util::FutureExt;
 use serde_json::Value;
 
 use crate::core::arrival::Request;
-use crate::core::fault::{Fault, name};
+use crate::core::fault::{Fault, name, panic_text};
 use crate::core::id::Unit;
 use crate::core::retry::{Outcome, Probed};
 use crate::core::version::Version;
@@ -136,7 +135,8 @@ impl Drive {
     }
 }
 
-/// A connector's work: neither one that hangs nor one that panics takes the run with it.
+/// A connector's work: neither one that waits for ever nor one that panics takes the run with it. One that keeps
+/// its thread busy does: connectors wait, or compute elsewhere.
 async fn bounded<T>(
     work: impl Future<Output = T> + Send,
     clock: &dyn Clock,
@@ -145,17 +145,14 @@ async fn bounded<T>(
     let until = clock.now().after(timeout);
     tokio::select! {
         biased;
-        ended = AssertUnwindSafe(work).catch_unwind() => ended.map_err(|panic| panicked(panic.as_ref())),
+        ended = AssertUnwindSafe(work).catch_unwind() => ended.map_err(|panic| {
+            let text = panic_text(panic.as_ref());
+            Fault::new(name::DEFECT, format!("a defect of this connector: it panicked: {text}"))
+        }),
         () = clock.sleep_until(until) => {
             Err(Fault::new(name::TIMEOUT, format!("no answer within {timeout:?}")))
         }
     }
-}
-
-fn panicked(panic: &(dyn Any + Send)) -> Fault {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without words");
-    Fault::new(name::DEFECT, format!("a defect of this connector: it panicked: {text}"))
 }
 
 fn no_verdict() -> Fault {

@@ -11,7 +11,7 @@ use crate::core::id::Unit;
 use crate::core::time::Timestamp;
 use crate::ports::{StoreError, Worker};
 
-use super::assembly::{Assembly, Station};
+use super::assembly::Station;
 use super::drive::{Drive, Error};
 use super::note::Note;
 use super::prepare::{Work, prepare};
@@ -28,41 +28,14 @@ const PATIENCE: Duration = Duration::from_millis(5);
 /// So often it is left to the computing threads then.
 const DEAR_TURNS: u32 = 64;
 
-/// Where steps are prepared.
+/// How long the driving task keeps from preparing.
 #[derive(Default)]
 pub(super) struct Thinking {
-    /// Tracks with a step that is computed for several units together, by somebody who is waited for.
-    waits: Vec<Unit>,
-    /// For so many turns nothing is prepared by the driving task.
+    /// For so many turns.
     dear: u32,
 }
 
-impl Thinking {
-    pub(super) fn of(assembly: &Assembly) -> Self {
-        let waits = |unit: &Unit| assembly.stations(*unit).iter().any(asks_others);
-        let tracks = [Unit::Run, Unit::Closing(0), Unit::Item(0)];
-        Self { waits: tracks.into_iter().filter(waits).collect(), dear: 0 }
-    }
-
-    /// Whether so much can be prepared here and now.
-    fn is_little(&mut self, preparations: &[Preparation]) -> bool {
-        let few = preparations.len() <= LITTLE_MAX;
-        let alone = |preparation: &Preparation| !self.waits.contains(&any_of(preparation.unit));
-        let is_little = few && self.dear == 0 && preparations.iter().all(alone);
-        self.dear = self.dear.saturating_sub(1);
-        is_little
-    }
-}
-
-/// The unit that stands for all of a track.
-fn any_of(unit: Unit) -> Unit {
-    match unit {
-        Unit::Run => Unit::Run,
-        Unit::Closing(_) => Unit::Closing(0),
-        Unit::Item(_) => Unit::Item(0),
-    }
-}
-
+/// A step that is computed for several units together, by somebody who is waited for.
 fn asks_others(station: &Station) -> bool {
     matches!(&station.worker, Worker::Pure(pure) if pure.is_shared())
 }
@@ -71,13 +44,21 @@ impl Drive {
     /// Decides what to do next. What is to be prepared for it, and is little, is prepared on the way.
     pub(super) fn think(&mut self, now: Timestamp) -> Result<Decision, Error> {
         let mut decision = decide(&mut self.desk, now)?;
-        while !decision.prepare.is_empty() && self.thinking.is_little(&decision.prepare) {
+        self.thinking.dear = self.thinking.dear.saturating_sub(1);
+        while !decision.prepare.is_empty() && self.is_little(&decision.prepare) {
             decision.prepare = self.prepare_here(std::mem::take(&mut decision.prepare), now)?;
             if decision.prepare.is_empty() {
                 decision.go_on_with(decide(&mut self.desk, now)?);
             }
         }
         Ok(decision)
+    }
+
+    /// Whether so much can be prepared here and now.
+    fn is_little(&self, preparations: &[Preparation]) -> bool {
+        let stations = |unit| self.common.assembly.stations(unit);
+        let alone = |preparation: &Preparation| !stations(preparation.unit).iter().any(asks_others);
+        self.thinking.dear == 0 && preparations.len() <= LITTLE_MAX && preparations.iter().all(alone)
     }
 
     /// Prepares steps here and now. Returns those that are left over when that takes too long.

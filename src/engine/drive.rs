@@ -21,6 +21,7 @@ use crate::ports::{Clock, Compute, Journal, Keys, Pins, Records, StoreError};
 
 use super::assembly::Assembly;
 use super::astray::Strays;
+use super::beginning::{Beginning, Resumption};
 use super::claim::Keyring;
 use super::compute::Thinking;
 use super::conduct::{self, Conductor};
@@ -30,7 +31,6 @@ use super::finish::{self, Ending};
 use super::inflow::Inflow;
 use super::mail::Mail;
 use super::note::Note;
-use super::resumption::{Beginning, Resumption};
 use super::steer::Steering;
 
 /// The outside of the engine.
@@ -155,7 +155,6 @@ impl Drive {
         let (sender, inbox) = mpsc::unbounded_channel();
         let input = Arc::new(serde_json::Value::Object(run.input.clone()));
         let plan = conduct::plan(&assembly);
-        let thinking = Thinking::of(&assembly);
         let total = if plan.source().is_none() { Some(0) } else { None };
         Self {
             common: Arc::new(Common {
@@ -167,7 +166,7 @@ impl Drive {
             }),
             failure: run.failure(),
             run,
-            thinking,
+            thinking: Thinking::default(),
             desk: Desk::new(plan, limits, total, 0),
             limits,
             contexts: HashMap::new(),

@@ -8,6 +8,7 @@
 pub mod alerts;
 pub mod assembly;
 mod astray;
+mod beginning;
 pub mod bodies;
 mod call;
 mod carry;
@@ -33,14 +34,13 @@ pub mod prepare;
 mod record;
 pub mod recover;
 mod redrive;
-mod resumption;
 mod review;
 pub mod settle;
 mod steer;
 mod together;
 
 pub use alerts::Delivery;
+pub use beginning::{Beginning, Resumption};
 pub use control::{Control, Declined, Handle, Request};
 pub use drive::{Error, Ports, drive};
 pub use redrive::redrive;
-pub use resumption::{Beginning, Resumption};

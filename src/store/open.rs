@@ -1,6 +1,5 @@
 //! Opening a state directory: who holds it, whether it is whole, which format it has.
 
-use std::any::Any;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -9,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::core::fault::panic_text;
 use crate::core::time::Timestamp;
 use crate::ports::Clock;
 
@@ -180,7 +180,7 @@ pub(super) fn guarded<T: Send>(
         let working = thread.spawn_scoped(scope, work).map_err(Error::io("start a thread"));
         let ended = working.map_err(|error| OpenError::failed(dir, &error))?.join();
         ended.unwrap_or_else(|panic| {
-            let error = Error::Unreadable(panic_text(panic.as_ref()));
+            let error = Error::Unreadable(panic_text(panic.as_ref()).to_owned());
             Err(OpenError::failed(dir, &error))
         })
     })
@@ -251,12 +251,6 @@ pub(super) fn parent_of(path: &Path) -> Option<&Path> {
     path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
 }
 
-/// The words of a panic.
-pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it panicked".to_owned())
-}
-
 fn open_sled(dir: &Path, journal: &Path, clock: &dyn Clock) -> Result<sled::Db, OpenError> {
     for _ in 0..LOCK_TRIES {
         let config = sled::Config::new().path(journal).cache_capacity(CACHE_BYTES).flush_every_ms(None);
@@ -274,7 +268,7 @@ fn open_sled(dir: &Path, journal: &Path, clock: &dyn Clock) -> Result<sled::Db, 
             // The journal may be whole: permissions, a full disk.
             Ok(Err(error @ sled::Error::Io(_))) => return Err(OpenError::failed(dir, &error.into())),
             Ok(Err(error)) => return Err(move_aside(dir, journal, clock, error.to_string())),
-            Err(panic) => return Err(move_aside(dir, journal, clock, panic_text(panic.as_ref()))),
+            Err(panic) => return Err(move_aside(dir, journal, clock, panic_text(panic.as_ref()).to_owned())),
         }
     }
     Err(OpenError::Held { dir: dir.to_owned(), holder: None })

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::core::change::Change;
+use crate::core::fault::panic_text;
 use crate::core::queue::Receive;
 use crate::core::signal::{Signal, TakenIn};
 use crate::core::time::Timestamp;
@@ -169,7 +170,7 @@ impl Desk {
             let failed = match outcome {
                 Ok(Ok(())) => None,
                 Ok(Err(error)) => Some(error.to_string()),
-                Err(panic) => Some(super::open::panic_text(panic.as_ref())),
+                Err(panic) => Some(panic_text(panic.as_ref()).to_owned()),
             };
             if let Some(cause) = failed {
                 let error = self.health.stop(cause);

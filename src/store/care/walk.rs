@@ -2,9 +2,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::core::fault::panic_text;
+
 use super::super::codec;
 use super::super::error::Error;
-use super::super::open::panic_text;
 use super::super::pins::DIGEST_LENGTH;
 use super::super::rows::Rows;
 use crate::core::digest::hex;
@@ -58,7 +59,7 @@ pub(super) fn rows(rows: &Rows, prefix: &[u8]) -> impl Iterator<Item = Result<Ra
             Err(panic) => {
                 // The state of the iterator behind a panic is unknown.
                 errors = ERRORS_MAX;
-                Some(Err(Error::Unreadable(panic_text(panic.as_ref()))))
+                Some(Err(Error::Unreadable(panic_text(panic.as_ref()).to_owned())))
             }
         }
     })
