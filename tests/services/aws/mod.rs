@@ -3,8 +3,9 @@
 //!
 //! - `stack` deploys the template that users deploy.
 //! - `server` starts a server that belongs to one test, which may kill it; `proxy` stands before a
-//!   server and does to its calls what the test says.
+//!   server and does to its calls what the test says; `machine` is what Step Functions runs.
 
+pub(crate) mod machine;
 pub(crate) mod proxy;
 pub(crate) mod server;
 pub(crate) mod stack;
