@@ -1,7 +1,7 @@
 //! Step Functions drives: an execution is begun once, its orders are kept alive and answered, and whatever happens to
 //! the engine or to the server is told.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use tokio::runtime::Runtime;
 
 use crate::aws::machine::definition;
 use crate::aws::server::Server;
-use crate::aws::{Aws, HANGS, environment, unique};
+use crate::aws::{Aws, HANGS, environment, unique, until};
 
 /// Seconds without a sign of life after which an order is given again: so many that no busy machine is taken for a
 /// dead engine.
@@ -34,10 +34,8 @@ struct Driven {
     execution: Execution,
     /// What was heard of the history.
     history: BTreeMap<u64, Entry>,
-    /// What was heard while something else was waited for.
-    early: VecDeque<Order>,
-    /// How many orders of the execution were taken.
-    taken: usize,
+    /// The server, for what the engine does not ask it.
+    aws: Aws,
 }
 
 impl Driven {
@@ -61,8 +59,8 @@ impl Driven {
         let execution = Execution::new(run, 1, "states", &executor.machine());
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let (history, early) = (BTreeMap::new(), VecDeque::new());
-        Self { runtime, executor, execution, history, early, taken: 0 }
+        let aws = Aws::at(&std::env::var("AWS_ENDPOINT_URL").unwrap());
+        Self { runtime, executor, execution, history: BTreeMap::new(), aws }
     }
 
     fn begin(&self) -> Begun {
@@ -86,20 +84,21 @@ impl Driven {
         }
     }
 
-    /// The next order, as soon as the history says that it was taken: the LocalStack of today (2026.3) forgets an
-    /// answer that comes before its own thread has noted that, and gives the order again when a heartbeat is missed.
+    /// The next order, as soon as it may be answered: the LocalStack of today (2026.3) hands an order out before it
+    /// listens for an answer, and would forget one that comes at once until a heartbeat is missed. Signs of life it
+    /// refuses as long.
     fn ordered(&mut self) -> Order {
-        self.taken += 1;
-        let started =
-            |driven: &Self| driven.history.values().filter(|entry| entry.kind == "ActivityStarted").count();
-        while self.early.is_empty() || started(self) < self.taken {
+        let order = loop {
             match self.next().unwrap() {
-                Heard::Ordered(order) => self.early.push_back(order),
+                Heard::Ordered(order) => break order,
                 Heard::History(_) => {}
                 Heard::Over(fault) => panic!("over: {fault}"),
             }
-        }
-        self.early.pop_front().unwrap()
+        };
+        let (sfn, token) = (self.aws.sfn(), &order.receipt.0);
+        let beat = || self.aws.wait(sfn.send_task_heartbeat().task_token(token).send()).is_ok();
+        until("an order", beat, |listened| *listened);
+        order
     }
 
     fn over(&mut self) -> Fault {
@@ -280,7 +279,6 @@ fn orders_of_a_run_that_is_not_driven_wait_until_it_is() {
     driven.begin();
     driven.do_both();
     let mut again = Driven::new(&machine, away, HEARTBEAT);
-    again.taken = taken.len();
     again.begin();
     let anew = [again.ordered(), again.ordered()];
     assert!(anew.iter().all(|order| taken.iter().all(|before| before.receipt != order.receipt)));

@@ -130,6 +130,11 @@ impl Aws {
         aws_sdk_cloudwatch::Client::new(&self.config)
     }
 
+    /// A client of Step Functions.
+    pub(crate) fn sfn(&self) -> aws_sdk_sfn::Client {
+        aws_sdk_sfn::Client::new(&self.config)
+    }
+
     /// A client of S3.
     pub(crate) fn s3(&self) -> aws_sdk_s3::Client {
         let config = aws_sdk_s3::config::Builder::from(&self.config).force_path_style(true).build();
