@@ -106,16 +106,16 @@ impl Engine {
     }
 
     fn fate_at_rest(&self, run: &Run, now: Timestamp) -> Result<String, String> {
-        let catalog = connectors::catalog();
+        let known = self.memory.pinned(run, &self.store, &connectors::catalog());
         if run.released.is_none()
             && run.status.is_ended()
-            && let Err(error) = Definition::from_pins(run, &self.store, &catalog)
+            && let Err(error) = &known
         {
             let close = format!("`milepost close {}` lets it go", run.id);
             return Err(format!("how long it is kept cannot be read ({error}): {close}"));
         }
-        let kept = Definition::from_pins(run, &self.store, &catalog)
-            .map_or(crate::core::care::RESUMABLE_FOR, |known| known.checked.workflow.resumable_for);
+        let kept =
+            known.map_or(crate::core::care::RESUMABLE_FOR, |known| known.checked.workflow.resumable_for);
         may_go(run.status, run.ended_at, run.released, kept, now)
     }
 

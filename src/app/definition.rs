@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::core::catalog::Catalog;
 use crate::core::plan::Plan;
@@ -13,14 +14,15 @@ use crate::mapping;
 use crate::ports::{Pins, StoreError};
 use crate::spec::{self, Checked, Files, Report, Text};
 
-/// A checked definition with its bytes.
+/// A checked definition with its bytes. Copies share them.
+#[derive(Clone)]
 pub(super) struct Definition {
     /// The bytes of the workflow file.
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Arc<[u8]>,
     /// The folder that relative paths begin in.
     pub(super) base: PathBuf,
     /// What it says.
-    pub(super) checked: Checked,
+    pub(super) checked: Arc<Checked>,
     /// The steps whose doing was changed under the run that it belongs to.
     pub(super) revisions: BTreeMap<String, Revision>,
 }
@@ -77,7 +79,7 @@ impl Definition {
         let files = OnDisk { base: base.clone() };
         let checked = spec::check(Text { name: &name, bytes: &bytes }, profile, catalog, &files)
             .map_err(|report| DefinitionError::Mistakes(Box::new(report)))?;
-        Ok(Self { bytes, base, checked, revisions: BTreeMap::new() })
+        Ok(Self { bytes: bytes.into(), base, checked: Arc::new(checked), revisions: BTreeMap::new() })
     }
 
     /// Whether the file and every file that it names, directly or through another, still say the same.
@@ -85,7 +87,7 @@ impl Definition {
     pub(super) fn is_unchanged(&self, written: &Written) -> bool {
         let files = OnDisk { base: self.base.clone() };
         let same = |(name, bytes): (&String, &Vec<u8>)| files.read(name).is_ok_and(|read| read == *bytes);
-        self.base == written.base && self.bytes == written.bytes && self.checked.files.iter().all(same)
+        self.base == written.base && *self.bytes == *written.bytes && self.checked.files.iter().all(same)
     }
 
     /// Bytes of the file and of every file that it names.
@@ -109,6 +111,7 @@ impl Definition {
         let text = Text { name: &run.file, bytes: &bytes };
         let checked = spec::check(text, run.profile.as_deref(), catalog, &Pinned { files })
             .map_err(|report| DefinitionError::Mistakes(Box::new(report)))?;
+        let (bytes, checked) = (bytes.into(), Arc::new(checked));
         Ok(Self { bytes, base, checked, revisions: run.revisions.clone() })
     }
 }

@@ -74,7 +74,8 @@ pub fn doctor_address(
     profile: Option<&str>,
     address: SocketAddr,
 ) -> Result<Option<ExaminedView>, Report> {
-    let workflow = definition_of(file, profile, &connectors::catalog())?.checked.workflow;
+    let definition = definition_of(file, profile, &connectors::catalog())?;
+    let workflow = &definition.checked.workflow;
     if workflow.triggers.is_empty() && workflow.hooks.is_empty() {
         return Ok(None);
     }

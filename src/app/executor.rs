@@ -80,7 +80,7 @@ impl Engine {
         let was_lost = run.fault.as_ref().is_some_and(|fault| fault.name == name::EXECUTOR);
         let execution = run.execution.clone().filter(|_| !run.status.is_ended() || was_lost)?;
         let unheard = |why: &dyn std::fmt::Display| Some(Fault::new(name::EXECUTOR, why.to_string()));
-        let definition = Definition::from_pins(run, &self.store, &connectors::catalog());
+        let definition = self.memory.pinned(run, &self.store, &connectors::catalog());
         let fault = match definition {
             Ok(definition) => match self.executor(&definition, run, DrivenBy::StepFunctions).await {
                 Ok(Some(conducted)) => {

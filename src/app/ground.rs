@@ -50,7 +50,7 @@ impl Engine {
     /// [`ResumeError`]: mistakes in the current definition, or whatever makes it incompatible.
     pub(super) fn ground(&self, run: Run, terms: &ResumeTerms) -> Result<Ground, ResumeError> {
         let catalog = connectors::catalog();
-        let stored = Definition::from_pins(&run, &self.store, &catalog)?;
+        let stored = self.memory.pinned(&run, &self.store, &catalog)?;
         let current = match terms.definition {
             DefinitionChoice::Stored => None,
             DefinitionChoice::Current => Some(current(&run, &catalog)?),
@@ -116,8 +116,8 @@ impl Engine {
 
     /// Keeps the bytes of a definition, so that a record may name them.
     pub(super) fn keep(&self, definition: &Definition) -> Result<(), ResumeError> {
-        let files = definition.checked.files.values();
-        for bytes in std::iter::once(&definition.bytes).chain(files) {
+        let files = definition.checked.files.values().map(Vec::as_slice);
+        for bytes in std::iter::once(&*definition.bytes).chain(files) {
             self.store.put(bytes).map_err(|error| ResumeError::Broken(error.to_string()))?;
         }
         Ok(())
@@ -191,7 +191,7 @@ fn events(
     let mut raised = raised.clone();
     let mut events = Vec::new();
     if let Some(definition) = current {
-        let address = |bytes: &Vec<u8>| hex(&Sha256::digest(bytes));
+        let address = |bytes: &[u8]| hex(&Sha256::digest(bytes));
         let files: BTreeMap<String, String> =
             definition.checked.files.iter().map(|(name, bytes)| (name.clone(), address(bytes))).collect();
         let bytes = address(&definition.bytes);

@@ -242,7 +242,7 @@ impl Engine {
         let definition = definition_of(file, profile, &catalog)?;
         Self::try_out(&definition, &catalog)?;
         let warnings = definition.checked.warnings.clone();
-        Ok(Checked { workflow: definition.checked.workflow, warnings })
+        Ok(Checked { workflow: definition.checked.workflow.clone(), warnings })
     }
 
     /// Makes every step of a definition, only to see what the connectors say.

@@ -17,7 +17,6 @@ use crate::view::{Acted, Dropping, EffectFilter, Names, Problem, ProblemKind, Re
 
 use super::Engine;
 use super::act::{acted, refused};
-use super::definition::Definition;
 use super::live::Taken;
 
 /// What is decided about.
@@ -145,7 +144,9 @@ impl Engine {
             return Err(facts_problem(run, detail).candidates(steps));
         }
         let catalog = connectors::catalog();
-        let definition = Definition::from_pins(run, &self.store, &catalog)
+        let definition = self
+            .memory
+            .pinned(run, &self.store, &catalog)
             .map_err(|error| Problem::new(ProblemKind::Internal, code::INTERNAL, error.to_string()))?;
         let workflow = &definition.checked.workflow;
         for name in concerned.keys() {
