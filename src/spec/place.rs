@@ -28,25 +28,28 @@ impl Span {
 pub(super) struct Source {
     pub(super) name: String,
     pub(super) text: String,
+    /// Where its lines begin.
+    lines: Vec<usize>,
 }
 
 impl Source {
     pub(super) fn new(name: &str, text: &str) -> Self {
-        Self { name: name.to_owned(), text: text.to_owned() }
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Self { name: name.to_owned(), text: text.to_owned(), lines }
     }
 
     /// Line and column, both from 1, the column in characters.
     pub(super) fn position(&self, at: usize) -> (u32, u32) {
-        let before = &self.text[..self.boundary(at)];
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let at = self.boundary(at);
+        let line = self.lines.partition_point(|start| *start <= at).max(1);
+        let column = self.text[self.start_of(line - 1)..at].chars().count() + 1;
         (number(line), number(column))
     }
 
     /// The span of one character at a line and column, both from 1.
     pub(super) fn at(&self, line: u32, column: u32) -> Span {
         let skipped = usize::try_from(line.saturating_sub(1)).unwrap_or(usize::MAX);
-        let start: usize = self.text.split_inclusive('\n').take(skipped).map(str::len).sum();
+        let start = self.start_of(skipped);
         let content = self.text[start..].split('\n').next().unwrap_or_default();
         let within = usize::try_from(column.saturating_sub(1)).unwrap_or(usize::MAX);
         let offset = content.char_indices().nth(within).map_or(content.len(), |(at, _)| at);
@@ -68,6 +71,11 @@ impl Source {
             Some(at) if !inner.is_empty() => Span::new(span.start + at, span.start + at + inner.len()),
             Some(_) | None => span,
         }
+    }
+
+    /// Where a line begins, counted from 0; a line beyond the last ends with the text.
+    fn start_of(&self, line: usize) -> usize {
+        self.lines.get(line).copied().unwrap_or(if line == 0 { 0 } else { self.text.len() })
     }
 
     fn boundary(&self, at: usize) -> usize {
