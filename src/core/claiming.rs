@@ -157,7 +157,7 @@ impl Desk {
     /// Gives a call's place in the line back.
     fn free(&mut self, step: usize, unit: Option<&Unit>) {
         if let Some(unit) = unit {
-            self.line(*unit, step).calling -= 1;
+            self.call_left(*unit, step);
             self.call_withdrawn(*unit, step);
         }
     }

@@ -284,6 +284,7 @@ impl Desk {
             .iter_mut()
             .flat_map(|((_, step), line)| line.queue.drain(..).map(|unit| (unit, *step)).collect::<Vec<_>>())
             .collect();
+        self.lines.retain(|_, line| !line.is_idle());
         for (unit, step) in queued {
             self.set_stage(unit, step, Stage::Idle);
         }

@@ -4,7 +4,7 @@
 //! do next. Between the two the engine commits [`Desk::take_changes`]. Nothing here does IO, and
 //! collections are ordered, so that the same arrivals always lead to the same decisions.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_map};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,13 +69,20 @@ pub(super) struct Line {
     pub(super) calling: usize,
 }
 
+impl Line {
+    /// Nobody is in it, and nobody comes back to it.
+    pub(super) fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.calling == 0
+    }
+}
+
 /// A run as the engine holds it.
 #[derive(Debug)]
 pub struct Desk {
     pub(super) plan: Arc<Plan>,
     pub(super) limits: Limits,
     pub(super) units: BTreeMap<Unit, Active>,
-    /// One line per step; the tracks are told apart by a unit that flows through them.
+    /// The line of each step that anybody waits at or is calling; the tracks are told apart by a unit that flows through them.
     pub(super) lines: BTreeMap<(TrackName, usize), Line>,
     pub(super) timers: BTreeSet<(Timestamp, Unit, usize)>,
     /// Units with a record that gave up their place, and when they are wanted back.
@@ -336,7 +343,7 @@ impl Desk {
 
     /// Puts a unit into the line of a step.
     pub(super) fn queue(&mut self, unit: Unit, step: usize, now: Timestamp) {
-        let line = self.line(unit, step);
+        let line = self.lines.entry((TrackName::of(unit), step)).or_default();
         if line.queue.is_empty() {
             line.since = now;
         }
@@ -356,8 +363,14 @@ impl Desk {
         slot.stage = stage;
     }
 
-    pub(super) fn line(&mut self, unit: Unit, step: usize) -> &mut Line {
-        self.lines.entry((TrackName::of(unit), step)).or_default()
+    /// A call gives its place in the line of a step back.
+    pub(super) fn call_left(&mut self, unit: Unit, step: usize) {
+        if let btree_map::Entry::Occupied(mut line) = self.lines.entry((TrackName::of(unit), step)) {
+            line.get_mut().calling -= 1;
+            if line.get().is_idle() {
+                line.remove();
+            }
+        }
     }
 
     pub(super) fn forget_sleep(&mut self, unit: Unit) {

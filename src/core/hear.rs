@@ -191,7 +191,7 @@ impl Desk {
         fault: Fault,
         now: Timestamp,
     ) -> Result<(), IllegalTransition> {
-        self.line(unit, step).calling -= 1;
+        self.call_left(unit, step);
         self.call_withdrawn(unit, step);
         self.set_stage(unit, step, Stage::Idle);
         self.record(unit, step, Kind::Postponed { fault, until: now }, now)

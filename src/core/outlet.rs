@@ -241,7 +241,7 @@ impl Desk {
     /// A call ended: whatever its units came to, this is what it says about the connection.
     pub(super) fn call_ended(&mut self, step: usize, outcomes: &[(Unit, Outcome)], now: Timestamp) {
         let Some((first, _)) = outcomes.first() else { return };
-        self.line(*first, step).calling -= 1;
+        self.call_left(*first, step);
         let index = self.outlets.index(*first, step);
         self.outlets.all[index].calling -= 1;
         let faults: Vec<&Fault> = outcomes.iter().filter_map(|(_, outcome)| outcome.outage()).collect();
