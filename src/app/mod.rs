@@ -85,6 +85,7 @@ pub use resume::Asked;
 pub use scribe::RECORD;
 pub use served::examine;
 pub use start::Started;
+use start::Starting;
 use watch::Stuck;
 pub use watch::{
     Begins, Collects, Declared, Desk, Finds, Hindrance, Listener, News, Pace, Upkeep, Watched, Watching,
@@ -116,8 +117,7 @@ pub struct Engine {
     stand_in_secret: Secret,
     /// Whom it sends that to.
     told: tokio::sync::watch::Sender<Vec<sandbox::Listener>>,
-    /// Held from the look at a start key to the commit of its run.
-    starting: Mutex<()>,
+    starting: Starting,
     /// What drives runs in the engine's place.
     executors: Executors,
     /// Held from the look at the name of the state directory to its commit.
@@ -214,7 +214,7 @@ impl Engine {
             sandbox: OnceCell::new(),
             stand_in_secret,
             told: tokio::sync::watch::Sender::default(),
-            starting: Mutex::new(()),
+            starting: Starting::default(),
             executors: Executors::default(),
             starting_name: Mutex::new(()),
             _scribe: scribe,

@@ -2,10 +2,12 @@
 //! started once.
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sha2::Digest;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::connectors;
 use crate::core::change::Change;
@@ -26,6 +28,8 @@ use super::{Engine, Running, Start, input};
 
 /// Digits of a fingerprint in a sentence.
 const DIGITS_SHOWN: usize = 16;
+/// So many starts under keys are recorded at once: commits are shared from some tens on.
+const TURNS: usize = 64;
 
 /// What came of a start under a key.
 pub enum Started {
@@ -54,6 +58,26 @@ pub(super) enum Accepted<P> {
     Before(RunId),
 }
 
+/// Holds those apart who start something under the same key; others now and then, which costs them only time.
+pub(super) struct Starting {
+    turns: [Mutex<()>; TURNS],
+    hashed: RandomState,
+}
+
+impl Default for Starting {
+    fn default() -> Self {
+        Self { turns: std::array::from_fn(|_| Mutex::default()), hashed: RandomState::new() }
+    }
+}
+
+impl Starting {
+    /// To be kept from the look at a start key to the commit of its run.
+    async fn under(&self, key: &str) -> MutexGuard<'_, ()> {
+        let at = self.hashed.hash_one(key) % TURNS as u64;
+        self.turns[usize::try_from(at).unwrap_or_default()].lock().await
+    }
+}
+
 impl Engine {
     /// Starts a run. When it returns, the run is on disk with all that it needs to be resumed.
     ///
@@ -73,7 +97,7 @@ impl Engine {
         let (mut run, assembly) = self.pinned(request).await?;
         run.key = Some(key.to_owned());
         let asked = fingerprint(&run);
-        let _alone = self.starting.lock().await;
+        let _alone = self.starting.under(key).await;
         if let Some(before) = self.started_before(key, &asked)? {
             return Ok(Started::Before(Box::new(before)));
         }
@@ -97,16 +121,18 @@ impl Engine {
         let (run, _) = self.pinned(request).await?;
         let run = Run { trigger, key: key.clone(), version: version.map(|version| version.0), ..run };
         let asked = fingerprint(&run);
-        let _alone = self.starting.lock().await;
-        if let Some(key) = &key
-            && let Some(before) = self.started_before(key, &asked)?
-        {
-            return Ok(Accepted::Before(before.id));
+        let mut alone = None;
+        if let Some(key) = &key {
+            alone = Some(self.starting.under(key).await);
+            if let Some(before) = self.started_before(key, &asked)? {
+                return Ok(Accepted::Before(before.id));
+            }
         }
         let (id, place) = (run.id, place(&run)?);
         let mut changes = vec![Change::Run(Box::new(run))];
         changes.extend(key.map(|key| Change::StartKey(StartKey { key, run: id, asked, until: None })));
         self.store.commit(changes).await.map_err(broken)?;
+        drop(alone);
         Ok(Accepted::Now(id, place))
     }
 
