@@ -1,16 +1,10 @@
-//! The desk at which everything is written, and the thread that sits there. It takes what waits, merges it into one
-//! batch, makes the batch durable, and only then answers everybody. Batches form by themselves while a sync is under
-//! way.
-//!
-//! Waking the thread, and being woken by it, takes a fifth of the time of a small commit. So whoever commits while
-//! nobody waits, on a thread that nobody else wants, sits down at the desk itself.
+//! The one thread that writes. It takes what waits, merges it into one batch, makes the batch
+//! durable, and only then answers everybody. Batches form by themselves while a sync is under way.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
-use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::core::change::Change;
@@ -34,9 +28,6 @@ use super::witness::Witness;
 const JOBS_MAX: usize = 1024;
 /// Rows after which a batch takes no further job: above it sled gains nothing and memory jumps.
 const BATCH_ROWS_MAX: usize = 500;
-/// Most tasks of a runtime whose threads may be kept for as long as a commit takes: those of one run that does one
-/// thing at a time, and of whoever waits for it.
-const CALM_TASKS_MAX: usize = 4;
 
 /// Makes durable what was applied. Its own type so that tests can make it fail.
 pub(super) type MakeDurable = Box<dyn FnMut() -> Result<(), Error> + Send>;
@@ -79,9 +70,6 @@ enum Answer {
 pub(super) struct Writer {
     /// `None` only while it is being dropped.
     jobs: Option<mpsc::Sender<Job>>,
-    /// How many jobs were brought, and are not in a batch yet.
-    waiting: Arc<AtomicUsize>,
-    desk: Arc<Mutex<Desk>>,
     thread: Option<JoinHandle<()>>,
     health: Health,
 }
@@ -97,14 +85,13 @@ impl Writer {
     ) -> Result<Self, Error> {
         let batches = stage.rows.batches()?;
         let (sender, jobs) = mpsc::channel(JOBS_MAX);
-        let desk = Desk { stage, sync, witness, batches, bells, health: health.clone() };
-        let (desk, waiting) = (Arc::new(Mutex::new(desk)), Arc::new(AtomicUsize::new(0)));
-        let clerk = Clerk { desk: Arc::clone(&desk), jobs, waiting: Arc::clone(&waiting) };
+        let health_too = health.clone();
+        let desk = Desk { stage, sync, witness, batches, bells, health: health_too, jobs, later: None };
         let thread = std::thread::Builder::new()
             .name("milepost-store".to_owned())
-            .spawn(move || clerk.work())
+            .spawn(move || desk.work())
             .map_err(Error::io("start the store's thread"))?;
-        Ok(Self { jobs: Some(sender), waiting, desk, thread: Some(thread), health })
+        Ok(Self { jobs: Some(sender), thread: Some(thread), health })
     }
 
     /// Writes changes, all or none; they are durable when it returns.
@@ -112,25 +99,7 @@ impl Writer {
         if changes.is_empty() {
             return Ok(self.health.check()?);
         }
-        let Some(mut desk) = self.free_desk() else {
-            return self.ask(|answer| Job::Commit(changes, answer)).await;
-        };
-        let (answer, mut answered) = oneshot::channel();
-        desk.serve(Job::Commit(changes, answer), || None);
-        answered.try_recv().map_err(|_| self.gone())?
-    }
-
-    /// The desk, if nobody sits or waits there, and hardly anybody else wants this thread.
-    fn free_desk(&self) -> Option<MutexGuard<'_, Desk>> {
-        let runtime = Handle::try_current().ok()?.metrics();
-        let is_calm = runtime.num_workers() > 1 && runtime.num_alive_tasks() <= CALM_TASKS_MAX;
-        let desk = match self.desk.try_lock() {
-            Ok(desk) if is_calm => desk,
-            Err(TryLockError::Poisoned(desk)) if is_calm => desk.into_inner(),
-            Ok(_) | Err(TryLockError::Poisoned(_) | TryLockError::WouldBlock) => return None,
-        };
-        // What somebody brought before comes first: whoever brought it may not have waited for the answer.
-        (self.waiting.load(Ordering::Acquire) == 0).then_some(desk)
+        self.ask(|answer| Job::Commit(changes, answer)).await
     }
 
     /// Takes messages; that they were taken is durable when it returns.
@@ -164,14 +133,9 @@ impl Writer {
         self.health.check()?;
         let (answer, answered) = oneshot::channel();
         let jobs = self.jobs.as_ref().expect("it is only taken when the writer is dropped");
-        let place = jobs.reserve().await.map_err(|_| self.gone())?;
-        self.waiting.fetch_add(1, Ordering::AcqRel);
-        place.send(job(answer));
-        answered.await.map_err(|_| self.gone())?
-    }
-
-    fn gone(&self) -> StoreError {
-        self.health.stop("its thread ended".to_owned())
+        let gone = || self.health.stop("its thread ended".to_owned());
+        jobs.send(job(answer)).await.map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
     }
 }
 
@@ -185,31 +149,7 @@ impl Drop for Writer {
     }
 }
 
-/// Who sits at the desk while jobs wait.
-struct Clerk {
-    desk: Arc<Mutex<Desk>>,
-    jobs: mpsc::Receiver<Job>,
-    waiting: Arc<AtomicUsize>,
-}
-
-impl Clerk {
-    fn work(mut self) {
-        let mut later = None;
-        while let Some(job) = later.take().or_else(|| self.jobs.blocking_recv()) {
-            let mut desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut taken = 1;
-            later = desk.serve(job, || {
-                let job = self.jobs.try_recv().ok();
-                taken += usize::from(job.is_some());
-                job
-            });
-            taken -= usize::from(later.is_some());
-            self.waiting.fetch_sub(taken, Ordering::AcqRel);
-        }
-    }
-}
-
-/// Where batches are made. Only one sits there at a time.
+/// The writer as the thread sees it.
 struct Desk {
     stage: Stage,
     sync: MakeDurable,
@@ -217,53 +157,44 @@ struct Desk {
     batches: u64,
     bells: Bells,
     health: Health,
+    jobs: mpsc::Receiver<Job>,
+    /// A job that has to begin a batch, and came while one was being filled.
+    later: Option<Job>,
 }
 
 impl Desk {
-    /// Makes a batch of this job and of more, as long as there is room and they may share it, and answers them.
-    /// Returns one that has to begin a batch.
-    fn serve(&mut self, first: Job, more: impl FnMut() -> Option<Job>) -> Option<Job> {
-        if let Err(stopped) = self.health.check() {
-            first.refuse(&StoreError::from(stopped));
-            return None;
-        }
-        let (mut answers, mut later) = (Vec::new(), None);
-        let batch = || self.batch(first, more, &mut answers, &mut later);
-        let failed = match catch_unwind(AssertUnwindSafe(batch)) {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(panic) => Some(panic_text(panic.as_ref()).to_owned()),
-        };
-        if let Some(cause) = failed {
-            let error = self.health.stop(cause);
-            // What was applied may or may not be durable, so nobody hears that it is.
-            for answer in answers {
-                answer.refuse(&error);
+    fn work(mut self) {
+        while let Some(job) = self.later.take().or_else(|| self.jobs.blocking_recv()) {
+            let mut answers = Vec::new();
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.batch(job, &mut answers)));
+            let failed = match outcome {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(error.to_string()),
+                Err(panic) => Some(panic_text(panic.as_ref()).to_owned()),
+            };
+            if let Some(cause) = failed {
+                let error = self.health.stop(cause);
+                // What was applied may or may not be durable, so nobody hears that it is.
+                answers.drain(..).for_each(|answer| answer.refuse(&error));
+                self.refuse_all(&error);
+                return;
             }
-            return later;
+            answers.drain(..).for_each(Answer::give);
+            for rack in std::mem::take(&mut self.stage.stirred) {
+                self.bells.ring(&rack);
+            }
         }
-        answers.into_iter().for_each(Answer::give);
-        for rack in std::mem::take(&mut self.stage.stirred) {
-            self.bells.ring(&rack);
-        }
-        later
     }
 
-    fn batch(
-        &mut self,
-        first: Job,
-        mut more: impl FnMut() -> Option<Job>,
-        answers: &mut Vec<Answer>,
-        later: &mut Option<Job>,
-    ) -> Result<(), Error> {
+    fn batch(&mut self, first: Job, answers: &mut Vec<Answer>) -> Result<(), Error> {
         let mut next = Some(first);
         while let Some(job) = next {
             if self.stage.size() > 0 && matches!(job, Job::Sweep(..) | Job::Look(_)) {
-                *later = Some(job);
+                self.later = Some(job);
                 break;
             }
             self.add(job, answers)?;
-            next = if self.stage.size() < BATCH_ROWS_MAX { more() } else { None };
+            next = if self.stage.size() < BATCH_ROWS_MAX { self.jobs.try_recv().ok() } else { None };
         }
         if let Some(mut batch) = self.stage.finish()? {
             self.batches += 1;
@@ -306,16 +237,17 @@ impl Desk {
             }
         }
     }
-}
 
-impl Job {
-    fn refuse(self, error: &StoreError) {
-        match self {
-            Self::Commit(_, answer) | Self::Sweep(_, answer) => Answer::Committed(answer).refuse(error),
-            // Dropped unseen; whoever asked hears that the store stopped.
-            Self::Look(_) => {}
-            Self::Signal(_, answer) => Answer::Signalled(Vec::new(), answer).refuse(error),
-            Self::Receive(_, _, answer) => Answer::Received(Taken::default(), answer).refuse(error),
+    fn refuse_all(&mut self, error: &StoreError) {
+        self.jobs.close();
+        while let Some(job) = self.later.take().or_else(|| self.jobs.blocking_recv()) {
+            match job {
+                Job::Commit(_, answer) | Job::Sweep(_, answer) => Answer::Committed(answer).refuse(error),
+                // Dropped unseen; whoever asked hears that the store stopped.
+                Job::Look(_) => {}
+                Job::Signal(_, answer) => Answer::Signalled(Vec::new(), answer).refuse(error),
+                Job::Receive(_, _, answer) => Answer::Received(Taken::default(), answer).refuse(error),
+            }
         }
     }
 }

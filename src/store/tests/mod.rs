@@ -1,7 +1,6 @@
 //! What the tests of the store share.
 
 mod alerts;
-mod alone;
 mod conformance;
 mod differential;
 mod directory;
@@ -13,7 +12,6 @@ mod signals;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -45,20 +43,12 @@ pub(super) const START: u64 = 1_767_225_600_000;
 pub(super) struct HandClock {
     moved: Mutex<u64>,
     ticked: Notify,
-    asleep: AtomicUsize,
 }
 
 impl HandClock {
     pub(super) fn advance(&self, duration: Duration) {
         *self.moved.lock().unwrap() += u64::try_from(duration.as_millis()).unwrap();
         self.ticked.notify_waiters();
-    }
-
-    /// Returns once somebody sleeps.
-    pub(super) async fn is_slept_on(&self) {
-        while self.asleep.load(Ordering::Acquire) == 0 {
-            tokio::task::yield_now().await;
-        }
     }
 }
 
@@ -74,9 +64,7 @@ impl Clock for HandClock {
             if self.now() >= until {
                 return;
             }
-            self.asleep.fetch_add(1, Ordering::AcqRel);
             ticked.await;
-            self.asleep.fetch_sub(1, Ordering::AcqRel);
         }
     }
 }
@@ -91,8 +79,7 @@ pub(super) fn on_disk(dir: &Path) -> (Arc<dyn Ports>, Arc<HandClock>) {
     (Arc::new(Store::open(dir, clock.clone()).unwrap()), clock)
 }
 
-/// Makes each story three tests: in memory, on disk with the store's thread, and on disk where whoever commits alone
-/// writes itself.
+/// Makes each story two tests: one in memory, one on disk.
 macro_rules! on_both_stores {
     ($($story:ident),* $(,)?) => {
         mod memory {
@@ -104,14 +91,6 @@ macro_rules! on_both_stores {
         }
         mod sled {
             $(#[tokio::test]
-            async fn $story() {
-                let dir = tempfile::tempdir().unwrap();
-                let (store, clock) = $crate::store::tests::on_disk(dir.path());
-                super::$story(store, clock).await;
-            })*
-        }
-        mod sled_alone {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $story() {
                 let dir = tempfile::tempdir().unwrap();
                 let (store, clock) = $crate::store::tests::on_disk(dir.path());
