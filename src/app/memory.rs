@@ -21,12 +21,12 @@ pub(super) struct Memory {
     /// By file and profile; a file may say something else by now.
     written: Latest<(PathBuf, Option<String>)>,
     /// By their addresses, which say what they are.
-    pinned: Latest<Pinned>,
+    pinned: Latest<Roots>,
 }
 
 /// What the checked definition of a run follows from.
 #[derive(Clone, PartialEq)]
-struct Pinned {
+struct Roots {
     file: String,
     definition: String,
     files: BTreeMap<String, String>,
@@ -65,8 +65,8 @@ impl Memory {
         pins: &dyn Pins,
         catalog: &Catalog,
     ) -> Result<Definition, DefinitionError> {
-        let Run { file, definition, files, profile, .. } = run.clone();
-        let key = Pinned { file, definition, files, profile };
+        let (file, definition) = (run.file.clone(), run.definition.clone());
+        let key = Roots { file, definition, files: run.files.clone(), profile: run.profile.clone() };
         if let Some(known) = self.pinned.recall(&key) {
             return Ok(Definition { revisions: run.revisions.clone(), ..known });
         }
@@ -182,7 +182,7 @@ steps:
     }
 
     #[test]
-    fn only_the_files_that_were_started_last_are_remembered() {
+    fn only_the_definitions_that_were_used_last_are_remembered() {
         let dir = tempfile::tempdir().unwrap();
         let (memory, catalog) = (Memory::default(), connectors::catalog());
         fs::write(dir.path().join("schema.json"), "{}").unwrap();

@@ -117,6 +117,7 @@ pub struct Engine {
     stand_in_secret: Secret,
     /// Whom it sends that to.
     told: tokio::sync::watch::Sender<Vec<sandbox::Listener>>,
+    /// Starts under the same key, one after the other.
     starting: Starting,
     /// What drives runs in the engine's place.
     executors: Executors,

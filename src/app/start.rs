@@ -121,18 +121,19 @@ impl Engine {
         let (run, _) = self.pinned(request).await?;
         let run = Run { trigger, key: key.clone(), version: version.map(|version| version.0), ..run };
         let asked = fingerprint(&run);
-        let mut alone = None;
-        if let Some(key) = &key {
-            alone = Some(self.starting.under(key).await);
-            if let Some(before) = self.started_before(key, &asked)? {
-                return Ok(Accepted::Before(before.id));
-            }
+        let _alone = match &key {
+            Some(key) => Some(self.starting.under(key).await),
+            None => None,
+        };
+        if let Some(key) = &key
+            && let Some(before) = self.started_before(key, &asked)?
+        {
+            return Ok(Accepted::Before(before.id));
         }
         let (id, place) = (run.id, place(&run)?);
         let mut changes = vec![Change::Run(Box::new(run))];
         changes.extend(key.map(|key| Change::StartKey(StartKey { key, run: id, asked, until: None })));
         self.store.commit(changes).await.map_err(broken)?;
-        drop(alone);
         Ok(Accepted::Now(id, place))
     }
 

@@ -82,7 +82,7 @@ pub struct Desk {
     pub(super) plan: Arc<Plan>,
     pub(super) limits: Limits,
     pub(super) units: BTreeMap<Unit, Active>,
-    /// The line of each step that anybody waits at or is calling; the tracks are told apart by a unit that flows through them.
+    /// The line of each step that anybody waits at, or that is calling.
     pub(super) lines: BTreeMap<(TrackName, usize), Line>,
     pub(super) timers: BTreeSet<(Timestamp, Unit, usize)>,
     /// Units with a record that gave up their place, and when they are wanted back.

@@ -147,7 +147,7 @@ async fn bounded<T>(
         biased;
         ended = AssertUnwindSafe(work).catch_unwind() => ended.map_err(|panic| {
             let text = panic_text(panic.as_ref());
-            Fault::new(name::DEFECT, format!("a defect of this connector: it panicked: {text}"))
+            Fault::new(name::DEFECT, format!("a defect of this connector, a panic: {text}"))
         }),
         () = clock.sleep_until(until) => {
             Err(Fault::new(name::TIMEOUT, format!("no answer within {timeout:?}")))

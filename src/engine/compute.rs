@@ -31,7 +31,7 @@ const DEAR_TURNS: u32 = 64;
 /// How long the driving task keeps from preparing.
 #[derive(Default)]
 pub(super) struct Thinking {
-    /// For so many turns.
+    /// For so many more turns that have something to prepare.
     dear: u32,
 }
 
@@ -44,7 +44,10 @@ impl Drive {
     /// Decides what to do next. What is to be prepared for it, and is little, is prepared on the way.
     pub(super) fn think(&mut self, now: Timestamp) -> Result<Decision, Error> {
         let mut decision = decide(&mut self.desk, now)?;
-        self.thinking.dear = self.thinking.dear.saturating_sub(1);
+        if self.thinking.dear > 0 && !decision.prepare.is_empty() {
+            self.thinking.dear -= 1;
+            return Ok(decision);
+        }
         while !decision.prepare.is_empty() && self.is_little(&decision.prepare) {
             decision.prepare = self.prepare_here(std::mem::take(&mut decision.prepare), now)?;
             if decision.prepare.is_empty() {

@@ -24,11 +24,11 @@ impl Span {
 }
 
 /// A file by its name and text.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Source {
     pub(super) name: String,
     pub(super) text: String,
-    /// Where its lines begin.
+    /// Where its lines begin; even an empty text has one.
     lines: Vec<usize>,
 }
 
@@ -41,8 +41,8 @@ impl Source {
     /// Line and column, both from 1, the column in characters.
     pub(super) fn position(&self, at: usize) -> (u32, u32) {
         let at = self.boundary(at);
-        let line = self.lines.partition_point(|start| *start <= at).max(1);
-        let column = self.text[self.start_of(line - 1)..at].chars().count() + 1;
+        let line = self.lines.partition_point(|start| *start <= at);
+        let column = self.text[self.start_of(line.saturating_sub(1))..at].chars().count() + 1;
         (number(line), number(column))
     }
 
@@ -73,9 +73,9 @@ impl Source {
         }
     }
 
-    /// Where a line begins, counted from 0; a line beyond the last ends with the text.
+    /// Where a line begins, counted from 0; one beyond the last, where the text ends.
     fn start_of(&self, line: usize) -> usize {
-        self.lines.get(line).copied().unwrap_or(if line == 0 { 0 } else { self.text.len() })
+        self.lines.get(line).copied().unwrap_or(self.text.len())
     }
 
     fn boundary(&self, at: usize) -> usize {

@@ -84,9 +84,9 @@ impl Driven {
         }
     }
 
-    /// The next order, as soon as it may be answered: the LocalStack of today (2026.3) hands an order out before it
-    /// listens for an answer, and would forget one that comes at once until a heartbeat is missed. Signs of life it
-    /// refuses as long.
+    /// The next order, as soon as it may be answered. LocalStack (2026.3) hands an order out before it listens for the
+    /// answer; one that comes too early is noticed only when a heartbeat is missed. It refuses signs of life until it
+    /// listens, so they tell.
     fn ordered(&mut self) -> Order {
         let order = loop {
             match self.next().unwrap() {
@@ -96,8 +96,8 @@ impl Driven {
             }
         };
         let (sfn, token) = (self.aws.sfn(), &order.receipt.0);
-        let beat = || self.aws.wait(sfn.send_task_heartbeat().task_token(token).send()).is_ok();
-        until("an order", beat, |listened| *listened);
+        let beat = || self.aws.wait(sfn.send_task_heartbeat().task_token(token).send());
+        until("the sign of life of an order", beat, Result::is_ok).unwrap();
         order
     }
 
