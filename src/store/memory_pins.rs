@@ -29,21 +29,27 @@ impl Pins for MemoryStore {
     }
 
     fn open(&self, address: &str) -> Result<File, StoreError> {
-        let failed = |error: io::Error| StoreError(format!("failed to make a passing file: {error}"));
-        nameless_file(&self.get(address)?).map_err(failed)
+        nameless_file(&self.get(address)?)
+    }
+
+    fn scratch(&self) -> Result<File, StoreError> {
+        nameless_file(&[])
     }
 }
 
 /// A file with these bytes that nobody else can open: its name is removed at once.
-fn nameless_file(bytes: &[u8]) -> io::Result<File> {
+fn nameless_file(bytes: &[u8]) -> Result<File, StoreError> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let path = std::env::temp_dir().join(format!("milepost-pin-{}-{number}", std::process::id()));
-    let mut file = File::options().read(true).write(true).create_new(true).open(&path)?;
-    fs::remove_file(&path)?;
-    file.write_all(bytes)?;
-    file.rewind()?;
-    Ok(file)
+    let make = || -> io::Result<File> {
+        let mut file = File::options().read(true).write(true).create_new(true).open(&path)?;
+        fs::remove_file(&path)?;
+        file.write_all(bytes)?;
+        file.rewind()?;
+        Ok(file)
+    };
+    make().map_err(|error| StoreError(format!("failed to make a passing file: {error}")))
 }
 
 struct Unfinished {

@@ -371,4 +371,8 @@ impl Pins for Store {
     fn open(&self, address: &str) -> Result<std::fs::File, StoreError> {
         Ok(self.0.rows.files.open_address(address)?)
     }
+
+    fn scratch(&self) -> Result<std::fs::File, StoreError> {
+        Ok(self.0.rows.files.scratch()?)
+    }
 }

@@ -118,9 +118,7 @@ impl Files {
 
     /// Begins a file.
     pub(super) fn create(&self) -> Result<Unfinished, Error> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let path = self.dir.join(UNFINISHED).join(number.to_string());
-        let file = File::create_new(&path).map_err(Error::io(format!("create {}", path.display())))?;
+        let (path, file) = self.unfinished()?;
         Ok(Unfinished {
             dir: self.dir.clone(),
             shelves: Arc::clone(&self.shelves),
@@ -128,6 +126,22 @@ impl Files {
             file: BufWriter::with_capacity(BUFFER_BYTES, file),
             hash: Sha256::new(),
         })
+    }
+
+    /// A file that is gone when it is closed: its name is removed at once.
+    pub(super) fn scratch(&self) -> Result<File, Error> {
+        let (path, file) = self.unfinished()?;
+        fs::remove_file(&path).map_err(Error::io(format!("remove {}", path.display())))?;
+        Ok(file)
+    }
+
+    /// A new file under a passing name.
+    fn unfinished(&self) -> Result<(PathBuf, File), Error> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let path = self.dir.join(UNFINISHED).join(number.to_string());
+        let file = File::options().read(true).write(true).create_new(true).open(&path);
+        let file = file.map_err(Error::io(format!("create {}", path.display())))?;
+        Ok((path, file))
     }
 
     /// Opens an address.

@@ -116,6 +116,10 @@ impl Pins for Folder {
     fn open(&self, address: &str) -> Result<File, StoreError> {
         File::open(self.path().join(address)).map_err(|error| failed(&error))
     }
+
+    fn scratch(&self) -> Result<File, StoreError> {
+        tempfile::tempfile().map_err(|error| failed(&error))
+    }
 }
 
 struct Pin {

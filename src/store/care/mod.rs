@@ -93,6 +93,10 @@ impl Pins for Kept {
     fn open(&self, address: &str) -> Result<std::fs::File, StoreError> {
         Ok(self.0.files.open_address(address)?)
     }
+
+    fn scratch(&self) -> Result<std::fs::File, StoreError> {
+        Ok(self.0.files.scratch()?)
+    }
 }
 
 /// Addresses of content-addressed files that the record of a run names, each with what it is.

@@ -1,9 +1,6 @@
 //! The index of a pinned source: one entry of fixed size per record, so that the record at a
 //! position is one read away.
 
-use std::collections::HashSet;
-use std::hash::{BuildHasherDefault, Hasher};
-
 use sha2::{Digest, Sha256};
 
 use crate::core::digest;
@@ -77,7 +74,10 @@ impl Entry {
 
 /// A hash of a unique value. 128 bits of SHA-256: nobody can make two alike on purpose, and a
 /// false duplicate would cost a good product.
-pub(super) fn claim(field: &str, value: &str) -> u128 {
+pub(super) type Claim = u128;
+
+/// The hash of a value of a field.
+pub(super) fn claim(field: &str, value: &str) -> Claim {
     let mut hash = Sha256::new();
     hash.update(field.as_bytes());
     hash.update([0]);
@@ -90,57 +90,6 @@ pub(super) fn key_hash(key: &str) -> u64 {
     #[expect(clippy::cast_possible_truncation, reason = "half of the hash is wanted")]
     let half = claim("", key) as u64;
     half.max(1)
-}
-
-/// How many sets share the work of growing: when one doubles, the others stay as they are.
-const SHARDS: usize = 64;
-
-/// Every unique value seen so far, by its hash.
-pub(super) struct Seen {
-    shards: Vec<HashSet<u128, BuildHasherDefault<Already>>>,
-}
-
-impl Seen {
-    /// Nothing seen.
-    pub(super) fn new() -> Self {
-        Self { shards: (0..SHARDS).map(|_| HashSet::default()).collect() }
-    }
-
-    fn shard(hash: u128) -> usize {
-        usize::try_from(hash >> 122).unwrap_or(0) % SHARDS
-    }
-
-    /// Whether a hash was seen.
-    pub(super) fn has(&self, hash: u128) -> bool {
-        self.shards[Self::shard(hash)].contains(&hash)
-    }
-
-    /// Keeps a hash.
-    pub(super) fn keep(&mut self, hash: u128) {
-        self.shards[Self::shard(hash)].insert(hash);
-    }
-}
-
-/// A hasher for what is a hash already.
-#[derive(Default)]
-pub(super) struct Already(u64);
-
-impl Hasher for Already {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0 << 8 ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u128(&mut self, hash: u128) {
-        #[expect(clippy::cast_possible_truncation, reason = "half of the hash is enough for a table")]
-        let half = hash as u64;
-        self.0 = half;
-    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod pin;
 mod reading;
 mod records;
 mod scan;
+mod seen;
 mod split;
 mod stream;
 mod table;

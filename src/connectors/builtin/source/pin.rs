@@ -1,6 +1,6 @@
 //! The gate: reads all of a source once, keeps it, and checks every record. One thread cuts, some
 //! threads parse and check, the calling thread puts the results in order and writes them. Nothing
-//! is held but a few batches and the hashes of the unique values.
+//! is held but a few batches and the latest hashes of the unique values.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
@@ -11,8 +11,9 @@ use std::thread;
 
 use super::Unusable;
 use super::check::{Checked, Checker};
-use super::index::{Entry, Seen, State, claim, key_hash};
+use super::index::{Entry, State, claim, key_hash};
 use super::records::reasons;
+use super::seen::{LATEST_MAX, Seen};
 use super::split::{Batch, Format, Piece, Splitter};
 use crate::core::fault::{Fault, name};
 use crate::core::survey::{Remark, Survey};
@@ -170,7 +171,7 @@ struct Writer<'a> {
     fail: bool,
     records: Box<dyn PinWriter>,
     index: Box<dyn PinWriter>,
-    seen: Seen,
+    seen: Seen<'a>,
     offset: u64,
     count: u64,
     invalid: u64,
@@ -181,13 +182,13 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn new(pins: &dyn Pins, checker: &'a Checker, fail: bool) -> Result<Self, Fault> {
+    fn new(pins: &'a dyn Pins, checker: &'a Checker, fail: bool) -> Result<Self, Fault> {
         Ok(Self {
             checker,
             fail,
             records: pins.create().map_err(|error| store_fault(&error))?,
             index: pins.create().map_err(|error| store_fault(&error))?,
-            seen: Seen::new(),
+            seen: Seen::new(pins, LATEST_MAX),
             offset: 0,
             count: 0,
             invalid: 0,
@@ -217,7 +218,7 @@ impl<'a> Writer<'a> {
         for (piece, finding) in batch.pieces.iter().zip(&examined.findings) {
             let record = &batch.bytes[piece.start..piece.end];
             let offset = self.offset + records.len() as u64;
-            let (state, note) = self.judge(piece, record, finding);
+            let (state, note) = self.judge(piece, record, finding)?;
             let note = note.as_deref().map_or("", fitting);
             records.extend_from_slice(record);
             records.extend_from_slice(note.as_bytes());
@@ -242,34 +243,41 @@ impl<'a> Writer<'a> {
     }
 
     /// The state of a record, and the note to keep with it.
-    fn judge(&mut self, piece: &Piece, record: &[u8], finding: &Finding) -> (State, Option<String>) {
+    fn judge(
+        &mut self,
+        piece: &Piece,
+        record: &[u8],
+        finding: &Finding,
+    ) -> Result<(State, Option<String>), Fault> {
         if finding.state == State::Invalid {
             self.invalid += 1;
             if self.fail && self.invalid <= NAMED_MAX {
                 let reasons = reasons(self.checker, record, piece.note.as_deref());
                 self.named.push(format!("record {} ({}): {reasons}", self.count, piece.at));
             }
-            return (State::Invalid, piece.note.clone());
+            return Ok((State::Invalid, piece.note.clone()));
         }
         let key = finding.key.as_deref().unwrap_or_default();
         let own = std::iter::once(("", key));
         let unique = finding.survey.unique.iter().map(|(field, value)| (field.as_str(), value.as_str()));
         let claims: Vec<_> =
             own.chain(unique).map(|(field, value)| (field, value, claim(field, value))).collect();
-        if let Some((field, value, _)) = claims.iter().find(|(_, _, hash)| self.seen.has(*hash)) {
-            self.duplicates += 1;
-            let field = if field.is_empty() { "item key" } else { field };
-            return (State::Duplicate, Some(format!("{field} '{value}'")));
+        for (field, value, hash) in &claims {
+            if self.seen.has(*hash).map_err(|error| store_fault(&error))? {
+                self.duplicates += 1;
+                let field = if field.is_empty() { "item key" } else { field };
+                return Ok((State::Duplicate, Some(format!("{field} '{value}'"))));
+            }
         }
         for (_, _, hash) in claims {
-            self.seen.keep(hash);
+            self.seen.keep(hash).map_err(|error| store_fault(&error))?;
         }
         for remark in &finding.survey.remarks {
             if self.remarks.len() < REMARKS_MAX || self.remarks.contains_key(remark) {
                 *self.remarks.entry(remark.clone()).or_default() += 1;
             }
         }
-        (State::Valid, None)
+        Ok((State::Valid, None))
     }
 
     fn finish(self) -> Result<Pinned, Fault> {
