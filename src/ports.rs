@@ -246,8 +246,8 @@ pub trait Pins: Send + Sync {
     /// Opens an address for reading at positions.
     fn open(&self, address: &str) -> Result<std::fs::File, StoreError>;
 
-    /// An empty file without a name, to be written and read meanwhile: gone when it is closed, however
-    /// the process ends.
+    /// An empty file without a name, for whoever asked to write and read: gone when it is closed,
+    /// however the process ends.
     fn scratch(&self) -> Result<std::fs::File, StoreError>;
 }
 

@@ -1,4 +1,4 @@
-//! Content-addressed files without a disk.
+//! Content-addressed files without a disk. Where a real file is wanted, it is a nameless one.
 
 use std::fs::{self, File};
 use std::io::{self, Seek, Write};
@@ -41,7 +41,7 @@ impl Pins for MemoryStore {
 fn nameless_file(bytes: &[u8]) -> Result<File, StoreError> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let path = std::env::temp_dir().join(format!("milepost-pin-{}-{number}", std::process::id()));
+    let path = std::env::temp_dir().join(format!("milepost-{}-{number}", std::process::id()));
     let make = || -> io::Result<File> {
         let mut file = File::options().read(true).write(true).create_new(true).open(&path)?;
         fs::remove_file(&path)?;

@@ -118,7 +118,7 @@ impl Files {
 
     /// Begins a file.
     pub(super) fn create(&self) -> Result<Unfinished, Error> {
-        let (path, file) = self.unfinished()?;
+        let (path, file) = self.passing()?;
         Ok(Unfinished {
             dir: self.dir.clone(),
             shelves: Arc::clone(&self.shelves),
@@ -128,15 +128,16 @@ impl Files {
         })
     }
 
-    /// A file that is gone when it is closed: its name is removed at once.
+    /// A file that is gone when it is closed: its name is removed at once. Who dies in between leaves an
+    /// empty one, which the next open removes.
     pub(super) fn scratch(&self) -> Result<File, Error> {
-        let (path, file) = self.unfinished()?;
+        let (path, file) = self.passing()?;
         fs::remove_file(&path).map_err(Error::io(format!("remove {}", path.display())))?;
         Ok(file)
     }
 
     /// A new file under a passing name.
-    fn unfinished(&self) -> Result<(PathBuf, File), Error> {
+    fn passing(&self) -> Result<(PathBuf, File), Error> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let path = self.dir.join(UNFINISHED).join(number.to_string());
         let file = File::options().read(true).write(true).create_new(true).open(&path);

@@ -85,6 +85,19 @@ fn an_unfinished_file_leaves_nothing() {
 }
 
 #[test]
+fn a_scratch_file_has_no_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = Files::open(dir.path()).unwrap();
+    let mut scratch = files.scratch().unwrap();
+    let other = files.scratch().unwrap();
+    assert_eq!(fs::read_dir(dir.path().join(UNFINISHED)).unwrap().count(), 0);
+    scratch.write_all(b"passing").unwrap();
+    let mut read = [0; 7];
+    std::os::unix::fs::FileExt::read_exact_at(&scratch, &mut read, 0).unwrap();
+    assert_eq!((&read, other.metadata().unwrap().len()), (b"passing", 0));
+}
+
+#[test]
 fn changed_content_is_noticed() {
     let dir = tempfile::tempdir().unwrap();
     let files = Files::open(dir.path()).unwrap();

@@ -1,6 +1,6 @@
 //! The gate: reads all of a source once, keeps it, and checks every record. One thread cuts, some
 //! threads parse and check, the calling thread puts the results in order and writes them. Nothing
-//! is held but a few batches and the latest hashes of the unique values.
+//! is held but a few batches, the newest of the unique values, and some bits of each of the others.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
@@ -13,7 +13,7 @@ use super::Unusable;
 use super::check::{Checked, Checker};
 use super::index::{Entry, State, claim, key_hash};
 use super::records::reasons;
-use super::seen::{LATEST_MAX, Seen};
+use super::seen::{NEWEST_MAX, Seen};
 use super::split::{Batch, Format, Piece, Splitter};
 use crate::core::fault::{Fault, name};
 use crate::core::survey::{Remark, Survey};
@@ -188,7 +188,7 @@ impl<'a> Writer<'a> {
             fail,
             records: pins.create().map_err(|error| store_fault(&error))?,
             index: pins.create().map_err(|error| store_fault(&error))?,
-            seen: Seen::new(pins, LATEST_MAX),
+            seen: Seen::new(pins, NEWEST_MAX),
             offset: 0,
             count: 0,
             invalid: 0,
@@ -262,15 +262,15 @@ impl<'a> Writer<'a> {
         let unique = finding.survey.unique.iter().map(|(field, value)| (field.as_str(), value.as_str()));
         let claims: Vec<_> =
             own.chain(unique).map(|(field, value)| (field, value, claim(field, value))).collect();
-        for (field, value, hash) in &claims {
-            if self.seen.has(*hash).map_err(|error| store_fault(&error))? {
+        for (field, value, claim) in &claims {
+            if self.seen.has(*claim).map_err(|error| store_fault(&error))? {
                 self.duplicates += 1;
                 let field = if field.is_empty() { "item key" } else { field };
                 return Ok((State::Duplicate, Some(format!("{field} '{value}'"))));
             }
         }
-        for (_, _, hash) in claims {
-            self.seen.keep(hash).map_err(|error| store_fault(&error))?;
+        for (_, _, claim) in claims {
+            self.seen.keep(claim).map_err(|error| store_fault(&error))?;
         }
         for remark in &finding.survey.remarks {
             if self.remarks.len() < REMARKS_MAX || self.remarks.contains_key(remark) {
@@ -321,3 +321,6 @@ fn fitting(note: &str) -> &str {
 pub(super) fn store_fault(error: &dyn std::fmt::Display) -> Fault {
     Fault::new("StoreError", error.to_string())
 }
+
+#[cfg(test)]
+mod tests;
