@@ -142,7 +142,7 @@ fn write_causes(causes: &Causes, output: &mut Output) -> Result<(), Failure> {
     }
     if causes.others > 0 {
         let others = phrase::count(causes.others, "item", "items");
-        output.line(&output.paint(DIM, &format!("and {others} for other reasons")))?;
+        output.line(&output.paint(DIM, &format!("and {others} more")))?;
     }
     Ok(())
 }

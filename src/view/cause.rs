@@ -13,7 +13,7 @@ use crate::core::fault::Fault;
 const CHUNK: usize = 512;
 /// Most groups kept; whatever comes after them is only counted.
 const GROUPS_MAX: usize = 50;
-/// Most items looked at.
+/// Most items looked at; the dead letters and doubts behind them are only counted.
 const LOOKED_AT_MAX: u64 = 1_000_000;
 
 /// Why items did not succeed.
@@ -21,7 +21,7 @@ const LOOKED_AT_MAX: u64 = 1_000_000;
 pub struct Causes {
     /// Groups, the largest first.
     pub causes: Vec<Cause>,
-    /// Items with a cause in none of these groups.
+    /// Dead letters and doubts in none of these groups.
     pub others: u64,
 }
 
@@ -52,7 +52,11 @@ impl Archive {
         let mut from = 0;
         while to_find > 0 && from < LOOKED_AT_MAX {
             let records = self.journal().outlines(run.id, from, CHUNK)?;
-            let Some((last, _)) = records.last() else { break };
+            let Some((last, _)) = records.last() else {
+                // What was counted a moment ago went on meanwhile.
+                to_find = 0;
+                break;
+            };
             from = last + 1;
             for (position, progress) in &records {
                 let (status, step) = self.stands(&run, progress);
@@ -77,7 +81,7 @@ impl Archive {
         let mut causes: Vec<Cause> = groups.into_iter().map(|(_, cause)| cause).collect();
         causes.sort_by_key(|cause| std::cmp::Reverse(cause.items));
         let kept = causes.len().min(limit);
-        others += causes.drain(kept..).map(|cause| cause.items).sum::<u64>();
+        others += to_find + causes.drain(kept..).map(|cause| cause.items).sum::<u64>();
         Ok(Causes { causes, others })
     }
 }

@@ -194,7 +194,7 @@ fn reasons(run: &RunView, causes: &Causes) -> Markup {
                     }
                 } }
             } }
-            @if causes.others > 0 { p.quiet { (number(causes.others)) " items more, with other causes" } }
+            @if causes.others > 0 { p.quiet { (number(causes.others)) " items more" } }
         }
     }
 }
